@@ -1,0 +1,14 @@
+//! Pixels: planes, tiles, ghost zones, codecs, merging, reprojection, composition. Pure: no I/O, no clock, no async.
+//!
+//! **A traced pixel is a function of (scene revision, camera, frame id, absolute pixel, sample index) and of nothing
+//! else**, so rectangles here are always in absolute pixels of the view, and cutting a frame differently never changes a
+//! value. Break that and seams appear.
+#![forbid(unsafe_code)]
+
+mod layer;
+mod rect;
+mod tile;
+
+pub use layer::{LayerKind, LayerRequest, PlaneKind};
+pub use rect::{Extent, Rect};
+pub use tile::{LayerPlane, Primary, SKY_DEPTH, TracedTile};

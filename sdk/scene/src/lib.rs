@@ -1,0 +1,23 @@
+//! What is rendered: cameras, lights, materials, meshes, instances; glTF import; the assets that peers keep.
+//!
+//! **Everything in a [`Scene`] is in glTF space: right-handed, Y up, metres, linear colour.** Conversions from an
+//! engine's conventions happen before data gets here; no reader of a scene ever asks which way is up.
+//!
+//! This room is pure: no sockets, no clock, no GPU. The only I/O is [`gltf::load`], which reads the files it is named.
+#![forbid(unsafe_code)]
+
+mod camera;
+mod error;
+mod light;
+mod material;
+mod mesh;
+mod scene;
+mod texture;
+
+pub use camera::Camera;
+pub use error::SceneError;
+pub use light::{Environment, Light, LightShape};
+pub use material::{AlphaMode, Material, TextureSlot};
+pub use mesh::{Mesh, MeshPart};
+pub use scene::{Instance, NamedCamera, Scene};
+pub use texture::{Texture, TextureData};
