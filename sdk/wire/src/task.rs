@@ -1,0 +1,202 @@
+//! What a peer is asked to do: the state of one frame, and tiles of it to trace.
+
+use crate::cursor::{Reader, Writer, out_of_range, unknown};
+use crate::{StateDelta, WireError, limits};
+use rayloom_frame::{Extent, LayerKind, LayerRequest, Rect};
+use rayloom_scene::Camera;
+
+/// A layer to trace, and when its result is late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerSpec {
+    /// What to trace.
+    pub request: LayerRequest,
+    /// Time after the frame's start when this layer is late, in milliseconds.
+    pub deadline_ms: u16,
+}
+
+/// What kind of work a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TaskKind {
+    /// Trace a tile.
+    Trace = 0,
+}
+
+/// One tile to trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Unique in the session.
+    pub id: u64,
+    /// What kind of work.
+    pub kind: TaskKind,
+    /// The tile in absolute pixels of the view, without its ghost zone.
+    pub rect: Rect,
+    /// Width of the ghost zone in pixels (none at the view's edges).
+    pub ghost: u8,
+}
+
+/// What the previous frame was, for motion vectors.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PreviousFrame {
+    /// The frame with this id, which this peer has received.
+    Known(u64),
+    /// Its camera and what stood elsewhere than in the base revision.
+    Explicit(Camera, StateDelta),
+}
+
+/// One message: the state of one frame and the tiles of it that this peer traces.
+///
+/// **State is complete**: it names a scene revision that the peer reported ready, and everything that differs from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameTasks {
+    /// The session's number for the view.
+    pub view: u16,
+    /// The frame's id: seeds every sample.
+    pub frame_id: u64,
+    /// The scene.
+    pub scene: u32,
+    /// Base revision, reported ready by this peer.
+    pub revision: u64,
+    /// Size of the view in pixels.
+    pub extent: Extent,
+    /// The camera.
+    pub camera: Camera,
+    /// What differs from the base revision.
+    pub delta: StateDelta,
+    /// The frame before it.
+    pub previous: PreviousFrame,
+    /// Layers to trace.
+    pub layers: Vec<LayerSpec>,
+    /// Radius of the peer's stateless filter in pixels; 0 = none. At most the tasks' ghost width.
+    pub filter_radius: u8,
+    /// True: planes of the primary hits come back too (state mode).
+    pub primary: bool,
+    /// True: layers come back bit for bit instead of RGB9E5.
+    pub lossless: bool,
+    /// The tiles.
+    pub tasks: Vec<Task>,
+}
+
+/// Engine to peer: these tasks are no longer wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CancelTasks {
+    /// Their ids.
+    pub ids: Vec<u64>,
+}
+
+impl FrameTasks {
+    pub(crate) fn write(&self, w: &mut Writer) {
+        w.u16(self.view);
+        w.u64(self.frame_id);
+        w.u32(self.scene);
+        w.u64(self.revision);
+        w.extent(self.extent);
+        w.u8(self.filter_radius);
+        w.u8(u8::from(self.primary) | u8::from(self.lossless) << 1);
+        w.camera(&self.camera);
+        self.delta.write(w);
+        match &self.previous {
+            PreviousFrame::Known(frame_id) => {
+                w.u8(0);
+                w.u64(*frame_id);
+            }
+            PreviousFrame::Explicit(camera, delta) => {
+                w.u8(1);
+                w.camera(camera);
+                delta.write(w);
+            }
+        }
+        w.count(self.layers.len());
+        for layer in &self.layers {
+            w.u8(layer.request.kind as u8);
+            w.u8(layer.request.samples);
+            w.u8(layer.request.scale);
+            w.u16(layer.deadline_ms);
+        }
+        w.count(self.tasks.len());
+        for task in &self.tasks {
+            w.u64(task.id);
+            w.u8(task.kind as u8);
+            w.rect(task.rect);
+            w.u8(task.ghost);
+        }
+    }
+
+    pub(crate) fn read(r: &mut Reader) -> Result<FrameTasks, WireError> {
+        let (view, frame_id) = (r.u16("tasks.view")?, r.u64("tasks.frame_id")?);
+        let (scene, revision) = (r.u32("tasks.scene")?, r.u64("tasks.revision")?);
+        let extent = r.extent("tasks.extent")?;
+        let filter_radius = r.u8("tasks.filter_radius")?;
+        if filter_radius > limits::FILTER_RADIUS {
+            return Err(out_of_range("tasks.filter_radius", filter_radius, "at most 8"));
+        }
+        let flags = r.u8("tasks.flags")?;
+        let camera = r.camera("tasks.camera")?;
+        let delta = StateDelta::read(r)?;
+        let previous = match r.u8("tasks.previous")? {
+            0 => PreviousFrame::Known(r.u64("tasks.previous.frame_id")?),
+            1 => PreviousFrame::Explicit(r.camera("tasks.previous.camera")?, StateDelta::read(r)?),
+            value => return Err(unknown("kind of previous frame", value)),
+        };
+        let count = r.count("tasks.layers", limits::LAYERS, 5)?;
+        let layers = (0..count).map(|_| read_layer(r)).collect::<Result<Vec<_>, _>>()?;
+        let count = r.count("tasks.tasks", limits::TASKS_PER_MESSAGE, 18)?;
+        let tasks = (0..count).map(|_| read_task(r, extent)).collect::<Result<Vec<_>, _>>()?;
+        let (primary, lossless) = (flags & 1 != 0, flags & 2 != 0);
+        Ok(FrameTasks {
+            view,
+            frame_id,
+            scene,
+            revision,
+            extent,
+            camera,
+            delta,
+            previous,
+            layers,
+            filter_radius,
+            primary,
+            lossless,
+            tasks,
+        })
+    }
+}
+
+fn read_layer(r: &mut Reader) -> Result<LayerSpec, WireError> {
+    let kind = r.u8("layer.kind")?;
+    let kind = LayerKind::from_u8(kind).ok_or_else(|| unknown("layer", kind))?;
+    let (samples, scale) = (r.u8("layer.samples")?, r.u8("layer.scale")?);
+    if samples == 0 || samples > limits::SAMPLES {
+        return Err(out_of_range("layer.samples", samples, "1 to 64"));
+    }
+    if scale != 1 && scale != 2 {
+        return Err(out_of_range("layer.scale", scale, "1 or 2"));
+    }
+    Ok(LayerSpec { request: LayerRequest { kind, samples, scale }, deadline_ms: r.u16("layer.deadline_ms")? })
+}
+
+fn read_task(r: &mut Reader, extent: Extent) -> Result<Task, WireError> {
+    let id = r.u64("task.id")?;
+    let kind = match r.u8("task.kind")? {
+        0 => TaskKind::Trace,
+        value => return Err(unknown("kind of task", value)),
+    };
+    let rect = r.rect("task.rect")?;
+    if !extent.rect().contains_rect(rect) {
+        let allowed = format!("within {}x{}", extent.width, extent.height);
+        return Err(out_of_range("task.rect", format!("{rect:?}"), allowed));
+    }
+    Ok(Task { id, kind, rect, ghost: r.u8("task.ghost")? })
+}
+
+impl CancelTasks {
+    pub(crate) fn write(&self, w: &mut Writer) {
+        w.count(self.ids.len());
+        self.ids.iter().for_each(|id| w.u64(*id));
+    }
+
+    pub(crate) fn read(r: &mut Reader) -> Result<CancelTasks, WireError> {
+        let count = r.count("cancel.ids", 1024, 8)?;
+        let ids = (0..count).map(|_| r.u64("cancel.id")).collect::<Result<Vec<_>, _>>()?;
+        Ok(CancelTasks { ids })
+    }
+}
