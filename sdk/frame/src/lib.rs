@@ -5,8 +5,12 @@
 //! value. Break that and seams appear.
 #![forbid(unsafe_code)]
 
+pub mod demodulate;
 mod layer;
+pub mod normal;
 mod rect;
+mod specular_table;
+pub mod srgb;
 mod tile;
 
 pub use layer::{LayerKind, LayerRequest, PlaneKind};
