@@ -5,7 +5,13 @@
 //! value. Break that and seams appear.
 #![forbid(unsafe_code)]
 
+// Planes are hashed and sent as they lie in memory.
+const _: () = assert!(cfg!(target_endian = "little"), "planes are little-endian");
+
+pub mod codec;
 pub mod demodulate;
+mod digest;
+mod error;
 mod layer;
 pub mod normal;
 mod rect;
@@ -13,6 +19,8 @@ mod specular_table;
 pub mod srgb;
 mod tile;
 
+pub use digest::digest;
+pub use error::FrameError;
 pub use layer::{LayerKind, LayerRequest, PlaneKind};
 pub use rect::{Extent, Rect};
 pub use tile::{LayerPlane, Primary, SKY_DEPTH, TracedTile};
