@@ -1,0 +1,37 @@
+//! The project's figures: each bench prints a table and writes `target/bench/NAME.json`.
+
+mod cpu_time;
+mod report;
+mod trace;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "rayloom-bench", about = "Measures what the project claims. Nothing is asserted here.")]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Rays per CPU-second of each trace front end, against Embree.
+    Trace(trace::Arguments),
+}
+
+fn main() -> std::process::ExitCode {
+    let result = match Arguments::parse().bench {
+        Bench::Trace(arguments) => trace::run(&arguments),
+    };
+    let written = result.and_then(|report| report.write().map_err(|e| format!("cannot write the report: {e}")));
+    match written {
+        Ok(path) => {
+            println!("written to {}", path.display());
+            std::process::ExitCode::SUCCESS
+        }
+        Err(message) => {
+            eprintln!("{message}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
