@@ -45,6 +45,13 @@ pub struct Slice {
     pub payload: Bytes,
 }
 
+impl Slice {
+    /// Whether the rectangle may be decoded at all; afterwards its arithmetic can't overflow.
+    pub(crate) fn check(&self, limits: DecodeLimits) -> Result<(), FrameError> {
+        check_rect(self.plane, self.scale, self.rect, limits).map(|_| ())
+    }
+}
+
 /// What a decoder accepts; everything else is refused before memory is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {

@@ -3,18 +3,24 @@
 //! **A traced pixel is a function of (scene revision, camera, frame id, absolute pixel, sample index) and of nothing
 //! else**, so rectangles here are always in absolute pixels of the view, and cutting a frame differently never changes a
 //! value. Break that and seams appear.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 // Planes are hashed and sent as they lie in memory.
 const _: () = assert!(cfg!(target_endian = "little"), "planes are little-endian");
 
 pub mod codec;
+pub mod compose;
 pub mod demodulate;
 mod digest;
 mod error;
+pub mod features;
 mod layer;
+pub mod merge;
+pub mod metrics;
 pub mod normal;
+pub mod overlay;
 mod rect;
+mod simd;
 mod specular_table;
 pub mod srgb;
 mod tile;

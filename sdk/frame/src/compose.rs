@@ -1,0 +1,113 @@
+//! The picture out of the merged layers: materials multiplied back in, exposed, tone mapped, in sRGB.
+
+use glam::{Vec2, Vec3, Vec4};
+
+use crate::{
+    Extent, LayerKind,
+    demodulate::Surface,
+    merge::MergedFrame,
+    normal::decode_direction,
+    simd::{Half4, Kernel, dispatch},
+    srgb::{linear_to_srgb_with, to_srgb_table},
+};
+
+/// How scene-linear light becomes display-linear light in [0, 1].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ToneMap {
+    /// Clamped.
+    Linear,
+    /// Narkowicz's fit of the ACES filmic curve (2015), a channel at a time.
+    #[default]
+    Aces,
+}
+
+impl ToneMap {
+    #[inline(always)]
+    fn apply(self, light: Vec3) -> Vec3 {
+        match self {
+            ToneMap::Linear => light,
+            ToneMap::Aces => {
+                let x = light.max(Vec3::ZERO);
+                (x * (x * 2.51 + 0.03)) / (x * (x * 2.43 + 0.59) + 0.14)
+            }
+        }
+    }
+}
+
+/// `(Direct + Indirect) * albedo divisor + Specular * specular divisor + Unlit`, times `exposure`, tone mapped: RGBA of
+/// 8 bits a channel (sRGB, alpha 255), rows of `4 * width` bytes from the top. Layers that were not traced count as black.
+pub fn compose(frame: &MergedFrame<'_>, exposure: f32, tone_map: ToneMap) -> Vec<u8> {
+    let mut rgba = vec![0; frame.extent.pixels() * 4];
+    compose_into(frame, exposure, tone_map, &mut rgba);
+    rgba
+}
+
+/// [`compose`] into a picture of the same size.
+///
+/// # Panics
+/// When `rgba` does not have `4 * width * height` bytes.
+pub fn compose_into(frame: &MergedFrame<'_>, exposure: f32, tone_map: ToneMap, rgba: &mut [u8]) {
+    assert_eq!(rgba.len(), frame.extent.pixels() * 4, "the picture has the frame's size");
+    dispatch(Compose { frame, exposure, tone_map, rgba });
+}
+
+struct Compose<'a> {
+    frame: &'a MergedFrame<'a>,
+    exposure: f32,
+    tone_map: ToneMap,
+    rgba: &'a mut [u8],
+}
+
+impl Kernel for Compose<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<H: Half4>(self) {
+        let Compose { frame, exposure, tone_map, rgba } = self;
+        let Extent { width, height } = frame.extent;
+        let size = Vec2::new(width as f32, height as f32);
+        let table = to_srgb_table();
+        let layers = LayerKind::ALL.map(|kind| frame.layer(kind));
+        let (origin, step_x, step_y) = {
+            let ray = |x, y| frame.camera.ray(Vec2::new(x, y), size);
+            let origin = ray(0.5, 0.5);
+            (origin, ray(1.5, 0.5) - origin, ray(0.5, 1.5) - origin)
+        };
+        for y in 0..height as usize {
+            let row = y * width as usize..(y + 1) * width as usize;
+            let row_ray = origin + step_y * y as f32;
+            let [direct, specular, indirect, unlit] = layers.map(|l| l.map(|pixels| &pixels[row.clone()]));
+            let depth = &frame.planes.depth[row.clone()];
+            let normal = &frame.planes.normal[row.clone()];
+            let base_color = &frame.planes.base_color[row.clone()];
+            let material = &frame.planes.material[row.clone()];
+            let out = &mut rgba[row.start * 4..row.end * 4];
+            for (x, pixel) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                let read = |layer: Option<&[[u16; 4]]>| layer.map_or(Vec4::ZERO, |pixels| H::load(pixels[x])).truncate();
+                let mut light = read(unlit);
+                if depth[x] < f32::INFINITY {
+                    let surface = Surface::unpack(base_color[x], material[x]);
+                    light += (read(direct) + read(indirect)) * surface.albedo_divisor();
+                    let reflected = read(specular);
+                    if reflected != Vec3::ZERO {
+                        let n_dot_v = cosine(decode_direction(normal[x]), row_ray + step_x * x as f32);
+                        light += reflected * surface.specular_divisor(n_dot_v);
+                    }
+                }
+                let shown = tone_map.apply(light * exposure);
+                *pixel = [
+                    linear_to_srgb_with(table, shown.x),
+                    linear_to_srgb_with(table, shown.y),
+                    linear_to_srgb_with(table, shown.z),
+                    255,
+                ];
+            }
+        }
+    }
+}
+
+/// Between a normal and the way back along a ray, neither of unit length; NaN and negative cosines are the divisor's to clamp.
+#[inline(always)]
+fn cosine(normal: Vec3, ray: Vec3) -> f32 {
+    -normal.dot(ray) / (normal.length_squared() * ray.length_squared()).sqrt()
+}

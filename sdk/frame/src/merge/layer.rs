@@ -1,0 +1,78 @@
+//! One layer's pixels: this frame's signal, which becomes the merged layer in place, and the last frame's result.
+
+use crate::{Extent, LayerRequest, Rect};
+
+/// The buffers of a layer that has been requested at least once.
+#[derive(Debug, Default)]
+pub(super) struct LayerBuffers {
+    /// `None` when this frame does not trace it.
+    pub(super) request: Option<LayerRequest>,
+    /// Signal of layers at full resolution; after [`super::Merger::finish`] the merged layer.
+    pub(super) current: Vec<[u16; 4]>,
+    /// The last frame's merged layer.
+    pub(super) history: Vec<[u16; 4]>,
+    /// False until the last frame had this layer too.
+    pub(super) has_history: bool,
+    /// Signal of layers at half resolution, one pixel a block.
+    pub(super) coarse: Vec<[u16; 4]>,
+    /// Who gave each block: [`MISSING`], [`NEIGHBOUR`] or [`OWNER`].
+    pub(super) coarse_from: Vec<u8>,
+}
+
+/// No tile has given this block.
+pub(super) const MISSING: u8 = 0;
+/// A tile that only touches the block gave it.
+const NEIGHBOUR: u8 = 1;
+/// The tile whose core has the block's top left pixel gave it: its word counts.
+const OWNER: u8 = 2;
+
+impl LayerBuffers {
+    /// Makes the last result the history, if there is one, and takes the new request.
+    pub(super) fn begin(&mut self, request: Option<LayerRequest>, extent: Extent, last_finished: bool) {
+        if last_finished {
+            self.has_history = self.request.is_some();
+            std::mem::swap(&mut self.current, &mut self.history);
+        }
+        self.request = request;
+        let Some(request) = request else { return };
+        self.current.resize(extent.pixels(), [0; 4]);
+        self.history.resize(extent.pixels(), [0; 4]);
+        if request.scale == 2 {
+            let blocks = extent.scaled(2).pixels();
+            self.coarse.resize(blocks, [0; 4]);
+            self.coarse_from.clear();
+            self.coarse_from.resize(blocks, MISSING);
+        }
+    }
+
+    /// Takes a decoded rectangle of a tile whose core is `core`, all in this layer's own pixels except the core.
+    pub(super) fn write(&mut self, core: Rect, rect: Rect, pixels: &[[u16; 4]], extent: Extent, scale: u32) {
+        if scale == 1 {
+            copy_rows(&mut self.current, extent.width, core, rect, pixels);
+            return;
+        }
+        let width = extent.scaled(scale).width as usize;
+        let part = core.scaled(scale).intersection(rect);
+        for y in part.y..part.y + part.height {
+            for x in part.x..part.right() {
+                let from = if core.contains(x * scale, y * scale) { OWNER } else { NEIGHBOUR };
+                let at = y as usize * width + x as usize;
+                if from > self.coarse_from[at] {
+                    self.coarse_from[at] = from;
+                    self.coarse[at] = pixels[(y - rect.y) as usize * rect.width as usize + (x - rect.x) as usize];
+                }
+            }
+        }
+    }
+}
+
+/// Copies what `rect`'s pixels have of `core` into a plane of the whole view.
+pub(super) fn copy_rows<T: Copy>(plane: &mut [T], width: u32, core: Rect, rect: Rect, pixels: &[T]) {
+    let part = core.intersection(rect);
+    let columns = part.width as usize;
+    for y in part.y..part.y + part.height {
+        let to = y as usize * width as usize + part.x as usize;
+        let from = (y - rect.y) as usize * rect.width as usize + (part.x - rect.x) as usize;
+        plane[to..to + columns].copy_from_slice(&pixels[from..from + columns]);
+    }
+}

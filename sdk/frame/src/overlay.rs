@@ -1,0 +1,163 @@
+//! Drawings over a composed picture: who traced which tile in how long, and where two pictures differ.
+
+use crate::{Extent, Rect};
+
+/// What to draw of a tile.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TileLabel {
+    /// Its pixels; what lies beyond the picture is not drawn.
+    pub rect: Rect,
+    /// Who traced it; `None` draws a grey border and no number.
+    pub peer: Option<u32>,
+    /// How long that took.
+    pub milliseconds: f32,
+}
+
+/// Draws each tile's border in its peer's colour, and "peer:milliseconds" in its top left corner.
+///
+/// `rgba` has rows of `4 * extent.width` bytes; a picture of another size is left as it is.
+pub fn draw_tiles(rgba: &mut [u8], extent: Extent, tiles: &[TileLabel]) {
+    if rgba.len() != extent.pixels() * 4 {
+        return;
+    }
+    let mut canvas = Canvas { rgba, extent };
+    for tile in tiles {
+        let rect = tile.rect.intersection(extent.rect());
+        if rect.is_empty() {
+            continue;
+        }
+        let color = tile.peer.map_or([128; 3], peer_color);
+        canvas.fill(Rect { height: 1, ..rect }, color);
+        canvas.fill(Rect { width: 1, ..rect }, color);
+        canvas.fill(Rect { y: rect.bottom() - 1, height: 1, ..rect }, color);
+        canvas.fill(Rect { x: rect.right() - 1, width: 1, ..rect }, color);
+        if let Some(peer) = tile.peer {
+            canvas.text(rect, &format!("{peer}:{:.0}", tile.milliseconds.clamp(0.0, 99_999.0)), color);
+        }
+    }
+}
+
+/// A colour that differs from the next peers': hues a golden angle apart.
+pub fn peer_color(peer: u32) -> [u8; 3] {
+    let hue = (peer as f32 * 0.618_034).fract() * 6.0;
+    let channel = |shift: f32| {
+        let distance = ((hue + shift) % 6.0 - 3.0).abs() - 1.0;
+        (80.0 + 175.0 * distance.clamp(0.0, 1.0)) as u8
+    };
+    [channel(0.0), channel(4.0), channel(2.0)]
+}
+
+/// Absolute difference of two RGBA pictures a channel, times `gain`, opaque; black where they are equal.
+///
+/// The result is as long as the shorter picture.
+pub fn difference(a: &[u8], b: &[u8], gain: u8) -> Vec<u8> {
+    let pixels = a.as_chunks::<4>().0.iter().zip(b.as_chunks::<4>().0);
+    pixels.flat_map(|(a, b)| [0, 1, 2, 3].map(|c| if c == 3 { 255 } else { a[c].abs_diff(b[c]).saturating_mul(gain) })).collect()
+}
+
+struct Canvas<'a> {
+    rgba: &'a mut [u8],
+    extent: Extent,
+}
+
+/// Pixels of the picture to one of a digit.
+const DIGIT_SCALE: u32 = 2;
+const DIGIT_WIDTH: u32 = 3;
+const DIGIT_HEIGHT: u32 = 5;
+
+impl Canvas<'_> {
+    fn fill(&mut self, rect: Rect, [r, g, b]: [u8; 3]) {
+        let rect = rect.intersection(self.extent.rect());
+        for y in rect.y..rect.y + rect.height {
+            let start = (y as usize * self.extent.width as usize + rect.x as usize) * 4;
+            for pixel in self.rgba[start..start + rect.width as usize * 4].as_chunks_mut::<4>().0 {
+                *pixel = [r, g, b, 255];
+            }
+        }
+    }
+
+    /// Digits and colons on black, three pixels into `rect`, cut off at its borders.
+    fn text(&mut self, rect: Rect, text: &str, color: [u8; 3]) {
+        let advance = (DIGIT_WIDTH + 1) * DIGIT_SCALE;
+        let (left, top) = (rect.x + 3, rect.y + 3);
+        let panel = Rect::new(left - 1, top - 1, text.len() as u32 * advance + 1, DIGIT_HEIGHT * DIGIT_SCALE + 2);
+        self.fill(panel.intersection(rect), [0; 3]);
+        for (i, character) in text.chars().enumerate() {
+            for (row, bits) in glyph(character).into_iter().enumerate() {
+                for column in (0..DIGIT_WIDTH).filter(|c| bits >> (DIGIT_WIDTH - 1 - c) & 1 == 1) {
+                    let x = left + i as u32 * advance + column * DIGIT_SCALE;
+                    let dot = Rect::new(x, top + row as u32 * DIGIT_SCALE, DIGIT_SCALE, DIGIT_SCALE);
+                    self.fill(dot.intersection(rect), color);
+                }
+            }
+        }
+    }
+}
+
+/// Five rows of three pixels.
+fn glyph(character: char) -> [u8; 5] {
+    match character {
+        '0' => [0b111, 0b101, 0b101, 0b101, 0b111],
+        '1' => [0b010, 0b110, 0b010, 0b010, 0b111],
+        '2' => [0b111, 0b001, 0b111, 0b100, 0b111],
+        '3' => [0b111, 0b001, 0b111, 0b001, 0b111],
+        '4' => [0b101, 0b101, 0b111, 0b001, 0b001],
+        '5' => [0b111, 0b100, 0b111, 0b001, 0b111],
+        '6' => [0b111, 0b100, 0b111, 0b101, 0b111],
+        '7' => [0b111, 0b001, 0b010, 0b010, 0b010],
+        '8' => [0b111, 0b101, 0b111, 0b101, 0b111],
+        '9' => [0b111, 0b101, 0b111, 0b001, 0b111],
+        ':' => [0b000, 0b010, 0b000, 0b010, 0b000],
+        _ => [0; 5],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pixel(rgba: &[u8], extent: Extent, x: u32, y: u32) -> [u8; 3] {
+        let i = (y * extent.width + x) as usize * 4;
+        [rgba[i], rgba[i + 1], rgba[i + 2]]
+    }
+
+    #[test]
+    fn borders_have_the_peers_colour_and_the_inside_stays() {
+        let extent = Extent::new(64, 40);
+        let mut rgba = vec![7; extent.pixels() * 4];
+        let tile = TileLabel { rect: Rect::new(10, 5, 50, 30), peer: Some(1), milliseconds: 12.0 };
+        draw_tiles(&mut rgba, extent, &[tile]);
+        for (x, y) in [(10, 5), (59, 5), (10, 34), (59, 34), (30, 34)] {
+            assert_eq!(pixel(&rgba, extent, x, y), peer_color(1));
+        }
+        assert_eq!(pixel(&rgba, extent, 9, 5), [7; 3]);
+        assert_eq!(pixel(&rgba, extent, 50, 30), [7; 3]);
+        // The first glyph is a 1: lit in its middle column's top, dark to its left.
+        assert_eq!(pixel(&rgba, extent, 15, 8), peer_color(1));
+        assert_eq!(pixel(&rgba, extent, 13, 8), [0; 3]);
+    }
+
+    #[test]
+    fn tiles_beyond_the_picture_and_tiny_ones_draw_nothing_outside() {
+        let extent = Extent::new(8, 8);
+        let mut rgba = vec![7; extent.pixels() * 4];
+        let label = |rect| TileLabel { rect, peer: Some(3), milliseconds: f32::NAN };
+        draw_tiles(&mut rgba, extent, &[label(Rect::new(9, 9, 5, 5)), label(Rect::new(6, 6, 1, 1)), label(Rect::new(0, 0, 0, 4))]);
+        assert_eq!(rgba.as_chunks::<4>().0.iter().filter(|p| p[0] != 7).count(), 1);
+    }
+
+    #[test]
+    fn the_first_sixteen_peers_have_colours_of_their_own() {
+        for a in 0..16 {
+            for b in 0..a {
+                let distance: u32 = peer_color(a).into_iter().zip(peer_color(b)).map(|(x, y)| x.abs_diff(y) as u32).sum();
+                assert!(distance > 20, "{a} and {b}: {:?}, {:?}", peer_color(a), peer_color(b));
+            }
+        }
+    }
+
+    #[test]
+    fn differences_are_absolute_amplified_and_opaque() {
+        assert_eq!(difference(&[10, 20, 200, 0], &[13, 10, 0, 9], 8), [24, 80, 255, 255]);
+    }
+}
