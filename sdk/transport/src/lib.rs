@@ -7,9 +7,13 @@
 //! channel holds [`Channel::send_limit_bytes`], so that stale work is dropped where it is known to be stale, at the sender.
 #![forbid(unsafe_code)]
 
+mod error;
 mod inbox;
 mod link;
 mod loopback;
+pub mod signalling;
+pub mod webrtc;
 
+pub use error::TransportError;
 pub use link::{Channel, ChannelStats, Connection, Events, Link, LinkEvent, LinkStats, SendError, SocketBuffers};
 pub use loopback::loopback;

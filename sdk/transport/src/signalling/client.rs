@@ -1,0 +1,158 @@
+//! The dialler's half: one POST, and every refusal turned into an error that says what to do.
+
+use std::io;
+use std::net::IpAddr;
+
+use axum::http::{Request, StatusCode, Uri, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use rayloom_wire::VersionRange;
+use tokio::net::TcpStream;
+
+use super::message::{BODY_BYTES, Refusal, SESSIONS_PATH, SdpType, SessionCreated, SessionRequest};
+use crate::error::TransportError;
+
+/// A peer's URL, taken apart and checked.
+pub(crate) struct Endpoint {
+    url: String,
+    /// `host:port`.
+    pub(crate) authority: String,
+    path: String,
+}
+
+impl Endpoint {
+    pub(crate) fn parse(url: &str, allow_plain_http: bool) -> Result<Self, TransportError> {
+        let bad = |reason| TransportError::BadUrl { url: url.to_owned(), reason };
+        let uri: Uri = url.parse().map_err(|_| bad("it does not parse"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => return Err(TransportError::TlsUnsupported { url: url.to_owned() }),
+            _ => return Err(bad("the scheme is not http")),
+        }
+        let host = uri.host().ok_or_else(|| bad("there is no host"))?;
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(bad("a user name does not belong there"));
+        }
+        if uri.query().is_some() {
+            return Err(bad("a query does not belong there"));
+        }
+        if !allow_plain_http && !is_loopback(host) {
+            return Err(TransportError::PlainHttpRefused { url: url.to_owned() });
+        }
+        Ok(Self {
+            url: url.to_owned(),
+            authority: format!("{host}:{}", uri.port_u16().unwrap_or(80)),
+            path: format!("{}{SESSIONS_PATH}", uri.path().trim_end_matches('/')),
+        })
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Sends the offer, returns the answer.
+pub(crate) async fn exchange(
+    endpoint: &Endpoint,
+    token: Option<&str>,
+    versions: VersionRange,
+    offer: String,
+) -> Result<String, TransportError> {
+    let body = SessionRequest { sdp: offer, r#type: SdpType::Offer, protocol: versions.into() };
+    let body = serde_json::to_vec(&body).expect("plain strings and numbers always serialise");
+    let (status, body) = post(endpoint, token, body).await?;
+    if status != StatusCode::CREATED {
+        return Err(refusal(endpoint, versions, status, &body));
+    }
+    let bad_answer = |reason: String| TransportError::BadAnswer { url: endpoint.url.clone(), reason };
+    let created: SessionCreated = serde_json::from_slice(&body).map_err(|error| bad_answer(error.to_string()))?;
+    if created.r#type != SdpType::Answer {
+        return Err(bad_answer("its type is not \"answer\"".to_owned()));
+    }
+    Ok(created.sdp)
+}
+
+async fn post(
+    endpoint: &Endpoint,
+    token: Option<&str>,
+    body: Vec<u8>,
+) -> Result<(StatusCode, Bytes), TransportError> {
+    let unreachable = |source| TransportError::Unreachable { url: endpoint.url.clone(), source };
+    let mut request = Request::post(&endpoint.path)
+        .header(header::HOST, &endpoint.authority)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONNECTION, "close");
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let request = request.body(Full::new(Bytes::from(body))).map_err(|_| TransportError::Unauthorized {
+        url: endpoint.url.clone(),
+        reason: "the token holds characters that no HTTP header may hold".to_owned(),
+    })?;
+    let stream = TcpStream::connect(&endpoint.authority).await.map_err(unreachable)?;
+    let other = |error: hyper::Error| unreachable(io::Error::other(error));
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(other)?;
+    let talk = async {
+        let response = sender.send_request(request).await.map_err(other)?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), BODY_BYTES).collect().await.map_err(|error| {
+            TransportError::BadAnswer { url: endpoint.url.clone(), reason: error.to_string() }
+        })?;
+        Ok((status, body.to_bytes()))
+    };
+    let mut talk = std::pin::pin!(talk);
+    tokio::select! {
+        answer = &mut talk => answer,
+        // The connection may end first: the answer is then already on its way, or never comes.
+        ended = connection => match ended {
+            Ok(()) => talk.await,
+            Err(error) => Err(other(error)),
+        },
+    }
+}
+
+fn refusal(endpoint: &Endpoint, ours: VersionRange, status: StatusCode, body: &[u8]) -> TransportError {
+    let url = endpoint.url.clone();
+    let parsed = serde_json::from_slice::<Refusal>(body);
+    let theirs = parsed.as_ref().ok().and_then(|refusal| refusal.protocol);
+    let reason = match parsed {
+        Ok(refusal) => refusal.reason,
+        Err(_) => "it gives no reason; is it a rayloom-peer?".to_owned(),
+    };
+    match (status, theirs) {
+        (StatusCode::UNAUTHORIZED, _) => TransportError::Unauthorized { url, reason },
+        (StatusCode::SERVICE_UNAVAILABLE, _) => TransportError::Capacity { url, reason },
+        (StatusCode::UPGRADE_REQUIRED, Some(theirs)) => {
+            TransportError::VersionMismatch { url, ours, theirs: theirs.into() }
+        }
+        _ => TransportError::Refused { url, status: status.as_u16(), reason },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_stays_on_loopback_unless_it_is_allowed() {
+        for url in ["http://127.0.0.1:4711", "http://localhost:4711/", "http://[::1]:4711", "http://127.1.2.3"] {
+            assert!(Endpoint::parse(url, false).is_ok(), "{url}");
+        }
+        for url in ["http://10.0.0.1:4711", "http://peer.example:4711", "http://127.0.0.1.example"] {
+            assert!(matches!(Endpoint::parse(url, false), Err(TransportError::PlainHttpRefused { .. })), "{url}");
+            assert!(Endpoint::parse(url, true).is_ok(), "{url}");
+        }
+        assert!(matches!(Endpoint::parse("https://[::1]", true), Err(TransportError::TlsUnsupported { .. })));
+        for url in ["", "4711", "127.0.0.1:4711", "ftp://127.0.0.1", "http://me:pw@127.0.0.1", "http://[::1]/?a=b"] {
+            assert!(matches!(Endpoint::parse(url, true), Err(TransportError::BadUrl { .. })), "{url}");
+        }
+    }
+
+    #[test]
+    fn sessions_are_found_below_the_url() {
+        let endpoint = Endpoint::parse("http://127.0.0.1/peers/a/", false).unwrap();
+        assert_eq!((endpoint.authority.as_str(), endpoint.path.as_str()), ("127.0.0.1:80", "/peers/a/v1/sessions"));
+    }
+}

@@ -1,0 +1,176 @@
+//! The answering half: checks token, size, versions and capacity, in this order, before it touches the offer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use rayloom_wire::VersionRange;
+use subtle::ConstantTimeEq;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::message::{BODY_BYTES, Refusal, SESSIONS_PATH, SdpType, SessionCreated, SessionRequest};
+use crate::error::TransportError;
+use crate::link::Connection;
+use crate::webrtc::Acceptor;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Who may open a session, and how many.
+#[derive(Clone, Debug)]
+pub struct SignallingConfig {
+    /// Demanded as `Authorization: Bearer`; `None` lets everyone in, which only a listener on loopback should do.
+    pub token: Option<String>,
+    /// Sessions at a time, those that are still connecting counted.
+    pub max_sessions: usize,
+    /// Versions that are spoken here.
+    pub versions: VersionRange,
+    /// How offers are answered.
+    pub acceptor: Acceptor,
+}
+
+impl SignallingConfig {
+    /// With the defaults for everything but the token and the number of sessions.
+    pub fn new(token: Option<String>, max_sessions: usize) -> Self {
+        Self { token, max_sessions, versions: rayloom_wire::VERSION, acceptor: Acceptor::default() }
+    }
+}
+
+struct Signalling<F> {
+    config: SignallingConfig,
+    free_sessions: Arc<Semaphore>,
+    next_session: AtomicU64,
+    on_connection: F,
+}
+
+/// Binds the address, and says what is wrong where that fails.
+pub async fn listen(addr: SocketAddr) -> Result<TcpListener, TransportError> {
+    TcpListener::bind(addr).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => TransportError::PortInUse { addr },
+        _ => TransportError::Listen { addr, source },
+    })
+}
+
+/// Serves [`router`] until the future is dropped.
+pub async fn serve<F>(listener: TcpListener, config: SignallingConfig, on_connection: F) -> io::Result<()>
+where
+    F: Fn(Connection) + Send + Sync + 'static,
+{
+    axum::serve(listener, router(config, on_connection)).await
+}
+
+/// `POST /v1/sessions`, to be merged with whatever else the server offers. `on_connection` is called with every connection
+/// once its channels are open; it must not block.
+pub fn router<F>(config: SignallingConfig, on_connection: F) -> Router
+where
+    F: Fn(Connection) + Send + Sync + 'static,
+{
+    let free_sessions = Arc::new(Semaphore::new(config.max_sessions.min(Semaphore::MAX_PERMITS)));
+    let state = Arc::new(Signalling { config, free_sessions, next_session: AtomicU64::new(1), on_connection });
+    Router::new().route(SESSIONS_PATH, post(create_session::<F>)).with_state(state)
+}
+
+async fn create_session<F>(State(signalling): State<Arc<Signalling<F>>>, request: Request<Body>) -> Response
+where
+    F: Fn(Connection) + Send + Sync + 'static,
+{
+    match try_create_session(signalling, request).await {
+        Ok(created) => (StatusCode::CREATED, Json(created)).into_response(),
+        Err((status, refusal)) => {
+            tracing::info!(%status, reason = refusal.reason, "a session is refused");
+            let mut response = (status, Json(refusal)).into_response();
+            if status == StatusCode::UNAUTHORIZED {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+            }
+            response
+        }
+    }
+}
+
+type Refused = (StatusCode, Refusal);
+
+fn refused(status: StatusCode, error: &str, reason: impl Into<String>) -> Refused {
+    (status, Refusal { error: error.to_owned(), reason: reason.into(), protocol: None })
+}
+
+async fn try_create_session<F>(
+    signalling: Arc<Signalling<F>>,
+    request: Request<Body>,
+) -> Result<SessionCreated, Refused>
+where
+    F: Fn(Connection) + Send + Sync + 'static,
+{
+    let config = &signalling.config;
+    check_token(config.token.as_deref(), request.headers())?;
+    let body = read_body(request.into_body()).await?;
+    let offer: SessionRequest = serde_json::from_slice(&body)
+        .map_err(|error| refused(StatusCode::BAD_REQUEST, "bad_request", format!("the body does not parse: {error}")))?;
+    if offer.r#type != SdpType::Offer {
+        return Err(refused(StatusCode::BAD_REQUEST, "bad_request", "the type must be \"offer\""));
+    }
+    let theirs = VersionRange::from(offer.protocol);
+    if config.versions.agree(theirs).is_none() {
+        let reason = format!("protocol versions {} are spoken here, {theirs} there", config.versions);
+        let (status, mut refusal) = refused(StatusCode::UPGRADE_REQUIRED, "version", reason);
+        refusal.protocol = Some(config.versions.into());
+        return Err((status, refusal));
+    }
+    let permit = signalling.free_sessions.clone().try_acquire_owned().map_err(|_| {
+        let reason = format!("{} sessions of at most {} are open", config.max_sessions, config.max_sessions);
+        refused(StatusCode::SERVICE_UNAVAILABLE, "capacity", reason)
+    })?;
+    let (answer, open) = config.acceptor.accept_with(&offer.sdp, Box::new(permit)).await.map_err(|error| {
+        let status = match error {
+            TransportError::BadOffer { .. } => StatusCode::BAD_REQUEST,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        refused(status, "bad_offer", error.to_string())
+    })?;
+    let session = format!("s{}", signalling.next_session.fetch_add(1, Relaxed));
+    let name = session.clone();
+    tokio::spawn(async move {
+        match open.await {
+            Ok(connection) => {
+                tracing::info!(session = name, link = connection.link.description(), "a session is open");
+                (signalling.on_connection)(connection);
+            }
+            Err(error) => tracing::warn!(session = name, %error, "a session did not open"),
+        }
+    });
+    Ok(SessionCreated { sdp: answer, r#type: SdpType::Answer, session })
+}
+
+/// Compares in a time that does not depend on where the tokens differ.
+fn check_token(token: Option<&str>, headers: &HeaderMap) -> Result<(), Refused> {
+    let Some(token) = token else { return Ok(()) };
+    let unauthorized = |reason: &str| refused(StatusCode::UNAUTHORIZED, "unauthorized", reason);
+    let header = headers.get(header::AUTHORIZATION).ok_or_else(|| unauthorized("the bearer token is missing"))?;
+    let given = header
+        .as_bytes()
+        .strip_prefix(b"Bearer ")
+        .ok_or_else(|| unauthorized("the Authorization header is not of the form \"Bearer TOKEN\""))?;
+    if bool::from(given.ct_eq(token.as_bytes())) { Ok(()) } else { Err(unauthorized("the bearer token is wrong")) }
+}
+
+async fn read_body(body: Body) -> Result<Bytes, Refused> {
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES).collect())
+        .await
+        .map_err(|_| refused(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not arrive in time"))?;
+    collected.map(|body| body.to_bytes()).map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            refused(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a body may have {BODY_BYTES} bytes"))
+        } else {
+            refused(StatusCode::BAD_REQUEST, "bad_request", format!("the body did not arrive: {error}"))
+        }
+    })
+}

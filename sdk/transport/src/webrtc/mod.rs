@@ -1,0 +1,162 @@
+//! Connections over WebRTC data channels: dialling a URL, and answering who dials.
+
+mod link;
+mod outbox;
+mod peer;
+mod sockets;
+
+use std::any::Any;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use rayloom_wire::VersionRange;
+
+use crate::error::TransportError;
+use crate::link::Connection;
+use crate::signalling::client;
+use peer::Peer;
+
+/// Where data may flow.
+#[derive(Clone, Debug)]
+pub struct IceConfig {
+    /// Local addresses to offer, each on a port of its own. An unspecified address stands for every interface but
+    /// loopback.
+    pub bind: Vec<IpAddr>,
+    /// Kernel buffers to ask for, each way; `None` leaves the kernel's default, which stalls on fast paths.
+    pub socket_buffer_bytes: Option<usize>,
+}
+
+impl IceConfig {
+    /// Kernel buffers that hold a window of SCTP with the kernel's bookkeeping.
+    pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+    /// Loopback and every other interface.
+    pub fn every_interface() -> Self {
+        Self {
+            bind: vec![
+                Ipv4Addr::LOCALHOST.into(),
+                Ipv4Addr::UNSPECIFIED.into(),
+                Ipv6Addr::UNSPECIFIED.into(),
+            ],
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for IceConfig {
+    /// Loopback only: nothing leaves the machine unless it is asked for.
+    fn default() -> Self {
+        Self { bind: vec![Ipv4Addr::LOCALHOST.into()], socket_buffer_bytes: Some(Self::SOCKET_BUFFER_BYTES) }
+    }
+}
+
+/// How the death of the other side is noticed on an idle link.
+#[derive(Clone, Copy, Debug)]
+pub struct KeepAlive {
+    /// A ping goes out this often.
+    pub interval: Duration,
+    /// The connection is closed when nothing was heard for this long. A late tile is noticed far sooner, by its deadline.
+    pub silence: Duration,
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self { interval: Duration::from_millis(500), silence: Duration::from_secs(3) }
+    }
+}
+
+/// What [`dial`] may be told.
+#[derive(Clone, Debug)]
+pub struct DialOptions {
+    /// Where data may flow.
+    pub ice: IceConfig,
+    /// For the whole of it: signalling, ICE, DTLS, channels.
+    pub timeout: Duration,
+    /// Allows plain HTTP to a host that is not loopback. Token and DTLS fingerprint then travel in the clear.
+    pub allow_plain_http: bool,
+    /// Versions to offer.
+    pub versions: VersionRange,
+    /// Detection of a dead peer.
+    pub keep_alive: KeepAlive,
+}
+
+impl Default for DialOptions {
+    fn default() -> Self {
+        Self {
+            ice: IceConfig::default(),
+            timeout: Duration::from_secs(10),
+            allow_plain_http: false,
+            versions: rayloom_wire::VERSION,
+            keep_alive: KeepAlive::default(),
+        }
+    }
+}
+
+/// Opens a connection to whoever answers at `url` (`http://host:port`), by an offer to `{url}/v1/sessions`. Returns when
+/// all three channels are open.
+pub async fn dial(url: &str, token: Option<&str>, options: &DialOptions) -> Result<Connection, TransportError> {
+    let endpoint = client::Endpoint::parse(url, options.allow_plain_http)?;
+    let attempt = async {
+        let mut peer = Peer::new(&options.ice).await?;
+        let (channels, offer) = peer.offer().await?;
+        let answer = client::exchange(&endpoint, token, options.versions, offer).await?;
+        peer.take_answer(answer)
+            .await
+            .map_err(|reason| TransportError::BadAnswer { url: url.to_owned(), reason })?;
+        peer.opened(&channels, url).await?;
+        Ok(link::start(peer, channels, options.keep_alive, &endpoint.authority, Box::new(())).await)
+    };
+    tokio::time::timeout(options.timeout, attempt).await.unwrap_or_else(|_| {
+        Err(TransportError::Timeout { what: format!("opening a session with {url}"), after: options.timeout })
+    })
+}
+
+/// Answers offers.
+#[derive(Clone, Debug)]
+pub struct Acceptor {
+    /// Where data may flow.
+    pub ice: IceConfig,
+    /// From the answer until all three channels are open.
+    pub timeout: Duration,
+    /// Detection of a dead dialler.
+    pub keep_alive: KeepAlive,
+}
+
+impl Default for Acceptor {
+    fn default() -> Self {
+        Self { ice: IceConfig::default(), timeout: Duration::from_secs(10), keep_alive: KeepAlive::default() }
+    }
+}
+
+impl Acceptor {
+    /// Answers an offer. Send the answer, then await the connection; dropping the future gives the attempt up.
+    pub async fn accept(
+        &self,
+        offer_sdp: &str,
+    ) -> Result<(String, impl Future<Output = Result<Connection, TransportError>> + Send + use<>), TransportError> {
+        self.accept_with(offer_sdp, Box::new(())).await
+    }
+
+    /// As [`Acceptor::accept`]; `guard` is dropped when the connection is gone for good, or the attempt has failed.
+    pub async fn accept_with(
+        &self,
+        offer_sdp: &str,
+        guard: Box<dyn Any + Send>,
+    ) -> Result<(String, impl Future<Output = Result<Connection, TransportError>> + Send + use<>), TransportError> {
+        let mut peer = Peer::new(&self.ice).await?;
+        let answer = tokio::time::timeout(self.timeout, peer.answer(offer_sdp)).await.unwrap_or_else(|_| {
+            Err(TransportError::Timeout { what: "answering an offer".to_owned(), after: self.timeout })
+        })?;
+        let (timeout, keep_alive) = (self.timeout, self.keep_alive);
+        let open = async move {
+            let attempt = async {
+                let channels = peer.accepted("a dialler").await?;
+                Ok(link::start(peer, channels, keep_alive, "a dialler", guard).await)
+            };
+            tokio::time::timeout(timeout, attempt).await.unwrap_or_else(|_| {
+                Err(TransportError::Timeout { what: "waiting for a dialler's channels".to_owned(), after: timeout })
+            })
+        };
+        Ok((answer, open))
+    }
+}
