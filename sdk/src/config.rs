@@ -1,0 +1,268 @@
+//! What an engine says when it creates sessions, views and frames.
+
+use crate::Error;
+use rayloom_frame::{Extent, LayerKind, LayerRequest};
+use rayloom_scene::Camera;
+use std::time::Duration;
+
+/// Index that stands for the peer inside the engine's process.
+pub const EMBEDDED_PEER: u32 = u32::MAX;
+
+/// Where a peer is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// `http://host:port` of its signalling.
+    pub url: String,
+    /// Its bearer token.
+    pub token: Option<String>,
+}
+
+impl std::fmt::Debug for PeerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A token is a secret: it is never printed.
+        f.debug_struct("PeerAddress").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// When the peer inside the engine's process is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Embedded {
+    /// Never; frames without peers are reprojected history.
+    Never,
+    /// While no other peer can trace.
+    #[default]
+    Fallback,
+    /// As one of the peers.
+    Always,
+}
+
+/// What a session is made of.
+#[derive(Clone, Debug)]
+pub struct SessionDesc {
+    /// Peers to use; the session keeps connecting to all of them.
+    pub peers: Vec<PeerAddress>,
+    /// When the embedded peer is used.
+    pub embedded: Embedded,
+    /// Name or index of the embedded peer's device; `None` = the best.
+    pub embedded_device: Option<String>,
+    /// Whether the embedded peer may be a CPU device.
+    pub embedded_allow_cpu: bool,
+    /// Frames begun and not finished, per view; 1 to 8.
+    pub max_frames_in_flight: u32,
+    /// Threads for the network; 1 to 64.
+    pub worker_threads: u32,
+    /// Layers come back bit for bit (tests, captures) instead of RGB9E5.
+    pub lossless: bool,
+}
+
+impl Default for SessionDesc {
+    fn default() -> SessionDesc {
+        SessionDesc {
+            peers: Vec::new(),
+            embedded: Embedded::default(),
+            embedded_device: None,
+            embedded_allow_cpu: false,
+            max_frames_in_flight: 2,
+            worker_threads: 2,
+            lossless: false,
+        }
+    }
+}
+
+impl SessionDesc {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        in_range("max_frames_in_flight", self.max_frames_in_flight, 1, 8)?;
+        in_range("worker_threads", self.worker_threads, 1, 64)?;
+        in_range("number of peers", u32::try_from(self.peers.len()).unwrap_or(u32::MAX), 0, 64)?;
+        if self.peers.is_empty() && self.embedded == Embedded::Never {
+            let reason = "no peers and embedded is NEVER: nothing could trace; name a peer or allow the embedded one";
+            return Err(Error::InvalidArgument(reason.into()));
+        }
+        Ok(())
+    }
+}
+
+/// How soon a layer's result must be there. T1 (input, gameplay) never leaves the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// 16 to 50 ms: shadows, simple reflections.
+    T2,
+    /// 50 to 100 ms: global illumination, complex reflections.
+    T3,
+    /// Above 100 ms: path tracing, offline denoising.
+    T4,
+}
+
+impl Tier {
+    /// Deadline where the engine names none.
+    pub const fn default_deadline(self) -> Duration {
+        match self {
+            Tier::T2 => Duration::from_millis(50),
+            Tier::T3 => Duration::from_millis(100),
+            Tier::T4 => Duration::from_millis(250),
+        }
+    }
+}
+
+/// One layer of a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerDesc {
+    /// Which layer, samples and resolution factor.
+    pub request: LayerRequest,
+    /// Its tier.
+    pub tier: Tier,
+    /// Time from the frame's begin to when its result is late.
+    pub deadline: Duration,
+}
+
+impl LayerDesc {
+    /// One sample a pixel at full resolution, within the tier's own deadline.
+    pub fn new(kind: LayerKind, tier: Tier) -> LayerDesc {
+        let request = LayerRequest { kind, samples: 1, scale: 1 };
+        LayerDesc { request, tier, deadline: tier.default_deadline() }
+    }
+}
+
+/// How results become a picture over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accumulation {
+    /// Every pixel shows its frame's own samples only (tests, captures).
+    Off,
+    /// Reprojected history, at most so many frames of it.
+    Frames(u8),
+}
+
+/// What a view is.
+#[derive(Clone, Debug)]
+pub struct ViewDesc {
+    /// Size in pixels.
+    pub size: Extent,
+    /// Layers to trace, each at most once.
+    pub layers: Vec<LayerDesc>,
+    /// Radius of the peers' stateless filter in pixels, 0 to 8; tiles get a ghost zone as wide.
+    pub filter_radius: u8,
+    /// History.
+    pub accumulation: Accumulation,
+    /// Tiles a peer, at least and at most.
+    pub tiles_per_peer: (u32, u32),
+    /// Outputs carry layers, planes and ages beside the composed picture; costs a copy of each.
+    pub output_planes: bool,
+}
+
+impl ViewDesc {
+    /// All four layers at one sample a pixel.
+    pub fn new(size: Extent) -> ViewDesc {
+        let tier = |kind| if kind == LayerKind::Indirect { Tier::T3 } else { Tier::T2 };
+        ViewDesc {
+            size,
+            layers: LayerKind::ALL.map(|kind| LayerDesc::new(kind, tier(kind))).to_vec(),
+            filter_radius: 0,
+            accumulation: Accumulation::Frames(24),
+            tiles_per_peer: (1, 2),
+            output_planes: false,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let side = rayloom_wire::limits::VIEW_SIDE;
+        in_range("view width", self.size.width, 1, side)?;
+        in_range("view height", self.size.height, 1, side)?;
+        in_range("filter_radius", u32::from(self.filter_radius), 0, u32::from(rayloom_wire::limits::FILTER_RADIUS))?;
+        in_range("tiles_per_peer minimum", self.tiles_per_peer.0, 1, 16)?;
+        in_range("tiles_per_peer maximum", self.tiles_per_peer.1, self.tiles_per_peer.0, 16)?;
+        check_layers(&self.layers)
+    }
+}
+
+/// Layers must be there, each once, with legal samples and factors.
+pub(crate) fn check_layers(layers: &[LayerDesc]) -> Result<(), Error> {
+    if layers.is_empty() {
+        return Err(Error::InvalidArgument("a view without layers has nothing to trace: name at least one".into()));
+    }
+    for (i, layer) in layers.iter().enumerate() {
+        let name = layer.request.kind.name();
+        if layers[..i].iter().any(|other| other.request.kind == layer.request.kind) {
+            return Err(Error::InvalidArgument(format!("layer {name} is named twice")));
+        }
+        let samples = u32::from(rayloom_wire::limits::SAMPLES);
+        in_range(&format!("samples of layer {name}"), u32::from(layer.request.samples), 1, samples)?;
+        in_range(&format!("scale of layer {name}"), u32::from(layer.request.scale), 1, 2)?;
+        let deadline = u32::try_from(layer.deadline.as_millis()).unwrap_or(u32::MAX);
+        in_range(&format!("deadline of layer {name} in milliseconds"), deadline, 1, 60_000)?;
+    }
+    Ok(())
+}
+
+fn in_range(what: &str, value: u32, min: u32, max: u32) -> Result<(), Error> {
+    if (min..=max).contains(&value) {
+        Ok(())
+    } else {
+        Err(Error::InvalidArgument(format!("{what} is {value}, allowed is {min} to {max}")))
+    }
+}
+
+/// How radiance becomes a picture.
+pub use rayloom_frame::compose::ToneMap;
+
+/// One frame of a view.
+#[derive(Clone, Debug)]
+pub struct FrameDesc {
+    /// Grows from frame to frame; seeds the samples.
+    pub frame_id: u64,
+    /// A committed scene revision.
+    pub revision: u64,
+    /// The camera.
+    pub camera: Camera,
+    /// The camera of the frame before, where it is not the last begun frame's.
+    pub previous_camera: Option<Camera>,
+    /// Nothing of the frame before is to be seen in this one.
+    pub cut: bool,
+    /// Radiance is multiplied by this before the tone map.
+    pub exposure: f32,
+    /// The tone map of the composed image.
+    pub tone_map: ToneMap,
+    /// Other layers than the view's for this frame; empty = the view's.
+    pub layers: Vec<LayerDesc>,
+}
+
+impl FrameDesc {
+    /// A frame with exposure 1 and the view's layers.
+    pub fn new(frame_id: u64, revision: u64, camera: Camera) -> FrameDesc {
+        FrameDesc {
+            frame_id,
+            revision,
+            camera,
+            previous_camera: None,
+            cut: false,
+            exposure: 1.0,
+            tone_map: ToneMap::Aces,
+            layers: Vec::new(),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if !self.camera.is_valid() {
+            let reason = format!("the camera of frame {} is not usable: {:?}", self.frame_id, self.camera);
+            return Err(Error::InvalidArgument(reason));
+        }
+        if self.previous_camera.is_some_and(|camera| !camera.is_valid()) {
+            return Err(Error::InvalidArgument(format!("the previous camera of frame {} is not usable", self.frame_id)));
+        }
+        if !(self.exposure.is_finite() && self.exposure > 0.0) {
+            return Err(Error::InvalidArgument(format!("exposure is {}, it must be finite and above 0", self.exposure)));
+        }
+        if self.layers.is_empty() { Ok(()) } else { check_layers(&self.layers) }
+    }
+}
+
+/// Which picture of a view is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ViewMode {
+    /// What the peers traced.
+    #[default]
+    Remote,
+    /// What the embedded peer traced.
+    Local,
+    /// The difference of both, amplified.
+    Difference,
+}

@@ -1,0 +1,229 @@
+//! The thread that decides and merges: takes commands, asks the coordinator, sends tasks, finishes frames.
+//!
+//! One thread owns all of a session's frames, so nothing here is locked. Everything that waits (network, packing) or
+//! that can run elsewhere (decoding) happens on other threads, which send [`Command`]s through a bounded channel.
+
+use crate::clock::Clock;
+use crate::config::{Embedded, FrameDesc, ViewMode};
+use crate::event::{Event, EventQueue};
+use crate::fleet::Fleet;
+use crate::revisions::Revisions;
+use crate::scene_handle::BaseRevision;
+use crate::view::{View, ViewShared};
+use crate::{ViewDesc, blob_store::BlobStore};
+use rayloom_coordinator::PeerId;
+use rayloom_transport::Link;
+use rayloom_wire::{PeerInfo, ResultSlice, SceneOffer, SceneStage, SceneStatus, StateDelta, TaskRefused, TileDone};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// Commands that may wait; senders wait beyond.
+pub(crate) const COMMAND_LIMIT: usize = 4096;
+
+/// What the director is told.
+pub(crate) enum Command {
+    CreateView { id: u16, desc: ViewDesc, shared: Arc<ViewShared> },
+    DestroyView { id: u16 },
+    SetMode { id: u16, mode: ViewMode },
+    SetTilesDrawn { id: u16, drawn: bool },
+    BeginFrame { view: u16, desc: FrameDesc, begun_ns: u64 },
+    Revision { scene: u32, revision: u64, base: u64, delta: Arc<StateDelta> },
+    Base(BaseRevision),
+    DestroyScene { scene: u32 },
+    Peer(PeerId, PeerEvent),
+    Shutdown,
+}
+
+/// What a peer's link tells.
+pub(crate) enum PeerEvent {
+    Connected { link: Arc<dyn Link>, description: String, info: PeerInfo },
+    Lost { cause: String },
+    Unreachable { cause: String },
+    Scene(SceneStatus),
+    Slice(ResultSlice),
+    TileDone { done: TileDone, arrived_ns: u64 },
+    TaskRefused(TaskRefused),
+    Clock { rtt_ns: u64, offset_ns: i64 },
+}
+
+/// What the director works with.
+pub(crate) struct DirectorDesc {
+    pub(crate) clock: Clock,
+    pub(crate) embedded: Embedded,
+    pub(crate) lossless: bool,
+    pub(crate) blobs: Arc<BlobStore>,
+    pub(crate) offers: watch::Sender<Vec<SceneOffer>>,
+    pub(crate) events: Arc<EventQueue>,
+}
+
+/// State of the thread.
+pub(crate) struct Director {
+    desc: DirectorDesc,
+    fleet: Fleet,
+    revisions: Revisions,
+    views: BTreeMap<u16, View>,
+}
+
+impl Director {
+    pub(crate) fn new(desc: DirectorDesc) -> Director {
+        let fleet = Fleet::new(desc.embedded);
+        Director { desc, fleet, revisions: Revisions::default(), views: BTreeMap::new() }
+    }
+
+    /// Runs until told to shut down or until every sender is gone.
+    pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        loop {
+            let due = self.views.values().filter_map(View::poll_timeout).min();
+            let command = match due {
+                None => commands.recv().await,
+                Some(due) => {
+                    let at = tokio::time::Instant::from_std(self.desc.clock.instant(due));
+                    match tokio::time::timeout_at(at, commands.recv()).await {
+                        Ok(command) => command,
+                        Err(_) => {
+                            self.handle_timeout();
+                            continue;
+                        }
+                    }
+                }
+            };
+            match command {
+                None | Some(Command::Shutdown) => return,
+                Some(command) => self.handle(command),
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self) {
+        let now = self.desc.clock.now();
+        for view in self.views.values_mut() {
+            view.handle_timeout(now);
+        }
+        self.act();
+    }
+
+    fn handle(&mut self, command: Command) {
+        let now = self.desc.clock.now();
+        match command {
+            Command::CreateView { id, desc, shared } => {
+                let mut view = View::new(id, desc, shared, self.desc.clock, self.desc.lossless);
+                self.fleet.introduce(&mut view, &self.revisions, now);
+                self.views.insert(id, view);
+            }
+            Command::DestroyView { id } => {
+                self.views.remove(&id);
+            }
+            Command::SetMode { id, mode } => self.with_view(id, |view| view.set_mode(mode)),
+            Command::SetTilesDrawn { id, drawn } => self.with_view(id, |view| view.set_tiles_drawn(drawn)),
+            Command::BeginFrame { view, desc, begun_ns } => {
+                if let Some(view) = self.views.get_mut(&view) {
+                    view.begin_frame(desc, begun_ns, &self.revisions, now);
+                }
+            }
+            Command::Revision { scene, revision, base, delta } => self.revisions.add(scene, revision, base, delta),
+            Command::Base(base) => {
+                self.desc.blobs.insert(&base.packed);
+                let retired = self.revisions.add_base(base);
+                self.desc.blobs.remove(&retired);
+                self.desc.offers.send_replace(self.revisions.offers());
+            }
+            Command::DestroyScene { scene } => {
+                self.desc.blobs.remove(&self.revisions.remove_scene(scene));
+                self.desc.offers.send_replace(self.revisions.offers());
+            }
+            Command::Peer(peer, event) => self.handle_peer(peer, event),
+            Command::Shutdown => {}
+        }
+        self.act();
+    }
+
+    fn with_view(&mut self, id: u16, change: impl FnOnce(&mut View)) {
+        if let Some(view) = self.views.get_mut(&id) {
+            change(view);
+        }
+    }
+
+    fn handle_peer(&mut self, peer: PeerId, event: PeerEvent) {
+        let now = self.desc.clock.now();
+        match event {
+            PeerEvent::Connected { link, description, info } => {
+                self.desc.events.push(Event::PeerConnected { peer: peer.0, description });
+                self.fleet.connected(peer, link, info);
+                for view in self.views.values_mut() {
+                    self.fleet.introduce_peer(peer, view, now);
+                }
+            }
+            PeerEvent::Lost { cause } => {
+                self.desc.events.push(Event::PeerLost { peer: peer.0, cause });
+                self.fleet.lost(peer);
+                self.revisions.peer_lost(peer);
+                self.views.values_mut().for_each(|view| view.peer_lost(peer, now));
+            }
+            PeerEvent::Unreachable { cause } => {
+                // Told once per outage: the link keeps trying.
+                if self.fleet.unreachable(peer) {
+                    self.desc.events.push(Event::PeerUnreachable { peer: peer.0, cause });
+                }
+            }
+            PeerEvent::Scene(status) => self.handle_scene(peer, status),
+            PeerEvent::Slice(slice) => {
+                self.fleet.received(peer, slice.payload.len());
+                if let Some(view) = self.views.get_mut(&view_of(slice.task)) {
+                    view.slice(slice, now);
+                }
+            }
+            PeerEvent::TileDone { done, arrived_ns } => {
+                let offset_ns = self.fleet.offset_ns(peer);
+                if let Some(view) = self.views.get_mut(&view_of(done.task)) {
+                    view.tile_done(peer, done, arrived_ns, offset_ns, now);
+                }
+            }
+            PeerEvent::TaskRefused(refused) => {
+                tracing::debug!("peer {} refused task {}: {}", peer.0, refused.task, refused.reason);
+                self.fleet.forget_sent_frames(peer);
+                if let Some(view) = self.views.get_mut(&view_of(refused.task)) {
+                    view.tile_refused(refused.task, now);
+                }
+            }
+            PeerEvent::Clock { rtt_ns, offset_ns } => {
+                self.fleet.clock_measured(peer, rtt_ns, offset_ns);
+                for view in self.views.values_mut() {
+                    view.link_measured(peer, std::time::Duration::from_nanos(rtt_ns), now);
+                }
+            }
+        }
+    }
+
+    fn handle_scene(&mut self, peer: PeerId, status: SceneStatus) {
+        let now = self.desc.clock.now();
+        let SceneStatus { scene, revision, stage } = status;
+        self.fleet.scene_stage(peer, scene, revision, stage.clone());
+        match stage {
+            SceneStage::Ready => {
+                if self.revisions.peer_ready(peer, scene, revision) {
+                    self.desc.events.push(Event::SceneReady { revision, peer: peer.0 });
+                    self.views.values_mut().for_each(|view| view.peer_ready(peer, scene, revision, now));
+                }
+            }
+            SceneStage::Failed { reason } => {
+                self.desc.events.push(Event::SceneFailed { revision, peer: peer.0, cause: reason });
+            }
+            SceneStage::Receiving { .. } | SceneStage::Building { .. } => {}
+        }
+    }
+
+    /// Carries out what the views' coordinators decided, until nothing is left to do.
+    fn act(&mut self) {
+        for view in self.views.values_mut() {
+            view.act(&mut self.fleet, &self.desc.events);
+        }
+    }
+}
+
+/// The top bits of a task's id are its view.
+pub(crate) const TASK_VIEW_SHIFT: u32 = 48;
+
+fn view_of(task: u64) -> u16 {
+    (task >> TASK_VIEW_SHIFT) as u16
+}

@@ -1,0 +1,105 @@
+//! What happens to a session, for the engine to poll.
+
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+
+/// Most events kept; the oldest are dropped (and counted) when the engine does not poll.
+pub const EVENT_LIMIT: usize = 256;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer is connected and says what it is.
+    PeerConnected {
+        /// Index in the session's list of peers; [`crate::EMBEDDED_PEER`] for the one inside.
+        peer: u32,
+        /// Device and address.
+        description: String,
+    },
+    /// A peer could not be reached; the session keeps trying.
+    PeerUnreachable {
+        /// Index in the session's list of peers.
+        peer: u32,
+        /// Which peer, why, and what to do.
+        cause: String,
+    },
+    /// A connected peer is gone; the session keeps trying to get it back.
+    PeerLost {
+        /// Index in the session's list of peers.
+        peer: u32,
+        /// Which peer, and why.
+        cause: String,
+    },
+    /// A peer missed a deadline: it gets a probing tile only until it holds.
+    PeerSuspect {
+        /// Index in the session's list of peers.
+        peer: u32,
+        /// What it missed.
+        cause: String,
+    },
+    /// A suspect peer holds its deadlines again.
+    PeerRecovered {
+        /// Index in the session's list of peers.
+        peer: u32,
+    },
+    /// A scene revision can be traced by a peer.
+    SceneReady {
+        /// The revision.
+        revision: u64,
+        /// Index in the session's list of peers.
+        peer: u32,
+    },
+    /// A scene revision can't be traced by a peer; the last ready one stays.
+    SceneFailed {
+        /// The revision.
+        revision: u64,
+        /// Index in the session's list of peers.
+        peer: u32,
+        /// Why, and what to do.
+        cause: String,
+    },
+}
+
+/// A bounded queue of events.
+#[derive(Default)]
+pub(crate) struct EventQueue {
+    queue: Mutex<VecDeque<Event>>,
+}
+
+impl EventQueue {
+    pub(crate) fn push(&self, event: Event) {
+        tracing::info!(target: "rayloom::event", "{event}");
+        let mut queue = self.queue.lock();
+        if queue.len() == EVENT_LIMIT {
+            queue.pop_front();
+            tracing::warn!("an event was dropped: poll events at least once a second");
+        }
+        queue.push_back(event);
+    }
+
+    pub(crate) fn poll(&self) -> Option<Event> {
+        self.queue.lock().pop_front()
+    }
+}
+
+impl std::fmt::Display for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Event::PeerConnected { peer, description } => write!(f, "peer {} connected: {description}", name(*peer)),
+            Event::PeerUnreachable { peer, cause } => write!(f, "peer {} unreachable: {cause}", name(*peer)),
+            Event::PeerLost { peer, cause } => write!(f, "peer {} lost: {cause}", name(*peer)),
+            Event::PeerSuspect { peer, cause } => write!(f, "peer {} is suspect: {cause}", name(*peer)),
+            Event::PeerRecovered { peer } => write!(f, "peer {} recovered", name(*peer)),
+            Event::SceneReady { revision, peer } => write!(f, "peer {} holds scene revision {revision}", name(*peer)),
+            Event::SceneFailed { revision, peer, cause } => {
+                write!(f, "peer {} can't trace scene revision {revision}: {cause}", name(*peer))
+            }
+        }
+    }
+}
+
+/// A peer's name in messages to people.
+fn name(peer: u32) -> String {
+    if peer == crate::EMBEDDED_PEER { "embedded".into() } else { peer.to_string() }
+}

@@ -1,0 +1,163 @@
+//! The session's peers as the director knows them: links, clocks, traffic, and which frames each has seen.
+
+use crate::config::{EMBEDDED_PEER, Embedded};
+use crate::revisions::Revisions;
+use crate::view::View;
+use crate::stats::PeerStats;
+use rayloom_coordinator::{PeerId, PeerPrior, Time};
+use rayloom_transport::{Channel, Link, SendError};
+use rayloom_wire::{Message, PeerInfo, SceneStage};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Frames whose state a peer remembers for motion vectors, with some to spare.
+const FRAMES_REMEMBERED: usize = 8;
+/// Clock measurements kept; the one with the shortest round trip counts.
+const CLOCK_WINDOW: usize = 16;
+
+/// All peers.
+pub(crate) struct Fleet {
+    embedded: Embedded,
+    peers: BTreeMap<PeerId, Peer>,
+    outages: BTreeMap<PeerId, ()>,
+}
+
+struct Peer {
+    link: Arc<dyn Link>,
+    info: PeerInfo,
+    /// Round trips and clock offsets in nanoseconds.
+    clocks: VecDeque<(u64, i64)>,
+    /// (view, frame) of the last states sent.
+    sent_frames: VecDeque<(u16, u64)>,
+    bytes_sent: u64,
+    bytes_received: u64,
+    stage: Option<(u32, u64, SceneStage)>,
+}
+
+impl Fleet {
+    pub(crate) fn new(embedded: Embedded) -> Fleet {
+        Fleet { embedded, peers: BTreeMap::new(), outages: BTreeMap::new() }
+    }
+
+    pub(crate) fn connected(&mut self, id: PeerId, link: Arc<dyn Link>, info: PeerInfo) {
+        self.outages.remove(&id);
+        let peer = Peer {
+            link,
+            info,
+            clocks: VecDeque::new(),
+            sent_frames: VecDeque::new(),
+            bytes_sent: 0,
+            bytes_received: 0,
+            stage: None,
+        };
+        self.peers.insert(id, peer);
+    }
+
+    pub(crate) fn lost(&mut self, id: PeerId) {
+        self.peers.remove(&id);
+    }
+
+    /// True the first time of an outage.
+    pub(crate) fn unreachable(&mut self, id: PeerId) -> bool {
+        self.outages.insert(id, ()).is_none()
+    }
+
+    /// Makes every connected peer known to a new view.
+    pub(crate) fn introduce(&self, view: &mut View, revisions: &Revisions, now: Time) {
+        for id in self.peers.keys() {
+            self.introduce_peer(*id, view, now);
+            for (scene, revision) in revisions.held_by(*id) {
+                view.peer_ready(*id, scene, revision, now);
+            }
+        }
+    }
+
+    /// Makes one peer known to a view.
+    pub(crate) fn introduce_peer(&self, id: PeerId, view: &mut View, now: Time) {
+        if let Some(peer) = self.peers.get(&id) {
+            let is_embedded = id.0 == EMBEDDED_PEER;
+            let prior = PeerPrior { rays_per_second: peer.info.rays_per_second, is_embedded };
+            view.peer_joined(id, prior, self.embedded == Embedded::Always, now);
+        }
+    }
+
+    pub(crate) fn received(&mut self, id: PeerId, bytes: usize) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.bytes_received += bytes as u64;
+        }
+    }
+
+    pub(crate) fn clock_measured(&mut self, id: PeerId, rtt_ns: u64, offset_ns: i64) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            if peer.clocks.len() == CLOCK_WINDOW {
+                peer.clocks.pop_front();
+            }
+            peer.clocks.push_back((rtt_ns, offset_ns));
+        }
+    }
+
+    /// The peer's clock minus ours; 0 until measured.
+    pub(crate) fn offset_ns(&self, id: PeerId) -> i64 {
+        let best = self.peers.get(&id).and_then(|peer| peer.clocks.iter().min_by_key(|(rtt, _)| *rtt));
+        best.map_or(0, |(_, offset)| *offset)
+    }
+
+    pub(crate) fn scene_stage(&mut self, id: PeerId, scene: u32, revision: u64, stage: SceneStage) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.stage = Some((scene, revision, stage));
+        }
+    }
+
+    /// True when the peer has got the state of that frame.
+    pub(crate) fn has_frame(&self, id: PeerId, view: u16, frame_id: u64) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.sent_frames.contains(&(view, frame_id)))
+    }
+
+    /// After a refusal nothing is taken for granted: the next state is sent whole.
+    pub(crate) fn forget_sent_frames(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.sent_frames.clear();
+        }
+    }
+
+    /// Sends a message on the control channel and counts it.
+    pub(crate) fn send(&mut self, id: PeerId, message: &Message) -> Result<(), SendError> {
+        let peer = self.peers.get_mut(&id).ok_or(SendError::Closed)?;
+        let bytes = message.encode();
+        let length = bytes.len() as u64;
+        peer.link.send(Channel::Control, bytes)?;
+        peer.bytes_sent += length;
+        if let Message::FrameTasks(tasks) = message {
+            if peer.sent_frames.len() == FRAMES_REMEMBERED {
+                peer.sent_frames.pop_front();
+            }
+            peer.sent_frames.push_back((tasks.view, tasks.frame_id));
+        }
+        Ok(())
+    }
+
+    /// Bytes sent to and received from all peers that are connected.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        let sum = |of: fn(&Peer) -> u64| self.peers.values().map(of).sum();
+        (sum(|peer| peer.bytes_sent), sum(|peer| peer.bytes_received))
+    }
+
+    /// What the engine is told of the peers.
+    pub(crate) fn describe(&self, view: &View) -> Vec<PeerStats> {
+        let describe = |(id, peer): (&PeerId, &Peer)| {
+            let (tiles, work_ms) = view.work_of(*id);
+            let rtt_ns = peer.clocks.iter().map(|(rtt, _)| *rtt).min().unwrap_or(0);
+            PeerStats {
+                peer: id.0,
+                device: peer.info.device.clone(),
+                tiles,
+                work_ms,
+                rtt_ms: rtt_ns as f32 / 1e6,
+                bytes_sent: peer.bytes_sent,
+                bytes_received: peer.bytes_received,
+                scene: peer.stage.as_ref().map(|(_, _, stage)| stage.clone()),
+            }
+        };
+        self.peers.iter().map(describe).collect()
+    }
+}

@@ -1,0 +1,181 @@
+//! A frame between its begin and its output: which tiles were asked for, what has arrived, and when.
+
+use crate::config::FrameDesc;
+use crate::output::{StageTimes, TileOutcome};
+use crate::revisions::Resolved;
+use rayloom_coordinator::{PeerId, TaskId, TileAssignment};
+use rayloom_frame::codec::Slice;
+use rayloom_frame::{LayerRequest, Rect};
+use rayloom_scene::Camera;
+use rayloom_wire::{ResultSlice, TileDone};
+
+/// A frame in flight.
+pub(crate) struct Flight {
+    pub(crate) desc: FrameDesc,
+    pub(crate) layers: Vec<LayerRequest>,
+    pub(crate) state: Option<Resolved>,
+    pub(crate) before: Option<Before>,
+    /// How the view was cut; every pixel belongs to one tile.
+    pub(crate) plan: Vec<TilePlan>,
+    /// Tasks given out; a tile of the plan has several when it was given to another peer again.
+    pub(crate) tiles: Vec<FlightTile>,
+    /// Nothing more is waited for.
+    pub(crate) ended: bool,
+    pub(crate) begun_ns: u64,
+    pub(crate) taken_ns: u64,
+    pub(crate) planned_ns: u64,
+}
+
+/// A tile of the plan.
+pub(crate) struct TilePlan {
+    pub(crate) rect: Rect,
+    pub(crate) ghost_px: u32,
+}
+
+/// The frame begun before another one.
+pub(crate) struct Before {
+    pub(crate) frame_id: u64,
+    pub(crate) camera: Camera,
+    pub(crate) state: Option<Resolved>,
+}
+
+/// A tile of a frame in flight.
+pub(crate) struct FlightTile {
+    pub(crate) task: TaskId,
+    pub(crate) peer: PeerId,
+    /// Without and with the ghost zone.
+    pub(crate) rect: Rect,
+    pub(crate) ghost_rect: Rect,
+    /// Slices that arrived before their frame was opened in the merger.
+    pub(crate) waiting: Vec<Slice>,
+    pub(crate) block_rays: Vec<u32>,
+    seen: Vec<bool>,
+    arrived: u16,
+    expected: Option<u16>,
+    done: Option<Done>,
+    sent_ns: u64,
+}
+
+/// When what happened to a tile, on the engine's clock.
+struct Done {
+    received_ns: u64,
+    started_ns: u64,
+    uploaded_ns: u64,
+    traced_ns: u64,
+    encoded_ns: u64,
+    complete_ns: u64,
+}
+
+impl FlightTile {
+    pub(crate) fn new(peer: PeerId, tile: &TileAssignment, ghost_rect: Rect, sent_ns: u64) -> FlightTile {
+        FlightTile {
+            task: tile.task,
+            peer,
+            rect: tile.rect,
+            ghost_rect,
+            waiting: Vec::new(),
+            arrived: 0,
+            block_rays: Vec::new(),
+            seen: Vec::new(),
+            expected: None,
+            done: None,
+            sent_ns,
+        }
+    }
+
+    /// Counts a slice; false for duplicates and for slices that contradict earlier ones or the tile.
+    pub(crate) fn arrives(&mut self, header: &ResultSlice) -> bool {
+        let plane_rect = self.ghost_rect.scaled(u32::from(header.scale));
+        if !plane_rect.contains_rect(header.rect) || *self.expected.get_or_insert(header.count) != header.count {
+            tracing::debug!("a slice of task {} does not fit its tile: {:?}", header.task, header.rect);
+            return false;
+        }
+        self.seen.resize(usize::from(header.count), false);
+        let is_new = !std::mem::replace(&mut self.seen[usize::from(header.index)], true);
+        self.arrived += u16::from(is_new);
+        is_new
+    }
+
+    /// Takes the peer's report; the stamps go to the engine's clock.
+    pub(crate) fn done(&mut self, done: &TileDone, arrived_ns: u64, offset_ns: i64) {
+        let ours = |peer_ns: u64| peer_ns.saturating_add_signed(offset_ns.saturating_neg());
+        let t = &done.timings;
+        self.done = Some(Done {
+            received_ns: ours(t.received_ns),
+            started_ns: ours(t.started_ns),
+            uploaded_ns: ours(t.uploaded_ns),
+            traced_ns: ours(t.traced_ns),
+            encoded_ns: ours(t.encoded_ns),
+            complete_ns: arrived_ns,
+        });
+    }
+
+    /// The last slice or the report came at this time.
+    pub(crate) fn touched(&mut self, now_ns: u64) {
+        if let Some(done) = &mut self.done {
+            done.complete_ns = done.complete_ns.max(now_ns);
+        }
+    }
+
+    /// True when every slice and the report are there.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.done.is_some() && self.expected == Some(self.arrived)
+    }
+
+    /// Nanoseconds from starting to having coded it.
+    pub(crate) fn service_ns(&self) -> u64 {
+        self.done.as_ref().map_or(0, |done| done.encoded_ns.saturating_sub(done.started_ns))
+    }
+}
+
+impl Flight {
+    pub(crate) fn tile(&mut self, task: TaskId) -> Option<&mut FlightTile> {
+        self.tiles.iter_mut().find(|tile| tile.task == task)
+    }
+
+    /// Which tile of the plan a task is for, and whose it is; none for a redundant probe.
+    pub(crate) fn plan_index(&self, task: TaskId) -> Option<(u32, PeerId)> {
+        let tile = self.tiles.iter().find(|tile| tile.task == task)?;
+        let index = self.plan.iter().position(|plan| plan.rect == tile.rect)?;
+        Some((u32::try_from(index).ok()?, tile.peer))
+    }
+
+    pub(crate) fn outcomes(&self) -> Vec<TileOutcome> {
+        let outcome = |tile: &FlightTile| TileOutcome {
+            rect: tile.rect,
+            peer: tile.peer.0,
+            peer_ms: tile.service_ns() as f32 / 1e6,
+            arrived: tile.is_complete(),
+        };
+        self.tiles.iter().map(outcome).collect()
+    }
+
+    /// Stage times along the way of the tile that came last; stages that no tile passed are zero.
+    pub(crate) fn stage_times(&self, merge_ns: u64, merged_ns: u64, composed_ns: u64) -> StageTimes {
+        let ms = |from: u64, to: u64| to.saturating_sub(from) as f32 / 1e6;
+        let mut times = StageTimes {
+            submit_ms: ms(self.begun_ns, self.taken_ns),
+            plan_ms: ms(self.taken_ns, self.planned_ns),
+            merge_ms: ms(merge_ns, merged_ns),
+            compose_ms: ms(merged_ns, composed_ns),
+            total_ms: ms(self.begun_ns, composed_ns),
+            ..StageTimes::default()
+        };
+        let complete = self.tiles.iter().filter(|tile| tile.is_complete());
+        let last = complete.filter_map(|tile| tile.done.as_ref().map(|done| (tile, done))).max_by_key(|(_, d)| d.complete_ns);
+        match last {
+            Some((tile, done)) => {
+                times.plan_ms = ms(self.taken_ns, tile.sent_ns);
+                times.send_ms = ms(tile.sent_ns, done.received_ns);
+                times.queue_ms = ms(done.received_ns, done.started_ns);
+                times.upload_ms = ms(done.started_ns, done.uploaded_ns);
+                times.trace_ms = ms(done.uploaded_ns, done.traced_ns);
+                times.encode_ms = ms(done.traced_ns, done.encoded_ns);
+                times.return_ms = ms(done.encoded_ns, done.complete_ns);
+                times.wait_ms = ms(done.complete_ns, merge_ns);
+            }
+            None => times.wait_ms = ms(self.planned_ns, merge_ns),
+        }
+        times
+    }
+}

@@ -1,0 +1,48 @@
+//! Splits one ray-traced frame over several GPUs that are not in your machine and gives you the frame back in time.
+//!
+//! A [`Session`] keeps connected to its peers. A [`SceneHandle`] gathers changes into atomic revisions, which peers
+//! fetch once. A [`ViewHandle`] begins frames and hands out finished ones. [`Session::start_stream`] shows the engine's
+//! final picture to browsers. The C ABI in `include/rayloom.h` is a translation of this.
+//!
+//! **No call on a frame's way blocks, and a frame that was begun is always finished**: at its deadline with what is
+//! there, the rest reprojected from history.
+#![forbid(unsafe_code)]
+
+mod blob_store;
+mod clock;
+mod config;
+mod director;
+mod error;
+mod event;
+mod fleet;
+mod flight;
+mod merging;
+mod output;
+mod peer_link;
+mod pipeline;
+mod revisions;
+mod scene_handle;
+mod session;
+mod stats;
+mod upload;
+mod view;
+mod view_handle;
+
+pub use config::{
+    Accumulation, EMBEDDED_PEER, Embedded, FrameDesc, LayerDesc, PeerAddress, SessionDesc, Tier, ToneMap, ViewDesc,
+    ViewMode,
+};
+pub use error::Error;
+pub use event::{EVENT_LIMIT, Event};
+pub use output::{Output, OutputPlanes, StageTimes, TileOutcome};
+pub use scene_handle::SceneHandle;
+pub use session::Session;
+pub use stats::{FRESH_SHARE, PeerStats, ViewStats};
+pub use view_handle::ViewHandle;
+
+/// Pixels: sizes, layers, planes.
+pub use rayloom_frame as frame;
+/// Scenes: cameras, lights, materials, meshes.
+pub use rayloom_scene as scene;
+/// Streams to browsers.
+pub use rayloom_stream as stream;

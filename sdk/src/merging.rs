@@ -1,0 +1,125 @@
+//! Slices to finished frames: feeds the merger as results arrive and composes what it made.
+
+use crate::clock::Clock;
+use crate::config::{Accumulation, ViewDesc};
+use crate::flight::Flight;
+use crate::output::{Output, OutputPlanes};
+use rayloom_coordinator::{CostMap, PeerId, TaskId};
+use rayloom_frame::codec::Slice;
+use rayloom_frame::compose::compose_into;
+use rayloom_frame::features::{BlockFeatures, estimated_cost};
+use rayloom_frame::merge::{FrameInputs, MergeMode, MergedFrame, Merger, PlannedTile};
+use rayloom_frame::{Extent, LayerRequest};
+use std::collections::BTreeMap;
+
+/// The merger of one pipeline. It holds one open frame: the oldest in flight.
+pub(crate) struct Merging {
+    merger: Merger,
+    size: Extent,
+    output_planes: bool,
+    /// What the last finished frame tells of the next one's cost.
+    features: Option<BlockFeatures>,
+    /// Tiles and milliseconds of each peer in the last finished frame.
+    work: BTreeMap<PeerId, (u32, f32)>,
+}
+
+impl Merging {
+    pub(crate) fn new(view: &ViewDesc) -> Merging {
+        let mut merger = Merger::new(view.size);
+        merger.set_mode(match view.accumulation {
+            Accumulation::Off => MergeMode::Passthrough,
+            Accumulation::Frames(max_history) => MergeMode::Accumulate { max_history },
+        });
+        Merging { merger, size: view.size, output_planes: view.output_planes, features: None, work: BTreeMap::new() }
+    }
+
+    /// Estimated cost of each block of the next frame, from the last one's features.
+    pub(crate) fn estimate(&self, layers: &[LayerRequest]) -> Option<CostMap> {
+        let features = self.features.as_ref()?;
+        let cost = estimated_cost(features, layers);
+        Some(CostMap { blocks_x: features.blocks_x, blocks_y: features.blocks_y, cost })
+    }
+
+    pub(crate) fn work_of(&self, peer: PeerId) -> (u32, f32) {
+        self.work.get(&peer).copied().unwrap_or_default()
+    }
+
+    /// Opens the oldest frame in flight, once its tiles are known, and takes what has arrived of it before.
+    pub(crate) fn open(&mut self, flight: &mut Flight) {
+        if self.merger.open_frame() == Some(flight.desc.frame_id) {
+            return;
+        }
+        if flight.desc.cut {
+            self.merger.forget();
+        }
+        let whole = [PlannedTile { rect: self.size.rect(), ghost: 0 }];
+        let planned: Vec<PlannedTile> =
+            flight.plan.iter().map(|tile| PlannedTile { rect: tile.rect, ghost: tile.ghost_px }).collect();
+        let before = flight.before.as_ref().map_or(flight.desc.camera, |before| before.camera);
+        let inputs = FrameInputs {
+            frame_id: flight.desc.frame_id,
+            camera: flight.desc.camera,
+            previous_camera: flight.desc.previous_camera.unwrap_or(before),
+            layers: &flight.layers,
+            // Nobody to trace: everything comes from history.
+            tiles: if planned.is_empty() { &whole } else { &planned },
+        };
+        if let Err(error) = self.merger.begin(inputs) {
+            tracing::error!("frame {} can't be merged: {error}", flight.desc.frame_id);
+            return;
+        }
+        for index in 0..flight.tiles.len() {
+            let task = flight.tiles[index].task;
+            for slice in std::mem::take(&mut flight.tiles[index].waiting) {
+                self.add(flight, task, &slice);
+            }
+        }
+    }
+
+    /// Takes a slice of the open frame.
+    pub(crate) fn add(&mut self, flight: &Flight, task: TaskId, slice: &Slice) {
+        let Some((tile, peer)) = flight.plan_index(task) else { return };
+        if let Err(error) = self.merger.add_slice(flight.desc.frame_id, tile, peer.0, slice) {
+            tracing::warn!("peer {} sent a slice that can't be used: {error}", peer.0);
+        }
+    }
+
+    /// Fills what is missing, composes, and says what became of the frame.
+    pub(crate) fn finish(&mut self, flight: &mut Flight, clock: Clock) -> Option<Output> {
+        let merge_ns = clock.now_ns();
+        self.open(flight);
+        let frame = self.merger.finish()?;
+        let merged_ns = clock.now_ns();
+        let mut color = vec![0; self.size.pixels() * 4];
+        compose_into(&frame, flight.desc.exposure, flight.desc.tone_map, &mut color);
+        let planes = self.output_planes.then(|| planes_of(&frame));
+        let fresh = frame.fresh_fraction();
+        self.features.get_or_insert_default().update(&frame);
+        let tiles = flight.outcomes();
+        self.work.clear();
+        for tile in tiles.iter().filter(|tile| tile.arrived) {
+            let work = self.work.entry(PeerId(tile.peer)).or_default();
+            work.0 += 1;
+            work.1 += tile.peer_ms;
+        }
+        Some(Output {
+            frame_id: flight.desc.frame_id,
+            camera: flight.desc.camera,
+            size: self.size,
+            color,
+            planes,
+            tiles,
+            fresh,
+            times: flight.stage_times(merge_ns, merged_ns, clock.now_ns()),
+        })
+    }
+}
+
+fn planes_of(frame: &MergedFrame<'_>) -> OutputPlanes {
+    let layers = rayloom_frame::LayerKind::ALL;
+    OutputPlanes {
+        layers: layers.into_iter().filter_map(|kind| Some((kind, frame.layer(kind)?.to_vec()))).collect(),
+        primary: frame.planes.clone(),
+        ages: frame.ages.to_vec(),
+    }
+}

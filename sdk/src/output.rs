@@ -1,0 +1,123 @@
+//! Finished frames, and the slot from which the engine takes them.
+
+use crate::Error;
+use parking_lot::{Condvar, Mutex};
+use rayloom_frame::{Extent, LayerKind, Primary, Rect};
+use rayloom_scene::Camera;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What became of one tile of a frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TileOutcome {
+    /// Its pixels, without the ghost zone.
+    pub rect: Rect,
+    /// The peer that it was given to.
+    pub peer: u32,
+    /// Milliseconds that the peer worked on it; 0 when it did not arrive.
+    pub peer_ms: f32,
+    /// True when it was there in time.
+    pub arrived: bool,
+}
+
+/// Where a frame's time went, in milliseconds, along the way of the tile that came last.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StageTimes {
+    /// Begin to the director's taking it up.
+    pub submit_ms: f32,
+    /// Cutting and assigning.
+    pub plan_ms: f32,
+    /// Encoding and handing to the transport, until the peer had it.
+    pub send_ms: f32,
+    /// Waiting at the peer for its turn.
+    pub queue_ms: f32,
+    /// Camera and moved objects to the device.
+    pub upload_ms: f32,
+    /// Tracing and filtering.
+    pub trace_ms: f32,
+    /// Reading back and coding.
+    pub encode_ms: f32,
+    /// On the way back, until the last slice was decoded.
+    pub return_ms: f32,
+    /// Waiting for the frame's turn to be merged.
+    pub wait_ms: f32,
+    /// Merging.
+    pub merge_ms: f32,
+    /// Composing to RGBA8.
+    pub compose_ms: f32,
+    /// Begin to published.
+    pub total_ms: f32,
+}
+
+/// Planes of a finished frame, each of the view's size, rows from the top, no padding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputPlanes {
+    /// Scene-linear, demodulated layers: bits of four half floats a pixel.
+    pub layers: Vec<(LayerKind, Vec<[u16; 4]>)>,
+    /// What the primary rays hit.
+    pub primary: Primary,
+    /// Age of each pixel in frames: 0 was traced for this very frame, 255 never was.
+    pub ages: Vec<u8>,
+}
+
+/// A finished frame.
+pub struct Output {
+    /// The frame.
+    pub frame_id: u64,
+    /// The camera that it is valid for.
+    pub camera: Camera,
+    /// Size in pixels.
+    pub size: Extent,
+    /// The composed picture: RGBA8, sRGB, rows from the top, no padding.
+    pub color: Vec<u8>,
+    /// Layers, planes and ages, where the view asked for them.
+    pub planes: Option<OutputPlanes>,
+    /// Tiles as planned, and what became of each.
+    pub tiles: Vec<TileOutcome>,
+    /// Share of pixels traced for this very frame, 0 to 1.
+    pub fresh: f32,
+    /// Where the time went.
+    pub times: StageTimes,
+}
+
+/// The newest output of a view.
+#[derive(Default)]
+pub(crate) struct OutputSlot {
+    state: Mutex<Slot>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Slot {
+    latest: Option<Arc<Output>>,
+    closed: Option<String>,
+}
+
+impl OutputSlot {
+    pub(crate) fn publish(&self, output: Arc<Output>) {
+        self.state.lock().latest = Some(output);
+        self.arrived.notify_all();
+    }
+
+    pub(crate) fn close(&self, cause: &str) {
+        self.state.lock().closed = Some(cause.to_owned());
+        self.arrived.notify_all();
+    }
+
+    /// The newest output if it is of `min_frame_id` or later; waits at most `timeout` (zero never blocks).
+    pub(crate) fn acquire(&self, min_frame_id: u64, timeout: Duration) -> Result<Arc<Output>, Error> {
+        let deadline = Instant::now() + timeout;
+        let mut slot = self.state.lock();
+        loop {
+            if let Some(output) = slot.latest.as_ref().filter(|output| output.frame_id >= min_frame_id) {
+                return Ok(Arc::clone(output));
+            }
+            if let Some(cause) = &slot.closed {
+                return Err(Error::Closed(cause.clone()));
+            }
+            if timeout.is_zero() || self.arrived.wait_until(&mut slot, deadline).timed_out() {
+                return Err(Error::NotReady { min_frame_id, waited: timeout });
+            }
+        }
+    }
+}

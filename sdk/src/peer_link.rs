@@ -1,0 +1,216 @@
+//! One peer's connection, kept up for as long as the session lives: dial, handshake, offers, uploads, messages in.
+
+use crate::blob_store::BlobStore;
+use crate::clock::Clock;
+use crate::config::PeerAddress;
+use crate::director::{Command, PeerEvent};
+use crate::upload;
+use bytes::Bytes;
+use rayloom_coordinator::PeerId;
+use rayloom_transport::webrtc::{DialOptions, dial};
+use rayloom_transport::{Channel, Connection, LinkEvent};
+use rayloom_wire::{
+    BlobNeed, Hello, Message, PeerInfo, Ping, Refused, RefusalCode, Role, SceneOffer, VERSION,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// Shortest and longest pause between attempts to reach a peer.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+/// How long a peer may take to say hello.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often clocks are compared.
+const PING_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How a peer is reached.
+pub(crate) enum Reach {
+    /// By WebRTC.
+    Remote(PeerAddress),
+    /// Inside this process.
+    #[cfg(feature = "embedded-peer")]
+    Embedded(Arc<rayloom_peer::PeerServer>),
+}
+
+/// Everything that the task of one peer works with.
+pub(crate) struct PeerLink {
+    pub(crate) id: PeerId,
+    pub(crate) reach: Reach,
+    pub(crate) director: mpsc::Sender<Command>,
+    pub(crate) blobs: Arc<BlobStore>,
+    pub(crate) offers: watch::Receiver<Vec<SceneOffer>>,
+    pub(crate) clock: Clock,
+}
+
+impl PeerLink {
+    /// Connects, serves, and connects again, until the session drops this future.
+    pub(crate) async fn run(mut self) {
+        let mut pause = RETRY.0;
+        loop {
+            let began = Instant::now();
+            let event = match self.connect().await {
+                Ok((connection, info)) => {
+                    let cause = self.serve(connection, info).await;
+                    PeerEvent::Lost { cause }
+                }
+                Err(cause) => PeerEvent::Unreachable { cause },
+            };
+            if self.tell(event).await.is_err() {
+                return;
+            }
+            // A connection that held for a while starts the pauses anew.
+            pause = if began.elapsed() > RETRY.1 { RETRY.0 } else { (pause * 2).min(RETRY.1) };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn tell(&self, event: PeerEvent) -> Result<(), ()> {
+        self.director.send(Command::Peer(self.id, event)).await.map_err(|_| ())
+    }
+
+    /// A name for messages: the address, or "the embedded peer".
+    fn name(&self) -> String {
+        match &self.reach {
+            Reach::Remote(address) => address.url.clone(),
+            #[cfg(feature = "embedded-peer")]
+            Reach::Embedded(_) => "the embedded peer".into(),
+        }
+    }
+
+    /// Opens a link and exchanges hellos.
+    async fn connect(&self) -> Result<(Connection, PeerInfo), String> {
+        let mut connection = match &self.reach {
+            Reach::Remote(address) => dial(&address.url, address.token.as_deref(), &DialOptions::default())
+                .await
+                .map_err(|error| error.to_string())?,
+            #[cfg(feature = "embedded-peer")]
+            Reach::Embedded(server) => {
+                let (ours, theirs) = rayloom_transport::loopback();
+                let server = Arc::clone(server);
+                tokio::spawn(async move { server.serve_connection(theirs).await });
+                ours
+            }
+        };
+        let agent = format!("rayloom {}", env!("CARGO_PKG_VERSION"));
+        let hello = Message::Hello(Hello { versions: VERSION, agent, role: Role::Engine });
+        let sent = connection.link.send(Channel::Control, hello.encode());
+        sent.map_err(|error| format!("{}: {error}", self.name()))?;
+        match tokio::time::timeout(HELLO_TIMEOUT, self.expect_hello(&mut connection)).await {
+            Ok(Ok(info)) => Ok((connection, info)),
+            Ok(Err(cause)) => Err(cause),
+            Err(_) => Err(format!("{} connected but said nothing for {HELLO_TIMEOUT:?}", self.name())),
+        }
+    }
+
+    async fn expect_hello(&self, connection: &mut Connection) -> Result<PeerInfo, String> {
+        let name = self.name();
+        let refuse = |code, reason: String| {
+            let message = Message::Refused(Refused { code, reason: reason.clone() });
+            // The link ends either way; what can't be sent any more is also said by its closing.
+            if connection.link.send(Channel::Control, message.encode()).is_err() {
+                tracing::debug!("{name} was gone before it could be refused");
+            }
+            connection.link.close(&reason);
+            Err(format!("{name}: {reason}"))
+        };
+        let bytes = loop {
+            match connection.events.next().await {
+                Some(LinkEvent::Message(Channel::Control, bytes)) => break bytes,
+                Some(LinkEvent::Message(..)) => {}
+                Some(LinkEvent::Closed { reason }) => return Err(format!("{name}: {reason}")),
+                None => return Err(format!("{name} closed the link before its hello")),
+            }
+        };
+        match Message::decode(bytes) {
+            Ok(Message::Hello(hello)) => {
+                if VERSION.agree(hello.versions).is_none() {
+                    let theirs = hello.versions;
+                    let text = format!("this side speaks protocol versions {VERSION}, the peer {theirs}: update the older");
+                    return refuse(RefusalCode::Version, text);
+                }
+                match hello.role {
+                    Role::Peer(info) if info.stored_traces => {
+                        refuse(RefusalCode::Protocol, "the peer answers with stored captures, for benches only".into())
+                    }
+                    Role::Peer(info) => Ok(info),
+                    Role::Engine => refuse(RefusalCode::Role, "the other side is an engine too, not a peer".into()),
+                }
+            }
+            Ok(Message::Refused(refused)) => Err(format!("{name} refused: {}", refused.reason)),
+            Ok(_) => refuse(RefusalCode::Protocol, "the first message was no hello".into()),
+            Err(error) => refuse(RefusalCode::Protocol, error.to_string()),
+        }
+    }
+
+    /// Serves an open link until it ends; says why it ended.
+    async fn serve(&mut self, mut connection: Connection, info: PeerInfo) -> String {
+        let name = self.name();
+        let link = Arc::clone(&connection.link);
+        let connected = PeerEvent::Connected { link: Arc::clone(&link), description: format!("{} at {name}", info.device), info };
+        if self.tell(connected).await.is_err() {
+            return "the session ended".into();
+        }
+        let uploads = upload::start(Arc::clone(&link), Arc::clone(&self.blobs));
+        let mut offered: Vec<SceneOffer> = Vec::new();
+        let mut ping = tokio::time::interval(PING_INTERVAL);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        self.offers.mark_changed();
+        let cause = loop {
+            tokio::select! {
+                event = connection.events.next() => match event {
+                    Some(LinkEvent::Message(_, bytes)) => match self.take(bytes, &uploads).await {
+                        Ok(()) => {}
+                        Err(cause) => break cause,
+                    },
+                    Some(LinkEvent::Closed { reason }) => break format!("{name}: {reason}"),
+                    None => break format!("{name} closed the link"),
+                },
+                changed = self.offers.changed() => {
+                    if changed.is_err() {
+                        break "the session ended".into();
+                    }
+                    let now = self.offers.borrow_and_update().clone();
+                    let new = now.iter().filter(|offer| !offered.contains(offer));
+                    let result = new.into_iter().try_for_each(|offer| {
+                        link.send(Channel::Control, Message::SceneOffer(offer.clone()).encode())
+                    });
+                    if let Err(error) = result {
+                        break format!("{name}: a scene could not be offered: {error}");
+                    }
+                    offered = now;
+                },
+                _ = ping.tick() => {
+                    let message = Message::Ping(Ping { sent_ns: self.clock.now_ns() });
+                    if let Err(error) = link.send(Channel::Control, message.encode()) {
+                        tracing::debug!("{name}: no ping: {error}");
+                    }
+                },
+            }
+        };
+        link.close(&cause);
+        cause
+    }
+
+    /// One message of the peer; an error ends the link.
+    async fn take(&self, bytes: Bytes, uploads: &mpsc::Sender<BlobNeed>) -> Result<(), String> {
+        let arrived_ns = self.clock.now_ns();
+        let name = self.name();
+        let event = match Message::decode(bytes).map_err(|error| format!("{name} broke the protocol: {error}"))? {
+            Message::ResultSlice(slice) => PeerEvent::Slice(slice),
+            Message::TileDone(done) => PeerEvent::TileDone { done, arrived_ns },
+            Message::TaskRefused(refused) => PeerEvent::TaskRefused(refused),
+            Message::Pong(pong) => {
+                let (rtt_ns, offset_ns) = pong.measure(arrived_ns);
+                PeerEvent::Clock { rtt_ns, offset_ns }
+            }
+            Message::SceneStatus(status) => PeerEvent::Scene(status),
+            Message::BlobNeed(need) => {
+                return uploads.try_send(need).map_err(|_| format!("{name} asks for more blobs than it takes"));
+            }
+            Message::Refused(refused) => return Err(format!("{name}: {}", refused.reason)),
+            other => return Err(format!("{name} sent a message that peers don't send: {other:?}")),
+        };
+        self.tell(event).await.map_err(|()| "the session ended".into())
+    }
+}

@@ -1,0 +1,339 @@
+//! One way to make a view's frames: a coordinator, the frames in flight, and the merger's history.
+
+use crate::clock::Clock;
+use crate::config::{FrameDesc, ViewDesc};
+use crate::director::TASK_VIEW_SHIFT;
+use crate::event::{Event, EventQueue};
+use crate::fleet::Fleet;
+use crate::flight::{Before, Flight, FlightTile, TilePlan};
+use crate::merging::Merging;
+use crate::output::Output;
+use crate::revisions::Resolved;
+use rayloom_coordinator::{
+    Action, Config, Coordinator, FrameRequest, PeerId, PeerPrior, PlannedTile, TaskId, TileAssignment, TileReport, Time,
+};
+use rayloom_frame::codec::Slice;
+use rayloom_wire::{
+    CancelTasks, FrameTasks, LayerSpec, Message, PreviousFrame, ResultSlice, StateDelta, Task, TaskKind, TileDone,
+};
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// Tasks of a frame whose coordinator may number them: the bits below the view's and the pipeline's.
+const TASK_PIPELINE_SHIFT: u32 = TASK_VIEW_SHIFT - 1;
+
+/// Counters of what went wrong.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Misses {
+    pub(crate) late_tiles: u64,
+    pub(crate) missing_tiles: u64,
+}
+
+/// What a pipeline is made with.
+pub(crate) struct PipelineDesc {
+    pub(crate) view: u16,
+    /// Distinguishes the tasks of a view's two pipelines.
+    pub(crate) is_local: bool,
+    pub(crate) lossless: bool,
+    pub(crate) clock: Clock,
+}
+
+/// See the file's head.
+pub(crate) struct Pipeline {
+    desc: PipelineDesc,
+    view: ViewDesc,
+    coordinator: Coordinator,
+    members: BTreeSet<PeerId>,
+    merging: Merging,
+    flights: VecDeque<Flight>,
+    last: Option<Before>,
+    pub(crate) misses: Misses,
+}
+
+impl Pipeline {
+    pub(crate) fn new(desc: PipelineDesc, view: ViewDesc) -> Pipeline {
+        let config = Config {
+            tiles_per_peer: view.tiles_per_peer.0..=view.tiles_per_peer.1,
+            max_frames_in_flight: 8,
+            ..Config::default()
+        };
+        let merging = Merging::new(&view);
+        Pipeline {
+            desc,
+            view,
+            coordinator: Coordinator::new(config),
+            members: BTreeSet::new(),
+            merging,
+            flights: VecDeque::new(),
+            last: None,
+            misses: Misses::default(),
+        }
+    }
+
+    pub(crate) fn has(&self, peer: PeerId) -> bool {
+        self.members.contains(&peer)
+    }
+
+    pub(crate) fn peer_joined(&mut self, peer: PeerId, prior: PeerPrior, now: Time) {
+        if self.members.insert(peer) {
+            self.coordinator.peer_joined(peer, prior, now);
+        }
+    }
+
+    pub(crate) fn peer_ready(&mut self, peer: PeerId, scene: u32, revision: u64, now: Time) {
+        if self.has(peer) {
+            self.coordinator.peer_ready(peer, scene, revision, now);
+        }
+    }
+
+    pub(crate) fn peer_lost(&mut self, peer: PeerId, now: Time) {
+        if self.members.remove(&peer) {
+            self.coordinator.peer_lost(peer, now);
+        }
+    }
+
+    pub(crate) fn link_measured(&mut self, peer: PeerId, rtt: Duration, now: Time) {
+        if self.has(peer) {
+            self.coordinator.link_measured(peer, rtt, now);
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        self.coordinator.poll_timeout()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        self.coordinator.handle_timeout(now);
+    }
+
+    pub(crate) fn begin_frame(&mut self, desc: FrameDesc, begun_ns: u64, state: Option<Resolved>, now: Time) {
+        let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
+        let longest = layers.iter().map(|layer| layer.deadline).max().unwrap_or_default();
+        let cost = self.merging.estimate(&layers.iter().map(|layer| layer.request).collect::<Vec<_>>());
+        let (scene, revision) = state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
+        let request = FrameRequest {
+            frame_id: desc.frame_id,
+            scene,
+            revision,
+            extent: self.view.size,
+            ghost_px: u32::from(self.view.filter_radius),
+            deadline: Time(begun_ns) + longest,
+            cost,
+        };
+        let ghost_px = u32::from(self.view.filter_radius);
+        let layers = layers.iter().map(|layer| layer.request).collect();
+        let this = Before { frame_id: desc.frame_id, camera: desc.camera, state: state.clone() };
+        let flight = Flight {
+            desc,
+            layers,
+            state,
+            before: self.last.replace(this),
+            plan: Vec::new(),
+            tiles: Vec::new(),
+            ended: false,
+            begun_ns,
+            taken_ns: now.0,
+            planned_ns: now.0,
+        };
+        self.flights.push_back(flight);
+        let plan = self.coordinator.begin_frame(request, now);
+        tracing::trace!("{} tiles, {:.1} % ghosts", plan.tiles.len(), plan.ghost_share * 100.0);
+        let planned_ns = self.desc.clock.now_ns();
+        if let Some(flight) = self.flights.back_mut() {
+            flight.planned_ns = planned_ns;
+            let of = |tile: &PlannedTile| TilePlan { rect: tile.rect, ghost_px };
+            flight.plan = plan.tiles.iter().map(of).collect();
+        }
+    }
+
+    pub(crate) fn slice(&mut self, slice: ResultSlice, now: Time) {
+        let task = local_task(slice.task);
+        let Some(index) = self.flights.iter().position(|flight| flight.tiles.iter().any(|tile| tile.task == task)) else {
+            return;
+        };
+        let ResultSlice { plane, scale, codec, rect, ref payload, .. } = slice;
+        let coded = Slice { plane, scale, codec, rect, payload: payload.clone() };
+        let Some(tile) = self.flights[index].tile(task) else { return };
+        if !tile.arrives(&slice) {
+            return;
+        }
+        // The oldest frame is open in the merger; what comes of later ones waits for its turn.
+        if index > 0 {
+            tile.waiting.push(coded);
+        } else {
+            let flight = &mut self.flights[0];
+            self.merging.open(flight);
+            self.merging.add(flight, task, &coded);
+        }
+        if let Some(tile) = self.flights[index].tile(task) {
+            tile.touched(self.desc.clock.now_ns());
+        }
+        self.report_if_complete(task, None, now);
+    }
+
+    pub(crate) fn tile_done(&mut self, peer: PeerId, done: TileDone, arrived_ns: u64, offset_ns: i64, now: Time) {
+        let task = local_task(done.task);
+        match self.flights.iter_mut().find_map(|flight| flight.tile(task)) {
+            Some(tile) if tile.peer == peer => {
+                tile.done(&done, arrived_ns, offset_ns);
+                self.report_if_complete(task, Some(done), now);
+            }
+            Some(tile) => tracing::warn!("peer {} answered a task of peer {}", peer.0, tile.peer.0),
+            None => {
+                // The frame is out. What the tile cost is still worth knowing.
+                self.misses.late_tiles += 1;
+                let service_ns = done.timings.encoded_ns.saturating_sub(done.timings.started_ns);
+                let report = TileReport { service_ns, block_rays: &done.block_rays, rect: done.rect };
+                self.coordinator.tile_done(task, report, now);
+            }
+        }
+    }
+
+    fn report_if_complete(&mut self, task: TaskId, done: Option<TileDone>, now: Time) {
+        let Some(tile) = self.flights.iter_mut().find_map(|flight| flight.tile(task)) else { return };
+        if let Some(done) = done {
+            tile.block_rays = done.block_rays;
+        }
+        if tile.is_complete() {
+            let report = TileReport { service_ns: tile.service_ns(), block_rays: &tile.block_rays, rect: tile.ghost_rect };
+            self.coordinator.tile_done(task, report, now);
+        }
+    }
+
+    pub(crate) fn tile_refused(&mut self, task: u64, now: Time) {
+        self.coordinator.tile_refused(local_task(task), now);
+    }
+
+    /// Carries out the coordinator's decisions; returns the frames that are finished, oldest first.
+    pub(crate) fn act(&mut self, fleet: &mut Fleet, events: &EventQueue) -> Vec<Output> {
+        while let Some(action) = self.coordinator.poll_action() {
+            match action {
+                Action::Assign { peer, frame_id, tiles } => self.assign(peer, frame_id, &tiles, fleet),
+                Action::Cancel { peer, tasks } => {
+                    let ids = tasks.into_iter().map(|task| self.global_task(task)).collect();
+                    self.send(fleet, peer, &Message::CancelTasks(CancelTasks { ids }));
+                }
+                Action::FrameComplete { frame_id } => self.end(frame_id),
+                Action::FrameExpired { frame_id, missing } => {
+                    self.misses.missing_tiles += missing.len() as u64;
+                    self.end(frame_id);
+                }
+                Action::PeerSuspect { peer, cause } => {
+                    events.push(Event::PeerSuspect { peer: peer.0, cause: format!("{cause:?}") });
+                }
+                Action::PeerRecovered { peer } => events.push(Event::PeerRecovered { peer: peer.0 }),
+                other => tracing::debug!("nothing to do for {other:?}"),
+            }
+        }
+        self.finish_ended()
+    }
+
+    /// A frame that is whole is not held up by an older one: that one goes out with what it has.
+    fn end(&mut self, frame_id: u64) {
+        for flight in &mut self.flights {
+            flight.ended = true;
+            if flight.desc.frame_id == frame_id {
+                return;
+            }
+        }
+    }
+
+    fn finish_ended(&mut self) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        while self.flights.front().is_some_and(|flight| flight.ended) {
+            if let Some(mut flight) = self.flights.pop_front() {
+                outputs.extend(self.merging.finish(&mut flight, self.desc.clock));
+            }
+        }
+        outputs
+    }
+
+    fn assign(&mut self, peer: PeerId, frame_id: u64, tiles: &[TileAssignment], fleet: &mut Fleet) {
+        let Some(index) = self.flights.iter().position(|flight| flight.desc.frame_id == frame_id) else { return };
+        let Some(state) = self.flights[index].state.clone() else { return };
+        let message = Message::FrameTasks(self.frame_tasks(index, &state, peer, tiles, fleet));
+        let now = self.desc.clock.now_ns();
+        let extent = self.view.size;
+        let flight = &mut self.flights[index];
+        for tile in tiles {
+            let ghost_rect = tile.rect.grown(tile.ghost_px, extent);
+            flight.tiles.push(FlightTile::new(peer, tile, ghost_rect, now));
+        }
+        self.send(fleet, peer, &message);
+    }
+
+    fn frame_tasks(&self, index: usize, state: &Resolved, peer: PeerId, tiles: &[TileAssignment], fleet: &Fleet) -> FrameTasks {
+        let flight = &self.flights[index];
+        let desc = &flight.desc;
+        let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
+        let deadline_ms = |deadline: Duration| u16::try_from(deadline.as_millis()).unwrap_or(u16::MAX);
+        FrameTasks {
+            view: self.wire_view(),
+            frame_id: desc.frame_id,
+            scene: state.scene,
+            revision: state.base,
+            extent: self.view.size,
+            camera: desc.camera,
+            delta: StateDelta::clone(&state.delta),
+            previous: self.previous_frame(flight, state, peer, fleet),
+            layers: layers.iter().map(|l| LayerSpec { request: l.request, deadline_ms: deadline_ms(l.deadline) }).collect(),
+            filter_radius: self.view.filter_radius,
+            primary: true,
+            lossless: self.desc.lossless,
+            tasks: tiles
+                .iter()
+                .map(|tile| Task {
+                    id: self.global_task(tile.task),
+                    kind: TaskKind::Trace,
+                    rect: tile.rect,
+                    ghost: u8::try_from(tile.ghost_px).unwrap_or(u8::MAX),
+                })
+                .collect(),
+        }
+    }
+
+    /// What the frame before was: by its id where the peer has seen it, else told whole.
+    fn previous_frame(&self, flight: &Flight, state: &Resolved, peer: PeerId, fleet: &Fleet) -> PreviousFrame {
+        let Some(before) = flight.before.as_ref().filter(|_| !flight.desc.cut) else {
+            return PreviousFrame::Explicit(flight.desc.camera, StateDelta::clone(&state.delta));
+        };
+        let camera = flight.desc.previous_camera.unwrap_or(before.camera);
+        let same_base = before.state.as_ref().is_some_and(|before| before.scene == state.scene && before.base == state.base);
+        if same_base && camera == before.camera && fleet.has_frame(peer, self.wire_view(), before.frame_id) {
+            return PreviousFrame::Known(before.frame_id);
+        }
+        // Across base revisions nothing is known to have moved.
+        let delta = before.state.as_ref().filter(|_| same_base).unwrap_or(state).delta.clone();
+        PreviousFrame::Explicit(camera, StateDelta::clone(&delta))
+    }
+
+    fn send(&self, fleet: &mut Fleet, peer: PeerId, message: &Message) {
+        if let Err(error) = fleet.send(peer, message) {
+            // Its tiles will miss their deadline, which is how every kind of loss is seen.
+            tracing::debug!("nothing sent to peer {}: {error}", peer.0);
+        }
+    }
+
+    /// Peers keep frames by view; a view's two pipelines are two views to them.
+    fn wire_view(&self) -> u16 {
+        self.desc.view << 1 | u16::from(self.desc.is_local)
+    }
+
+    fn global_task(&self, task: TaskId) -> u64 {
+        u64::from(self.desc.view) << TASK_VIEW_SHIFT | u64::from(self.desc.is_local) << TASK_PIPELINE_SHIFT | task.0
+    }
+
+    /// Tiles and milliseconds of a peer in the last finished frame.
+    pub(crate) fn work_of(&self, peer: PeerId) -> (u32, f32) {
+        self.merging.work_of(peer)
+    }
+}
+
+/// True when the task belongs to the pipeline of the embedded peer.
+pub(crate) fn is_local_task(task: u64) -> bool {
+    task >> TASK_PIPELINE_SHIFT & 1 == 1
+}
+
+fn local_task(task: u64) -> TaskId {
+    TaskId(task & ((1 << TASK_PIPELINE_SHIFT) - 1))
+}

@@ -1,0 +1,187 @@
+//! A scene as the engine edits it: changes gather, a commit makes them one revision.
+
+use crate::Error;
+use crate::director::Command;
+use crate::session::Shared;
+use glam::Affine3A;
+use parking_lot::Mutex;
+use rayloom_scene::assets::{PackedScene, Packer};
+use rayloom_scene::{Light, Scene};
+use rayloom_wire::{StateDelta, limits};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A scene of a session. Revisions are atomic: peers trace a whole one or none of it.
+pub struct SceneHandle {
+    id: u32,
+    shared: Arc<Shared>,
+    edit: Mutex<Edit>,
+    packer: Arc<Mutex<Packer>>,
+}
+
+/// The scene as the last structural commit left it, and what has changed since.
+struct Edit {
+    scene: Scene,
+    /// Meshes, materials or the sets of instances and lights differ from the base.
+    structural: bool,
+    base: Option<u64>,
+    transforms: BTreeMap<u32, Affine3A>,
+    lights: BTreeMap<u32, Light>,
+}
+
+/// A structural commit, packed.
+pub(crate) struct BaseRevision {
+    pub(crate) scene: u32,
+    pub(crate) revision: u64,
+    pub(crate) packed: PackedScene,
+}
+
+impl SceneHandle {
+    pub(crate) fn new(id: u32, shared: Arc<Shared>) -> SceneHandle {
+        let edit = Edit {
+            scene: Scene::default(),
+            structural: true,
+            base: None,
+            transforms: BTreeMap::new(),
+            lights: BTreeMap::new(),
+        };
+        SceneHandle { id, shared, edit: Mutex::new(edit), packer: Arc::default() }
+    }
+
+    /// Replaces the scene by a glTF 2.0 file (`.gltf` or `.glb`). Adds a sun and a sky where the file has no light.
+    ///
+    /// # Errors
+    /// [`Error::Scene`] names file, position and reason; the scene stays as it was.
+    pub fn load_gltf(&self, path: &Path) -> Result<(), Error> {
+        let mut scene = rayloom_scene::gltf::load(path, &mut |_| {})?;
+        scene.add_default_lighting();
+        self.replace(scene)
+    }
+
+    /// Replaces the scene. Non-finite and zero-area triangles are dropped, with a line in the log.
+    ///
+    /// # Errors
+    /// [`Error::Scene`] names the object that breaks a rule; the scene stays as it was.
+    pub fn replace(&self, mut scene: Scene) -> Result<(), Error> {
+        let report = scene.validate()?;
+        tracing::info!("scene: {} triangles; {report:?}", scene.triangle_count());
+        let mut edit = self.edit.lock();
+        edit.scene = scene;
+        edit.structural = true;
+        edit.transforms.clear();
+        edit.lights.clear();
+        Ok(())
+    }
+
+    /// Changes the scene in any way; what `change` returns is passed on.
+    pub fn edit<T>(&self, change: impl FnOnce(&mut Scene) -> T) -> T {
+        let mut edit = self.edit.lock();
+        edit.bake();
+        edit.structural = true;
+        change(&mut edit.scene)
+    }
+
+    /// Reads the scene as it is being edited.
+    pub fn read<T>(&self, read: impl FnOnce(&Scene) -> T) -> T {
+        read(&self.edit.lock().scene)
+    }
+
+    /// Moves instances: pairs of instance index and transform from mesh to world.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] names the first index or matrix that can't be used; nothing is moved then.
+    pub fn set_transforms(&self, transforms: &[(u32, Affine3A)]) -> Result<(), Error> {
+        let mut edit = self.edit.lock();
+        let count = edit.scene.instances.len();
+        for (instance, transform) in transforms {
+            if *instance as usize >= count {
+                return Err(Error::InvalidArgument(format!("instance {instance} does not exist: the scene has {count}")));
+            }
+            let determinant = transform.matrix3.determinant();
+            if !transform.is_finite() || determinant == 0.0 || !determinant.is_finite() {
+                let reason = format!("the transform of instance {instance} is not finite or not invertible: {transform:?}");
+                return Err(Error::InvalidArgument(reason));
+            }
+        }
+        edit.transforms.extend(transforms.iter().copied());
+        Ok(())
+    }
+
+    /// Changes a light.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there is no such light or a value is not finite.
+    pub fn set_light(&self, index: u32, light: Light) -> Result<(), Error> {
+        let mut edit = self.edit.lock();
+        let count = edit.scene.lights.len();
+        if index as usize >= count {
+            return Err(Error::InvalidArgument(format!("light {index} does not exist: the scene has {count}")));
+        }
+        if !(light.color.is_finite() && light.position.is_finite() && light.direction.is_finite() && light.range.is_finite()) {
+            return Err(Error::InvalidArgument(format!("light {index} is not finite: {light:?}")));
+        }
+        edit.lights.insert(index, light);
+        Ok(())
+    }
+
+    /// Makes everything changed since the last commit one revision and returns its number, which grows.
+    ///
+    /// Moved instances and changed lights travel with each frame; anything else is packed and uploaded in the
+    /// background, and frames show the last revision that a peer is ready for until then.
+    ///
+    /// # Errors
+    /// [`Error::Scene`] names the object that breaks a rule; the last revision stays.
+    pub fn commit(&self) -> Result<u64, Error> {
+        let mut edit = self.edit.lock();
+        let too_many =
+            edit.transforms.len() > limits::TRANSFORMS_PER_DELTA || edit.lights.len() > limits::LIGHTS_PER_DELTA;
+        let base = match edit.base {
+            Some(base) if !edit.structural && !too_many => base,
+            _ => {
+                edit.bake();
+                edit.scene.validate()?;
+                let revision = self.shared.next_revision();
+                edit.base = Some(revision);
+                edit.structural = false;
+                self.pack(edit.scene.clone(), revision);
+                revision
+            }
+        };
+        let delta = StateDelta {
+            transforms: edit.transforms.iter().map(|(i, t)| (*i, *t)).collect(),
+            lights: edit.lights.iter().map(|(i, l)| (*i, *l)).collect(),
+        };
+        let revision = if delta == StateDelta::default() { base } else { self.shared.next_revision() };
+        self.shared.send(Command::Revision { scene: self.id, revision, base, delta: Arc::new(delta) })?;
+        Ok(revision)
+    }
+
+    /// Packs in the background; the director hears of it when it is done.
+    fn pack(&self, scene: Scene, revision: u64) {
+        let (id, packer, director) = (self.id, Arc::clone(&self.packer), self.shared.director());
+        self.shared.runtime().spawn_blocking(move || {
+            let packed = packer.lock().pack(&scene);
+            let base = BaseRevision { scene: id, revision, packed };
+            if director.blocking_send(Command::Base(base)).is_err() {
+                tracing::debug!("the session ended before revision {revision} was packed");
+            }
+        });
+    }
+}
+
+impl Edit {
+    /// Moved instances and changed lights become part of the scene itself.
+    fn bake(&mut self) {
+        for (instance, transform) in std::mem::take(&mut self.transforms) {
+            if let Some(instance) = self.scene.instances.get_mut(instance as usize) {
+                instance.transform = transform;
+            }
+        }
+        for (index, light) in std::mem::take(&mut self.lights) {
+            if let Some(slot) = self.scene.lights.get_mut(index as usize) {
+                *slot = light;
+            }
+        }
+    }
+}

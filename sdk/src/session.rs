@@ -1,0 +1,224 @@
+//! A session: owns the runtime, the director's thread, the peers' links; makes views, scenes and streams.
+
+use crate::blob_store::BlobStore;
+use crate::clock::Clock;
+use crate::config::{EMBEDDED_PEER, Embedded, SessionDesc, ViewDesc};
+use crate::director::{COMMAND_LIMIT, Command, Director, DirectorDesc};
+use crate::event::{Event, EventQueue};
+use crate::peer_link::{PeerLink, Reach};
+use crate::scene_handle::SceneHandle;
+use crate::view_handle::ViewHandle;
+use crate::Error;
+use parking_lot::Mutex;
+use rayloom_coordinator::PeerId;
+use rayloom_stream::{Stream, StreamDesc, StreamServer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{mpsc, watch};
+
+/// How long running network tasks may take to end when a session is destroyed.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a session's handles share.
+pub(crate) struct Shared {
+    clock: Clock,
+    commands: mpsc::Sender<Command>,
+    handle: Handle,
+    next_revision: AtomicU64,
+    next_view: AtomicU16,
+    next_scene: AtomicU32,
+    max_frames_in_flight: u32,
+}
+
+impl Shared {
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(crate) fn director(&self) -> mpsc::Sender<Command> {
+        self.commands.clone()
+    }
+
+    pub(crate) fn next_revision(&self) -> u64 {
+        self.next_revision.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn max_frames_in_flight(&self) -> u32 {
+        self.max_frames_in_flight
+    }
+
+    /// Hands a command over without waiting.
+    pub(crate) fn send(&self, command: Command) -> Result<(), Error> {
+        self.commands.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                Error::InvalidState(format!("{COMMAND_LIMIT} commands wait for the session's thread: the machine is overloaded"))
+            }
+            mpsc::error::TrySendError::Closed(_) => Error::Closed("its thread is gone".into()),
+        })
+    }
+}
+
+/// A session with its peers. Dropping it ends everything and joins every thread.
+pub struct Session {
+    shared: Arc<Shared>,
+    events: Arc<EventQueue>,
+    /// Taken when the session ends.
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    runtime: Runtime,
+    director: JoinHandle<()>,
+}
+
+impl Session {
+    /// Starts the session's threads and begins to connect to its peers; returns at once.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a description out of bounds, [`Error::System`] without threads.
+    pub fn new(desc: SessionDesc) -> Result<Session, Error> {
+        desc.check()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(desc.worker_threads as usize)
+            .thread_name("rayloom-net")
+            .enable_all()
+            .build()
+            .map_err(|source| Error::System { what: "starting the network's threads", source })?;
+        let clock = Clock::new();
+        let (commands, receiver) = mpsc::channel(COMMAND_LIMIT);
+        let (offers, offers_seen) = watch::channel(Vec::new());
+        let blobs = Arc::new(BlobStore::default());
+        let events = Arc::new(EventQueue::default());
+        let director = Director::new(DirectorDesc {
+            clock,
+            embedded: desc.embedded,
+            lossless: desc.lossless,
+            blobs: Arc::clone(&blobs),
+            offers,
+            events: Arc::clone(&events),
+        });
+        // A current-thread runtime gives the thread timers; its work is all its own.
+        let timers = Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|source| Error::System { what: "starting the director's timers", source })?;
+        let director = std::thread::Builder::new()
+            .name("rayloom-director".into())
+            .spawn(move || timers.block_on(director.run(receiver)))
+            .map_err(|source| Error::System { what: "starting the director's thread", source })?;
+        let director_commands = commands.clone();
+        let link = move |id, reach| PeerLink {
+            id: PeerId(id),
+            reach,
+            director: director_commands.clone(),
+            blobs: Arc::clone(&blobs),
+            offers: offers_seen.clone(),
+            clock,
+        };
+        for (id, address) in (0..).zip(&desc.peers) {
+            runtime.spawn(link(id, Reach::Remote(address.clone())).run());
+        }
+        if desc.embedded != Embedded::Never {
+            embed(&desc, &runtime, &events, link);
+        }
+        let shared = Arc::new(Shared {
+            clock,
+            commands,
+            handle: runtime.handle().clone(),
+            next_revision: AtomicU64::new(1),
+            next_view: AtomicU16::new(0),
+            next_scene: AtomicU32::new(1),
+            max_frames_in_flight: desc.max_frames_in_flight,
+        });
+        Ok(Session { shared, events, threads: Mutex::new(Some(Threads { runtime, director })) })
+    }
+
+    /// Creates an empty scene.
+    pub fn create_scene(&self) -> SceneHandle {
+        SceneHandle::new(self.shared.next_scene.fetch_add(1, Ordering::Relaxed), Arc::clone(&self.shared))
+    }
+
+    /// Creates a view.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a description out of bounds, [`Error::Closed`] after the session ended.
+    pub fn create_view(&self, desc: ViewDesc) -> Result<ViewHandle, Error> {
+        desc.check()?;
+        let id = self.shared.next_view.fetch_add(1, Ordering::Relaxed);
+        if id >= 1 << 15 {
+            return Err(Error::InvalidState("a session makes at most 32768 views: create a new session".into()));
+        }
+        ViewHandle::new(id, desc, Arc::clone(&self.shared))
+    }
+
+    /// Starts a stream of the engine's final picture for browsers.
+    ///
+    /// # Errors
+    /// [`Error::Stream`] says what is wrong, a port in use among others.
+    pub fn start_stream(&self, desc: StreamDesc) -> Result<Stream, Error> {
+        Ok(StreamServer::start(desc, &self.shared.handle)?)
+    }
+
+    /// The next event, oldest first.
+    pub fn poll_event(&self) -> Option<Event> {
+        self.events.poll()
+    }
+
+    /// Nanoseconds since the session began, the clock of all its stamps.
+    pub fn now_ns(&self) -> u64 {
+        self.shared.clock.now_ns()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(threads) = self.threads.lock().take() else { return };
+        // The director also ends when this is not taken: it drains its queue first.
+        if self.shared.commands.blocking_send(Command::Shutdown).is_err() {
+            tracing::debug!("the director had ended already");
+        }
+        if threads.director.join().is_err() {
+            tracing::error!("the director's thread had panicked");
+        }
+        threads.runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    }
+}
+
+/// Starts the peer inside this process, in the background: opening a device takes a while.
+#[cfg(feature = "embedded-peer")]
+fn embed(
+    desc: &SessionDesc,
+    runtime: &Runtime,
+    events: &Arc<EventQueue>,
+    link: impl FnOnce(u32, Reach) -> PeerLink + Send + 'static,
+) {
+    use rayloom_peer::{PeerConfig, PeerServer};
+    let config = PeerConfig {
+        device: desc.embedded_device.clone(),
+        allow_cpu: desc.embedded_allow_cpu,
+        ..PeerConfig::embedded()
+    };
+    let events = Arc::clone(events);
+    let handle = runtime.handle().clone();
+    runtime.spawn_blocking(move || match PeerServer::new(config) {
+        Ok(server) => {
+            handle.spawn(link(EMBEDDED_PEER, Reach::Embedded(Arc::new(server))).run());
+        }
+        Err(error) => {
+            events.push(Event::PeerUnreachable { peer: EMBEDDED_PEER, cause: format!("the embedded peer: {error}") });
+        }
+    });
+}
+
+#[cfg(not(feature = "embedded-peer"))]
+fn embed(_: &SessionDesc, _: &Runtime, events: &Arc<EventQueue>, _: impl FnOnce(u32, Reach) -> PeerLink) {
+    let cause = "this build has no embedded peer: build with the feature embedded-peer".to_owned();
+    events.push(Event::PeerUnreachable { peer: EMBEDDED_PEER, cause });
+}

@@ -1,0 +1,138 @@
+//! Figures of a view and its peers, for the engine to show.
+
+use crate::output::StageTimes;
+use rayloom_wire::SceneStage;
+use std::collections::VecDeque;
+
+/// Seconds over which rates are taken.
+const WINDOW_NS: u64 = 1_000_000_000;
+/// Frames remembered; more in a second would be 1,000 fps.
+const FRAME_LIMIT: usize = 1024;
+
+/// A frame counts as fresh when at least this share of its pixels was traced for its own frame id.
+pub const FRESH_SHARE: f32 = 0.9;
+
+/// Figures of one view over the last second.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ViewStats {
+    /// Frames finished since the view was created.
+    pub frames: u64,
+    /// Frames a second of which at least 90 % of the pixels were traced for that frame id.
+    pub fresh_fps: f32,
+    /// Frames a second that were finished, fresh or not.
+    pub shown_fps: f32,
+    /// Results that came after their frame was finished.
+    pub late_tiles: u64,
+    /// Tiles that were missing when their frame was finished.
+    pub missing_tiles: u64,
+    /// Bytes a second to all peers: tasks and state.
+    pub sent_bytes_per_s: f32,
+    /// Bytes a second from all peers: coded pixels.
+    pub received_bytes_per_s: f32,
+    /// The last frame's way.
+    pub times: StageTimes,
+    /// Every connected peer.
+    pub peers: Vec<PeerStats>,
+}
+
+/// Figures of one connected peer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerStats {
+    /// Index in the session's list of peers.
+    pub peer: u32,
+    /// Its device.
+    pub device: String,
+    /// Tiles of the last finished frame that it answered.
+    pub tiles: u32,
+    /// Milliseconds that it worked on them.
+    pub work_ms: f32,
+    /// Shortest round trip of late, in milliseconds.
+    pub rtt_ms: f32,
+    /// Bytes of tasks and state sent to it.
+    pub bytes_sent: u64,
+    /// Bytes of coded pixels received from it.
+    pub bytes_received: u64,
+    /// How far it is with the newest scene revision.
+    pub scene: Option<SceneStage>,
+}
+
+/// Rates over the last second.
+#[derive(Default)]
+pub(crate) struct Rates {
+    /// Time finished, fresh or not.
+    frames: VecDeque<(u64, bool)>,
+    /// Time, bytes sent, bytes received so far.
+    traffic: VecDeque<(u64, u64, u64)>,
+}
+
+impl Rates {
+    pub(crate) fn frame(&mut self, now_ns: u64, fresh: bool) {
+        self.frames.push_back((now_ns, fresh));
+        while self.frames.len() > FRAME_LIMIT || self.frames.front().is_some_and(|(t, _)| t + WINDOW_NS < now_ns) {
+            self.frames.pop_front();
+        }
+    }
+
+    pub(crate) fn traffic(&mut self, now_ns: u64, sent: u64, received: u64) {
+        self.traffic.push_back((now_ns, sent, received));
+        while self.traffic.len() > FRAME_LIMIT || self.traffic.front().is_some_and(|(t, ..)| t + WINDOW_NS < now_ns) {
+            self.traffic.pop_front();
+        }
+    }
+
+    pub(crate) fn write(&self, stats: &mut ViewStats) {
+        let seconds = |first: u64, last: u64| (last.saturating_sub(first) as f32 / 1e9).max(1e-3);
+        if let (Some((first, _)), Some((last, _)), true) = (self.frames.front(), self.frames.back(), self.frames.len() > 1) {
+            // The first frame only marks where the counted time begins.
+            let fresh = self.frames.iter().skip(1).filter(|(_, fresh)| *fresh).count();
+            stats.shown_fps = (self.frames.len() - 1) as f32 / seconds(*first, *last);
+            stats.fresh_fps = fresh as f32 / seconds(*first, *last);
+        }
+        if let (Some(first), Some(last)) = (self.traffic.front(), self.traffic.back()) {
+            stats.sent_bytes_per_s = last.1.saturating_sub(first.1) as f32 / seconds(first.0, last.0);
+            stats.received_bytes_per_s = last.2.saturating_sub(first.2) as f32 / seconds(first.0, last.0);
+        }
+    }
+}
+
+impl std::fmt::Display for ViewStats {
+    /// One line for people: rates, the way of the last frame by stage, peers, traffic.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let t = &self.times;
+        write!(f, "fresh {:.1} fps, shown {:.1} fps | {:.0} ms", self.fresh_fps, self.shown_fps, t.total_ms)?;
+        let stages = [
+            ("submit", t.submit_ms),
+            ("plan", t.plan_ms),
+            ("send", t.send_ms),
+            ("queue", t.queue_ms),
+            ("upload", t.upload_ms),
+            ("trace", t.trace_ms),
+            ("encode", t.encode_ms),
+            ("return", t.return_ms),
+            ("wait", t.wait_ms),
+            ("merge", t.merge_ms),
+            ("compose", t.compose_ms),
+        ];
+        for (i, (name, ms)) in stages.iter().enumerate() {
+            write!(f, "{}{name} {ms:.1}", if i == 0 { " = " } else { " + " })?;
+        }
+        write!(f, " |")?;
+        for peer in &self.peers {
+            if peer.peer == crate::EMBEDDED_PEER {
+                write!(f, " embedded")?;
+            } else {
+                write!(f, " p{}", peer.peer)?;
+            }
+            match &peer.scene {
+                Some(SceneStage::Receiving { have, total }) => {
+                    write!(f, " upload {:.0}%", 100.0 * *have as f64 / (*total).max(1) as f64)?;
+                }
+                Some(SceneStage::Building { fraction }) => write!(f, " build {:.0}%", 100.0 * fraction)?,
+                Some(SceneStage::Failed { .. }) => write!(f, " scene failed")?,
+                Some(SceneStage::Ready) | None => write!(f, " {}x{:.1}ms", peer.tiles, peer.work_ms / peer.tiles.max(1) as f32)?,
+            }
+        }
+        let (sent, received) = (self.sent_bytes_per_s / 1e3, self.received_bytes_per_s / 1e6);
+        write!(f, " | out {sent:.1} KB/s, in {received:.2} MB/s")
+    }
+}

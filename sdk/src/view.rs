@@ -1,0 +1,215 @@
+//! A view: its pipelines (peers, embedded peer), which of them is shown, and what the engine sees of it.
+
+use crate::clock::Clock;
+use crate::config::{EMBEDDED_PEER, FrameDesc, ViewDesc, ViewMode};
+use crate::event::EventQueue;
+use crate::fleet::Fleet;
+use crate::output::{Output, OutputSlot};
+use crate::pipeline::{Pipeline, PipelineDesc, is_local_task};
+use crate::revisions::Revisions;
+use crate::stats::{FRESH_SHARE, PeerStats, Rates, ViewStats};
+use parking_lot::Mutex;
+use rayloom_coordinator::{PeerId, PeerPrior, Time};
+use rayloom_frame::overlay;
+use rayloom_wire::{ResultSlice, TileDone};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// How much the difference of two pictures is amplified.
+const DIFFERENCE_GAIN: u8 = 16;
+
+/// What the engine's threads and the director share of a view.
+#[derive(Default)]
+pub(crate) struct ViewShared {
+    pub(crate) outputs: OutputSlot,
+    pub(crate) in_flight: AtomicU32,
+    stats: Mutex<ViewStats>,
+}
+
+impl ViewShared {
+    pub(crate) fn stats(&self) -> ViewStats {
+        self.stats.lock().clone()
+    }
+
+    pub(crate) fn publish_peers(&self, peers: Vec<PeerStats>) {
+        self.stats.lock().peers = peers;
+    }
+}
+
+/// A view as the director has it.
+pub(crate) struct View {
+    clock: Clock,
+    mode: ViewMode,
+    tiles_drawn: bool,
+    remote: Pipeline,
+    local: Pipeline,
+    /// Frames of which several pipelines make a picture: how many are still to come, and those that are there.
+    open: BTreeMap<u64, OpenFrame>,
+    rates: Rates,
+    pub(crate) shared: Arc<ViewShared>,
+}
+
+struct OpenFrame {
+    mode: ViewMode,
+    waiting: u8,
+    remote: Option<Output>,
+    local: Option<Output>,
+}
+
+impl View {
+    pub(crate) fn new(id: u16, desc: ViewDesc, shared: Arc<ViewShared>, clock: Clock, lossless: bool) -> View {
+        let pipeline = |is_local| Pipeline::new(PipelineDesc { view: id, is_local, lossless, clock }, desc.clone());
+        View {
+            clock,
+            mode: ViewMode::default(),
+            tiles_drawn: false,
+            remote: pipeline(false),
+            local: pipeline(true),
+            open: BTreeMap::new(),
+            rates: Rates::default(),
+            shared,
+        }
+    }
+
+    pub(crate) fn set_mode(&mut self, mode: ViewMode) {
+        self.mode = mode;
+    }
+
+    pub(crate) fn set_tiles_drawn(&mut self, drawn: bool) {
+        self.tiles_drawn = drawn;
+    }
+
+    /// The embedded peer serves the local pipeline, and the remote one only where it is one of the peers.
+    pub(crate) fn peer_joined(&mut self, peer: PeerId, prior: PeerPrior, embedded_is_a_peer: bool, now: Time) {
+        if peer.0 == EMBEDDED_PEER {
+            self.local.peer_joined(peer, prior, now);
+        }
+        if peer.0 != EMBEDDED_PEER || embedded_is_a_peer {
+            self.remote.peer_joined(peer, prior, now);
+        }
+    }
+
+    pub(crate) fn peer_ready(&mut self, peer: PeerId, scene: u32, revision: u64, now: Time) {
+        self.both().for_each(|pipeline| pipeline.peer_ready(peer, scene, revision, now));
+    }
+
+    pub(crate) fn peer_lost(&mut self, peer: PeerId, now: Time) {
+        self.both().for_each(|pipeline| pipeline.peer_lost(peer, now));
+    }
+
+    pub(crate) fn link_measured(&mut self, peer: PeerId, rtt: Duration, now: Time) {
+        self.both().for_each(|pipeline| pipeline.link_measured(peer, rtt, now));
+    }
+
+    fn both(&mut self) -> impl Iterator<Item = &mut Pipeline> {
+        [&mut self.remote, &mut self.local].into_iter()
+    }
+
+    fn pipeline_of(&mut self, task: u64) -> &mut Pipeline {
+        if is_local_task(task) { &mut self.local } else { &mut self.remote }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        [self.remote.poll_timeout(), self.local.poll_timeout()].into_iter().flatten().min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        self.both().for_each(|pipeline| pipeline.handle_timeout(now));
+    }
+
+    pub(crate) fn begin_frame(&mut self, desc: FrameDesc, begun_ns: u64, revisions: &Revisions, now: Time) {
+        let resolve = |pipeline: &Pipeline| revisions.resolve(desc.revision, |peer| pipeline.has(peer));
+        let (remote, local) = (resolve(&self.remote), resolve(&self.local));
+        // Without a peer that can trace, the embedded one steps in where there is one.
+        let mode = if self.mode == ViewMode::Remote && remote.is_none() && local.is_some() { ViewMode::Local } else { self.mode };
+        let waiting = if mode == ViewMode::Difference { 2 } else { 1 };
+        self.open.insert(desc.frame_id, OpenFrame { mode, waiting, remote: None, local: None });
+        if mode != ViewMode::Local {
+            self.remote.begin_frame(desc.clone(), begun_ns, remote, now);
+        }
+        if mode != ViewMode::Remote {
+            self.local.begin_frame(desc, begun_ns, local, now);
+        }
+    }
+
+    pub(crate) fn slice(&mut self, slice: ResultSlice, now: Time) {
+        self.pipeline_of(slice.task).slice(slice, now);
+    }
+
+    pub(crate) fn tile_done(&mut self, peer: PeerId, done: TileDone, arrived_ns: u64, offset_ns: i64, now: Time) {
+        self.pipeline_of(done.task).tile_done(peer, done, arrived_ns, offset_ns, now);
+    }
+
+    pub(crate) fn tile_refused(&mut self, task: u64, now: Time) {
+        self.pipeline_of(task).tile_refused(task, now);
+    }
+
+    /// Carries out decisions and publishes what is finished.
+    pub(crate) fn act(&mut self, fleet: &mut Fleet, events: &EventQueue) {
+        for output in self.remote.act(fleet, events) {
+            self.finished(output, false, fleet);
+        }
+        for output in self.local.act(fleet, events) {
+            self.finished(output, true, fleet);
+        }
+    }
+
+    fn finished(&mut self, output: Output, is_local: bool, fleet: &Fleet) {
+        let frame_id = output.frame_id;
+        let Some(open) = self.open.get_mut(&frame_id) else { return };
+        open.waiting -= 1;
+        *(if is_local { &mut open.local } else { &mut open.remote }) = Some(output);
+        if open.waiting > 0 {
+            return;
+        }
+        let Some(open) = self.open.remove(&frame_id) else { return };
+        let shown = match (open.mode, open.remote, open.local) {
+            (ViewMode::Difference, Some(mut remote), Some(local)) => {
+                remote.color = overlay::difference(&remote.color, &local.color, DIFFERENCE_GAIN);
+                Some(remote)
+            }
+            (_, remote, local) => remote.or(local),
+        };
+        if let Some(output) = shown {
+            self.publish(output, fleet);
+        }
+    }
+
+    fn publish(&mut self, mut output: Output, fleet: &Fleet) {
+        if self.tiles_drawn {
+            let tiles: Vec<overlay::TileLabel> = output
+                .tiles
+                .iter()
+                .map(|tile| overlay::TileLabel {
+                    rect: tile.rect,
+                    peer: tile.arrived.then_some(tile.peer),
+                    milliseconds: tile.peer_ms,
+                })
+                .collect();
+            overlay::draw_tiles(&mut output.color, output.size, &tiles);
+        }
+        let now_ns = self.clock.now_ns();
+        let (sent, received) = fleet.traffic();
+        self.rates.frame(now_ns, output.fresh >= FRESH_SHARE);
+        self.rates.traffic(now_ns, sent, received);
+        {
+            let mut stats = self.shared.stats.lock();
+            stats.frames += 1;
+            stats.times = output.times;
+            stats.late_tiles = self.remote.misses.late_tiles + self.local.misses.late_tiles;
+            stats.missing_tiles = self.remote.misses.missing_tiles + self.local.misses.missing_tiles;
+            self.rates.write(&mut stats);
+        }
+        self.shared.publish_peers(fleet.describe(self));
+        self.shared.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.shared.outputs.publish(Arc::new(output));
+    }
+
+    /// Tiles and milliseconds of a peer in the last finished frame.
+    pub(crate) fn work_of(&self, peer: PeerId) -> (u32, f32) {
+        let (remote, local) = (self.remote.work_of(peer), self.local.work_of(peer));
+        (remote.0 + local.0, remote.1 + local.1)
+    }
+}
