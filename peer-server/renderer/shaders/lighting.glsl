@@ -1,0 +1,207 @@
+// Light: the sky, the lights, shadow rays, and what a bounced ray brings back. Everything goes through closest() and
+// occluded(), so a front end is a file with these two.
+
+#include "surface.glsl"
+
+// One light: 4 vec4. 0: colour, shape (0 directional, 1 point, 2 spot); 1: position, range;
+// 2: direction in which it travels, cosine of the disc's half angle; 3: spot's scale and offset of the cosine
+const uint LIGHT_VECTORS = 4u;
+// Lights that one reservoir looks at; of more, this many are drawn evenly.
+const uint MAX_CANDIDATES = 32u;
+
+// Radiance from where no surface is: linear in the height of the direction.
+vec3 environment(Params p, vec3 direction) {
+    float y = normalize(direction).y;
+    return y >= 0.0 ? mix(p.horizon.rgb, p.zenith.rgb, y) : mix(p.horizon.rgb, p.ground.rgb, -y);
+}
+
+float luminance(vec3 c) {
+    return dot(c, vec3(0.2126, 0.7152, 0.0722));
+}
+
+// Where a ray that leaves a surface starts: off the surface by what the position's own rounding may be.
+vec3 leave(vec3 position, vec3 geometric, float camera_distance) {
+    float size = max(max(abs(position.x), abs(position.y)), max(abs(position.z), camera_distance));
+    return position + geometric * (size * 2e-5 + 1e-6);
+}
+
+struct LightSample {
+    vec3 direction;   // towards the light
+    float distance;   // in metres; large for the sun
+    vec3 irradiance;  // on a surface that faces it, unshadowed
+};
+
+const float FAR = 1e30;
+
+LightSample sample_light(Params p, uint index, vec3 position, vec2 u) {
+    uint at = index * LIGHT_VECTORS;
+    vec4 color = Vectors(p.lights).v[at];
+    vec4 direction = Vectors(p.lights).v[at + 2u];
+    LightSample s;
+    if (color.w == 0.0) {
+        s.direction = direction.w < 1.0 ? cone_direction(-direction.xyz, direction.w, u) : -direction.xyz;
+        s.distance = FAR;
+        s.irradiance = color.rgb;
+        return s;
+    }
+    vec4 place = Vectors(p.lights).v[at + 1u];
+    vec3 to = place.xyz - position;
+    float d2 = max(dot(to, to), 1e-8);
+    s.distance = sqrt(d2);
+    s.direction = to / s.distance;
+    float fade = 1.0 / d2;
+    if (place.w > 0.0) {
+        // glTF's KHR_lights_punctual window.
+        float q = d2 / (place.w * place.w);
+        fade *= clamp(1.0 - q * q, 0.0, 1.0);
+    }
+    if (color.w == 2.0) {
+        vec4 cone = Vectors(p.lights).v[at + 3u];
+        float c = clamp(-dot(s.direction, direction.xyz) * cone.x + cone.y, 0.0, 1.0);
+        fade *= c * c;
+    }
+    s.irradiance = color.rgb * fade;
+    return s;
+}
+
+// What a light's sample is worth: the weight by which one of several is chosen. Kernels choose by different reflection.
+struct Shading {
+    vec3 normal;
+    vec3 view;    // towards the viewer
+    float alpha;  // GGX; negative: diffuse only
+    vec3 f0;
+};
+
+float ggx_lambda(float cosine, float alpha) {
+    float c2 = max(cosine * cosine, 1e-8);
+    return 0.5 * (sqrt(1.0 + alpha * alpha * (1.0 - c2) / c2) - 1.0);
+}
+
+vec3 fresnel(vec3 f0, float cosine) {
+    float m = clamp(1.0 - cosine, 0.0, 1.0);
+    float m2 = m * m;
+    return f0 + (1.0 - f0) * (m2 * m2 * m);
+}
+
+// GGX reflection times the cosine at the surface.
+vec3 specular_response(Shading s, vec3 light) {
+    float nl = dot(s.normal, light);
+    float nv = max(dot(s.normal, s.view), 1e-3);
+    if (nl <= 0.0) {
+        return vec3(0.0);
+    }
+    vec3 h = normalize(s.view + light);
+    float nh = clamp(dot(s.normal, h), 0.0, 1.0);
+    float a2 = s.alpha * s.alpha;
+    // 1 - (1 - a2) nh^2, without its cancellation near nh = 1.
+    vec3 off = cross(s.normal, h);
+    float q = dot(off, off) + a2 * nh * nh;
+    float d = a2 / (PI * q * q);
+    float g = 1.0 / (1.0 + ggx_lambda(nv, s.alpha) + ggx_lambda(nl, s.alpha));
+    return fresnel(s.f0, dot(s.view, h)) * (d * g / (4.0 * nv));
+}
+
+vec3 response(Shading s, vec3 light) {
+    if (s.alpha < 0.0) {
+        return vec3(max(dot(s.normal, light), 0.0) / PI);
+    }
+    return specular_response(s, light);
+}
+
+// A shadow ray and what it brings when nothing is in its way. The traversal wants all lanes of a subgroup in each call, so
+// a lane without a ray carries one with range < 0.
+struct ShadowRay {
+    vec3 origin;
+    vec3 direction;
+    float range;
+    vec3 value;
+};
+
+const ShadowRay NO_RAY = ShadowRay(vec3(0.0), vec3(0.0, 1.0, 0.0), -1.0, vec3(0.0));
+
+vec3 unshadowed(Params p, ShadowRay ray) {
+    ray_count += ray.range > 0.0 ? 1u : 0u;
+    return occluded(p.tlas, ray.origin, ray.direction, 0.0, ray.range) ? vec3(0.0) : ray.value;
+}
+
+// What `s` reflects from the lights [first, end): one of them, chosen by its unshadowed contribution (weighted
+// reservoir: Chao 1982, in resampled importance sampling, Talbot et al. 2005).
+ShadowRay choose_light(Params p, Shading s, vec3 position, vec3 origin, vec3 geometric, uint first, uint end, vec3 u) {
+    uint count = end - first;
+    uint candidates = min(count, MAX_CANDIDATES);
+    ShadowRay chosen = NO_RAY;
+    float chosen_weight = 1.0;
+    float total = 0.0;
+    float choice = u.z;
+    // Of many lights, evenly spaced ones from a random start: each is as likely as any other.
+    float stride = count > MAX_CANDIDATES ? float(count) / float(candidates) : 1.0;
+    float start = fract(u.z * 97.0) * float(count);
+    for (uint i = 0u; i < candidates; i++) {
+        uint index = i;
+        if (count > MAX_CANDIDATES) {
+            index = min(uint(mod(start + float(i) * stride, float(count))), count - 1u);
+        }
+        LightSample light = sample_light(p, first + index, position, u.xy);
+        if (dot(geometric, light.direction) <= 0.0) {
+            continue;
+        }
+        vec3 value = light.irradiance * response(s, light.direction);
+        float weight = luminance(value);
+        if (!(weight > 0.0)) {
+            continue;
+        }
+        total += weight;
+        float keep = weight / total;
+        // One random number serves all choices: what is left of it after each is uniform again.
+        if (choice < keep) {
+            choice /= keep;
+            chosen_weight = weight;
+            chosen = ShadowRay(origin, light.direction, light.distance == FAR ? FAR : light.distance * 0.9999, value);
+        } else {
+            choice = (choice - keep) / (1.0 - keep);
+        }
+    }
+    chosen.value *= total / chosen_weight * stride;
+    return chosen;
+}
+
+// Spread of the texture footprint of a diffuse bounce, metres per metre.
+const float DIFFUSE_SPREAD = 0.25;
+
+// What a bounced ray brings back: radiance that needs no further ray, and a shadow ray each for one light and the sky.
+struct Bounce {
+    vec3 radiance;
+    float distance; // HALF_MAX on sky
+    ShadowRay light;
+    ShadowRay sky;
+};
+
+// The surface that a bounced ray hits is taken as diffuse with its base colour (metals too: what they would mirror is
+// further than one bounce). `wanted` is false for lanes that have no ray; `with_sky` asks for the sky's light at the hit.
+Bounce bounce(
+    Params p, bool wanted, vec3 origin, vec3 direction, float cone, float spread, bool with_sky, vec3 u_light, vec2 u_sky
+) {
+    Bounce b = Bounce(vec3(0.0), 0.0, NO_RAY, NO_RAY);
+    Hit hit;
+    ray_count += wanted ? 1u : 0u;
+    bool found = closest(p.tlas, origin, direction, 0.0, wanted ? FAR : -1.0, hit);
+    if (found) {
+        Surface s = surface_at(p, hit, origin, direction, cone + spread * hit.t, false);
+        b.distance = hit.t;
+        b.radiance = s.emissive;
+        vec3 from = leave(s.position, s.geometric, hit.t);
+        Shading shading = Shading(s.normal, -direction, -1.0, vec3(0.0));
+        b.light = choose_light(p, shading, s.position, from, s.geometric, 0u, p.blocks.w, u_light);
+        b.light.value *= s.base;
+        if (with_sky) {
+            vec3 up = cosine_direction(s.normal, u_sky);
+            if (dot(up, s.geometric) > 0.0) {
+                b.sky = ShadowRay(from, up, FAR, s.base * environment(p, up));
+            }
+        }
+    } else if (wanted) {
+        b.radiance = environment(p, direction);
+        b.distance = HALF_MAX;
+    }
+    return b;
+}

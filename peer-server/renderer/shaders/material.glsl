@@ -1,0 +1,104 @@
+// Instances, triangles, materials and textures: what a hit point is made of.
+// Mirrored by src/layout.rs.
+
+// One instance: 8 vec4.
+//   0..2 rows of object-to-world, 3..5 rows of the previous frame's, 6 addresses of vertices and triangles
+const uint INSTANCE_VECTORS = 8u;
+// One vertex: 2 uvec4 (position, normal; uv, tangent, tangent sign). One triangle: uvec4 (3 vertices, material).
+// One material: 10 vec4.
+//   0 base colour; 1 emissive, metallic; 2 roughness, normal scale, alpha cutoff, flags (bits)
+//   3 texture indices (base, metal-rough, normal, emissive; ~0 = none); 4..9 rotation-scale and offset of each slot
+const uint MATERIAL_VECTORS = 10u;
+const uint MATERIAL_ALPHA = 1u;
+const uint MATERIAL_TRANSFORMED = 2u;
+const uint MATERIAL_EMISSIVE = 4u;
+const uint NO_TEXTURE = 0xffffffffu;
+// One texture: 5 uvec4. 0: address of its texels, width, height; 1..4: mip count, first texel of mip 1..15
+const uint TEXTURE_QUADS = 5u;
+
+uint64_t address(uvec2 words) {
+    return packUint2x32(words);
+}
+
+struct Triangle {
+    uvec4 indices; // w: material
+    uint64_t vertices;
+};
+
+Triangle triangle_at(Params p, uint instance, uint primitive) {
+    uvec4 addresses = Quads(p.instances).v[instance * INSTANCE_VECTORS + 6u];
+    Triangle t;
+    t.vertices = address(addresses.xy);
+    t.indices = Quads(address(addresses.zw)).v[primitive];
+    return t;
+}
+
+vec2 vertex_uv(uint64_t vertices, uint index) {
+    return uintBitsToFloat(Halves(vertices + uint64_t(index) * 32ul + 16ul).v[0]);
+}
+
+vec2 slot_uv(Params p, uint material, uint flags, uint slot, vec2 uv) {
+    if ((flags & MATERIAL_TRANSFORMED) == 0u) {
+        return uv;
+    }
+    vec4 m = Vectors(p.materials).v[material * MATERIAL_VECTORS + 4u + slot];
+    vec4 offsets = Vectors(p.materials).v[material * MATERIAL_VECTORS + 8u + (slot >> 1u)];
+    vec2 offset = (slot & 1u) == 0u ? offsets.xy : offsets.zw;
+    return vec2(m.x * uv.x + m.y * uv.y, m.z * uv.x + m.w * uv.y) + offset;
+}
+
+uint texel_index(ivec2 at, ivec2 size) {
+    return uint(at.y * size.x + at.x);
+}
+
+// Bilinear within the mip nearest to `lod` (of a texture 1 uv unit wide: texels per unit are multiplied in here),
+// repeating. Colours are stored as square roots, which take about as many bits as sRGB does and decode by one
+// multiplication; they are decoded before they are weighted, so that filtering is linear in light.
+vec4 texture_at(Params p, uint index, vec2 uv, float uv_footprint, bool color) {
+    uvec4 head = Quads(p.textures).v[index * TEXTURE_QUADS];
+    uvec4 first = Quads(p.textures).v[index * TEXTURE_QUADS + 1u];
+    ivec2 size = ivec2(head.zw);
+    int level = int(floor(log2(max(uv_footprint * float(max(size.x, size.y)), 1.0)) + 0.5));
+    level = min(level, int(first.x) - 1);
+    uint start = 0u;
+    if (level > 0) {
+        start = Words(p.textures).v[index * TEXTURE_QUADS * 4u + 4u + uint(level)];
+        size = max(size >> level, ivec2(1));
+    }
+    vec2 at = fract(uv) * vec2(size) - 0.5;
+    vec2 low = floor(at);
+    vec2 f = at - low;
+    ivec2 a = ivec2(low);
+    ivec2 b = a + 1;
+    a += mix(ivec2(0), size, lessThan(a, ivec2(0)));
+    b -= mix(ivec2(0), size, greaterThanEqual(b, size));
+    Words texels = Words(address(head.xy));
+    vec4 aa = unpackUnorm4x8(texels.v[start + texel_index(a, size)]);
+    vec4 ba = unpackUnorm4x8(texels.v[start + texel_index(ivec2(b.x, a.y), size)]);
+    vec4 ab = unpackUnorm4x8(texels.v[start + texel_index(ivec2(a.x, b.y), size)]);
+    vec4 bb = unpackUnorm4x8(texels.v[start + texel_index(b, size)]);
+    if (color) {
+        aa.rgb *= aa.rgb;
+        ba.rgb *= ba.rgb;
+        ab.rgb *= ab.rgb;
+        bb.rgb *= bb.rgb;
+    }
+    return mix(mix(aa, ba, f.x), mix(ab, bb, f.x), f.y);
+}
+
+// Called by the traversal for triangles that are not opaque: false where the material has a hole.
+bool accept_hit(uint instance, uint primitive, vec2 bary) {
+    Params p = Params(push.params);
+    Triangle t = triangle_at(p, instance, primitive);
+    uint m = t.indices.w * MATERIAL_VECTORS;
+    vec4 surface = Vectors(p.materials).v[m + 2u];
+    float alpha = Vectors(p.materials).v[m].w;
+    uint texture = Quads(p.materials).v[m + 3u].x;
+    if (texture != NO_TEXTURE) {
+        vec2 uv = vertex_uv(t.vertices, t.indices.x) * (1.0 - bary.x - bary.y)
+            + vertex_uv(t.vertices, t.indices.y) * bary.x + vertex_uv(t.vertices, t.indices.z) * bary.y;
+        uv = slot_uv(p, t.indices.w, floatBitsToUint(surface.w), 0u, uv);
+        alpha *= texture_at(p, texture, uv, 0.0, false).a;
+    }
+    return alpha >= surface.z;
+}

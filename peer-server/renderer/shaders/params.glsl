@@ -1,0 +1,148 @@
+// What every kernel reaches: the parameter block behind one address, and the pixel that an invocation works on.
+// Mirrored by src/layout.rs; a unit test there holds the sizes.
+
+#extension GL_EXT_buffer_reference : require
+#extension GL_EXT_buffer_reference2 : require
+#extension GL_EXT_scalar_block_layout : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_arithmetic : require
+
+layout(buffer_reference, std430, buffer_reference_align = 4) restrict buffer Words { uint v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) restrict readonly buffer Floats { float v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) restrict readonly buffer Pairs { vec2 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) restrict buffer Halves { uvec2 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Quads { uvec4 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Vectors { vec4 v[]; };
+
+layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Params {
+    uint64_t tlas;
+    uint64_t instances;
+    uint64_t materials;
+    uint64_t textures;
+    uint64_t lights;
+    uint64_t tables;
+    // Planes of primary hits over `rect`.
+    uint64_t depth;
+    uint64_t normal;
+    uint64_t base_color;
+    uint64_t material;
+    uint64_t motion;
+    uint64_t instance_id;
+    uint64_t geometric_normal;
+    uint64_t unlit; // 0: not wanted
+    uint64_t block_rays;
+    uint64_t reserved;
+    uvec4 rect;   // x, y, width, height in pixels, even on the left and top: whole 2x2 blocks
+    uvec4 view;   // width, height, frame id (low 32 bits), directional lights
+    uvec4 blocks; // first 16x16 block x, y, blocks a row, all lights
+    vec4 ray_origin; // xyz; w: radius of a pixel's cone at depth 1
+    vec4 ray_base;   // direction (depth 1) through the view's corner, jitter included
+    vec4 ray_dx;     // its change per pixel
+    vec4 ray_dy;
+    vec4 previous_position;
+    vec4 previous_right; // xyz; w: tan of half the horizontal field of view
+    vec4 previous_up;    // xyz; w: the vertical one
+    vec4 previous_back;  // xyz
+    vec4 previous_lens;  // xy: centre in NDC; zw: this frame's jitter in pixels
+    vec4 zenith;
+    vec4 horizon;
+    vec4 ground;
+};
+
+layout(push_constant) uniform Push {
+    uint64_t params;
+    uint64_t target; // the layer that this dispatch writes, four halves a pixel
+    uint64_t source; // what a filter pass reads
+    uint samples;
+    uint scale;
+    uint sample_offset_x; // which pixel of a scale x scale block is shaded
+    uint sample_offset_y;
+    uint radius; // of a filter pass, in the layer's pixels
+    uint axis;   // of a filter pass: 0 horizontal, 1 vertical
+    uint kind;   // of a filtered layer: 1 specular, 2 indirect
+    uint reserved_push;
+} push;
+
+// 64 invocations cover 8x8 pixels in 4x2 pieces, so that units of 8 lanes (lavapipe) and of 32 trace neighbouring rays.
+layout(local_size_x = 64) in;
+
+// The layer pixel (absolute, in the layer's own grid) of this invocation. Groups are anchored at multiples of 8 of the
+// whole view, so none straddles two 16x16 blocks of pixels.
+uvec2 layer_pixel(Params p) {
+    uint i = gl_LocalInvocationID.x;
+    uvec2 within = uvec2((i & 3u) | ((i >> 1u) & 4u), ((i >> 2u) & 1u) | ((i >> 3u) & 6u));
+    uvec2 first = (p.rect.xy / push.scale) & ~7u;
+    return first + gl_WorkGroupID.xy * 8u + within;
+}
+
+// The layer's rectangle in its own grid.
+uvec4 layer_rect(Params p) {
+    uvec2 first = p.rect.xy / push.scale;
+    uvec2 end = (p.rect.xy + p.rect.zw + push.scale - 1u) / push.scale;
+    return uvec4(first, end - first);
+}
+
+bool inside(uvec2 pixel, uvec4 rect) {
+    return all(greaterThanEqual(pixel, rect.xy)) && all(lessThan(pixel, rect.xy + rect.zw));
+}
+
+// The full-resolution pixel that a layer pixel stands for in this frame (rayloom_frame's scaled_sample_pixel).
+uvec2 shaded_pixel(Params p, uvec2 pixel) {
+    return min(pixel * push.scale + uvec2(push.sample_offset_x, push.sample_offset_y), p.view.xy - 1u);
+}
+
+uint plane_index(Params p, uvec2 pixel) {
+    return (pixel.y - p.rect.y) * p.rect.z + (pixel.x - p.rect.x);
+}
+
+uint layer_index(uvec2 pixel, uvec4 rect) {
+    return (pixel.y - rect.y) * rect.z + (pixel.x - rect.x);
+}
+
+vec3 pixel_ray(Params p, uvec2 pixel) {
+    return p.ray_base.xyz + p.ray_dx.xyz * (float(pixel.x) + 0.5) + p.ray_dy.xyz * (float(pixel.y) + 0.5);
+}
+
+// Rays that this invocation traced; added to its 16x16 block at the end of main, by all lanes together.
+uint ray_count = 0u;
+
+void count_rays(Params p, uvec2 pixel) {
+    uvec2 block = pixel * push.scale / 16u - p.blocks.xy;
+    uint rays = subgroupAdd(ray_count);
+    if (subgroupElect() && rays > 0u) {
+        atomicAdd(Words(p.block_rays).v[block.y * p.blocks.z + block.x], rays);
+    }
+}
+
+// Largest finite half float.
+const float HALF_MAX = 65504.0;
+
+uvec2 pack_layer(vec4 value) {
+    // Written so that NaN becomes 0.
+    vec4 v = mix(vec4(0.0), min(value, vec4(HALF_MAX)), greaterThan(value, vec4(0.0)));
+    return uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
+}
+
+vec4 unpack_layer(uvec2 value) {
+    return vec4(unpackHalf2x16(value.x), unpackHalf2x16(value.y));
+}
+
+vec2 octahedral_sign(vec2 v) {
+    return mix(vec2(-1.0), vec2(1.0), greaterThanEqual(v, vec2(0.0)));
+}
+
+uint encode_normal(vec3 n) {
+    vec2 v = n.xy / (abs(n.x) + abs(n.y) + abs(n.z));
+    if (n.z < 0.0) {
+        v = (1.0 - abs(v.yx)) * octahedral_sign(v);
+    }
+    return packSnorm2x16(v);
+}
+
+vec3 decode_normal(uint packed) {
+    vec2 v = unpackSnorm2x16(packed);
+    float z = 1.0 - abs(v.x) - abs(v.y);
+    v -= max(-z, 0.0) * octahedral_sign(v);
+    return normalize(vec3(v, z));
+}

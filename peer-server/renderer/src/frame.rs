@@ -1,0 +1,130 @@
+//! A scene as it stands in one frame: where instances are and were, which lights shine.
+
+use crate::RendererError;
+use crate::layout::{GpuInstance, GpuLight, rows};
+use crate::scene::SceneShared;
+use crate::vulkan::{Buffer, Place};
+use glam::Affine3A;
+use rayloom_bvh::{Tlas, TlasInstance};
+use rayloom_scene::{Light, LightShape};
+use std::sync::Arc;
+
+/// What differs from the scene's revision in one frame. All of it is relative to the revision, never to another frame:
+/// whoever gives the same state gets the same pixels.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FrameState<'a> {
+    /// Instances that stand elsewhere than in the revision: index and transform.
+    pub transforms: &'a [(u32, Affine3A)],
+    /// Instances that stood elsewhere than in the revision in the previous frame; for motion vectors only.
+    pub previous_transforms: &'a [(u32, Affine3A)],
+    /// Lights that differ from the revision: index and light. An index past the end (by any amount up to
+    /// [`MAX_LIGHTS`]) adds one.
+    pub lights: &'a [(u32, Light)],
+}
+
+/// Most lights of a scene.
+pub(crate) const MAX_LIGHTS: usize = 65536;
+
+/// A scene as it stands in one frame, ready to be traced by any number of jobs.
+pub struct GpuFrame {
+    pub(crate) scene: Arc<SceneShared>,
+    pub(crate) instances: Buffer,
+    pub(crate) lights: Buffer,
+    pub(crate) tlas: Buffer,
+    pub(crate) directional_count: u32,
+    pub(crate) light_count: u32,
+}
+
+impl GpuFrame {
+    pub(crate) fn new(scene: Arc<SceneShared>, state: &FrameState<'_>) -> Result<GpuFrame, RendererError> {
+        let mut transforms: Vec<Affine3A> = scene.instances.iter().map(|i| i.transform).collect();
+        let mut previous = transforms.clone();
+        override_transforms(&mut transforms, state.transforms, "transform")?;
+        override_transforms(&mut previous, state.previous_transforms, "previous transform")?;
+        let lights = lights(&scene.lights, state.lights)?;
+        let directional = |l: &&Light| matches!(l.shape, LightShape::Directional { .. });
+        let (first, second): (Vec<&Light>, Vec<&Light>) = lights.iter().partition(|l| directional(l));
+        let gpu_lights: Vec<GpuLight> = first.iter().chain(&second).map(|l| GpuLight::new(l)).collect();
+
+        let mut gpu_instances = Vec::with_capacity(transforms.len());
+        let mut placed = Vec::with_capacity(transforms.len());
+        for ((instance, transform), previous) in scene.instances.iter().zip(&transforms).zip(&previous) {
+            let mesh = &scene.meshes[instance.mesh as usize];
+            gpu_instances.push(GpuInstance {
+                transform: rows(transform),
+                previous: rows(previous),
+                vertices: mesh.vertices_address(),
+                triangles: mesh.triangles_address(),
+                reserved: [0; 4],
+            });
+            placed.push(TlasInstance {
+                blas_address: mesh.blas_address(),
+                blas_bounds: mesh.bounds,
+                transform: *transform,
+                flags: 0,
+            });
+        }
+        let tlas = Tlas::build(&placed);
+        let upload = |name: &str, bytes: &[u8]| -> Result<Buffer, RendererError> {
+            let mut buffer = Buffer::new(scene.submitter.context(), name, bytes.len() as u64, Place::Upload)?;
+            assert!(buffer.write(0, bytes), "upload buffers are mapped");
+            Ok(buffer)
+        };
+        Ok(GpuFrame {
+            instances: upload("instances", bytemuck::cast_slice(&gpu_instances))?,
+            lights: upload("lights", bytemuck::cast_slice(&gpu_lights))?,
+            tlas: upload("instance tree", tlas.bytes())?,
+            directional_count: first.len() as u32,
+            light_count: gpu_lights.len() as u32,
+            scene,
+        })
+    }
+}
+
+fn override_transforms(
+    transforms: &mut [Affine3A],
+    changes: &[(u32, Affine3A)],
+    what: &str,
+) -> Result<(), RendererError> {
+    let count = transforms.len();
+    for (index, transform) in changes {
+        let invalid = |reason: String| RendererError::InvalidScene { object: format!("{what} of instance {index}"), reason };
+        if !transform.is_finite() {
+            return Err(invalid(format!("{transform:?} is not finite")));
+        }
+        let slot = transforms.get_mut(*index as usize);
+        *slot.ok_or_else(|| invalid(format!("the scene has {count} instances")))? = *transform;
+    }
+    Ok(())
+}
+
+fn lights(base: &[Light], changes: &[(u32, Light)]) -> Result<Vec<Light>, RendererError> {
+    let mut lights = base.to_vec();
+    for (index, light) in changes {
+        let slot = *index as usize;
+        if slot >= MAX_LIGHTS {
+            let reason = format!("a scene has at most {MAX_LIGHTS} lights");
+            return Err(RendererError::InvalidScene { object: format!("light {index}"), reason });
+        }
+        if slot < lights.len() {
+            lights[slot] = *light;
+        } else {
+            let dark = Light { color: glam::Vec3::ZERO, ..*light };
+            lights.resize(slot, dark);
+            lights.push(*light);
+        }
+    }
+    for (i, l) in lights.iter().enumerate() {
+        let angles = match l.shape {
+            LightShape::Directional { angle } => [angle, 0.0],
+            LightShape::Point => [0.0; 2],
+            LightShape::Spot { inner, outer } => [inner, outer],
+        };
+        let finite = l.color.is_finite() && l.position.is_finite() && l.direction.is_finite() && l.range.is_finite();
+        if !finite || angles.iter().any(|a| !a.is_finite()) {
+            let object = format!("light {i} ({})", l.user_id);
+            return Err(RendererError::InvalidScene { object, reason: format!("{l:?} holds a value that is not finite") });
+        }
+    }
+    Ok(lights)
+}

@@ -1,0 +1,250 @@
+//! The structures that shaders read, byte for byte (see `params.glsl`, `material.glsl`, `lighting.glsl`).
+
+use bytemuck::{Pod, Zeroable};
+use glam::{Affine3A, Vec3};
+use rayloom_scene::{AlphaMode, Camera, Light, LightShape, Material, TextureSlot};
+
+/// `Params` of params.glsl.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+pub(crate) struct Params {
+    pub(crate) tlas: u64,
+    pub(crate) instances: u64,
+    pub(crate) materials: u64,
+    pub(crate) textures: u64,
+    pub(crate) lights: u64,
+    pub(crate) tables: u64,
+    pub(crate) depth: u64,
+    pub(crate) normal: u64,
+    pub(crate) base_color: u64,
+    pub(crate) material: u64,
+    pub(crate) motion: u64,
+    pub(crate) instance_id: u64,
+    pub(crate) geometric_normal: u64,
+    pub(crate) unlit: u64,
+    pub(crate) block_rays: u64,
+    pub(crate) reserved: u64,
+    pub(crate) rect: [u32; 4],
+    pub(crate) view: [u32; 4],
+    pub(crate) blocks: [u32; 4],
+    pub(crate) camera: CameraParams,
+    pub(crate) zenith: [f32; 4],
+    pub(crate) horizon: [f32; 4],
+    pub(crate) ground: [f32; 4],
+}
+
+/// The camera's part of `Params`.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+pub(crate) struct CameraParams {
+    ray_origin: [f32; 4],
+    ray_base: [f32; 4],
+    ray_dx: [f32; 4],
+    ray_dy: [f32; 4],
+    previous_position: [f32; 4],
+    previous_right: [f32; 4],
+    previous_up: [f32; 4],
+    previous_back: [f32; 4],
+    previous_lens: [f32; 4],
+}
+
+impl CameraParams {
+    pub(crate) fn new(camera: &Camera, previous: &Camera, width: u32, height: u32) -> CameraParams {
+        let (w, h) = (width as f32, height as f32);
+        let tan = camera.tan_half_fov;
+        let (right, up, back) = (camera.rotation * Vec3::X, camera.rotation * Vec3::Y, camera.rotation * Vec3::Z);
+        let corner = glam::Vec2::new(camera.jitter.x * 2.0 / w - 1.0, 1.0 - camera.jitter.y * 2.0 / h) - camera.center;
+        let base = right * (corner.x * tan.x) + up * (corner.y * tan.y) - back;
+        CameraParams {
+            ray_origin: camera.position.extend(tan.y / h).to_array(),
+            ray_base: base.extend(0.0).to_array(),
+            ray_dx: (right * (2.0 / w * tan.x)).extend(0.0).to_array(),
+            ray_dy: (up * (-2.0 / h * tan.y)).extend(0.0).to_array(),
+            previous_position: previous.position.extend(0.0).to_array(),
+            previous_right: (previous.rotation * Vec3::X).extend(previous.tan_half_fov.x).to_array(),
+            previous_up: (previous.rotation * Vec3::Y).extend(previous.tan_half_fov.y).to_array(),
+            previous_back: (previous.rotation * Vec3::Z).extend(0.0).to_array(),
+            previous_lens: [previous.center.x, previous.center.y, camera.jitter.x, camera.jitter.y],
+        }
+    }
+}
+
+/// `Push` of params.glsl.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+pub(crate) struct Push {
+    pub(crate) params: u64,
+    pub(crate) target: u64,
+    pub(crate) source: u64,
+    pub(crate) samples: u32,
+    pub(crate) scale: u32,
+    pub(crate) sample_offset: [u32; 2],
+    pub(crate) radius: u32,
+    pub(crate) axis: u32,
+    pub(crate) kind: u32,
+    pub(crate) reserved: u32,
+}
+
+/// An instance: rows of its transform now and in the previous frame, and its mesh's addresses.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+pub(crate) struct GpuInstance {
+    pub(crate) transform: [[f32; 4]; 3],
+    pub(crate) previous: [[f32; 4]; 3],
+    pub(crate) vertices: u64,
+    pub(crate) triangles: u64,
+    pub(crate) reserved: [u32; 4],
+}
+
+/// Rows of an affine transform.
+pub(crate) fn rows(t: &Affine3A) -> [[f32; 4]; 3] {
+    std::array::from_fn(|row| {
+        let r = t.matrix3.row(row);
+        [r.x, r.y, r.z, t.translation[row]]
+    })
+}
+
+/// A vertex.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+pub(crate) struct GpuVertex {
+    pub(crate) position: [f32; 3],
+    pub(crate) normal: u32,
+    pub(crate) uv: [f32; 2],
+    pub(crate) tangent: u32,
+    pub(crate) handedness: f32,
+}
+
+/// A light.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+pub(crate) struct GpuLight {
+    color_shape: [f32; 4],
+    position_range: [f32; 4],
+    direction_disc: [f32; 4],
+    cone: [f32; 4],
+}
+
+impl GpuLight {
+    pub(crate) fn new(light: &Light) -> GpuLight {
+        let direction = light.direction.normalize_or(Vec3::NEG_Y);
+        let (shape, disc, cone) = match light.shape {
+            LightShape::Directional { angle } => (0.0, angle.clamp(0.0, std::f32::consts::FRAC_PI_2).cos(), [0.0; 4]),
+            LightShape::Point => (1.0, 1.0, [0.0; 4]),
+            LightShape::Spot { inner, outer } => {
+                // KHR_lights_punctual's recommended attenuation.
+                let scale = 1.0 / (inner.cos() - outer.cos()).max(1e-3);
+                (2.0, 1.0, [scale, -outer.cos() * scale, 0.0, 0.0])
+            }
+        };
+        GpuLight {
+            color_shape: light.color.max(Vec3::ZERO).extend(shape).to_array(),
+            position_range: light.position.extend(light.range.max(0.0)).to_array(),
+            direction_disc: direction.extend(disc).to_array(),
+            cone,
+        }
+    }
+}
+
+const MATERIAL_ALPHA: u32 = 1;
+const MATERIAL_TRANSFORMED: u32 = 2;
+const MATERIAL_EMISSIVE: u32 = 4;
+const NO_TEXTURE: u32 = u32::MAX;
+/// Blended surfaces are there where alpha is at least this, until there is a transparent layer.
+const BLEND_CUTOFF: f32 = 0.5;
+
+/// A material.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+pub(crate) struct GpuMaterial {
+    base_color: [f32; 4],
+    emissive_metallic: [f32; 4],
+    roughness: f32,
+    normal_scale: f32,
+    cutoff: f32,
+    flags: u32,
+    textures: [u32; 4],
+    transforms: [[f32; 4]; 4],
+    offsets: [[f32; 2]; 4],
+}
+
+impl GpuMaterial {
+    pub(crate) fn new(m: &Material) -> GpuMaterial {
+        let slots = [&m.base_color_texture, &m.metallic_roughness_texture, &m.normal_texture, &m.emissive_texture];
+        let identity = |s: &TextureSlot| s.rotation == 0.0 && s.scale == glam::Vec2::ONE && s.offset == glam::Vec2::ZERO;
+        let mut flags = 0;
+        if has_holes(m) {
+            flags |= MATERIAL_ALPHA;
+        }
+        if slots.iter().any(|s| s.as_ref().is_some_and(|s| !identity(s))) {
+            flags |= MATERIAL_TRANSFORMED;
+        }
+        if m.emissive.max_element() > 0.0 {
+            flags |= MATERIAL_EMISSIVE;
+        }
+        GpuMaterial {
+            base_color: m.base_color.to_array(),
+            emissive_metallic: m.emissive.extend(m.metallic).to_array(),
+            roughness: m.roughness,
+            normal_scale: m.normal_scale,
+            cutoff: cutoff(m),
+            flags,
+            textures: slots.map(|s| s.as_ref().map_or(NO_TEXTURE, |s| s.texture)),
+            // KHR_texture_transform: translation * rotation * scale.
+            transforms: slots.map(|s| {
+                let s = s.as_ref().copied().unwrap_or(TextureSlot {
+                    texture: 0,
+                    offset: glam::Vec2::ZERO,
+                    scale: glam::Vec2::ONE,
+                    rotation: 0.0,
+                });
+                let (sin, cos) = s.rotation.sin_cos();
+                [cos * s.scale.x, sin * s.scale.y, -sin * s.scale.x, cos * s.scale.y]
+            }),
+            offsets: slots.map(|s| s.as_ref().map_or([0.0; 2], |s| s.offset.to_array())),
+        }
+    }
+}
+
+fn cutoff(m: &Material) -> f32 {
+    match m.alpha {
+        AlphaMode::Opaque => f32::NEG_INFINITY,
+        AlphaMode::Mask { cutoff } => cutoff,
+        AlphaMode::Blend => BLEND_CUTOFF,
+    }
+}
+
+/// True when rays may pass through parts of a surface of this material.
+pub(crate) fn has_holes(m: &Material) -> bool {
+    m.alpha != AlphaMode::Opaque && (m.base_color_texture.is_some() || m.base_color.w < cutoff(m))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::size_of;
+
+    #[test]
+    fn sizes_are_what_the_shaders_index_by() {
+        assert_eq!(size_of::<Params>(), 16 * 8 + (3 + 9 + 3) * 16);
+        assert_eq!(size_of::<Push>(), 56);
+        assert_eq!(size_of::<GpuInstance>(), 8 * 16);
+        assert_eq!(size_of::<GpuVertex>(), 32);
+        assert_eq!(size_of::<GpuLight>(), 4 * 16);
+        assert_eq!(size_of::<GpuMaterial>(), 10 * 16);
+    }
+
+    #[test]
+    fn the_shader_ray_is_the_cameras() {
+        let mut camera = Camera::look_at(Vec3::new(1.0, 2.0, 3.0), Vec3::ZERO, 0.8, 1.5);
+        camera.jitter = glam::Vec2::new(0.25, -0.4);
+        camera.center = glam::Vec2::new(0.1, -0.2);
+        let p = CameraParams::new(&camera, &camera, 300, 200);
+        let v = |a: [f32; 4]| Vec3::new(a[0], a[1], a[2]);
+        for (x, y) in [(0u32, 0u32), (150, 33), (299, 199)] {
+            let pixel = glam::Vec2::new(x as f32 + 0.5, y as f32 + 0.5);
+            let ray = v(p.ray_base) + v(p.ray_dx) * pixel.x + v(p.ray_dy) * pixel.y;
+            assert!((ray - camera.ray(pixel, glam::Vec2::new(300.0, 200.0))).length() < 1e-5);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Meshes on the GPU: vertices and triangles for shading, and the tree that rays walk, in one buffer.
+
+use crate::RendererError;
+use crate::layout::GpuVertex;
+use crate::vulkan::{Buffer, Submitter};
+use rayloom_bvh::{Aabb, Blas};
+use rayloom_frame::normal::encode_normal;
+use rayloom_scene::Mesh;
+
+/// Where parts of the buffer begin; more than any structure in it needs.
+const ALIGNMENT: usize = 256;
+
+/// A mesh on the GPU.
+pub(crate) struct GpuMesh {
+    buffer: Buffer,
+    triangles_offset: u64,
+    blas_offset: u64,
+    pub(crate) bounds: Aabb,
+}
+
+impl GpuMesh {
+    /// Builds its tree and uploads it; `holes` says for each part whether rays may pass through it. The mesh has been
+    /// checked.
+    pub(crate) fn new(submitter: &Submitter, mesh: &Mesh, holes: &[bool]) -> Result<GpuMesh, RendererError> {
+        let mut part_of = vec![0u32; mesh.triangle_count()];
+        for (i, part) in mesh.parts.iter().enumerate() {
+            let first = part.first_index as usize / 3;
+            part_of[first..first + part.index_count as usize / 3].fill(i as u32);
+        }
+        let blas = if holes.contains(&true) {
+            Blas::build_with_flags(&mesh.positions, &mesh.indices, &|t| holes[part_of[t as usize] as usize])
+        } else {
+            Blas::build(&mesh.positions, &mesh.indices)
+        };
+        let vertices_bytes = mesh.positions.len() * size_of::<GpuVertex>();
+        let triangles_offset = vertices_bytes.next_multiple_of(ALIGNMENT);
+        let triangles_bytes = mesh.triangle_count() * size_of::<[u32; 4]>();
+        let blas_offset = (triangles_offset + triangles_bytes).next_multiple_of(ALIGNMENT);
+        let mut bytes = vec![0u8; blas_offset + blas.bytes().len()];
+        for (i, out) in bytes[..vertices_bytes].chunks_exact_mut(size_of::<GpuVertex>()).enumerate() {
+            out.copy_from_slice(bytemuck::bytes_of(&vertex(mesh, i)));
+        }
+        let out = bytes[triangles_offset..][..triangles_bytes].chunks_exact_mut(size_of::<[u32; 4]>());
+        for ((corners, part), out) in mesh.indices.as_chunks::<3>().0.iter().zip(&part_of).zip(out) {
+            let material = mesh.parts[*part as usize].material;
+            out.copy_from_slice(bytemuck::bytes_of(&[corners[0], corners[1], corners[2], material]));
+        }
+        bytes[blas_offset..].copy_from_slice(blas.bytes());
+        let buffer = Buffer::with_bytes(submitter, "mesh", &bytes)?;
+        Ok(GpuMesh {
+            buffer,
+            triangles_offset: triangles_offset as u64,
+            blas_offset: blas_offset as u64,
+            bounds: blas.bounds(),
+        })
+    }
+
+    pub(crate) fn vertices_address(&self) -> u64 {
+        self.buffer.address()
+    }
+
+    pub(crate) fn triangles_address(&self) -> u64 {
+        self.buffer.address() + self.triangles_offset
+    }
+
+    pub(crate) fn blas_address(&self) -> u64 {
+        self.buffer.address() + self.blas_offset
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.buffer.size()
+    }
+}
+
+fn vertex(mesh: &Mesh, i: usize) -> GpuVertex {
+    let tangent = mesh.tangents.get(i);
+    GpuVertex {
+        position: mesh.positions[i].to_array(),
+        normal: encode_normal(mesh.normals[i]),
+        uv: mesh.uvs.get(i).map_or([0.0; 2], |uv| uv.to_array()),
+        tangent: tangent.map_or(0, |t| encode_normal(t.truncate())),
+        handedness: tangent.map_or(0.0, |t| if t.w < 0.0 { -1.0 } else { 1.0 }),
+    }
+}
+
+/// Everything that shaders rely on; they check nothing.
+pub(crate) fn validate(mesh: &Mesh, materials: usize) -> Result<(), String> {
+    let vertices = mesh.positions.len();
+    if mesh.indices.len() % 3 != 0 {
+        return Err(format!("{} indices are not whole triangles", mesh.indices.len()));
+    }
+    if mesh.normals.len() != vertices {
+        return Err(format!("{} normals for {vertices} positions", mesh.normals.len()));
+    }
+    for (name, count) in [("tangents", mesh.tangents.len()), ("texture coordinates", mesh.uvs.len())] {
+        if count != 0 && count != vertices {
+            return Err(format!("{count} {name} for {vertices} positions"));
+        }
+    }
+    if let Some(i) = mesh.indices.iter().find(|i| **i as usize >= vertices) {
+        return Err(format!("index {i} of {vertices} positions"));
+    }
+    if let Some(p) = mesh.positions.iter().find(|p| !p.is_finite()) {
+        return Err(format!("position {p} is not finite"));
+    }
+    if let Some(uv) = mesh.uvs.iter().find(|uv| !uv.is_finite()) {
+        return Err(format!("texture coordinate {uv} is not finite"));
+    }
+    let mut next = 0u64;
+    for part in &mesh.parts {
+        if u64::from(part.first_index) != next || part.index_count % 3 != 0 {
+            return Err(format!("part at index {} does not follow the part before it, which ends at {next}", part.first_index));
+        }
+        if part.material as usize >= materials {
+            return Err(format!("material {} of {materials}", part.material));
+        }
+        next += u64::from(part.index_count);
+    }
+    if next != mesh.indices.len() as u64 {
+        return Err(format!("its parts cover {next} of {} indices", mesh.indices.len()));
+    }
+    Ok(())
+}

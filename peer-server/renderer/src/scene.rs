@@ -1,0 +1,236 @@
+//! A revision of a scene on the GPU: meshes and textures are shared with other revisions, tables are its own.
+
+use crate::RendererError;
+use crate::frame::{FrameState, GpuFrame};
+use crate::layout::{GpuMaterial, has_holes};
+use crate::mesh::{self, GpuMesh};
+use crate::texture::{GpuTexture, TABLE_WORDS};
+use crate::vulkan::{Buffer, Submitter};
+use parking_lot::Mutex;
+use rayloom_scene::{Environment, Instance, Light, Mesh, Scene, Texture};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+/// How far the upload of a scene has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Meshes and textures that are on the GPU.
+    pub done: usize,
+    /// Meshes and textures of the scene.
+    pub total: usize,
+}
+
+/// A revision of a scene on the GPU. Cloning shares it.
+#[derive(Clone)]
+pub struct GpuScene {
+    pub(crate) shared: Arc<SceneShared>,
+}
+
+pub(crate) struct SceneShared {
+    pub(crate) submitter: Arc<Submitter>,
+    pub(crate) meshes: Vec<Arc<GpuMesh>>,
+    textures: Vec<Option<Arc<GpuTexture>>>,
+    pub(crate) materials: Buffer,
+    pub(crate) texture_table: Buffer,
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) lights: Vec<Light>,
+    pub(crate) environment: Environment,
+    triangles: u64,
+}
+
+impl GpuScene {
+    /// The scene as it stands in one frame; `state` moves instances and changes lights relative to this revision.
+    pub fn frame(&self, state: &FrameState<'_>) -> Result<GpuFrame, RendererError> {
+        GpuFrame::new(self.shared.clone(), state)
+    }
+
+    /// True when both revisions have the same meshes on the GPU.
+    pub fn shares_meshes_with(&self, other: &GpuScene) -> bool {
+        let (a, b) = (&self.shared.meshes, &other.shared.meshes);
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
+    }
+
+    /// Number of triangles, each instance's counted.
+    pub fn triangle_count(&self) -> u64 {
+        self.shared.triangles
+    }
+
+    /// Bytes of GPU memory that its meshes and textures take (shared ones counted).
+    pub fn gpu_bytes(&self) -> u64 {
+        let textures: u64 = self.shared.textures.iter().flatten().map(|t| t.bytes()).sum();
+        self.shared.meshes.iter().map(|m| m.bytes()).sum::<u64>() + textures
+    }
+}
+
+/// What makes two uploads the same: the identity of the shared data, and how it is used.
+type MeshKey = (usize, Vec<bool>);
+type TextureKey = (usize, bool);
+
+/// Meshes and textures that are on the GPU already, as long as some revision uses them.
+#[derive(Default)]
+pub(crate) struct AssetCache {
+    // The weak source keeps its address from being given to another mesh while the entry stands.
+    meshes: Mutex<HashMap<MeshKey, (Weak<Mesh>, Weak<GpuMesh>)>>,
+    textures: Mutex<HashMap<TextureKey, (Weak<Texture>, Weak<GpuTexture>)>>,
+}
+
+impl AssetCache {
+    fn prune(&self) {
+        self.meshes.lock().retain(|_, (_, on_gpu)| on_gpu.strong_count() > 0);
+        self.textures.lock().retain(|_, (_, on_gpu)| on_gpu.strong_count() > 0);
+    }
+
+    fn mesh(&self, submitter: &Submitter, mesh: &Arc<Mesh>, holes: Vec<bool>) -> Result<Arc<GpuMesh>, RendererError> {
+        let key = (Arc::as_ptr(mesh) as usize, holes);
+        if let Some(found) = self.meshes.lock().get(&key).and_then(|(_, on_gpu)| on_gpu.upgrade()) {
+            return Ok(found);
+        }
+        let made = Arc::new(GpuMesh::new(submitter, mesh, &key.1)?);
+        self.meshes.lock().insert(key, (Arc::downgrade(mesh), Arc::downgrade(&made)));
+        Ok(made)
+    }
+
+    fn texture(
+        &self,
+        submitter: &Submitter,
+        texture: &Arc<Texture>,
+        color: bool,
+        name: &str,
+    ) -> Result<Arc<GpuTexture>, RendererError> {
+        let key = (Arc::as_ptr(texture) as usize, color);
+        if let Some(found) = self.textures.lock().get(&key).and_then(|(_, on_gpu)| on_gpu.upgrade()) {
+            return Ok(found);
+        }
+        let made = Arc::new(GpuTexture::new(submitter, texture, color, name)?);
+        self.textures.lock().insert(key, (Arc::downgrade(texture), Arc::downgrade(&made)));
+        Ok(made)
+    }
+}
+
+/// Uploads what is not on the GPU yet, on all cores.
+pub(crate) fn create(
+    submitter: &Arc<Submitter>,
+    cache: &AssetCache,
+    scene: &Scene,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<GpuScene, RendererError> {
+    validate(scene)?;
+    cache.prune();
+    let uses = texture_uses(scene);
+    let total = scene.meshes.len() + scene.textures.len();
+    progress(Progress { done: 0, total });
+    let meshes = in_parallel(scene.meshes.len(), |i| {
+        let mesh = &scene.meshes[i];
+        let holes = mesh.parts.iter().map(|p| has_holes(&scene.materials[p.material as usize])).collect();
+        cache.mesh(submitter, mesh, holes)
+    }, &mut |done| progress(Progress { done, total }))?;
+    let textures = in_parallel(scene.textures.len(), |i| {
+        let name = || format!("texture {i}");
+        uses[i].map(|color| cache.texture(submitter, &scene.textures[i], color, &name())).transpose()
+    }, &mut |done| progress(Progress { done: meshes.len() + done, total }))?;
+
+    let materials: Vec<GpuMaterial> = scene.materials.iter().map(GpuMaterial::new).collect();
+    let table: Vec<[u32; TABLE_WORDS]> =
+        textures.iter().map(|t| t.as_ref().map_or([0; TABLE_WORDS], |t| t.entry())).collect();
+    let triangles = scene.instances.iter().map(|i| scene.meshes[i.mesh as usize].triangle_count() as u64).sum();
+    Ok(GpuScene {
+        shared: Arc::new(SceneShared {
+            submitter: submitter.clone(),
+            meshes,
+            textures,
+            materials: Buffer::with_bytes(submitter, "materials", bytemuck::cast_slice(&materials))?,
+            texture_table: Buffer::with_bytes(submitter, "texture table", bytemuck::cast_slice(&table))?,
+            instances: scene.instances.clone(),
+            lights: scene.lights.clone(),
+            environment: scene.environment,
+            triangles,
+        }),
+    })
+}
+
+/// For each texture: unused, or whether a slot reads it as colour. One that serves as both is read as colour by all.
+fn texture_uses(scene: &Scene) -> Vec<Option<bool>> {
+    let mut uses = vec![None; scene.textures.len()];
+    for m in &scene.materials {
+        let slots = [
+            (&m.base_color_texture, true),
+            (&m.emissive_texture, true),
+            (&m.metallic_roughness_texture, false),
+            (&m.normal_texture, false),
+        ];
+        for (slot, color) in slots {
+            if let Some(slot) = slot {
+                let used = &mut uses[slot.texture as usize];
+                *used = Some(used.unwrap_or(false) || color);
+            }
+        }
+    }
+    uses
+}
+
+fn validate(scene: &Scene) -> Result<(), RendererError> {
+    let invalid = |object: String, reason: String| RendererError::InvalidScene { object, reason };
+    for (i, mesh) in scene.meshes.iter().enumerate() {
+        mesh::validate(mesh, scene.materials.len()).map_err(|reason| invalid(format!("mesh {i}"), reason))?;
+    }
+    for (i, m) in scene.materials.iter().enumerate() {
+        let slots = [&m.base_color_texture, &m.emissive_texture, &m.metallic_roughness_texture, &m.normal_texture];
+        for slot in slots.into_iter().flatten() {
+            if slot.texture as usize >= scene.textures.len() {
+                let reason = format!("texture {} of {}", slot.texture, scene.textures.len());
+                return Err(invalid(format!("material {i} ({})", m.user_id), reason));
+            }
+        }
+    }
+    for (i, instance) in scene.instances.iter().enumerate() {
+        let object = || format!("instance {i} ({})", instance.user_id);
+        if instance.mesh as usize >= scene.meshes.len() {
+            return Err(invalid(object(), format!("mesh {} of {}", instance.mesh, scene.meshes.len())));
+        }
+        if !instance.transform.is_finite() {
+            return Err(invalid(object(), format!("its transform {:?} is not finite", instance.transform)));
+        }
+    }
+    Ok(())
+}
+
+/// Runs `work` for 0..count on all cores; the first error wins. `progress` hears of finished ones on this thread.
+fn in_parallel<T: Send>(
+    count: usize,
+    work: impl Fn(usize) -> Result<T, RendererError> + Sync,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Vec<T>, RendererError> {
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count);
+    let (send, receive) = std::sync::mpsc::sync_channel(threads.max(1));
+    let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (send, next, work) = (send.clone(), &next, &work);
+            scope.spawn(move || {
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    // A closed channel means that another item failed.
+                    if i >= count || send.send((i, work(i))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(send);
+        for done in 1..=count {
+            let Ok((i, result)) = receive.recv() else { break };
+            match result {
+                Ok(value) => results[i] = Some(value),
+                Err(e) => {
+                    drop(receive);
+                    return Err(e);
+                }
+            }
+            progress(done);
+        }
+        Ok(())
+    })?;
+    Ok(results.into_iter().map(|r| r.expect("every item was received without an error")).collect())
+}

@@ -1,0 +1,125 @@
+//! Buffers that shaders reach by address.
+
+use super::{Context, Submitter};
+use crate::RendererError;
+use ash::vk;
+use gpu_allocator::MemoryLocation;
+use gpu_allocator::vulkan::{Allocation, AllocationCreateDesc, AllocationScheme};
+use std::sync::Arc;
+
+/// Where a buffer lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The device's own memory (which a CPU device and shared memory let us write directly).
+    Device,
+    /// Written by the CPU, read by the GPU.
+    Upload,
+    /// Written by the GPU, read by the CPU.
+    Readback,
+}
+
+/// A storage buffer with a device address.
+pub(crate) struct Buffer {
+    context: Arc<Context>,
+    pub(super) handle: vk::Buffer,
+    allocation: Option<Allocation>,
+    address: u64,
+    size: u64,
+}
+
+impl Buffer {
+    /// A buffer of at least `size` bytes; its contents are undefined until written.
+    pub(crate) fn new(context: &Arc<Context>, name: &str, size: u64, place: Place) -> Result<Buffer, RendererError> {
+        let size = size.max(16).next_multiple_of(16);
+        let out_of_memory = || RendererError::OutOfMemory { what: name.to_owned(), bytes: size };
+        let usage = vk::BufferUsageFlags::STORAGE_BUFFER
+            | vk::BufferUsageFlags::SHADER_DEVICE_ADDRESS
+            | vk::BufferUsageFlags::TRANSFER_SRC
+            | vk::BufferUsageFlags::TRANSFER_DST;
+        let info = vk::BufferCreateInfo::default().size(size).usage(usage);
+        // SAFETY: the device is alive; `info` holds no pointers.
+        let handle = unsafe { context.device.create_buffer(&info, None) }.map_err(|_| out_of_memory())?;
+        let mut buffer = Buffer { context: context.clone(), handle, allocation: None, address: 0, size };
+        // SAFETY: the handle was made by this device.
+        let requirements = unsafe { context.device.get_buffer_memory_requirements(handle) };
+        let allocation = context
+            .allocator
+            .lock()
+            .allocate(&AllocationCreateDesc {
+                name,
+                requirements,
+                location: match place {
+                    Place::Device => MemoryLocation::GpuOnly,
+                    Place::Upload => MemoryLocation::CpuToGpu,
+                    Place::Readback => MemoryLocation::GpuToCpu,
+                },
+                linear: true,
+                allocation_scheme: AllocationScheme::GpuAllocatorManaged,
+            })
+            .map_err(|_| out_of_memory())?;
+        // SAFETY: memory and offset come from the allocation for exactly this buffer, which is bound once.
+        let bound = unsafe { context.device.bind_buffer_memory(handle, allocation.memory(), allocation.offset()) };
+        buffer.allocation = Some(allocation);
+        bound.map_err(|_| out_of_memory())?;
+        let info = vk::BufferDeviceAddressInfo::default().buffer(handle);
+        // SAFETY: the buffer is bound and was made with SHADER_DEVICE_ADDRESS.
+        buffer.address = unsafe { context.device.get_buffer_device_address(&info) };
+        Ok(buffer)
+    }
+
+    /// A buffer in the device's memory with these bytes; waits until they are there.
+    pub(crate) fn with_bytes(submitter: &Submitter, name: &str, bytes: &[u8]) -> Result<Buffer, RendererError> {
+        let mut buffer = Buffer::new(submitter.context(), name, bytes.len() as u64, Place::Device)?;
+        if !buffer.write(0, bytes) {
+            let mut staging = Buffer::new(submitter.context(), "staging", bytes.len() as u64, Place::Upload)?;
+            assert!(staging.write(0, bytes), "upload buffers are mapped");
+            submitter.copy_now(&staging, &buffer, bytes.len() as u64)?;
+        }
+        Ok(buffer)
+    }
+
+    /// Where shaders find it.
+    pub(crate) fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// Its size in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// True when the CPU reads it at full speed. Device memory that is mapped through a bus is not cached: slow.
+    pub(crate) fn is_readable(&self) -> bool {
+        let wanted = vk::MemoryPropertyFlags::HOST_CACHED | vk::MemoryPropertyFlags::HOST_COHERENT;
+        self.allocation.as_ref().is_some_and(|a| a.mapped_ptr().is_some() && a.memory_properties().contains(wanted))
+    }
+
+    /// Its bytes as the CPU sees them; empty where it can't. Meaningful once the work that writes it has finished.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        let slice = self.allocation.as_ref().and_then(Allocation::mapped_slice).unwrap_or_default();
+        &slice[..slice.len().min(self.size as usize)]
+    }
+
+    /// Writes bytes if the CPU can reach them; false if not. Panics when they don't fit, which is a bug here.
+    pub(crate) fn write(&mut self, offset: usize, bytes: &[u8]) -> bool {
+        let coherent = |a: &&mut Allocation| a.memory_properties().contains(vk::MemoryPropertyFlags::HOST_COHERENT);
+        match self.allocation.as_mut().filter(coherent).and_then(Allocation::mapped_slice_mut) {
+            Some(slice) => {
+                slice[offset..offset + bytes.len()].copy_from_slice(bytes);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: submissions keep the buffers that they use alive until their fence has signalled.
+        unsafe { self.context.device.destroy_buffer(self.handle, None) };
+        if let Some(allocation) = self.allocation.take() {
+            // Freeing can only fail for an allocation of another allocator.
+            let _ = self.context.allocator.lock().free(allocation);
+        }
+    }
+}

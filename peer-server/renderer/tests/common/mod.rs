@@ -1,0 +1,100 @@
+//! Scenes of a few triangles, a renderer with the validation layer, and pixels as numbers.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of what is public to all of them")]
+
+use glam::{Affine3A, Vec2, Vec3};
+use rayloom_frame::{Extent, LayerKind, LayerPlane, LayerRequest, TracedTile};
+use rayloom_renderer::{FrameState, Renderer, RendererOptions, TraceJob};
+use rayloom_scene::{Camera, Environment, Instance, Light, LightShape, Material, Mesh, MeshPart, Scene};
+use std::sync::Arc;
+
+/// A renderer on any device, the CPU included, that must not make the validation layer speak.
+pub fn renderer() -> Renderer {
+    Renderer::new(&RendererOptions { allow_cpu: true, validation: true, ..Default::default() })
+        .expect("tests need a Vulkan device and the validation layer")
+}
+
+pub fn assert_clean(renderer: &Renderer) {
+    assert_eq!(renderer.validation_messages(), Vec::<String>::new());
+    assert_eq!(renderer.validation_message_count(), 0);
+}
+
+/// A square of side 2 in the plane y = 0 that faces up, textured once.
+pub fn square(material: u32) -> Mesh {
+    Mesh {
+        positions: vec![
+            Vec3::new(-1.0, 0.0, -1.0),
+            Vec3::new(-1.0, 0.0, 1.0),
+            Vec3::new(1.0, 0.0, 1.0),
+            Vec3::new(1.0, 0.0, -1.0),
+        ],
+        normals: vec![Vec3::Y; 4],
+        tangents: Vec::new(),
+        uvs: vec![Vec2::new(0.0, 0.0), Vec2::new(0.0, 1.0), Vec2::new(1.0, 1.0), Vec2::new(1.0, 0.0)],
+        indices: vec![0, 1, 2, 0, 2, 3],
+        parts: vec![MeshPart { first_index: 0, index_count: 6, material }],
+    }
+}
+
+pub fn at(mesh: u32, scale: f32, position: Vec3) -> Instance {
+    let transform = Affine3A::from_scale_rotation_translation(Vec3::splat(scale), glam::Quat::IDENTITY, position);
+    Instance { mesh, transform, user_id: 0 }
+}
+
+pub fn material(base_color: Vec3, metallic: f32, roughness: f32) -> Material {
+    Material { base_color: base_color.extend(1.0), metallic, roughness, ..Material::default() }
+}
+
+pub fn sun(direction: Vec3, irradiance: Vec3) -> Light {
+    Light {
+        shape: LightShape::Directional { angle: 0.0 },
+        color: irradiance,
+        position: Vec3::ZERO,
+        direction: direction.normalize(),
+        range: 0.0,
+        user_id: 0,
+    }
+}
+
+pub fn scene(meshes: Vec<Mesh>, materials: Vec<Material>, instances: Vec<Instance>, lights: Vec<Light>) -> Scene {
+    Scene {
+        meshes: meshes.into_iter().map(Arc::new).collect(),
+        materials,
+        textures: Vec::new(),
+        instances,
+        lights,
+        environment: Environment::constant(Vec3::ZERO),
+        cameras: Vec::new(),
+    }
+}
+
+/// Looks straight down from height 4 at a view of `extent`; the ground's 4.6 metres fill it from top to bottom.
+pub fn from_above(extent: Extent) -> Camera {
+    Camera::look_at(Vec3::new(0.0, 4.0, 0.0), Vec3::ZERO, 1.05, extent.width as f32 / extent.height as f32)
+}
+
+pub fn all_layers(scale: u8) -> [LayerRequest; 4] {
+    LayerKind::ALL.map(|kind| LayerRequest { kind, samples: 1, scale })
+}
+
+pub fn trace(renderer: &Renderer, scene: &Scene, job: &TraceJob<'_>) -> TracedTile {
+    let gpu = renderer.create_scene(scene, &mut |_| ()).expect("the scene is valid");
+    let frame = Arc::new(gpu.frame(&FrameState::default()).expect("the state is valid"));
+    renderer.trace(&frame, job).expect("the job is valid").0
+}
+
+pub fn layer(tile: &TracedTile, kind: LayerKind) -> &LayerPlane {
+    tile.layers.iter().find(|l| l.kind == kind).expect("the layer was asked for")
+}
+
+/// Colour of a layer's pixel, by its place in the layer's rectangle.
+pub fn pixel(plane: &LayerPlane, x: u32, y: u32) -> Vec3 {
+    let p = plane.pixels[(y * plane.rect.width + x) as usize].map(|b| half::f16::from_bits(b).to_f32());
+    Vec3::new(p[0], p[1], p[2])
+}
+
+/// Mean colour of a layer.
+pub fn mean(plane: &LayerPlane) -> Vec3 {
+    let (w, h) = (plane.rect.width, plane.rect.height);
+    let all = (0..h).flat_map(|y| (0..w).map(move |x| (x, y)));
+    all.map(|(x, y)| pixel(plane, x, y)).sum::<Vec3>() / (w * h) as f32
+}

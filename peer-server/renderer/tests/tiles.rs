@@ -1,0 +1,129 @@
+//! A tile holds exactly the pixels that a full frame has there, however odd its borders.
+mod common;
+
+use common::*;
+use glam::{Quat, Vec3};
+use rayloom_frame::{Extent, LayerKind, LayerRequest, Rect, TracedTile};
+use rayloom_renderer::TraceJob;
+use rayloom_scene::{Camera, Environment, Instance, Scene};
+
+const EXTENT: Extent = Extent::new(75, 51);
+const FILTER: u32 = 5;
+
+/// Ground, tilted plates of several materials, a sun and two lamps, a sky with a gradient.
+fn cluttered() -> Scene {
+    let materials = vec![
+        material(Vec3::new(0.6, 0.5, 0.4), 0.0, 0.7),
+        material(Vec3::new(0.9, 0.8, 0.3), 1.0, 0.2),
+        material(Vec3::new(0.1, 0.2, 0.8), 0.0, 0.05),
+    ];
+    let mut instances = vec![at(0, 10.0, Vec3::ZERO)];
+    for i in 0..12u32 {
+        let place = Vec3::new((i % 4) as f32 * 1.1 - 1.7, 0.3 + (i % 3) as f32 * 0.4, (i / 4) as f32 * 1.2 - 1.2);
+        let turn = Quat::from_euler(glam::EulerRot::XYZ, i as f32 * 0.7, i as f32 * 1.3, 0.4);
+        let transform = glam::Affine3A::from_scale_rotation_translation(Vec3::splat(0.4), turn, place);
+        instances.push(Instance { mesh: i % 3, transform, user_id: i.into() });
+    }
+    let lamp = |x: f32| rayloom_scene::Light {
+        shape: rayloom_scene::LightShape::Point,
+        color: Vec3::new(4.0, 3.0, 2.0),
+        position: Vec3::new(x, 1.5, 0.3),
+        direction: Vec3::NEG_Y,
+        range: 0.0,
+        user_id: 0,
+    };
+    let lights = vec![lamp(-1.0), sun(Vec3::new(0.4, -1.0, 0.3), Vec3::splat(2.0)), lamp(1.2)];
+    let mut s = scene(vec![square(0), square(1), square(2)], materials, instances, lights);
+    s.environment = Environment { zenith: Vec3::new(0.2, 0.4, 0.9), horizon: Vec3::splat(0.7), ground: Vec3::splat(0.1) };
+    s
+}
+
+fn camera() -> Camera {
+    let mut c = Camera::look_at(Vec3::new(2.5, 2.0, 3.5), Vec3::new(0.0, 0.4, 0.0), 0.9, 75.0 / 51.0);
+    c.jitter = glam::Vec2::new(0.13, -0.21);
+    c
+}
+
+/// Compares the pixels of `inner`, which both tiles cover.
+fn assert_same(whole: &TracedTile, part: &TracedTile, inner: Rect) {
+    for (a, b) in whole.layers.iter().zip(&part.layers) {
+        let area = inner.scaled(a.scale.into());
+        for y in area.y..area.bottom() {
+            for x in area.x..area.right() {
+                let get = |l: &rayloom_frame::LayerPlane| l.pixels[((y - l.rect.y) * l.rect.width + x - l.rect.x) as usize];
+                assert_eq!(get(a), get(b), "{} at {x}, {y} (scale {})", a.kind.name(), a.scale);
+            }
+        }
+    }
+    let (p, q) = (whole.primary.as_ref().expect("asked for"), part.primary.as_ref().expect("asked for"));
+    for y in inner.y..inner.bottom() {
+        for x in inner.x..inner.right() {
+            let i = |r: Rect| ((y - r.y) * r.width + x - r.x) as usize;
+            let (i, j) = (i(whole.rect), i(part.rect));
+            assert_eq!(p.depth[i].to_bits(), q.depth[j].to_bits(), "depth at {x}, {y}");
+            let planes = |p: &rayloom_frame::Primary, i: usize| {
+                [p.normal[i], p.base_color[i], p.material[i], p.motion[i], p.instance_id[i]]
+            };
+            assert_eq!(planes(p, i), planes(q, j), "planes at {x}, {y}");
+        }
+    }
+}
+
+fn check(layers: &[LayerRequest], filter_radius: u32) {
+    let r = renderer();
+    let s = cluttered();
+    for frame_id in [0, 7] {
+        let job = TraceJob { frame_id, filter_radius, ..TraceJob::whole_view(EXTENT, camera(), layers) };
+        let whole = trace(&r, &s, &job);
+        assert!(mean(layer(&whole, LayerKind::Specular)).x > 0.0);
+        for inner in [Rect::new(0, 0, 33, 17), Rect::new(33, 17, 21, 13), Rect::new(54, 30, 21, 21), Rect::new(7, 50, 1, 1)] {
+            let rect = inner.grown(filter_radius, EXTENT);
+            let part = trace(&r, &s, &TraceJob { rect, ..job });
+            assert_eq!(part.rect, rect);
+            assert_same(&whole, &part, inner);
+        }
+    }
+    assert_clean(&r);
+}
+
+#[test]
+fn odd_tiles_equal_the_whole_frame_at_full_resolution() {
+    check(&all_layers(1), 0);
+}
+
+#[test]
+fn odd_tiles_equal_the_whole_frame_at_half_resolution() {
+    check(&all_layers(2), 0);
+}
+
+#[test]
+fn odd_tiles_with_a_ghost_zone_equal_the_whole_frame_with_the_filter() {
+    check(&all_layers(1), FILTER);
+    let mut mixed = all_layers(2);
+    mixed[0].scale = 1;
+    check(&mixed, FILTER + 1);
+    check(&mixed, FILTER);
+}
+
+#[test]
+fn tiles_in_flight_together_do_not_disturb_each_other() {
+    let r = renderer();
+    let gpu = r.create_scene(&cluttered(), &mut |_| ()).expect("the scene is valid");
+    let frame = std::sync::Arc::new(gpu.frame(&Default::default()).expect("the state is valid"));
+    let layers = all_layers(1);
+    let job = TraceJob::whole_view(EXTENT, camera(), &layers);
+    let (whole, timings) = r.trace(&frame, &job).expect("the job is valid");
+    assert!(timings.passes.is_empty() || timings.passes[0].0 == "primary");
+    let tiles = [Rect::new(0, 0, 40, 51), Rect::new(40, 0, 35, 25), Rect::new(40, 25, 35, 26)];
+    let tickets: Vec<_> =
+        tiles.iter().map(|rect| r.trace_begin(&frame, &TraceJob { rect: *rect, ..job }).expect("there is room")).collect();
+    for (ticket, rect) in tickets.into_iter().zip(tiles) {
+        assert_same(&whole, &r.wait(ticket).expect("it finishes").0, rect);
+    }
+    let full: Vec<_> =
+        (0..rayloom_renderer::MAX_IN_FLIGHT).map(|_| r.trace_begin(&frame, &job).expect("there is room")).collect();
+    assert!(r.trace_begin(&frame, &job).is_err(), "no more than the limit");
+    drop(full);
+    assert!(r.trace(&frame, &job).is_ok(), "dropped tickets make room");
+    assert_clean(&r);
+}
