@@ -4,11 +4,11 @@ use glam::{Vec2, Vec3, Vec4};
 
 use crate::{
     Extent, LayerKind,
-    demodulate::Surface,
+    demodulate::{albedo_divisor4, specular_divisor4, specular_f0_4},
     merge::MergedFrame,
     normal::decode_direction,
     simd::{Half4, Kernel, dispatch},
-    srgb::{linear_to_srgb_with, to_srgb_table},
+    srgb::{linear_to_srgb_with, to_linear_table, to_srgb_table},
 };
 
 /// How scene-linear light becomes display-linear light in [0, 1].
@@ -23,11 +23,11 @@ pub enum ToneMap {
 
 impl ToneMap {
     #[inline(always)]
-    fn apply(self, light: Vec3) -> Vec3 {
+    fn apply(self, light: Vec4) -> Vec4 {
         match self {
             ToneMap::Linear => light,
             ToneMap::Aces => {
-                let x = light.max(Vec3::ZERO);
+                let x = light.max(Vec4::ZERO);
                 (x * (x * 2.51 + 0.03)) / (x * (x * 2.43 + 0.59) + 0.14)
             }
         }
@@ -66,7 +66,7 @@ impl Kernel for Compose<'_> {
         let Compose { frame, exposure, tone_map, rgba } = self;
         let Extent { width, height } = frame.extent;
         let size = Vec2::new(width as f32, height as f32);
-        let table = to_srgb_table();
+        let (to_linear, to_srgb) = (to_linear_table(), to_srgb_table());
         let layers = LayerKind::ALL.map(|kind| frame.layer(kind));
         let (origin, step_x, step_y) = {
             let ray = |x, y| frame.camera.ray(Vec2::new(x, y), size);
@@ -83,24 +83,23 @@ impl Kernel for Compose<'_> {
             let material = &frame.planes.material[row.clone()];
             let out = &mut rgba[row.start * 4..row.end * 4];
             for (x, pixel) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                let read = |layer: Option<&[[u16; 4]]>| layer.map_or(Vec4::ZERO, |pixels| H::load(pixels[x])).truncate();
+                let read = |layer: Option<&[[u16; 4]]>| layer.map_or(Vec4::ZERO, |pixels| H::load(pixels[x]));
                 let mut light = read(unlit);
                 if depth[x] < f32::INFINITY {
-                    let surface = Surface::unpack(base_color[x], material[x]);
-                    light += (read(direct) + read(indirect)) * surface.albedo_divisor();
+                    let [r, g, b, _] = base_color[x].to_le_bytes().map(usize::from);
+                    let base = Vec4::new(to_linear[r], to_linear[g], to_linear[b], 0.0);
+                    let [roughness, metalness, _, _] = material[x].to_le_bytes().map(|v| v as f32 * (1.0 / 255.0));
+                    light += (read(direct) + read(indirect)) * albedo_divisor4(base, metalness);
                     let reflected = read(specular);
-                    if reflected != Vec3::ZERO {
+                    // Alpha is the distance of what is reflected.
+                    if reflected.with_w(0.0) != Vec4::ZERO {
                         let n_dot_v = cosine(decode_direction(normal[x]), row_ray + step_x * x as f32);
-                        light += reflected * surface.specular_divisor(n_dot_v);
+                        light += reflected * specular_divisor4(specular_f0_4(base, metalness), roughness, n_dot_v);
                     }
                 }
-                let shown = tone_map.apply(light * exposure);
-                *pixel = [
-                    linear_to_srgb_with(table, shown.x),
-                    linear_to_srgb_with(table, shown.y),
-                    linear_to_srgb_with(table, shown.z),
-                    255,
-                ];
+                let shown = tone_map.apply(light * exposure).to_array();
+                let [r, g, b] = [shown[0], shown[1], shown[2]].map(|v| linear_to_srgb_with(to_srgb, v));
+                *pixel = [r, g, b, 255];
             }
         }
     }

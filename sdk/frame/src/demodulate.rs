@@ -4,7 +4,7 @@
 //! are packed in the planes* (8-bit sRGB base colour, 8-bit roughness and metalness, octahedral normal), not from the
 //! floats before packing. The renderer's GLSL mirrors these few lines and reads [`SPECULAR_TABLE`] from a buffer.
 
-use glam::{Vec2, Vec3};
+use glam::{Vec3, Vec4};
 
 pub use crate::specular_table::SPECULAR_TABLE;
 use crate::{Extent, srgb::srgb_to_linear};
@@ -21,13 +21,13 @@ pub const DIELECTRIC_F0: f32 = 0.04;
 /// What diffuse light is divided by: the diffuse albedo of a linear base colour, at least [`MIN_DIVISOR`] a channel.
 #[inline]
 pub fn albedo_divisor(base_color: Vec3, metalness: f32) -> Vec3 {
-    (base_color * (1.0 - metalness)).max(Vec3::splat(MIN_DIVISOR))
+    albedo_divisor4(base_color.extend(0.0), metalness).truncate()
 }
 
 /// Reflectance at normal incidence of a linear base colour.
 #[inline]
 pub fn specular_f0(base_color: Vec3, metalness: f32) -> Vec3 {
-    Vec3::splat(DIELECTRIC_F0) + (base_color - Vec3::splat(DIELECTRIC_F0)) * metalness
+    specular_f0_4(base_color.extend(0.0), metalness).truncate()
 }
 
 /// What specular light is divided by: `f0 * A + B` of [`SPECULAR_TABLE`], at least [`MIN_DIVISOR`] a channel.
@@ -36,23 +36,45 @@ pub fn specular_f0(base_color: Vec3, metalness: f32) -> Vec3 {
 /// clamped to [0, 1].
 #[inline]
 pub fn specular_divisor(f0: Vec3, roughness: f32, n_dot_v: f32) -> Vec3 {
-    let [a, b] = specular_scale_and_bias(roughness, n_dot_v).to_array();
-    (f0 * a + Vec3::splat(b)).max(Vec3::splat(MIN_DIVISOR))
+    specular_divisor4(f0.extend(0.0), roughness, n_dot_v).truncate()
+}
+
+// The same in the four lanes of a vector register; the fourth is ignored.
+
+#[inline(always)]
+pub(crate) fn albedo_divisor4(base_color: Vec4, metalness: f32) -> Vec4 {
+    (base_color * (1.0 - metalness)).max(Vec4::splat(MIN_DIVISOR))
+}
+
+#[inline(always)]
+pub(crate) fn specular_f0_4(base_color: Vec4, metalness: f32) -> Vec4 {
+    Vec4::splat(DIELECTRIC_F0) + (base_color - Vec4::splat(DIELECTRIC_F0)) * metalness
+}
+
+#[inline(always)]
+pub(crate) fn specular_divisor4(f0: Vec4, roughness: f32, n_dot_v: f32) -> Vec4 {
+    let (a, b) = specular_scale_and_bias(roughness, n_dot_v);
+    (f0 * a + Vec4::splat(b)).max(Vec4::splat(MIN_DIVISOR))
 }
 
 /// Bilinear look-up of (A, B); samples lie at texel centres, like a texture with clamped edges.
-#[inline]
-fn specular_scale_and_bias(roughness: f32, n_dot_v: f32) -> Vec2 {
+#[inline(always)]
+fn specular_scale_and_bias(roughness: f32, n_dot_v: f32) -> (f32, f32) {
+    static TABLE: [[f32; 2]; SPECULAR_TABLE_SIZE * SPECULAR_TABLE_SIZE] = SPECULAR_TABLE;
     const LAST: f32 = (SPECULAR_TABLE_SIZE - 1) as f32;
     // max before min, so that NaN becomes 0.
     let texel = |v: f32| (v * SPECULAR_TABLE_SIZE as f32 - 0.5).max(0.0).min(LAST);
     let (x, y) = (texel(n_dot_v), texel(roughness));
     let (x0, y0) = ((x as usize).min(SPECULAR_TABLE_SIZE - 2), (y as usize).min(SPECULAR_TABLE_SIZE - 2));
     let (fx, fy) = (x - x0 as f32, y - y0 as f32);
-    let at = |x: usize, y: usize| Vec2::from_array(SPECULAR_TABLE[(y * SPECULAR_TABLE_SIZE + x) & (SPECULAR_TABLE.len() - 1)]);
-    let top = at(x0, y0) + (at(x0 + 1, y0) - at(x0, y0)) * fx;
-    let bottom = at(x0, y0 + 1) + (at(x0 + 1, y0 + 1) - at(x0, y0 + 1)) * fx;
-    top + (bottom - top) * fy
+    // Two neighbours in a row lie together: (A, B, A of the right one, B of the right one).
+    let pair = |y: usize| {
+        let [left, right] = [TABLE[y * SPECULAR_TABLE_SIZE + x0], TABLE[y * SPECULAR_TABLE_SIZE + x0 + 1]];
+        Vec4::new(left[0], left[1], right[0], right[1])
+    };
+    let (top, bottom) = (pair(y0), pair(y0 + 1));
+    let mixed = top + (bottom - top) * fy;
+    (mixed.x + (mixed.z - mixed.x) * fx, mixed.y + (mixed.w - mixed.y) * fx)
 }
 
 /// A surface as the planes of primary hits describe it.
@@ -143,8 +165,8 @@ mod tests {
         for (i, entry) in SPECULAR_TABLE.iter().enumerate() {
             let (x, y) = (i % SPECULAR_TABLE_SIZE, i / SPECULAR_TABLE_SIZE);
             let centre = |v: usize| (v as f32 + 0.5) / SPECULAR_TABLE_SIZE as f32;
-            let found = specular_scale_and_bias(centre(y), centre(x));
-            assert!((found - Vec2::from_array(*entry)).length() < 1e-5);
+            let (a, b) = specular_scale_and_bias(centre(y), centre(x));
+            assert!((a - entry[0]).abs() < 1e-5 && (b - entry[1]).abs() < 1e-5);
         }
     }
 

@@ -226,6 +226,15 @@ impl Merger {
         self.counts
     }
 
+    /// Bytes of the planes that it holds.
+    pub fn held_bytes(&self) -> usize {
+        let words = |p: &Primary| [&p.normal, &p.base_color, &p.material, &p.motion, &p.instance_id].map(|v| v.capacity()).iter().sum::<usize>();
+        let planes = |p: &Primary| 4 * (p.depth.capacity() + words(p));
+        let bytes = [&self.ages, &self.last_ages, &self.lengths, &self.last_lengths].map(|v| v.capacity()).iter().sum::<usize>();
+        let layers = self.layers.iter().map(|l| 8 * (l.current.capacity() + l.history.capacity() + l.coarse.capacity()) + l.coarse_from.capacity());
+        planes(&self.planes) + planes(&self.last_planes) + bytes + layers.sum::<usize>()
+    }
+
     /// The frame being assembled: begun and not finished.
     pub fn open_frame(&self) -> Option<u64> {
         self.frame.filter(|_| !self.is_finished).map(|(id, ..)| id)

@@ -29,6 +29,11 @@ pub(crate) fn to_srgb_table() -> &'static ToSrgb {
     &TO_SRGB
 }
 
+/// Linear light of all codes, for loops that look up many.
+pub(crate) fn to_linear_table() -> &'static [f32; 256] {
+    &TO_LINEAR
+}
+
 /// [`linear_to_srgb`] with the table already at hand.
 #[inline]
 pub(crate) fn linear_to_srgb_with(table: &ToSrgb, linear: f32) -> u8 {

@@ -97,9 +97,14 @@ impl Guide {
 /// 1 where the cosine between packed normals is at least 0.9.
 #[inline(always)]
 fn similar_normals(normal: u32, others: [u32; 4]) -> Vec4 {
+    let snorm = |v: u32| v as u16 as i16 as f32 * (1.0 / 32767.0);
+    let (x, y) = (Vec4::from_array(others.map(snorm)), Vec4::from_array(others.map(|o| snorm(o >> 16))));
+    // Numbers that are this close stand for directions within 20 degrees.
+    let apart = (x - Vec4::splat(snorm(normal))).abs().max((y - Vec4::splat(snorm(normal >> 16))).abs());
+    if apart.max_element() < 0.1 {
+        return Vec4::ONE;
+    }
     let n = decode_direction(normal);
-    let snorm = |shift: u32| Vec4::from_array(others.map(|o| (o >> shift) as u16 as i16 as f32)) * (1.0 / 32767.0);
-    let (x, y) = (snorm(0), snorm(16));
     let z = Vec4::ONE - x.abs() - y.abs();
     let fold = (-z).max(Vec4::ZERO);
     let (x, y) = (x - fold.copysign(x), y - fold.copysign(y));

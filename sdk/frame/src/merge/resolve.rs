@@ -132,7 +132,9 @@ impl Resolve<'_> {
         let by_motion = !has_primary || history.motion_leads_there;
         let first = row.y as usize * self.extent.width as usize + row.x as usize;
         self.scratch.history.clear();
-        self.scratch.history.extend((0..row.width).map(|x| {
+        self.scratch.history.reserve(row.width as usize);
+        // A loop, not `extend`: closures would not be compiled for the processor.
+        for x in 0..row.width {
             let index = first + x as usize;
             let pixel = Vec2::new((row.x + x) as f32 + 0.5, row.y as f32 + 0.5);
             let position = if by_motion {
@@ -142,8 +144,8 @@ impl Resolve<'_> {
             } else {
                 history.last.reprojection.apply(pixel, planes.depth[index]).0
             };
-            history.last.tap(planes, index, pixel, position)
-        }));
+            self.scratch.history.push(history.last.tap(planes, index, pixel, position));
+        }
     }
 
     #[inline(always)]

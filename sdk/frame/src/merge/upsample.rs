@@ -35,13 +35,14 @@ pub(super) fn block_taps(planes: &Primary, extent: Extent, frame_id: u64, row: R
     };
     let (y0, y1, fy) = around(row.y, dy, grid.height);
     taps.clear();
-    taps.extend((row.x..row.right()).map(|x| {
+    for x in row.x..row.right() {
         let (x0, x1, fx) = around(x, dx, grid.width);
         let corners = [(x0, y0), (x1, y0), (x0, y1), (x1, y1)];
         let blocks = corners.map(|(bx, by)| by * grid.width + bx);
         let bilinear = Vec4::new((1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy);
         if bilinear.x == 1.0 {
-            return BlockTap { blocks, weights: bilinear };
+            taps.push(BlockTap { blocks, weights: bilinear });
+            continue;
         }
         let samples = corners.map(|(bx, by)| {
             let (sx, sy) = scaled_sample_pixel(bx, by, frame_id, 2, extent);
@@ -51,8 +52,8 @@ pub(super) fn block_taps(planes: &Primary, extent: Extent, frame_id: u64, row: R
         let weights = bilinear * guide.same_surface(planes, samples, DEPTH_TOLERANCE);
         let sum = weights.element_sum();
         let weights = if sum > 0.05 { weights * (1.0 / sum) } else { nearest_in_depth(planes, samples, guide.depth) };
-        BlockTap { blocks, weights }
-    }));
+        taps.push(BlockTap { blocks, weights });
+    }
 }
 
 /// All weight on the sample of most similar depth, where no neighbour shows the pixel's surface.
