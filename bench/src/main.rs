@@ -1,6 +1,7 @@
 //! The project's figures: each bench prints a table and writes `target/bench/NAME.json`.
 
 mod cpu_time;
+mod merge;
 mod report;
 mod trace;
 
@@ -15,12 +16,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
+    /// CPU time of merging a frame at 1920x1080, one core.
+    Merge(merge::Arguments),
     /// Rays per CPU-second of each trace front end, against Embree.
     Trace(trace::Arguments),
 }
 
 fn main() -> std::process::ExitCode {
     let result = match Arguments::parse().bench {
+        Bench::Merge(arguments) => merge::run(&arguments),
         Bench::Trace(arguments) => trace::run(&arguments),
     };
     let written = result.and_then(|report| report.write().map_err(|e| format!("cannot write the report: {e}")));
