@@ -59,10 +59,10 @@ pub(crate) fn specular_divisor4(f0: Vec4, roughness: f32, n_dot_v: f32) -> Vec4 
 
 /// Bilinear look-up of (A, B); samples lie at texel centres, like a texture with clamped edges.
 #[inline(always)]
+#[allow(clippy::manual_clamp, reason = "clamp would keep NaN")]
 fn specular_scale_and_bias(roughness: f32, n_dot_v: f32) -> (f32, f32) {
     static TABLE: [[f32; 2]; SPECULAR_TABLE_SIZE * SPECULAR_TABLE_SIZE] = SPECULAR_TABLE;
     const LAST: f32 = (SPECULAR_TABLE_SIZE - 1) as f32;
-    // max before min, so that NaN becomes 0.
     let texel = |v: f32| (v * SPECULAR_TABLE_SIZE as f32 - 0.5).max(0.0).min(LAST);
     let (x, y) = (texel(n_dot_v), texel(roughness));
     let (x0, y0) = ((x as usize).min(SPECULAR_TABLE_SIZE - 2), (y as usize).min(SPECULAR_TABLE_SIZE - 2));

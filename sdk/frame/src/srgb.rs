@@ -37,8 +37,7 @@ pub(crate) fn to_linear_table() -> &'static [f32; 256] {
 /// [`linear_to_srgb`] with the table already at hand.
 #[inline]
 pub(crate) fn linear_to_srgb_with(table: &ToSrgb, linear: f32) -> u8 {
-    // Written so that NaN falls into the first branch.
-    if !(linear >= SMALLEST) {
+    if linear < SMALLEST || linear.is_nan() {
         return if linear * (12.92 * 255.0) >= 0.5 { 1 } else { 0 };
     }
     let bits = linear.min(1.0).to_bits() - SMALLEST.to_bits();

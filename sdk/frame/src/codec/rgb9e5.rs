@@ -52,8 +52,8 @@ pub(super) fn decode(bytes: &[u8], pixels: usize, out: &mut Vec<[u16; 4]>) {
 }
 
 /// Exponent (biased by 15) and mantissas: channel = mantissa * 2^(exponent - 24).
+#[allow(clippy::manual_clamp, reason = "clamp would keep NaN")]
 fn shared_exponent(rgb: [f32; 3]) -> (u8, [u16; 3]) {
-    // `max` before `min`, so that NaN becomes 0.
     let [r, g, b] = rgb.map(|c| c.max(0.0).min(MAX));
     let largest = r.max(g).max(b);
     // floor(log2) from the float's exponent, at least -16, plus 1 plus the bias.
