@@ -9,7 +9,9 @@ use tokio::sync::Notify;
 use crate::link::{Channel, LinkEvent};
 
 /// Most messages that may wait per channel: bounds what empty messages cost.
-const QUEUE_MESSAGES: usize = 16_384;
+pub(crate) const QUEUE_MESSAGES: usize = 16_384;
+/// What was read is announced to a remote sender after this share of the bound.
+const ANNOUNCED_SHARE: usize = 8;
 
 /// Why a message was not queued.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,12 +26,29 @@ struct Waiting {
     bytes: usize,
 }
 
+/// What the reader has taken out since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+}
+
 #[derive(Default)]
 struct State {
     queue: VecDeque<(Channel, Bytes)>,
     waiting: [Waiting; 3],
+    taken: [Taken; 3],
+    announced: [Taken; 3],
     closed: Option<String>,
     told_closed: bool,
+}
+
+impl State {
+    fn worth_announcing(&self, channel: Channel) -> bool {
+        let (taken, announced) = (self.taken[channel.index()], self.announced[channel.index()]);
+        taken.bytes - announced.bytes >= (channel.send_limit_bytes() / ANNOUNCED_SHARE) as u64
+            || taken.messages - announced.messages >= (QUEUE_MESSAGES / ANNOUNCED_SHARE) as u64
+    }
 }
 
 /// Messages in order of arrival, bounded per channel by [`Channel::send_limit_bytes`], then the reason of the end.
@@ -39,6 +58,8 @@ pub(crate) struct Inbox {
     readable: Notify,
     /// Woken when a message was taken out or the connection ended.
     room: Notify,
+    /// Woken when enough was taken out to tell a remote sender.
+    announce: Notify,
 }
 
 impl Inbox {
@@ -82,6 +103,24 @@ impl Inbox {
         }
     }
 
+    /// Waits until the reader has taken out so much that the sender should know; gives the totals.
+    pub(crate) async fn to_announce(&self) -> (Channel, Taken) {
+        loop {
+            let woken = self.announce.notified();
+            {
+                let mut state = self.state.lock();
+                for channel in Channel::ALL {
+                    if state.worth_announcing(channel) {
+                        let taken = state.taken[channel.index()];
+                        state.announced[channel.index()] = taken;
+                        return (channel, taken);
+                    }
+                }
+            }
+            woken.await;
+        }
+    }
+
     /// Nothing is queued after this. The first reason counts; says whether this was the first.
     pub(crate) fn close(&self, reason: &str) -> bool {
         let mut state = self.state.lock();
@@ -101,8 +140,15 @@ impl Inbox {
             let waiting = &mut state.waiting[channel.index()];
             waiting.bytes -= message.len();
             waiting.messages -= 1;
+            let taken = &mut state.taken[channel.index()];
+            taken.messages += 1;
+            taken.bytes += message.len() as u64;
+            let announce = state.worth_announcing(channel);
             drop(state);
             self.room.notify_waiters();
+            if announce {
+                self.announce.notify_one();
+            }
             return Some(LinkEvent::Message(channel, message));
         }
         match &state.closed {
@@ -145,6 +191,22 @@ mod tests {
         assert_eq!(inbox.next().await, Some(LinkEvent::Message(Channel::Bulk, Bytes::from_static(b"last words"))));
         assert_eq!(inbox.next().await, Some(LinkEvent::Closed { reason: "first".into() }));
         assert_eq!(inbox.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_is_announced_in_large_steps() {
+        let inbox = Inbox::default();
+        let message = Bytes::from(vec![0; 50_000]);
+        for _ in 0..12 {
+            inbox.try_push(Channel::Bulk, &message).unwrap();
+        }
+        for _ in 0..10 {
+            inbox.try_next().unwrap();
+        }
+        assert!(futures_util::FutureExt::now_or_never(inbox.to_announce()).is_none(), "500,000 bytes are no eighth");
+        inbox.try_next().unwrap();
+        assert_eq!(inbox.to_announce().await, (Channel::Bulk, Taken { messages: 11, bytes: 550_000 }));
+        assert!(futures_util::FutureExt::now_or_never(inbox.to_announce()).is_none());
     }
 
     #[test]

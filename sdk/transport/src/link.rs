@@ -46,7 +46,8 @@ impl Channel {
         Self::ALL.into_iter().find(|channel| channel.name() == name)
     }
 
-    /// Most bytes that may wait on the sending side; a send beyond is [`SendError::Full`].
+    /// Most bytes that may wait: to be sent, on the way, or unread by the other side. A send beyond is
+    /// [`SendError::Full`].
     pub const fn send_limit_bytes(self) -> usize {
         match self {
             Channel::Control => 1 << 20,
@@ -55,7 +56,7 @@ impl Channel {
         }
     }
 
-    /// [`Link::writable`] resolves once no more than this is waiting.
+    /// [`Link::writable`] resolves once no more than this waits.
     pub const fn low_water_bytes(self) -> usize {
         self.send_limit_bytes() / 2
     }
@@ -79,9 +80,9 @@ pub enum SendError {
         limit: usize,
     },
     /// The channel holds as much as it may: drop what is stale, or wait for [`Link::writable`].
-    #[error("{outstanding_bytes} bytes of at most {limit} are still waiting to be sent")]
+    #[error("{outstanding_bytes} bytes of at most {limit} wait to be sent or read: drop what is stale, or wait")]
     Full {
-        /// Bytes waiting on this channel now.
+        /// Bytes sent on this channel and not read, as far as is known.
         outstanding_bytes: usize,
         /// Most that may wait.
         limit: usize,
@@ -96,10 +97,11 @@ pub trait Link: Send + Sync + 'static {
     /// Queues a message. Never blocks.
     fn send(&self, channel: Channel, message: Bytes) -> Result<(), SendError>;
 
-    /// Bytes accepted on this channel that the other side has not taken yet, as far as this side knows.
+    /// Bytes accepted on this channel that have not arrived at the other side, as far as this side knows. Never too low.
     fn outstanding_bytes(&self, channel: Channel) -> usize;
 
-    /// Waits until at most [`Channel::low_water_bytes`] are outstanding; an error once the connection is closed.
+    /// Waits until at most [`Channel::low_water_bytes`] wait anywhere, unread by the other side included; an error once
+    /// the connection is closed.
     fn writable(&self, channel: Channel) -> BoxFuture<'_, Result<(), SendError>>;
 
     /// Ends the connection. Both sides get [`LinkEvent::Closed`] with this reason. What was sent on

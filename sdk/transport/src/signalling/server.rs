@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rayloom_wire::VersionRange;
 use subtle::ConstantTimeEq;
@@ -46,11 +47,11 @@ impl SignallingConfig {
     }
 }
 
-struct Signalling<F> {
+struct Signalling {
     config: SignallingConfig,
     free_sessions: Arc<Semaphore>,
     next_session: AtomicU64,
-    on_connection: F,
+    on_connection: Box<dyn Fn(Connection) + Send + Sync>,
 }
 
 /// Binds the address, and says what is wrong where that fails.
@@ -66,7 +67,11 @@ pub async fn serve<F>(listener: TcpListener, config: SignallingConfig, on_connec
 where
     F: Fn(Connection) + Send + Sync + 'static,
 {
-    axum::serve(listener, router(config, on_connection)).await
+    serve_router(listener, router(config, on_connection)).await
+}
+
+fn serve_router(listener: TcpListener, router: Router) -> BoxFuture<'static, io::Result<()>> {
+    Box::pin(async move { axum::serve(listener, router).await })
 }
 
 /// `POST /v1/sessions`, to be merged with whatever else the server offers. `on_connection` is called with every connection
@@ -75,15 +80,17 @@ pub fn router<F>(config: SignallingConfig, on_connection: F) -> Router
 where
     F: Fn(Connection) + Send + Sync + 'static,
 {
-    let free_sessions = Arc::new(Semaphore::new(config.max_sessions.min(Semaphore::MAX_PERMITS)));
-    let state = Arc::new(Signalling { config, free_sessions, next_session: AtomicU64::new(1), on_connection });
-    Router::new().route(SESSIONS_PATH, post(create_session::<F>)).with_state(state)
+    router_of(config, Box::new(on_connection))
 }
 
-async fn create_session<F>(State(signalling): State<Arc<Signalling<F>>>, request: Request<Body>) -> Response
-where
-    F: Fn(Connection) + Send + Sync + 'static,
-{
+/// Not generic, so that the HTTP stack is compiled once, here.
+fn router_of(config: SignallingConfig, on_connection: Box<dyn Fn(Connection) + Send + Sync>) -> Router {
+    let free_sessions = Arc::new(Semaphore::new(config.max_sessions.min(Semaphore::MAX_PERMITS)));
+    let state = Arc::new(Signalling { config, free_sessions, next_session: AtomicU64::new(1), on_connection });
+    Router::new().route(SESSIONS_PATH, post(create_session)).with_state(state)
+}
+
+async fn create_session(State(signalling): State<Arc<Signalling>>, request: Request<Body>) -> Response {
     match try_create_session(signalling, request).await {
         Ok(created) => (StatusCode::CREATED, Json(created)).into_response(),
         Err((status, refusal)) => {
@@ -103,13 +110,7 @@ fn refused(status: StatusCode, error: &str, reason: impl Into<String>) -> Refuse
     (status, Refusal { error: error.to_owned(), reason: reason.into(), protocol: None })
 }
 
-async fn try_create_session<F>(
-    signalling: Arc<Signalling<F>>,
-    request: Request<Body>,
-) -> Result<SessionCreated, Refused>
-where
-    F: Fn(Connection) + Send + Sync + 'static,
-{
+async fn try_create_session(signalling: Arc<Signalling>, request: Request<Body>) -> Result<SessionCreated, Refused> {
     let config = &signalling.config;
     check_token(config.token.as_deref(), request.headers())?;
     let body = read_body(request.into_body()).await?;

@@ -1,8 +1,8 @@
-//! An open WebRTC connection: tasks that feed SCTP, drain it, watch for silence, and take leave.
+//! An open WebRTC connection: tasks that feed SCTP, drain it, tell what was read, watch for silence, and take leave.
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use ::webrtc::data_channel::{DataChannel, DataChannelEvent};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::KeepAlive;
 use super::outbox::Outbox;
 use super::peer::{Channels, Peer};
-use crate::inbox::{Inbox, Rejected};
+use crate::inbox::{Inbox, Rejected, Taken};
 use crate::link::{Channel, Connection, Events, Link, LinkStats, SendError, SocketBuffers, check_length};
 
 /// Beyond this many bytes in flight the account is compared with SCTP's after every message.
@@ -31,6 +31,7 @@ const LINGER: Duration = Duration::from_millis(250);
 /// The transport's own words travel as text messages on the control channel; the application's are binary.
 const PING: &str = "ping";
 const BYE: &str = "bye ";
+const READ: &str = "read ";
 
 /// Why a connection ends, as far as it matters for taking leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,19 +49,11 @@ struct Shared {
     outboxes: [Outbox; 3],
     received: [Received; 3],
     ending: watch::Sender<Option<Ending>>,
-    reason: Mutex<String>,
-    hearing: Mutex<Hearing>,
-    /// Channels whose messages wait for the reader: then silence is this side's own doing.
-    waiting_for_reader: AtomicUsize,
+    /// The first reason to end counts.
+    reason: Mutex<Option<String>>,
+    last_heard: Mutex<Instant>,
     description: String,
     socket_buffers: Option<SocketBuffers>,
-}
-
-struct Hearing {
-    last: Instant,
-    /// After this side's reader has lagged, SCTP's probes of a closed window come as far apart as the lag was long (RFC
-    /// 9260, 6.1 and 6.3.3): silence until then says nothing.
-    grace_until: Instant,
 }
 
 #[derive(Default)]
@@ -71,50 +64,34 @@ struct Received {
 
 impl Shared {
     fn end(&self, reason: &str, ending: Ending) {
-        if !self.inbox.close(reason) {
-            return;
+        {
+            let mut first = self.reason.lock();
+            if first.is_some() {
+                return;
+            }
+            *first = Some(reason.to_owned());
         }
-        reason.clone_into(&mut self.reason.lock());
+        // In this order: who has read of the end cannot send any more.
         for outbox in &self.outboxes {
             outbox.close();
         }
+        self.inbox.close(reason);
         self.ending.send_replace(Some(ending));
     }
 
     fn heard(&self) {
-        self.hearing.lock().last = Instant::now();
+        *self.last_heard.lock() = Instant::now();
     }
 
-    fn silence(&self, now: Instant) -> Duration {
-        let hearing = self.hearing.lock();
-        if now < hearing.grace_until { Duration::ZERO } else { now.saturating_duration_since(hearing.last) }
-    }
-
-    /// Hands a message to the reader, waiting for room. `false` when the connection has ended here.
-    async fn deliver(&self, channel: Channel, message: Bytes) -> bool {
+    /// Hands a message to the reader. There is room for all that the other side may send.
+    fn deliver(&self, channel: Channel, message: &Bytes) {
         let received = &self.received[channel.index()];
         received.messages.fetch_add(1, Relaxed);
         received.bytes.fetch_add(message.len() as u64, Relaxed);
-        loop {
-            match self.inbox.try_push(channel, &message) {
-                Ok(()) => return true,
-                Err(Rejected::Closed) => return false,
-                Err(Rejected::Full) => {
-                    self.waiting_for_reader.fetch_add(1, Relaxed);
-                    let full_since = Instant::now();
-                    let room = self.inbox.drained_to(channel, channel.send_limit_bytes() - message.len()).await;
-                    let now = Instant::now();
-                    {
-                        let mut hearing = self.hearing.lock();
-                        hearing.last = now;
-                        hearing.grace_until = hearing.grace_until.max(now + (now - full_since));
-                    }
-                    self.waiting_for_reader.fetch_sub(1, Relaxed);
-                    if room.is_err() {
-                        return false;
-                    }
-                }
-            }
+        // Once ended here, what still comes is dropped, until the goodbye is answered.
+        if self.inbox.try_push(channel, message) == Err(Rejected::Full) {
+            let reason = format!("the other side sent more on the {} channel than may wait unread", channel.name());
+            self.end(&reason, Ending::Here);
         }
     }
 }
@@ -134,8 +111,7 @@ pub(super) async fn start(
         received: Default::default(),
         ending: watch::Sender::new(None),
         reason: Mutex::default(),
-        hearing: Mutex::new(Hearing { last: Instant::now(), grace_until: Instant::now() }),
-        waiting_for_reader: AtomicUsize::new(0),
+        last_heard: Mutex::new(Instant::now()),
         description: format!("webrtc {remote}"),
         socket_buffers: peer.sockets.granted(),
     });
@@ -167,13 +143,14 @@ async fn supervise(
     let ending = tokio::select! {
         ending = ending.wait_for(Option::is_some) => ending.ok().and_then(|ending| *ending).unwrap_or(Ending::Lost),
         never = watch_over(&shared, &control, &mut state, keep_alive) => match never {},
+        never = announce(&shared, &control) => match never {},
     };
     match ending {
         Ending::Here => {
             // Senders end by themselves: control empties first, so that the goodbye comes after its last message.
             let goodbye = async {
                 while senders.join_next().await.is_some() {}
-                let reason = shared.reason.lock().clone();
+                let reason = shared.reason.lock().clone().unwrap_or_default();
                 if control.send_text(&format!("{BYE}{reason}")).await.is_ok() {
                     // The other side's answer, or its end, ends the receiver of the control channel.
                     while receivers.join_next().await.is_some_and(|done| done.ok() != Some(Channel::Control)) {}
@@ -220,10 +197,10 @@ async fn watch_over(
                 // A process that was stopped or starved has not listened: it gives the other side another chance.
                 let listened = now - last_tick < keep_alive.interval * 3;
                 last_tick = now;
-                if !listened || shared.waiting_for_reader.load(Relaxed) > 0 {
+                if !listened {
                     shared.heard();
                 }
-                let silence = shared.silence(now);
+                let silence = now.saturating_duration_since(*shared.last_heard.lock());
                 if silence > keep_alive.silence {
                     let reason = format!("nothing was heard from the other side for {} ms", silence.as_millis());
                     shared.end(&reason, Ending::Lost);
@@ -277,13 +254,17 @@ async fn receive(shared: Arc<Shared>, channel: Channel, data: Arc<dyn DataChanne
                         shared.end(&reason, Ending::There);
                         return channel;
                     }
+                    if let Some((channel, taken)) = announcement(&message.data)
+                        && !shared.outboxes[channel.index()].was_read(taken)
+                    {
+                        shared.end("the other side announced more than it was sent", Ending::Here);
+                    }
                 } else if message.data.len() > MESSAGE_BYTES {
                     let reason =
                         format!("a message of {} bytes came, {MESSAGE_BYTES} are allowed", message.data.len());
                     shared.end(&reason, Ending::Here);
                 } else {
-                    // Once ended here, what still comes is drained and dropped, until the goodbye is answered.
-                    shared.deliver(channel, message.data.freeze()).await;
+                    shared.deliver(channel, &message.data.freeze());
                 }
             }
             DataChannelEvent::OnBufferedAmountLow => recount(outbox, &data).await,
@@ -293,6 +274,24 @@ async fn receive(shared: Arc<Shared>, channel: Channel, data: Arc<dyn DataChanne
     }
     shared.end("the other side went away without a goodbye", Ending::Lost);
     channel
+}
+
+/// Tells the other side what was read here, so that it may send on. Runs until it is dropped.
+async fn announce(shared: &Shared, control: &Arc<dyn DataChannel>) -> std::convert::Infallible {
+    loop {
+        let (channel, Taken { messages, bytes }) = shared.inbox.to_announce().await;
+        if control.send_text(&format!("{READ}{} {messages} {bytes}", channel.name())).await.is_err() {
+            shared.end("the data channel was closed", Ending::Lost);
+        }
+    }
+}
+
+/// Channel and totals in an announcement.
+fn announcement(text: &[u8]) -> Option<(Channel, Taken)> {
+    let mut words = std::str::from_utf8(text.strip_prefix(READ.as_bytes())?).ok()?.split(' ');
+    let channel = Channel::from_name(words.next()?)?;
+    let (messages, bytes) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some((channel, Taken { messages, bytes }))
 }
 
 /// The reason in a goodbye, cut to a length that fits a log line.
@@ -350,6 +349,15 @@ impl Drop for WebRtcLink {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn announcements_parse_or_are_ignored() {
+        let taken = Taken { messages: 3, bytes: 70_000 };
+        assert_eq!(announcement(b"read bulk 3 70000"), Some((Channel::Bulk, taken)));
+        for other in ["ping", "read ", "read bulk", "read bulk 3", "read sofa 3 4", "read bulk -1 4", "read bulk 3 4e9"] {
+            assert_eq!(announcement(other.as_bytes()), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_goodbye_is_cut_and_never_trusted_to_be_text() {

@@ -9,6 +9,7 @@ use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use rayloom_wire::VersionRange;
 
 use crate::error::TransportError;
@@ -92,24 +93,33 @@ impl Default for DialOptions {
     }
 }
 
-/// Opens a connection to whoever answers at `url` (`http://host:port`), by an offer to `{url}/v1/sessions`. Returns when
-/// all three channels are open.
-pub async fn dial(url: &str, token: Option<&str>, options: &DialOptions) -> Result<Connection, TransportError> {
-    let endpoint = client::Endpoint::parse(url, options.allow_plain_http)?;
-    let attempt = async {
-        let mut peer = Peer::new(&options.ice).await?;
-        let (channels, offer) = peer.offer().await?;
-        let answer = client::exchange(&endpoint, token, options.versions, offer).await?;
-        peer.take_answer(answer)
-            .await
-            .map_err(|reason| TransportError::BadAnswer { url: url.to_owned(), reason })?;
-        peer.opened(&channels, url).await?;
-        Ok(link::start(peer, channels, options.keep_alive, &endpoint.authority, Box::new(())).await)
-    };
-    tokio::time::timeout(options.timeout, attempt).await.unwrap_or_else(|_| {
-        Err(TransportError::Timeout { what: format!("opening a session with {url}"), after: options.timeout })
+/// Opens a connection to whoever answers at `url` (`http://host:port`), by an offer to `{url}/v1/sessions`. Ready when
+/// all three channels are open. Boxed, so that the WebRTC stack is compiled once, here.
+pub fn dial<'a>(
+    url: &'a str,
+    token: Option<&'a str>,
+    options: &'a DialOptions,
+) -> BoxFuture<'a, Result<Connection, TransportError>> {
+    Box::pin(async move {
+        let endpoint = client::Endpoint::parse(url, options.allow_plain_http)?;
+        let attempt = async {
+            let mut peer = Peer::new(&options.ice).await?;
+            let (channels, offer) = peer.offer().await?;
+            let answer = client::exchange(&endpoint, token, options.versions, offer).await?;
+            peer.take_answer(answer)
+                .await
+                .map_err(|reason| TransportError::BadAnswer { url: url.to_owned(), reason })?;
+            peer.opened(&channels, url).await?;
+            Ok(link::start(peer, channels, options.keep_alive, &endpoint.authority, Box::new(())).await)
+        };
+        tokio::time::timeout(options.timeout, attempt).await.unwrap_or_else(|_| {
+            Err(TransportError::Timeout { what: format!("opening a session with {url}"), after: options.timeout })
+        })
     })
 }
+
+/// The answer to an offer, and the connection that it leads to.
+pub type Accepted = (String, BoxFuture<'static, Result<Connection, TransportError>>);
 
 /// Answers offers.
 #[derive(Clone, Debug)]
@@ -130,33 +140,33 @@ impl Default for Acceptor {
 
 impl Acceptor {
     /// Answers an offer. Send the answer, then await the connection; dropping the future gives the attempt up.
-    pub async fn accept(
-        &self,
-        offer_sdp: &str,
-    ) -> Result<(String, impl Future<Output = Result<Connection, TransportError>> + Send + use<>), TransportError> {
-        self.accept_with(offer_sdp, Box::new(())).await
+    pub fn accept<'a>(&'a self, offer_sdp: &'a str) -> BoxFuture<'a, Result<Accepted, TransportError>> {
+        self.accept_with(offer_sdp, Box::new(()))
     }
 
     /// As [`Acceptor::accept`]; `guard` is dropped when the connection is gone for good, or the attempt has failed.
-    pub async fn accept_with(
-        &self,
-        offer_sdp: &str,
+    pub fn accept_with<'a>(
+        &'a self,
+        offer_sdp: &'a str,
         guard: Box<dyn Any + Send>,
-    ) -> Result<(String, impl Future<Output = Result<Connection, TransportError>> + Send + use<>), TransportError> {
-        let mut peer = Peer::new(&self.ice).await?;
-        let answer = tokio::time::timeout(self.timeout, peer.answer(offer_sdp)).await.unwrap_or_else(|_| {
-            Err(TransportError::Timeout { what: "answering an offer".to_owned(), after: self.timeout })
-        })?;
-        let (timeout, keep_alive) = (self.timeout, self.keep_alive);
-        let open = async move {
-            let attempt = async {
-                let channels = peer.accepted("a dialler").await?;
-                Ok(link::start(peer, channels, keep_alive, "a dialler", guard).await)
+    ) -> BoxFuture<'a, Result<Accepted, TransportError>> {
+        Box::pin(async move {
+            let mut peer = Peer::new(&self.ice).await?;
+            let answer = tokio::time::timeout(self.timeout, peer.answer(offer_sdp)).await.unwrap_or_else(|_| {
+                Err(TransportError::Timeout { what: "answering an offer".to_owned(), after: self.timeout })
+            })?;
+            let (timeout, keep_alive) = (self.timeout, self.keep_alive);
+            let open = async move {
+                let attempt = async {
+                    let channels = peer.accepted("a dialler").await?;
+                    Ok(link::start(peer, channels, keep_alive, "a dialler", guard).await)
+                };
+                tokio::time::timeout(timeout, attempt).await.unwrap_or_else(|_| {
+                    Err(TransportError::Timeout { what: "waiting for a dialler's channels".to_owned(), after: timeout })
+                })
             };
-            tokio::time::timeout(timeout, attempt).await.unwrap_or_else(|_| {
-                Err(TransportError::Timeout { what: "waiting for a dialler's channels".to_owned(), after: timeout })
-            })
-        };
-        Ok((answer, open))
+            let open: BoxFuture<'static, _> = Box::pin(open);
+            Ok((answer, open))
+        })
     }
 }

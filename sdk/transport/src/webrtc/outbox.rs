@@ -1,4 +1,9 @@
-//! What one channel still has to send: a queue of our own, and an account of what SCTP holds.
+//! What one channel still has to send: a queue of our own, an account of what SCTP holds, and of what the other side's
+//! reader has not taken yet.
+//!
+//! The last bounds what may wait over there, so that its SCTP receive window never closes. A closed window is left again
+//! only by probes whose distance doubles up to a minute (RFC 9260, 6.1 and 6.3.3): a lagging reader would stall the link
+//! long after it has caught up.
 
 use std::collections::VecDeque;
 
@@ -6,10 +11,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::inbox::{QUEUE_MESSAGES, Taken};
 use crate::link::{Channel, ChannelStats, SendError};
-
-/// Most messages that may wait: bounds what empty messages cost.
-const QUEUE_MESSAGES: usize = 16_384;
 
 #[derive(Default)]
 struct State {
@@ -17,15 +20,32 @@ struct State {
     queued_bytes: usize,
     /// Handed to SCTP and, as far as is known, not acknowledged. May be too high for a moment, never too low.
     in_flight_bytes: usize,
+    /// What the other side's reader has taken, by its last announcement.
+    read: Taken,
     closed: bool,
     counters: ChannelStats,
+}
+
+impl State {
+    /// Bytes that wait anywhere: here, in SCTP, or unread on the other side as far as is known.
+    fn unread(&self) -> Taken {
+        Taken {
+            messages: self.counters.messages_sent - self.read.messages,
+            bytes: self.counters.bytes_sent - self.read.bytes,
+        }
+    }
+
+    fn has_room(&self, bytes: usize, limit: usize) -> bool {
+        let unread = self.unread();
+        unread.bytes + bytes as u64 <= limit as u64 && unread.messages < QUEUE_MESSAGES as u64
+    }
 }
 
 pub(super) struct Outbox {
     channel: Channel,
     state: Mutex<State>,
     work: Notify,
-    /// Woken when something left, or at the end.
+    /// Woken when the other side has read, or at the end.
     room: Notify,
 }
 
@@ -39,11 +59,10 @@ impl Outbox {
         if state.closed {
             return Err(SendError::Closed);
         }
-        let (outstanding_bytes, limit) =
-            (state.queued_bytes + state.in_flight_bytes, self.channel.send_limit_bytes());
-        if outstanding_bytes + message.len() > limit || state.queue.len() == QUEUE_MESSAGES {
+        let limit = self.channel.send_limit_bytes();
+        if !state.has_room(message.len(), limit) {
             state.counters.refused_full += 1;
-            return Err(SendError::Full { outstanding_bytes, limit });
+            return Err(SendError::Full { outstanding_bytes: state.unread().bytes as usize, limit });
         }
         state.counters.messages_sent += 1;
         state.counters.bytes_sent += message.len() as u64;
@@ -66,7 +85,19 @@ impl Outbox {
     /// What SCTP says it holds.
     pub(super) fn set_in_flight(&self, bytes: usize) {
         self.state.lock().in_flight_bytes = bytes;
+    }
+
+    /// What the other side says it has read. `false` when that is more than was ever sent.
+    pub(super) fn was_read(&self, read: Taken) -> bool {
+        let mut state = self.state.lock();
+        if read.bytes > state.counters.bytes_sent || read.messages > state.counters.messages_sent {
+            return false;
+        }
+        state.read.bytes = state.read.bytes.max(read.bytes);
+        state.read.messages = state.read.messages.max(read.messages);
+        drop(state);
         self.room.notify_waiters();
+        true
     }
 
     pub(super) fn counters(&self) -> ChannelStats {
@@ -105,9 +136,7 @@ impl Outbox {
                 if state.closed {
                     return Err(SendError::Closed);
                 }
-                if state.queued_bytes + state.in_flight_bytes <= self.channel.low_water_bytes()
-                    && state.queue.len() < QUEUE_MESSAGES
-                {
+                if state.has_room(0, self.channel.low_water_bytes()) {
                     return Ok(());
                 }
             }
@@ -145,6 +174,23 @@ mod tests {
         outbox.close();
         assert_eq!(outbox.next().await, None, "bulk drops what waits");
         assert_eq!(outbox.push(Bytes::new()), Err(SendError::Closed));
+    }
+
+    #[tokio::test]
+    async fn what_the_other_side_has_not_read_fills_the_channel() {
+        let outbox = Outbox::new(Channel::Control);
+        let message = Bytes::from(vec![0; 60_000]);
+        while outbox.push(message.clone()).is_ok() {}
+        for _ in 0..17 {
+            outbox.next().await;
+        }
+        outbox.set_in_flight(0);
+        assert_eq!(outbox.outstanding_bytes(), 0, "all of it has arrived");
+        assert!(matches!(outbox.push(message.clone()), Err(SendError::Full { outstanding_bytes: 1_020_000, .. })));
+        assert!(!outbox.was_read(Taken { messages: 18, bytes: 1_020_000 }), "more than was sent");
+        assert!(outbox.was_read(Taken { messages: 9, bytes: 540_000 }));
+        outbox.writable().await.unwrap();
+        outbox.push(message).unwrap();
     }
 
     #[tokio::test]

@@ -1,10 +1,8 @@
 //! Every way in which a session may be refused, as the dialler and as a plain HTTP client see it.
 
-mod pair;
-
 use std::time::Duration;
 
-use pair::{Server, closed, within};
+use crate::pair::{Server, closed, within};
 use rayloom_transport::TransportError;
 use rayloom_transport::signalling::{SignallingConfig, listen};
 use rayloom_transport::webrtc::{Acceptor, DialOptions, dial};

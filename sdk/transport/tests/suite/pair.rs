@@ -1,10 +1,9 @@
 //! Two connected ends of each implementation, and messages whose content follows from their number.
-#![allow(dead_code, reason = "each test binary uses its part of this module")]
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use rayloom_transport::signalling::{SignallingConfig, listen, router};
+use rayloom_transport::signalling::{SignallingConfig, listen, serve};
 use rayloom_transport::webrtc::{DialOptions, KeepAlive, dial};
 use rayloom_transport::{Connection, LinkEvent, loopback};
 use tokio::sync::mpsc;
@@ -35,10 +34,10 @@ impl Server {
         let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (sender, connections) = mpsc::unbounded_channel();
-        let app = router(config, move |connection| {
+        let serving = serve(listener, config, move |connection| {
             let _ = sender.send(connection);
         });
-        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let task = tokio::spawn(async move { serving.await.expect("the server runs until it is aborted") });
         Server { url, connections, task }
     }
 

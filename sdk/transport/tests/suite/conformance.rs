@@ -1,12 +1,10 @@
 //! What every implementation of a link keeps to: the same tests, in process and over WebRTC.
 
-mod pair;
-
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pair::{closed, message, next, number, within};
+use crate::pair::{closed, message, next, number, within};
 use rayloom_transport::{Channel, Connection, Link, LinkEvent, SendError};
 use rayloom_wire::limits::MESSAGE_BYTES;
 
@@ -158,13 +156,13 @@ macro_rules! conformance {
         mod in_process {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$test(super::pair::in_process().await).await;
+                super::$test(crate::pair::in_process().await).await;
             })*
         }
         mod over_webrtc {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$test(super::pair::over_webrtc().await).await;
+                super::$test(crate::pair::over_webrtc().await).await;
             })*
         }
     };
