@@ -1,0 +1,83 @@
+//! `cargo xtask test`: everything that must hold, fast things first.
+
+use crate::install::{self, Purpose};
+use crate::run::{self, captured, cargo, shown};
+use std::time::Instant;
+
+/// The Python package of other people's WebRTC, and the environment that the tests look for it in.
+const AIORTC: (&str, &str) = ("target/aiortc", "sdk/stream/tests/requirements.txt");
+
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let is_long = match arguments {
+        [] => false,
+        [flag] if flag == "--long" => true,
+        other => return Err(format!("`cargo xtask test` takes --long or nothing, not `{}`", other.join(" "))),
+    };
+    let mut steps = Steps::default();
+    steps.run("install", || install::ensure(Purpose::Tests))?;
+    steps.run("clients", clients)?;
+    steps.run("format", || shown(&cargo(), &["fmt", "--all", "--check"]))?;
+    steps.run("build", || shown(&cargo(), &["build", "--workspace", "--all-targets"]))?;
+    steps.run("page", || npm(&["run", "--silent", "check"]))?;
+    steps.run("tests", || suite(is_long))?;
+    steps.run("doc examples", || shown(&cargo(), &["test", "--quiet", "--workspace", "--doc"]))?;
+    if is_long {
+        steps.run("lints", check)?;
+    }
+    println!("\n{}", steps.summary());
+    Ok(())
+}
+
+/// Formatting and lints.
+pub(crate) fn check() -> Result<(), String> {
+    shown(&cargo(), &["fmt", "--all", "--check"])?;
+    shown(&cargo(), &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])
+}
+
+/// Real clients that come from package registries.
+fn clients() -> Result<(), String> {
+    npm(&["ci", "--silent", "--no-audit", "--no-fund"])?;
+    let (folder, requirements) = AIORTC;
+    let python = format!("{folder}/bin/python");
+    if captured(&python, &["-c", "import aiortc, numpy"]).is_none() {
+        shown("python3", &["-m", "venv", folder])?;
+        shown(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements])?;
+    }
+    Ok(())
+}
+
+fn npm(arguments: &[&str]) -> Result<(), String> {
+    run::status(run::command("npm", arguments).current_dir(run::root().join("bindings/web")))
+}
+
+fn suite(is_long: bool) -> Result<(), String> {
+    let long: &[&str] = if is_long { &["--run-ignored", "all"] } else { &[] };
+    if captured(&cargo(), &["nextest", "--version"]).is_some() {
+        let arguments = [&["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "slow"], long].concat();
+        return shown(&cargo(), &arguments);
+    }
+    println!("cargo-nextest is not installed: tests run by `cargo test`, one program after the other");
+    let long: &[&str] = if is_long { &["--", "--include-ignored"] } else { &[] };
+    shown(&cargo(), &[&["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"], long].concat())
+}
+
+/// What ran, and how long it took.
+#[derive(Default)]
+struct Steps {
+    done: Vec<(&'static str, f32)>,
+}
+
+impl Steps {
+    fn run(&mut self, name: &'static str, step: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+        println!("== {name}");
+        let began = Instant::now();
+        step()?;
+        self.done.push((name, began.elapsed().as_secs_f32()));
+        Ok(())
+    }
+
+    fn summary(&self) -> String {
+        let parts: Vec<String> = self.done.iter().map(|(name, seconds)| format!("{name} {seconds:.0} s")).collect();
+        format!("all passed: {}", parts.join(", "))
+    }
+}
