@@ -1,1 +1,54 @@
-//! placeholder
+//! Decisions: how a frame is cut, who traces what, when a peer counts as lost. A sans-IO state machine in the manner of
+//! quinn-proto: events and `now` in, actions out.
+//!
+//! **The tiles of a plan cover the view exactly and without overlap, and every frame that begins ends**: by
+//! [`Action::FrameComplete`] or, at its deadline at the latest, by [`Action::FrameExpired`]. Nothing a peer reports, and
+//! no clock, can break that; there is no socket, no thread, no clock and no unseeded randomness in here, so the same
+//! events always give the same actions. `docs/coordinator.md` has the whole on one page.
+//!
+//! ```
+//! use rayloom_coordinator::{Action, Config, Coordinator, FrameRequest, PeerId, PeerPrior, Time};
+//! use rayloom_frame::Extent;
+//!
+//! let mut coordinator = Coordinator::new(Config::default());
+//! coordinator.peer_joined(PeerId(1), PeerPrior::default(), Time(0));
+//! coordinator.peer_ready(PeerId(1), 7, 1, Time(1_000));
+//! let plan = coordinator.begin_frame(
+//!     FrameRequest {
+//!         frame_id: 1,
+//!         scene: 7,
+//!         revision: 1,
+//!         extent: Extent::new(256, 144),
+//!         ghost_px: 8,
+//!         deadline: Time(100_000_000),
+//!         cost: None,
+//!     },
+//!     Time(2_000),
+//! );
+//! assert_eq!(plan.tiles.iter().map(|tile| tile.rect.pixels()).sum::<usize>(), 256 * 144);
+//! assert!(matches!(coordinator.poll_action(), Some(Action::Assign { peer: PeerId(1), .. })));
+//! ```
+#![forbid(unsafe_code)]
+
+mod action;
+mod config;
+mod coordinator;
+mod event;
+mod faults;
+mod flight;
+mod peer;
+mod planning;
+mod share;
+#[cfg(feature = "sim")]
+pub mod sim;
+mod speed;
+mod split;
+mod time;
+mod work_map;
+mod work_sum;
+
+pub use action::{Action, FramePlan, PeerState, PeerView, PlannedTile, SuspectCause, TileAssignment};
+pub use config::Config;
+pub use coordinator::Coordinator;
+pub use event::{CostMap, FrameRequest, PeerId, PeerPrior, TaskId, TileReport};
+pub use time::Time;

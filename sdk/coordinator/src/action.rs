@@ -1,0 +1,154 @@
+//! What the coordinator tells the session.
+
+use crate::{PeerId, TaskId};
+use rayloom_frame::Rect;
+use std::time::Duration;
+
+/// Something to do. Poll after every event until there is none.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Send these tiles to this peer, in this order.
+    Assign {
+        /// Who traces.
+        peer: PeerId,
+        /// Of which frame.
+        frame_id: u64,
+        /// What; at most `rayloom_wire::limits::TASKS_PER_MESSAGE`.
+        tiles: Vec<TileAssignment>,
+    },
+    /// These tasks are no longer wanted. An answer that comes all the same is welcome to history.
+    Cancel {
+        /// Who has them.
+        peer: PeerId,
+        /// Which.
+        tasks: Vec<TaskId>,
+    },
+    /// Every pixel of the frame is there.
+    FrameComplete {
+        /// The frame.
+        frame_id: u64,
+    },
+    /// Finish the frame with what is there: its deadline passed, or nobody is left to trace the rest.
+    FrameExpired {
+        /// The frame.
+        frame_id: u64,
+        /// The latest task of each tile that is missing; none when the frame never had a tile.
+        missing: Vec<TaskId>,
+    },
+    /// The peer gets small redundant tiles only, until it answers them in time.
+    PeerSuspect {
+        /// Who.
+        peer: PeerId,
+        /// Why.
+        cause: SuspectCause,
+    },
+    /// The peer gets its share again.
+    PeerRecovered {
+        /// Who.
+        peer: PeerId,
+    },
+}
+
+/// Why a peer is suspect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SuspectCause {
+    /// It did not answer a tile in time.
+    MissedDeadline {
+        /// The tile.
+        task: TaskId,
+        /// How long it has been waited for.
+        waited: Duration,
+    },
+    /// It refused tiles, this many in a row.
+    Refused {
+        /// How many.
+        in_a_row: u32,
+    },
+}
+
+/// A tile that a peer is to trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TileAssignment {
+    /// Its task.
+    pub task: TaskId,
+    /// Absolute pixels of the view, without the ghost zone.
+    pub rect: Rect,
+    /// Width of the ghost zone in pixels.
+    pub ghost_px: u32,
+    /// Predicted service time on this peer in nanoseconds; a guess until the first tile of the session is done.
+    pub predicted_ns: u64,
+    /// True: another peer traces these pixels too, the frame does not wait for this one.
+    pub redundant: bool,
+}
+
+/// How a frame was cut.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FramePlan {
+    /// Tiles that cover the view exactly, without overlap; none when no peer holds the scene revision.
+    pub tiles: Vec<PlannedTile>,
+    /// Redundant tiles for suspect peers.
+    pub probes: Vec<PlannedTile>,
+    /// Predicted time from now to the last tile's arrival, in nanoseconds.
+    pub predicted_ns: u64,
+    /// Pixels traced twice for ghost zones, as a share of the view's.
+    pub ghost_share: f32,
+}
+
+/// A tile of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedTile {
+    /// Its task.
+    pub task: TaskId,
+    /// Who traces it.
+    pub peer: PeerId,
+    /// Absolute pixels of the view.
+    pub rect: Rect,
+    /// The same with its ghost zone.
+    pub ghost_rect: Rect,
+    /// Predicted service time on this peer in nanoseconds.
+    pub predicted_ns: u64,
+}
+
+/// Where a peer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerState {
+    /// Connected, without a scene revision.
+    Joining,
+    /// Gets its share.
+    Ready,
+    /// Gets probes.
+    Suspect,
+    /// Gone.
+    Lost,
+}
+
+/// A peer in figures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PeerView {
+    /// Who.
+    pub id: PeerId,
+    /// Where it stands.
+    pub state: PeerState,
+    /// It runs in the engine's process.
+    pub is_embedded: bool,
+    /// Measured speed relative to the fastest peer that is not lost, 0 to 1.
+    pub speed: f32,
+    /// Fixed cost of a tile in milliseconds, as estimated.
+    pub tile_overhead_ms: f32,
+    /// Service time of its last tile in milliseconds; 0 before the first.
+    pub last_tile_ms: f32,
+    /// Time beside service from assigning a tile to its arrival, in milliseconds.
+    pub link_ms: f32,
+    /// Tiles answered.
+    pub tiles: u64,
+    /// Tiles missed.
+    pub missed: u64,
+    /// Tiles refused.
+    pub refused: u64,
+    /// Tiles that it has now.
+    pub queue: u32,
+    /// Its share of the pixels of the last frame planned, 0 to 1.
+    pub share: f32,
+}

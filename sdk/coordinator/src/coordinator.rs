@@ -1,0 +1,337 @@
+//! The state machine: events in, actions out. Planning is in `planning.rs`, what goes wrong in `faults.rs`.
+
+use crate::flight::{Frame, Task, TaskState};
+use crate::peer::Peer;
+use crate::planning::LastPlan;
+use crate::speed::Speed;
+use crate::work_map::{WorkMap, touched_blocks};
+use crate::{Action, Config, PeerId, PeerPrior, PeerState, PeerView, TaskId, TileAssignment, TileReport, Time};
+use rayloom_frame::Rect;
+use rayloom_wire::limits;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Most peers that are remembered; more are ignored.
+const PEERS: usize = 256;
+/// Most actions that wait to be polled; beyond, the oldest is dropped.
+const ACTIONS: usize = 8192;
+/// Most tasks that are remembered; beyond, the oldest is forgotten.
+const TASKS: usize = 16_384;
+
+/// Cuts frames, assigns tiles, watches peers. Give it every event in order, then poll actions until there is none and
+/// the timeout for the next call of [`Coordinator::handle_timeout`].
+#[derive(Debug)]
+pub struct Coordinator {
+    pub(crate) config: Config,
+    pub(crate) now: Time,
+    pub(crate) peers: BTreeMap<PeerId, Peer>,
+    pub(crate) frames: VecDeque<Frame>,
+    pub(crate) tasks: BTreeMap<TaskId, Task>,
+    pub(crate) map: WorkMap,
+    /// A tile has been measured, so a unit of work is a nanosecond of some peer.
+    pub(crate) is_calibrated: bool,
+    pub(crate) last_plan: Option<LastPlan>,
+    /// What the last frame that expired lacked: comes first in its peers' queues.
+    pub(crate) lacking: Vec<Rect>,
+    pub(crate) next_serial: u64,
+    /// Work assigned at all, and that of backups, in nanoseconds.
+    pub(crate) assigned_ns: f64,
+    pub(crate) hedged_ns: f64,
+    next_task: u64,
+    actions: VecDeque<Action>,
+    actions_dropped: u64,
+}
+
+impl Coordinator {
+    /// A coordinator without peers.
+    pub fn new(config: Config) -> Coordinator {
+        Coordinator {
+            config: config.sane(),
+            now: Time::default(),
+            peers: BTreeMap::new(),
+            frames: VecDeque::new(),
+            tasks: BTreeMap::new(),
+            map: WorkMap::new(),
+            is_calibrated: false,
+            last_plan: None,
+            lacking: Vec::new(),
+            next_serial: 0,
+            assigned_ns: 0.0,
+            hedged_ns: 0.0,
+            next_task: 1,
+            actions: VecDeque::new(),
+            actions_dropped: 0,
+        }
+    }
+
+    /// Every peer in figures, by id; lost ones too, until their place is needed.
+    pub fn peers(&self) -> impl Iterator<Item = PeerView> {
+        let rate = |peer: &Peer| 1.0 / peer.speed.ns_per_unit();
+        let there = self.peers.values().filter(|peer| peer.state != PeerState::Lost);
+        let fastest = there.map(rate).fold(f64::MIN_POSITIVE, f64::max);
+        let views: Vec<PeerView> = self
+            .peers
+            .values()
+            .map(|peer| PeerView {
+                id: peer.id,
+                state: peer.state,
+                is_embedded: peer.prior.is_embedded,
+                speed: (rate(peer) / fastest).min(1.0) as f32,
+                tile_overhead_ms: (peer.speed.overhead_ns() * 1e-6) as f32,
+                last_tile_ms: (peer.last_tile_ns as f64 * 1e-6) as f32,
+                link_ms: (peer.link_ns * 1e-6) as f32,
+                tiles: peer.tiles,
+                missed: peer.missed,
+                refused: peer.refused,
+                queue: self.outstanding(peer.id).count() as u32,
+                share: peer.share,
+            })
+            .collect();
+        views.into_iter()
+    }
+
+    /// Whose task this is, while an answer is expected or welcome. Answers from others are forged.
+    pub fn task_peer(&self, task: TaskId) -> Option<PeerId> {
+        self.tasks.get(&task).map(|task| task.peer)
+    }
+
+    /// Actions that were dropped because nobody polled.
+    pub fn actions_dropped(&self) -> u64 {
+        self.actions_dropped
+    }
+
+    /// A peer is connected. A peer of that id that was there before has been lost.
+    pub fn peer_joined(&mut self, peer: PeerId, prior: PeerPrior, now: Time) {
+        self.advance(now);
+        self.peer_lost(peer, now);
+        self.peers.remove(&peer);
+        if self.peers.len() >= PEERS {
+            let lost = self.peers.values().find(|peer| peer.state == PeerState::Lost).map(|peer| peer.id);
+            match lost {
+                Some(lost) => self.peers.remove(&lost),
+                None => return,
+            };
+        }
+        let speed = self.guess_speed(prior);
+        self.peers.insert(peer, Peer::new(peer, prior, speed, self.now));
+    }
+
+    /// A peer holds a scene revision: from now on it may be given tiles on that base. The last 8 are remembered.
+    pub fn peer_ready(&mut self, peer: PeerId, scene: u32, revision: u64, now: Time) {
+        self.advance(now);
+        if let Some(peer) = self.peers.get_mut(&peer).filter(|peer| peer.state != PeerState::Lost) {
+            peer.add_revision(scene, revision);
+        }
+    }
+
+    /// A peer is gone. Its unfinished tiles go to others at once if they can make the deadline, else to history.
+    pub fn peer_lost(&mut self, peer: PeerId, now: Time) {
+        self.advance(now);
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.state = PeerState::Lost;
+            known.share = 0.0;
+            self.drop_tasks_of(peer);
+        }
+    }
+
+    /// The round trip to a peer was measured.
+    pub fn link_measured(&mut self, peer: PeerId, rtt: Duration, now: Time) {
+        self.advance(now);
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.set_rtt(rtt);
+        }
+    }
+
+    /// All of a tile's slices are here. Tasks that are unknown or already answered are ignored.
+    pub fn tile_done(&mut self, task: TaskId, report: TileReport<'_>, now: Time) {
+        self.advance(now);
+        let Some(done) = self.tasks.remove(&task) else { return };
+        self.learn(&done, &report);
+        if let Some(peer) = self.peers.get_mut(&done.peer) {
+            peer.tiles += 1;
+            peer.refused_in_a_row = 0;
+            peer.last_tile_ns = report.service_ns;
+            peer.last_done = self.now;
+            if self.now <= done.due && done.is_outstanding() {
+                peer.missed_in_a_row = 0;
+                peer.held = peer.held.saturating_add(1);
+            }
+            if peer.state == PeerState::Suspect {
+                peer.probe_soon(self.now);
+                if peer.held >= self.config.recover_after_held {
+                    peer.state = PeerState::Ready;
+                    let peer = peer.id;
+                    self.push(Action::PeerRecovered { peer });
+                }
+            }
+        }
+        self.fill_cell(&done);
+    }
+
+    /// A peer will not do a task: another does, if it can make the deadline.
+    pub fn tile_refused(&mut self, task: TaskId, now: Time) {
+        self.advance(now);
+        let Some(refused) = self.tasks.remove(&task) else { return };
+        self.count_refusal(refused.peer);
+        if refused.state != TaskState::Cancelled {
+            self.replace(&refused);
+        }
+        self.end_hopeless_frames();
+    }
+
+    /// Time has passed: ends frames, notes what was missed.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.advance(now);
+        self.expire_frames();
+        self.note_missed_tiles();
+        self.assign_backups();
+    }
+
+    /// When to call [`Coordinator::handle_timeout`]; none while nothing is in flight.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let frames = self.frames.iter().map(|frame| frame.deadline);
+        let outstanding = self.tasks.values().filter(|task| task.is_outstanding());
+        let tasks = outstanding.map(|task| task.hedge_at.map_or(task.due, |at| at.min(task.due)));
+        frames.chain(tasks).min()
+    }
+
+    /// The next thing to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    pub(crate) fn push(&mut self, action: Action) {
+        if self.actions.len() == ACTIONS {
+            self.actions.pop_front();
+            self.actions_dropped += 1;
+        }
+        self.actions.push_back(action);
+    }
+
+    /// Adds a tile to what the peer is told next about this frame.
+    pub(crate) fn push_assignment(&mut self, to: PeerId, frame: u64, tile: TileAssignment) {
+        if let Some(Action::Assign { peer, frame_id, tiles }) = self.actions.back_mut()
+            && (*peer, *frame_id) == (to, frame)
+            && tiles.len() < limits::TASKS_PER_MESSAGE
+        {
+            tiles.push(tile);
+        } else {
+            self.push(Action::Assign { peer: to, frame_id: frame, tiles: vec![tile] });
+        }
+    }
+
+    pub(crate) fn add_task(&mut self, task: Task) -> TaskId {
+        if self.tasks.len() >= TASKS {
+            self.tasks.pop_first();
+        }
+        let id = TaskId(self.next_task);
+        self.next_task += 1;
+        self.assigned_ns += task.predicted_ns;
+        self.tasks.insert(id, task);
+        id
+    }
+
+    /// Time never runs backwards in here, whatever the caller's clock does.
+    pub(crate) fn advance(&mut self, now: Time) {
+        self.now = self.now.max(now);
+    }
+
+    pub(crate) fn outstanding(&self, peer: PeerId) -> impl Iterator<Item = (TaskId, &Task)> {
+        self.tasks
+            .iter()
+            .filter(move |(_, task)| task.peer == peer && task.is_outstanding())
+            .map(|(id, task)| (*id, task))
+    }
+
+    /// Predicted time until each peer is through with what it has.
+    pub(crate) fn queues(&self) -> BTreeMap<PeerId, f64> {
+        let mut queues = BTreeMap::new();
+        for task in self.tasks.values().filter(|task| task.is_outstanding()) {
+            let Some(peer) = self.peers.get(&task.peer) else { continue };
+            // Tasks come in the order of assignment: a peer's first is the one it works on.
+            let queue = queues.entry(task.peer).or_insert(-1.0);
+            *queue = if *queue < 0.0 {
+                peer.remaining_ns(task.predicted_ns, task.assigned, self.now)
+            } else {
+                *queue + task.predicted_ns
+            };
+        }
+        queues
+    }
+
+    /// Speed of a peer not yet measured: by its benchmark relative to the measured peers', else their mean.
+    fn guess_speed(&self, prior: PeerPrior) -> Speed {
+        let is_usable = |rays: f32| (1e3..1e15).contains(&rays);
+        let measured = || self.peers.values().filter(|peer| peer.speed.is_measured());
+        let mean = |values: Vec<f64>| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+        let benched = measured().filter(|peer| is_usable(peer.prior.rays_per_second));
+        let ns_per_unit_times_rate =
+            mean(benched.map(|peer| peer.speed.ns_per_unit() * f64::from(peer.prior.rays_per_second)).collect());
+        match ns_per_unit_times_rate {
+            Some(product) if is_usable(prior.rays_per_second) => {
+                Speed::guess(product / f64::from(prior.rays_per_second), 0.3)
+            }
+            // The first peers' benchmarks relate them to each other; the unit is set by the first tile measured.
+            None if is_usable(prior.rays_per_second) && measured().next().is_none() => {
+                Speed::guess(1e9 / f64::from(prior.rays_per_second), 0.3)
+            }
+            _ => Speed::guess(mean(measured().map(|peer| peer.speed.ns_per_unit()).collect()).unwrap_or(1.0), 0.7),
+        }
+    }
+
+    /// Keeps the unit of work near a nanosecond of the fastest peer. Only the product of work and speed is measured, so
+    /// both could drift apart over hours.
+    pub(crate) fn anchor_unit(&mut self) {
+        let measured = self.peers.values().filter(|peer| peer.speed.is_measured());
+        let fastest = measured.map(|peer| peer.speed.ns_per_unit()).fold(f64::INFINITY, f64::min);
+        if fastest.is_finite() && !(0.25..=4.0).contains(&fastest) {
+            self.map.rescale(fastest);
+            self.peers.values_mut().for_each(|peer| peer.speed.rescale(1.0 / fastest));
+            self.tasks.values_mut().for_each(|task| task.units *= fastest);
+        }
+    }
+
+    /// An unfinished tile's time is a lower bound on its work, where that was never measured.
+    pub(crate) fn learn_from_overdue_tiles(&mut self) {
+        let (mut seen, extent) = (Vec::new(), self.map.extent());
+        for task in self.tasks.values().filter(|task| task.is_outstanding() && task.extent == extent) {
+            if !self.is_calibrated || seen.contains(&task.peer) || self.map.is_known(task.ghost_rect) {
+                continue;
+            }
+            seen.push(task.peer);
+            let Some(peer) = self.peers.get_mut(&task.peer) else { continue };
+            let (units, variance) = self.map.predict(task.ghost_rect);
+            let log_ratio = peer.speed.raise_shared(peer.busy_ns(task.assigned, self.now), units, variance);
+            self.map.raise(task.ghost_rect, log_ratio);
+        }
+    }
+
+    /// Takes a tile's time into the map of work and the peer's speed.
+    fn learn(&mut self, task: &Task, report: &TileReport<'_>) {
+        let Some(peer) = self.peers.get_mut(&task.peer) else { return };
+        let elapsed_ns = self.now.ns_since(task.assigned) as f64;
+        let service_ns = if report.service_ns == 0 { elapsed_ns - peer.link_ns } else { report.service_ns as f64 };
+        let service_ns = service_ns.min(elapsed_ns);
+        if service_ns < 1.0 {
+            return;
+        }
+        if task.waited_for_none && task.is_outstanding() {
+            peer.learn_link(elapsed_ns - service_ns);
+        }
+        if task.extent != self.map.extent() {
+            return;
+        }
+        let rect = task.ghost_rect;
+        let has_rays = report.rect == rect && report.block_rays.len() == touched_blocks(rect);
+        let (mut units, variance) = self.map.observe(rect, has_rays.then_some(report.block_rays));
+        if !self.is_calibrated {
+            let work_ns = (service_ns - peer.speed.overhead_ns()).max(0.2 * service_ns);
+            let factor = work_ns / (units * peer.speed.ns_per_unit());
+            self.map.rescale(factor);
+            units *= factor;
+            self.is_calibrated = true;
+        }
+        let lesson = peer.speed.learn(service_ns, units, variance);
+        self.map.correct(rect, lesson.log_ratio, lesson.gain);
+    }
+}

@@ -1,0 +1,63 @@
+//! What the session tells the coordinator.
+
+use crate::Time;
+use rayloom_frame::{Extent, Rect};
+
+/// The session's number for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u32);
+
+/// Number of a task, unique in the session, ascending in the order of assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub u64);
+
+/// What is known of a peer before its first tile.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PeerPrior {
+    /// Its own benchmark in rays a second; 0 = unknown.
+    pub rays_per_second: f32,
+    /// It runs in the engine's process: no link.
+    pub is_embedded: bool,
+}
+
+/// Cost of every 16x16 block of a view, estimated before it is traced; the unit is free, only ratios matter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CostMap {
+    /// `width.div_ceil(16)`.
+    pub blocks_x: u32,
+    /// `height.div_ceil(16)`.
+    pub blocks_y: u32,
+    /// `blocks_x * blocks_y` values, rows from the top: the cost of the block's pixels that lie in the view. What is
+    /// negative or not finite counts as unknown.
+    pub cost: Vec<f32>,
+}
+
+/// A frame to plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameRequest {
+    /// The session's number for the frame; not that of a frame in flight.
+    pub frame_id: u64,
+    /// The scene.
+    pub scene: u32,
+    /// Base revision: only peers that reported it ready are given tiles.
+    pub revision: u64,
+    /// Size of the view in pixels, at most `rayloom_wire::limits::VIEW_SIDE` a side.
+    pub extent: Extent,
+    /// Width of the ghost zone in pixels (none at the view's edges); above 255 counts as 255, the most a task can say.
+    pub ghost_px: u32,
+    /// When the frame ends whatever is missing.
+    pub deadline: Time,
+    /// Estimate of the cost of each block in this frame, from features; one of another size than the view is ignored.
+    pub cost: Option<CostMap>,
+}
+
+/// How a tile's work went, as its peer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TileReport<'a> {
+    /// The peer's own time from starting the tile to having coded it, in nanoseconds; 0 = unknown.
+    pub service_ns: u64,
+    /// Rays traced per 16x16 block that `rect` touches, rows from the top; of another length = unknown.
+    pub block_rays: &'a [u32],
+    /// What was traced, ghost zone included.
+    pub rect: Rect,
+}

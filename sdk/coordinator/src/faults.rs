@@ -1,0 +1,196 @@
+//! What goes wrong: late frames, missed and refused tiles, lost peers, and who takes over.
+
+use crate::coordinator::Coordinator;
+use crate::flight::{Frame, Task, TaskState};
+use crate::{Action, PeerId, PeerState, SuspectCause, TaskId};
+use std::collections::{BTreeMap, VecDeque};
+
+impl Coordinator {
+    /// A task was answered: its cell is done, and with the last one the frame.
+    pub(crate) fn fill_cell(&mut self, task: &Task) {
+        let Some(index) = self.frames.iter().position(|frame| frame.serial == task.serial) else { return };
+        let Some(cell) = task.cell.and_then(|cell| self.frames[index].cells.get_mut(cell)) else { return };
+        cell.is_done = true;
+        let others = self.tasks.iter().filter(|(_, other)| other.serial == task.serial && other.cell == task.cell);
+        let others: Vec<TaskId> = others.map(|(id, _)| *id).collect();
+        self.cancel(others);
+        if self.frames[index].is_complete() {
+            let frame = self.frames.remove(index).expect("its index was found above");
+            self.lacking.clear();
+            self.push(Action::FrameComplete { frame_id: frame.id });
+        }
+    }
+
+    /// Ends frames whose deadline has passed.
+    pub(crate) fn expire_frames(&mut self) {
+        while let Some(index) = self.frames.iter().position(|frame| frame.deadline <= self.now) {
+            self.expire(index);
+        }
+    }
+
+    /// Ends a frame with what is there. What its peers have begun may finish; what waits in their queues is cancelled.
+    pub(crate) fn expire(&mut self, index: usize) {
+        let Some(frame) = self.frames.remove(index) else { return };
+        let mut begun = Vec::new();
+        let mut waiting = Vec::new();
+        for (id, task) in self.tasks.iter().filter(|(_, task)| task.is_outstanding()) {
+            if begun.contains(&task.peer) {
+                if task.serial == frame.serial && task.cell.is_some() {
+                    waiting.push(*id);
+                }
+            } else {
+                begun.push(task.peer);
+            }
+        }
+        self.cancel(waiting);
+        self.finish_expired(&frame);
+    }
+
+    /// Ends frames whose missing tiles nobody is left to trace.
+    pub(crate) fn end_hopeless_frames(&mut self) {
+        let is_hopeless = |frame: &Frame| {
+            let is_awaited = |task: &Task| {
+                let cell = task.cell.and_then(|cell| frame.cells.get(cell));
+                task.serial == frame.serial && task.state != TaskState::Cancelled && cell.is_some_and(|c| !c.is_done)
+            };
+            !self.tasks.values().any(is_awaited)
+        };
+        let (ended, going): (VecDeque<Frame>, VecDeque<Frame>) = self.frames.iter().cloned().partition(is_hopeless);
+        self.frames = going;
+        ended.iter().for_each(|frame| self.finish_expired(frame));
+    }
+
+    /// Notes tiles that were due, and who is suspect for them.
+    pub(crate) fn note_missed_tiles(&mut self) {
+        let due = |task: &Task| task.is_outstanding() && task.due <= self.now;
+        let missed: Vec<TaskId> = self.tasks.iter().filter(|(_, task)| due(task)).map(|(id, _)| *id).collect();
+        for id in missed {
+            let head = self.tasks.get(&id).and_then(|task| self.outstanding(task.peer).next()).map(|head| head.0);
+            let Some(task) = self.tasks.get(&id).filter(|task| task.is_outstanding()).cloned() else { continue };
+            let Some(peer) = self.peers.get_mut(&task.peer) else { continue };
+            let waited = self.now.since(task.assigned);
+            if head == Some(id) && self.is_calibrated {
+                peer.speed.raise(peer.busy_ns(task.assigned, self.now), task.units);
+            }
+            peer.missed += 1;
+            peer.missed_in_a_row = peer.missed_in_a_row.saturating_add(1);
+            peer.held = 0;
+            if peer.state == PeerState::Suspect {
+                peer.probe_later(waited, self.config.probe_interval_max, self.now);
+            }
+            let is_suspect = peer.missed_in_a_row >= self.config.suspect_after_missed;
+            self.cancel(vec![id]);
+            if is_suspect {
+                self.suspect(task.peer, SuspectCause::MissedDeadline { task: id, waited });
+            }
+        }
+        self.end_hopeless_frames();
+    }
+
+    pub(crate) fn count_refusal(&mut self, peer: PeerId) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        known.refused += 1;
+        known.refused_in_a_row = known.refused_in_a_row.saturating_add(1);
+        known.last_done = self.now;
+        let in_a_row = known.refused_in_a_row;
+        if known.state == PeerState::Suspect {
+            known.held = 0;
+            known.probe_later(self.config.probe_interval_max, self.config.probe_interval_max, self.now);
+        } else if in_a_row >= self.config.suspect_after_refused {
+            self.suspect(peer, SuspectCause::Refused { in_a_row });
+        }
+    }
+
+    /// Takes back all that a lost peer has and gives it to others.
+    pub(crate) fn drop_tasks_of(&mut self, peer: PeerId) {
+        let gone: Vec<TaskId> = self.tasks.iter().filter(|(_, task)| task.peer == peer).map(|(id, _)| *id).collect();
+        let gone: Vec<Task> = gone.iter().filter_map(|id| self.tasks.remove(id)).collect();
+        for task in gone.iter().filter(|task| task.state != TaskState::Cancelled) {
+            self.replace(task);
+        }
+        self.end_hopeless_frames();
+    }
+
+    /// Gives a task's cell to the peer that is predicted to finish it first, if that is in time. True when given.
+    pub(crate) fn replace(&mut self, task: &Task) -> bool {
+        let Some(index) = self.frames.iter().position(|frame| frame.serial == task.serial) else { return false };
+        let frame = &self.frames[index];
+        let Some(cell) = task.cell.filter(|cell| frame.cells.get(*cell).is_some_and(|cell| !cell.is_done)) else {
+            return false;
+        };
+        let queues = self.queues();
+        let finish = |peer: PeerId| {
+            let known = &self.peers[&peer];
+            let queue = queues.get(&peer).copied().unwrap_or(0.0);
+            known.turnaround_ns(queue, known.speed.service_ns(task.units))
+        };
+        let able = self.peers.values().filter(|peer| {
+            let is_other = peer.id != task.peer && peer.state == PeerState::Ready;
+            is_other && peer.holds(frame.scene, frame.revision)
+        });
+        let best = able.map(|peer| peer.id).min_by(|a, b| finish(*a).total_cmp(&finish(*b)));
+        let in_time = |peer: &PeerId| self.now.plus_ns(finish(*peer)) + self.config.reassign_margin <= frame.deadline;
+        let Some(peer) = best.filter(in_time) else { return false };
+        let queue = queues.get(&peer).copied();
+        let rect = frame.cells[cell].rect;
+        let frame = frame.clone();
+        let tile = self.assign(&frame, Some(cell), rect, task.units, peer, queue);
+        self.frames[index].cells[cell].latest = tile.task;
+        true
+    }
+
+    /// Gives overdue tiles to a second peer, within the budget of extra work.
+    pub(crate) fn assign_backups(&mut self) {
+        let overdue = |task: &Task| task.is_outstanding() && task.hedge_at.is_some_and(|at| at <= self.now);
+        let overdue: Vec<TaskId> = self.tasks.iter().filter(|(_, task)| overdue(task)).map(|(id, _)| *id).collect();
+        for id in overdue {
+            let Some(task) = self.tasks.get_mut(&id) else { continue };
+            task.hedge_at = None;
+            let task = task.clone();
+            let extra = self.hedged_ns + task.predicted_ns;
+            if extra <= f64::from(self.config.hedge_budget) * self.assigned_ns && self.replace(&task) {
+                self.hedged_ns = extra;
+            }
+        }
+    }
+
+    /// From now on a peer gets probes only; its unfinished tiles go to others.
+    fn suspect(&mut self, peer: PeerId, cause: SuspectCause) {
+        let now = self.now;
+        let Some(known) = self.peers.get_mut(&peer).filter(|peer| peer.state == PeerState::Ready) else { return };
+        known.state = PeerState::Suspect;
+        known.held = 0;
+        known.share = 0.0;
+        known.probe_soon(now);
+        self.push(Action::PeerSuspect { peer, cause });
+        let tasks: Vec<(TaskId, Task)> = self.outstanding(peer).map(|(id, task)| (id, task.clone())).collect();
+        let mut unwanted = Vec::new();
+        for (id, task) in tasks {
+            let is_awaited = self.frames.iter().any(|frame| frame.serial == task.serial);
+            if self.replace(&task) || !is_awaited {
+                unwanted.push(id);
+            } else if let Some(task) = self.tasks.get_mut(&id) {
+                // Nobody else can: its late answer is better than none.
+                task.state = TaskState::Released;
+            }
+        }
+        self.cancel(unwanted);
+    }
+
+    fn cancel(&mut self, tasks: Vec<TaskId>) {
+        let mut by_peer: BTreeMap<PeerId, Vec<TaskId>> = BTreeMap::new();
+        for id in tasks {
+            if let Some(task) = self.tasks.get_mut(&id).filter(|task| task.state != TaskState::Cancelled) {
+                task.state = TaskState::Cancelled;
+                by_peer.entry(task.peer).or_default().push(id);
+            }
+        }
+        by_peer.into_iter().for_each(|(peer, tasks)| self.push(Action::Cancel { peer, tasks }));
+    }
+
+    fn finish_expired(&mut self, frame: &Frame) {
+        self.lacking = frame.missing().map(|cell| cell.rect).collect();
+        let missing = frame.missing().map(|cell| cell.latest).collect();
+        self.push(Action::FrameExpired { frame_id: frame.id, missing });
+    }
+}

@@ -1,0 +1,76 @@
+//! Frames in flight, their cells, and tasks.
+
+use crate::{PeerId, TaskId, Time};
+use rayloom_frame::{Extent, Rect};
+
+/// A frame that has begun and not ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    /// Unique, unlike the session's number.
+    pub(crate) serial: u64,
+    pub(crate) id: u64,
+    pub(crate) scene: u32,
+    pub(crate) revision: u64,
+    pub(crate) extent: Extent,
+    pub(crate) ghost_px: u32,
+    pub(crate) deadline: Time,
+    pub(crate) cells: Vec<Cell>,
+}
+
+impl Frame {
+    pub(crate) fn is_complete(&self) -> bool {
+        self.cells.iter().all(|cell| cell.is_done)
+    }
+
+    pub(crate) fn missing(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().filter(|cell| !cell.is_done)
+    }
+}
+
+/// A rectangle of a frame that some task is to fill; cells cover the view.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cell {
+    pub(crate) rect: Rect,
+    pub(crate) is_done: bool,
+    /// The task that it was given to last.
+    pub(crate) latest: TaskId,
+}
+
+/// How a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskState {
+    /// In its peer's queue.
+    Outstanding,
+    /// No longer waited for, an answer is welcome.
+    Released,
+    /// Its peer was told not to.
+    Cancelled,
+}
+
+/// A tile that was given to a peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    pub(crate) peer: PeerId,
+    pub(crate) serial: u64,
+    /// Which cell of the frame; none for a redundant tile.
+    pub(crate) cell: Option<usize>,
+    /// Size of the frame's view.
+    pub(crate) extent: Extent,
+    pub(crate) ghost_rect: Rect,
+    pub(crate) units: f64,
+    pub(crate) predicted_ns: f64,
+    pub(crate) assigned: Time,
+    /// When a backup is due, if backups are wanted.
+    pub(crate) hedge_at: Option<Time>,
+    /// When it counts as missed.
+    pub(crate) due: Time,
+    /// Nothing was in the peer's queue before it.
+    pub(crate) waited_for_none: bool,
+    pub(crate) state: TaskState,
+}
+
+impl Task {
+    pub(crate) fn is_outstanding(&self) -> bool {
+        self.state == TaskState::Outstanding
+    }
+}

@@ -1,0 +1,129 @@
+//! What the coordinator remembers of a peer.
+
+use crate::speed::Speed;
+use crate::{PeerId, PeerPrior, PeerState, Time};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Scene revisions remembered as ready, the latest ones.
+const REVISIONS: usize = 8;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: PeerId,
+    pub(crate) state: PeerState,
+    pub(crate) prior: PeerPrior,
+    pub(crate) speed: Speed,
+    ready: VecDeque<(u32, u64)>,
+    /// Turnaround beside service and queue.
+    pub(crate) link_ns: f64,
+    rtt_ns: f64,
+    /// Its last answer.
+    pub(crate) last_done: Time,
+    pub(crate) last_tile_ns: u64,
+    pub(crate) tiles: u64,
+    pub(crate) missed: u64,
+    pub(crate) missed_in_a_row: u32,
+    pub(crate) refused: u64,
+    pub(crate) refused_in_a_row: u32,
+    /// Tiles answered in time since it became suspect.
+    pub(crate) held: u32,
+    pub(crate) next_probe: Time,
+    probe_pause: Duration,
+    /// Share of the last plan's pixels.
+    pub(crate) share: f32,
+}
+
+impl Peer {
+    pub(crate) fn new(id: PeerId, prior: PeerPrior, speed: Speed, now: Time) -> Peer {
+        Peer {
+            id,
+            state: PeerState::Joining,
+            prior,
+            speed,
+            ready: VecDeque::new(),
+            link_ns: 0.0,
+            rtt_ns: 0.0,
+            last_done: now,
+            last_tile_ns: 0,
+            tiles: 0,
+            missed: 0,
+            missed_in_a_row: 0,
+            refused: 0,
+            refused_in_a_row: 0,
+            held: 0,
+            next_probe: now,
+            probe_pause: Duration::ZERO,
+            share: 0.0,
+        }
+    }
+
+    pub(crate) fn holds(&self, scene: u32, revision: u64) -> bool {
+        self.ready.contains(&(scene, revision))
+    }
+
+    /// It reported a scene revision ready.
+    pub(crate) fn add_revision(&mut self, scene: u32, revision: u64) {
+        self.ready.retain(|known| *known != (scene, revision));
+        if self.ready.len() == REVISIONS {
+            self.ready.pop_front();
+        }
+        self.ready.push_back((scene, revision));
+        if self.state == PeerState::Joining {
+            self.state = PeerState::Ready;
+        }
+    }
+
+    pub(crate) fn set_rtt(&mut self, rtt: Duration) {
+        self.rtt_ns = rtt.as_nanos().min(60_000_000_000) as f64;
+        self.link_ns = self.link_ns.max(self.rtt_ns);
+    }
+
+    /// A tile that waited for no other took this long beside its service. Rises fast, falls slowly.
+    pub(crate) fn learn_link(&mut self, ns: f64) {
+        let sample = ns.min(3.0 * self.link_ns + 5e6);
+        let gain = if sample > self.link_ns { 0.3 } else { 0.1 };
+        self.link_ns = (self.link_ns + gain * (sample - self.link_ns)).max(self.rtt_ns);
+    }
+
+    /// What its first outstanding tile has cost it at least, as far as can be known here: the tile was on its way, then
+    /// in the queue behind the last one answered, and an answer may be on its way back.
+    pub(crate) fn busy_ns(&self, assigned: Time, now: Time) -> f64 {
+        now.ns_since(assigned.plus_ns(self.link_ns).max(self.last_done)) as f64
+    }
+
+    /// Predicted time until it has done its first outstanding tile. One that is overdue will take as long again.
+    pub(crate) fn remaining_ns(&self, predicted_ns: f64, assigned: Time, now: Time) -> f64 {
+        let busy_ns = self.busy_ns(assigned, now);
+        if busy_ns > predicted_ns {
+            return busy_ns - predicted_ns + 0.1 * predicted_ns;
+        }
+        let one_way_ns = 0.5 * self.link_ns;
+        let arrived_ns = now.ns_since(assigned) as f64 - one_way_ns;
+        let started_ns = arrived_ns.min(now.ns_since(self.last_done) as f64 + one_way_ns);
+        (predicted_ns - started_ns).max(0.0)
+    }
+
+    /// Predicted time until a tile given to it now begins, when it has `queue_ns` of work.
+    pub(crate) fn start_ns(&self, queue_ns: f64) -> f64 {
+        queue_ns.max(0.5 * self.link_ns)
+    }
+
+    /// Predicted time until the answer to a tile given to it now is here.
+    pub(crate) fn turnaround_ns(&self, queue_ns: f64, service_ns: f64) -> f64 {
+        self.start_ns(queue_ns) + service_ns + 0.5 * self.link_ns
+    }
+
+    /// Probe it at once.
+    pub(crate) fn probe_soon(&mut self, now: Time) {
+        self.next_probe = now;
+        self.probe_pause = Duration::ZERO;
+    }
+
+    /// It missed a probe that was given `waited` ago.
+    pub(crate) fn probe_later(&mut self, waited: Duration, longest: Duration, now: Time) {
+        self.probe_pause = if self.probe_pause.is_zero() { waited } else { self.probe_pause.saturating_mul(2) };
+        self.probe_pause = self.probe_pause.min(longest);
+        self.next_probe = now + self.probe_pause;
+    }
+}

@@ -1,0 +1,282 @@
+//! Planning a frame: who takes part, where the cuts run, and the tasks that follow.
+
+use crate::coordinator::Coordinator;
+use crate::flight::{Cell, Frame, Task, TaskState};
+use crate::share::{Candidate, Demand, Share, choose, fill};
+use crate::split::{Ground, Slot, Tree};
+use crate::work_sum::WorkSum;
+use crate::{Action, FramePlan, FrameRequest, PeerId, PeerState, PlannedTile, TileAssignment, Time};
+use rayloom_frame::{Extent, Rect};
+use rayloom_wire::limits;
+
+/// Times that weights are corrected for what the ghost zones of a cut turned out to cost.
+const REFINEMENTS: usize = 3;
+/// A tree's topology stays until a peer's share of the work has changed by this factor.
+const TOPOLOGY_BAND: f64 = 1.5;
+/// What a task can say.
+const GHOST_PX: u32 = u8::MAX as u32;
+
+/// The last frame's cuts.
+#[derive(Clone, Debug)]
+pub(crate) struct LastPlan {
+    extent: Extent,
+    slots: Vec<Slot>,
+    tree: Tree,
+}
+
+/// A cut of the view and when its slowest peer is predicted to finish.
+struct Layout {
+    slots: Vec<Slot>,
+    tree: Tree,
+    finish_ns: f64,
+    /// When all would finish if the same work were divided perfectly.
+    ideal_ns: f64,
+}
+
+impl Coordinator {
+    /// Cuts a frame and assigns its tiles. Without a peer that holds the revision the plan is empty and the frame
+    /// expires at once; a frame id that is in flight already gives an empty plan and changes nothing.
+    pub fn begin_frame(&mut self, frame: FrameRequest, now: Time) -> FramePlan {
+        self.advance(now);
+        if self.frames.iter().any(|flying| flying.id == frame.frame_id) {
+            return FramePlan::default();
+        }
+        while self.frames.len() >= self.config.max_frames_in_flight {
+            self.expire(0);
+        }
+        if frame.extent.width == 0 || frame.extent.height == 0 {
+            self.push(Action::FrameComplete { frame_id: frame.frame_id });
+            return FramePlan::default();
+        }
+        self.anchor_unit();
+        self.learn_from_overdue_tiles();
+        let candidates = self.candidates(&frame);
+        if candidates.is_empty() || frame.extent.width.max(frame.extent.height) > limits::VIEW_SIDE {
+            self.push(Action::FrameExpired { frame_id: frame.frame_id, missing: Vec::new() });
+            return FramePlan::default();
+        }
+        self.map.begin_frame(frame.extent, frame.cost.as_ref());
+        let ghost_px = frame.ghost_px.min(GHOST_PX);
+        let work = WorkSum::new(frame.extent, self.map.density());
+        let ground = Ground { work: &work, extent: frame.extent, ghost_px, min_side_px: self.config.min_tile_side_px };
+        let layout = self.lay_out(&ground, &candidates);
+        let leaves = layout.tree.leaves(frame.extent, ghost_px, limits::BLOCKS_PER_TILE);
+        self.next_serial += 1;
+        let mut flying = Frame {
+            serial: self.next_serial,
+            id: frame.frame_id,
+            scene: frame.scene,
+            revision: frame.revision,
+            extent: frame.extent,
+            ghost_px,
+            deadline: frame.deadline,
+            cells: Vec::with_capacity(leaves.len()),
+        };
+        let mut plan = FramePlan { predicted_ns: layout.finish_ns as u64, ..FramePlan::default() };
+        self.assign_leaves(&mut flying, &ground, &layout, leaves, &mut plan);
+        self.probe_suspects(&flying, &ground, &mut plan);
+        let traced: usize = plan.tiles.iter().map(|tile| tile.ghost_rect.pixels()).sum();
+        plan.ghost_share = traced as f32 / frame.extent.pixels() as f32 - 1.0;
+        self.frames.push_back(flying);
+        self.last_plan = Some(LastPlan { extent: frame.extent, slots: layout.slots, tree: layout.tree });
+        plan
+    }
+
+    /// Gives a tile of a frame to a peer; `queue_ns`: what the peer has already, if anything.
+    pub(crate) fn assign(
+        &mut self,
+        frame: &Frame,
+        cell: Option<usize>,
+        rect: Rect,
+        units: f64,
+        to: PeerId,
+        queue_ns: Option<f64>,
+    ) -> PlannedTile {
+        let now = self.now;
+        let ghost_rect = rect.grown(frame.ghost_px, frame.extent);
+        let peer = &self.peers[&to];
+        let predicted_ns = peer.speed.service_ns(units).min(1e15);
+        let turnaround_ns = peer.turnaround_ns(queue_ns.unwrap_or(0.0), predicted_ns);
+        let mut due = frame.deadline.max(now.plus_ns(f64::from(self.config.tile_slack) * turnaround_ns + 5e6));
+        let is_known = peer.speed.is_measured() && self.map.extent() == frame.extent && self.map.is_known(ghost_rect);
+        if !is_known {
+            due = due.max(now + self.config.first_tile_grace);
+        }
+        let wants_backup = cell.is_some() && self.config.hedge_budget > 0.0 && is_known;
+        let task = self.add_task(Task {
+            peer: to,
+            serial: frame.serial,
+            cell,
+            extent: frame.extent,
+            ghost_rect,
+            units,
+            predicted_ns,
+            assigned: now,
+            hedge_at: wants_backup.then(|| now.plus_ns(1.5 * turnaround_ns + 1e6)),
+            due,
+            waited_for_none: queue_ns.is_none(),
+            state: TaskState::Outstanding,
+        });
+        let predicted_ns = predicted_ns as u64;
+        let redundant = cell.is_none();
+        let tile = TileAssignment { task, rect, ghost_px: frame.ghost_px, predicted_ns, redundant };
+        self.push_assignment(to, frame.id, tile);
+        PlannedTile { task, peer: to, rect, ghost_rect, predicted_ns }
+    }
+
+    /// Ready peers that hold the revision; where there is none, suspect ones: they have nothing to lose.
+    fn candidates(&self, frame: &FrameRequest) -> Vec<Candidate> {
+        let queues = self.queues();
+        let in_state = |state: PeerState| -> Vec<Candidate> {
+            let able = self.peers.values().filter(|p| p.state == state && p.holds(frame.scene, frame.revision));
+            able.map(|peer| Candidate {
+                peer: peer.id,
+                start_ns: peer.turnaround_ns(queues.get(&peer.id).copied().unwrap_or(0.0), 0.0),
+                overhead_ns: peer.speed.overhead_ns(),
+                ns_per_unit: peer.speed.ns_per_unit(),
+            })
+            .collect()
+        };
+        let ready = in_state(PeerState::Ready);
+        if ready.is_empty() { in_state(PeerState::Suspect) } else { ready }
+    }
+
+    /// The cut: last frame's if it is still within the dead band, else a new one near it.
+    fn lay_out(&self, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
+        let units = ground.work.total();
+        let min_side_px = self.config.min_tile_side_px;
+        let demand = Demand { units, extent: ground.extent, ghost_px: ground.ghost_px, min_side_px };
+        let dead_band = f64::from(self.config.dead_band);
+        let last = self.last_plan.as_ref().filter(|last| last.extent == ground.extent);
+        let previous = last.map(|last| tiles_of(&last.slots)).unwrap_or_default();
+        let mut shares = choose(candidates, &demand, &self.config, &previous);
+        let mut slots = slots(&shares);
+        let is_same = |last: &&LastPlan| tiles_of(&last.slots) == tiles_of(&slots) && is_near(&last.slots, &slots);
+        let last = last.filter(is_same);
+        if let Some(last) = last {
+            let layout = measure(ground, &mut shares, last.slots.clone(), last.tree.clone());
+            if layout.finish_ns <= layout.ideal_ns * (1.0 + dead_band) {
+                return layout;
+            }
+        }
+        let mut best: Option<Layout> = None;
+        for _ in 0..REFINEMENTS {
+            let tree = Tree::build(ground, &slots, last.map(|last| &last.tree), dead_band / 3.0);
+            let layout = measure(ground, &mut shares, slots.clone(), tree);
+            let is_good = layout.finish_ns <= layout.ideal_ns * (1.0 + dead_band / 2.0);
+            let work = work_of(ground, &layout.tree, &layout.slots);
+            // What each slot should weigh so that its rectangle, ghost zone included, holds what its peer is due.
+            for (slot, work) in slots.iter_mut().zip(&work) {
+                let due = shares.iter().find(|share| share.candidate.peer == slot.peer);
+                let due = due.map_or(0.0, |share| share.units / f64::from(share.tiles));
+                slot.weight *= (due / work.max(f64::MIN_POSITIVE)).clamp(0.5, 2.0);
+            }
+            if best.as_ref().is_none_or(|best| layout.finish_ns < best.finish_ns) {
+                best = Some(layout);
+            }
+            if is_good {
+                break;
+            }
+        }
+        let best = best.expect("at least one refinement is made");
+        let alone = |c: &Candidate| c.start_ns + c.overhead_ns + units * c.ns_per_unit;
+        let single = candidates.iter().min_by(|a, b| alone(a).total_cmp(&alone(b)));
+        match single.filter(|single| best.slots.len() > 1 && alone(single) < 0.98 * best.finish_ns) {
+            Some(single) => {
+                let slots = vec![Slot { peer: single.peer, weight: 1.0 }];
+                Layout { slots, tree: Tree::Leaf { slot: 0 }, finish_ns: alone(single), ideal_ns: alone(single) }
+            }
+            None => best,
+        }
+    }
+
+    /// Makes cells and tasks of the leaves; each peer's tiles in the order in which it is to trace them.
+    fn assign_leaves(
+        &mut self,
+        frame: &mut Frame,
+        ground: &Ground<'_>,
+        layout: &Layout,
+        leaves: Vec<(Rect, usize)>,
+        plan: &mut FramePlan,
+    ) {
+        let lacking = std::mem::take(&mut self.lacking);
+        let lacked = |rect: &Rect| lacking.iter().map(|lack| lack.intersection(*rect).pixels()).sum::<usize>();
+        let mut tiles: Vec<(PeerId, Rect)> =
+            leaves.into_iter().map(|(rect, slot)| (layout.slots[slot].peer, rect)).collect();
+        tiles.sort_by_key(|(peer, rect)| (*peer, std::cmp::Reverse(lacked(rect))));
+        let mut queues = self.queues();
+        self.peers.values_mut().for_each(|peer| peer.share = 0.0);
+        for (peer, rect) in tiles {
+            let units = ground.work.within(rect.grown(ground.ghost_px, ground.extent));
+            let cell = frame.cells.len();
+            let tile = self.assign(frame, Some(cell), rect, units, peer, queues.get(&peer).copied());
+            let queue = queues.entry(peer).or_insert(0.0);
+            *queue = self.peers[&peer].start_ns(*queue) + tile.predicted_ns as f64;
+            frame.cells.push(Cell { rect, is_done: false, latest: tile.task });
+            if let Some(peer) = self.peers.get_mut(&peer) {
+                peer.share += rect.pixels() as f32 / frame.extent.pixels() as f32;
+            }
+            plan.tiles.push(tile);
+        }
+        self.lacking = lacking;
+    }
+
+    /// Gives every suspect peer that has nothing to do a small tile that another peer traces too.
+    fn probe_suspects(&mut self, frame: &Frame, ground: &Ground<'_>, plan: &mut FramePlan) {
+        let is_planned = |peer: PeerId| plan.tiles.iter().any(|tile| tile.peer == peer);
+        let due = self.peers.values().filter(|peer| {
+            let is_suspect = peer.state == PeerState::Suspect && peer.next_probe <= self.now;
+            is_suspect && peer.holds(frame.scene, frame.revision) && !is_planned(peer.id)
+        });
+        let idle: Vec<PeerId> =
+            due.map(|peer| peer.id).filter(|peer| self.outstanding(*peer).next().is_none()).collect();
+        for peer in idle {
+            let tile = plan.tiles[frame.serial as usize % plan.tiles.len()].rect;
+            let side = self.config.probe_side_px;
+            let (width, height) = (tile.width.min(side), tile.height.min(side));
+            let (x, y) = (tile.x + (tile.width - width) / 2, tile.y + (tile.height - height) / 2);
+            let rect = Rect::new(x, y, width, height);
+            let units = ground.work.within(rect.grown(ground.ghost_px, ground.extent));
+            let probe = self.assign(frame, None, rect, units, peer, None);
+            plan.probes.push(probe);
+        }
+    }
+}
+
+/// A slot a tile, all of a peer's of the same weight.
+fn slots(shares: &[Share]) -> Vec<Slot> {
+    let slot = |share: &Share| Slot { peer: share.candidate.peer, weight: share.units / f64::from(share.tiles) };
+    shares.iter().flat_map(|share| vec![slot(share); share.tiles as usize]).collect()
+}
+
+/// Peers and how many slots they have, from slots sorted by peer.
+fn tiles_of(slots: &[Slot]) -> Vec<(PeerId, u32)> {
+    slots.chunk_by(|a, b| a.peer == b.peer).map(|own| (own[0].peer, own.len() as u32)).collect()
+}
+
+/// True when no slot's share of the weight has changed by more than [`TOPOLOGY_BAND`].
+fn is_near(last: &[Slot], next: &[Slot]) -> bool {
+    let total = |slots: &[Slot]| slots.iter().map(|slot| slot.weight).sum::<f64>();
+    let scale = total(last) / total(next);
+    let ratio = |(a, b): (&Slot, &Slot)| b.weight * scale / a.weight;
+    last.iter().zip(next).map(ratio).all(|r| (1.0 / TOPOLOGY_BAND..=TOPOLOGY_BAND).contains(&r))
+}
+
+/// Work of each slot's rectangle with its ghost zone.
+fn work_of(ground: &Ground<'_>, tree: &Tree, slots: &[Slot]) -> Vec<f64> {
+    let mut work = vec![0.0; slots.len()];
+    for (rect, slot) in tree.leaves(ground.extent, ground.ghost_px, usize::MAX) {
+        work[slot] += ground.work.within(rect.grown(ground.ghost_px, ground.extent));
+    }
+    work
+}
+
+/// Predicts a cut's times, and fills `shares` with what a perfect division of the same work would give.
+fn measure(ground: &Ground<'_>, shares: &mut [Share], slots: Vec<Slot>, tree: Tree) -> Layout {
+    let work = work_of(ground, &tree, &slots);
+    let of = |peer: PeerId| slots.iter().zip(&work).filter(move |(slot, _)| slot.peer == peer).map(|(_, work)| work);
+    let finish = |share: &Share| share.finish_ns(of(share.candidate.peer).sum());
+    let finish_ns = shares.iter().map(finish).fold(0.0, f64::max);
+    let ideal_ns = fill(shares, work.iter().sum());
+    Layout { slots, tree, finish_ns, ideal_ns }
+}

@@ -1,0 +1,191 @@
+//! Who takes part in a frame, with how much work, in how many tiles.
+
+use crate::{Config, PeerId};
+use rayloom_frame::Extent;
+
+/// A peer that could take part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Candidate {
+    pub(crate) peer: PeerId,
+    /// When it could begin, and the link's part: nanoseconds before any work of this frame.
+    pub(crate) start_ns: f64,
+    /// Fixed cost of a tile.
+    pub(crate) overhead_ns: f64,
+    pub(crate) ns_per_unit: f64,
+}
+
+/// A peer's part of a frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Share {
+    pub(crate) candidate: Candidate,
+    pub(crate) tiles: u32,
+    /// Units of work.
+    pub(crate) units: f64,
+}
+
+impl Share {
+    /// Predicted time until this peer is through with `units` of work.
+    pub(crate) fn finish_ns(&self, units: f64) -> f64 {
+        self.before_work_ns() + units * self.candidate.ns_per_unit
+    }
+
+    fn before_work_ns(&self) -> f64 {
+        self.candidate.start_ns + f64::from(self.tiles) * self.candidate.overhead_ns
+    }
+}
+
+/// What a frame needs.
+pub(crate) struct Demand {
+    pub(crate) units: f64,
+    pub(crate) extent: Extent,
+    pub(crate) ghost_px: u32,
+    pub(crate) min_side_px: u32,
+}
+
+impl Demand {
+    /// Work of a near-square grid of `tiles` with ghost zones relative to one tile's.
+    fn ghost_factor(&self, tiles: u32) -> f64 {
+        let (w, h) = (f64::from(self.extent.width), f64::from(self.extent.height));
+        let tiles = f64::from(tiles.max(1));
+        let columns = (tiles * w / h).sqrt().clamp(1.0, tiles);
+        let rows = tiles / columns;
+        let g = 2.0 * f64::from(self.ghost_px);
+        ((w + g * (columns - 1.0)) / w) * ((h + g * (rows - 1.0)) / h)
+    }
+
+    /// Most tiles that the view is cut into: half of what fits, since cuts follow the work.
+    fn most_tiles(&self) -> u32 {
+        let fits = (self.extent.width / self.min_side_px) as u64 * (self.extent.height / self.min_side_px) as u64;
+        (fits / 2).clamp(1, 1024) as u32
+    }
+}
+
+/// Gives each of `shares` the work with which all finish at the same time (water filling); who could not begin by then
+/// gets none. Returns that time.
+pub(crate) fn fill(shares: &mut [Share], units: f64) -> f64 {
+    shares.sort_by(|a, b| a.before_work_ns().total_cmp(&b.before_work_ns()));
+    let (mut rate, mut head_start, mut finish) = (0.0, 0.0, f64::INFINITY);
+    for share in shares.iter() {
+        let before = share.before_work_ns();
+        if before >= finish {
+            break;
+        }
+        rate += 1.0 / share.candidate.ns_per_unit;
+        head_start += before / share.candidate.ns_per_unit;
+        finish = (units + head_start) / rate;
+    }
+    for share in shares.iter_mut() {
+        share.units = ((finish - share.before_work_ns()) / share.candidate.ns_per_unit).max(0.0);
+    }
+    finish
+}
+
+/// Chooses peers and tiles so that the frame is predicted to finish first, the single best peer being one of the choices.
+/// `previous` (peers and tiles of the last frame) is kept while it is nearly as good. Sorted by peer; never empty when
+/// there is a candidate.
+pub(crate) fn choose(
+    candidates: &[Candidate],
+    demand: &Demand,
+    config: &Config,
+    previous: &[(PeerId, u32)],
+) -> Vec<Share> {
+    let mut order: Vec<Share> = candidates.iter().map(|c| Share { candidate: *c, tiles: 1, units: 0.0 }).collect();
+    let alone = |share: &Share| share.finish_ns(demand.units);
+    order.sort_by(|a, b| alone(a).total_cmp(&alone(b)));
+    let most_peers = order.len().min(demand.most_tiles() as usize);
+    let (mut best, mut best_finish) = (Vec::new(), f64::INFINITY);
+    for count in 1..=most_peers {
+        let mut shares = order[..count].to_vec();
+        let finish = fill(&mut shares, demand.units * demand.ghost_factor(count as u32));
+        if finish < best_finish * 0.99 || best.is_empty() {
+            (best, best_finish) = (shares, finish);
+        }
+    }
+    best.retain(|share| share.units > 0.0);
+    if let Some(kept) = keep(candidates, demand, previous, best_finish) {
+        (best_finish, best) = kept;
+    }
+    let before = previous.iter().map(|(_, tiles)| *tiles).max().unwrap_or(0);
+    let mut best = with_tiles(best, best_finish, demand, config, before);
+    best.sort_by_key(|share| share.candidate.peer);
+    best
+}
+
+/// As many tiles a peer as the configuration wants, fewer where ghost zones and fixed cost would take too much time. More
+/// than `before` only where that is clear, so that the number does not flutter.
+fn with_tiles(shares: Vec<Share>, finish_with_one: f64, demand: &Demand, config: &Config, before: u32) -> Vec<Share> {
+    for tiles in (2..=*config.tiles_per_peer.end()).rev() {
+        // The same number for all, so that all tiles take about the same time.
+        let mut cut = shares.clone();
+        cut.iter_mut().for_each(|share| share.tiles = tiles);
+        let count = tiles * cut.len() as u32;
+        if count > demand.most_tiles() {
+            continue;
+        }
+        let finish = fill(&mut cut, demand.units * demand.ghost_factor(count));
+        let clearly = if before > 0 && tiles > before { 0.7 } else { 1.0 };
+        let bound = finish_with_one * (1.0 + clearly * f64::from(config.max_split_overhead));
+        if finish <= bound && cut.iter().all(|share| share.units > 0.0) {
+            return cut;
+        }
+    }
+    shares
+}
+
+/// The last frame's peers, if the same peers are there and the time is within 5 % of what a new choice allows.
+fn keep(
+    candidates: &[Candidate],
+    demand: &Demand,
+    previous: &[(PeerId, u32)],
+    best_finish: f64,
+) -> Option<(f64, Vec<Share>)> {
+    let share = |(peer, _): &(PeerId, u32)| {
+        let candidate = *candidates.iter().find(|c| c.peer == *peer)?;
+        Some(Share { candidate, tiles: 1, units: 0.0 })
+    };
+    let mut kept = previous.iter().map(share).collect::<Option<Vec<Share>>>()?;
+    let count = kept.len() as u32;
+    if kept.is_empty() || count > demand.most_tiles() {
+        return None;
+    }
+    let finish = fill(&mut kept, demand.units * demand.ghost_factor(count));
+    (finish <= best_finish * 1.05 && kept.iter().all(|share| share.units > 0.0)).then_some((finish, kept))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(peer: u32, start_ns: f64, ns_per_unit: f64) -> Candidate {
+        Candidate { peer: PeerId(peer), start_ns, overhead_ns: 1e5, ns_per_unit }
+    }
+
+    fn demand(units: f64, width: u32, height: u32) -> Demand {
+        Demand { units, extent: Extent::new(width, height), ghost_px: 8, min_side_px: 16 }
+    }
+
+    #[test]
+    fn shares_follow_speeds_and_all_finish_together() {
+        let peers: Vec<_> = [1.0, 1.0, 2.0, 4.0].iter().zip(1..).map(|(v, i)| candidate(i, 1e6, *v)).collect();
+        let shares = choose(&peers, &demand(4e7, 1280, 720), &Config::default(), &[]);
+        assert_eq!(shares.len(), 4);
+        let finish: Vec<f64> = shares.iter().map(|share| share.finish_ns(share.units)).collect();
+        assert!(finish.iter().all(|f| (f - finish[0]).abs() < 1.0), "{finish:?}");
+        assert!(shares.iter().all(|share| (2..=4).contains(&share.tiles)), "{shares:?}");
+    }
+
+    #[test]
+    fn a_peer_that_could_not_begin_in_time_gets_nothing() {
+        let peers = [candidate(1, 0.0, 1.0), candidate(2, 1e9, 1.0)];
+        let shares = choose(&peers, &demand(1e7, 1280, 720), &Config::default(), &[]);
+        assert_eq!(shares.iter().map(|share| share.candidate.peer.0).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn a_tiny_view_is_not_cut_for_many_peers() {
+        let peers: Vec<_> = (0..64).map(|i| candidate(i, 1e6, 1.0)).collect();
+        assert_eq!(choose(&peers, &demand(1e6, 20, 20), &Config::default(), &[]).len(), 1);
+        let small = choose(&peers, &demand(3e7, 256, 144), &Config::default(), &[]);
+        assert!(small.iter().map(|share| share.tiles).sum::<u32>() <= 72);
+    }
+}

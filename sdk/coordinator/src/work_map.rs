@@ -1,0 +1,261 @@
+//! The map of work: how much each 16x16 block of the view costs, learned from tiles' times.
+
+use crate::CostMap;
+use crate::work_sum::BLOCK_PX;
+use rayloom_frame::{Extent, Rect};
+
+/// Relative variance of a block that nothing is known of, and of one that was estimated from features.
+const UNKNOWN_VARIANCE: f32 = 1.5;
+const ESTIMATED_VARIANCE: f32 = 0.5;
+/// Below this a tile's predicted time says when it is overdue.
+const KNOWN_VARIANCE: f64 = 0.25;
+/// What a frame adds to it: the camera moves.
+const FRAME_VARIANCE: f32 = 0.01;
+
+/// Work per pixel of every block of a view.
+///
+/// An estimate from features moves the map by its change since the last frame, so what was learned stays as a factor on
+/// the estimate. Rays that a peer counted shape the work inside a tile; the tile's time sets its sum.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkMap {
+    extent: Extent,
+    blocks_x: u32,
+    /// Units of work per pixel.
+    density: Vec<f32>,
+    /// Rays per pixel at the last count; 0 = never counted.
+    rays: Vec<f32>,
+    /// Relative variance of `density`.
+    variance: Vec<f32>,
+    /// The last estimate, per pixel; 0 = unknown.
+    estimate: Vec<f32>,
+    /// Mean work of a ray so far; 0 before the first count.
+    units_per_ray: f32,
+}
+
+impl WorkMap {
+    pub(crate) fn new() -> WorkMap {
+        let none = Vec::new;
+        let extent = Extent::new(0, 0);
+        WorkMap {
+            extent,
+            blocks_x: 0,
+            density: none(),
+            rays: none(),
+            variance: none(),
+            estimate: none(),
+            units_per_ray: 0.0,
+        }
+    }
+
+    pub(crate) fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    pub(crate) fn density(&self) -> &[f32] {
+        &self.density
+    }
+
+    /// Moves on to a frame of this size (`extent` within the limits of a view) with this estimate.
+    pub(crate) fn begin_frame(&mut self, extent: Extent, cost: Option<&CostMap>) {
+        if extent != self.extent {
+            self.restart(extent);
+        }
+        self.variance.iter_mut().for_each(|v| *v = (*v + FRAME_VARIANCE).min(UNKNOWN_VARIANCE));
+        if let Some(cost) = cost.filter(|cost| self.fits(cost)) {
+            let next = self.per_pixel(cost);
+            if self.estimate.iter().all(|e| *e == 0.0) && self.rays.iter().all(|r| *r == 0.0) {
+                self.adopt(&next);
+            } else {
+                self.follow(&next);
+            }
+            self.estimate = next;
+        }
+    }
+
+    /// Takes in the rays counted in each block that `rect` touches and says what the tile's work is predicted to be
+    /// with them: (units, relative variance).
+    pub(crate) fn observe(&mut self, rect: Rect, block_rays: Option<&[u32]>) -> (f64, f64) {
+        let before = self.sum(rect);
+        if let Some(rays) = block_rays {
+            let counted: f64 = rays.iter().map(|r| f64::from(*r)).sum();
+            if self.units_per_ray == 0.0 && counted > 0.0 {
+                self.units_per_ray = (before / counted) as f32;
+            }
+            let blocks: Vec<_> = self.blocks(rect).collect();
+            for ((block, pixels, whole), rays) in blocks.into_iter().zip(rays) {
+                let now = (*rays as f32).max(0.5) / pixels as f32;
+                let weight = pixels as f32 / whole as f32;
+                let old = self.rays[block];
+                let factor = if old > 0.0 {
+                    now / old
+                } else {
+                    // Never counted: the count is the work, moderated by what the estimate said.
+                    let by_rays = now * self.units_per_ray / self.density[block].max(f32::MIN_POSITIVE);
+                    if self.estimate[block] > 0.0 { by_rays.max(0.0).sqrt() } else { by_rays }
+                };
+                self.density[block] = bounded(self.density[block] * factor.clamp(0.1, 10.0).powf(weight));
+                self.rays[block] = if old > 0.0 { old + (now - old) * weight } else { now };
+            }
+        }
+        self.predict(rect)
+    }
+
+    /// Work of a rectangle: (units, relative variance).
+    pub(crate) fn predict(&self, rect: Rect) -> (f64, f64) {
+        let (mut units, mut variance) = (0.0, 0.0);
+        for (block, pixels, _) in self.blocks(rect) {
+            let work = f64::from(self.density[block]) * f64::from(pixels);
+            units += work;
+            variance += work * f64::from(self.variance[block]);
+        }
+        (units, if units > 0.0 { variance / units } else { f64::from(UNKNOWN_VARIANCE) })
+    }
+
+    /// True when a tile's work has been measured often enough to expect an answer by it.
+    pub(crate) fn is_known(&self, rect: Rect) -> bool {
+        self.predict(rect).1 < KNOWN_VARIANCE
+    }
+
+    /// Corrects the work of a tile's blocks: by `gain` of `log_ratio`, less where the tile covers only part of one.
+    pub(crate) fn correct(&mut self, rect: Rect, log_ratio: f64, gain: f64) {
+        let mean = (self.sum(rect) / rect.pixels().max(1) as f64) as f32;
+        let blocks: Vec<_> = self.blocks(rect).collect();
+        let rays: f32 = blocks.iter().map(|(block, pixels, _)| self.rays[*block] * *pixels as f32).sum();
+        if rays > 0.0 {
+            let measured = mean * rect.pixels() as f32 / rays * (gain * log_ratio).exp() as f32;
+            self.units_per_ray += 0.1 * (measured - self.units_per_ray);
+        }
+        for (block, pixels, whole) in blocks {
+            let gain = gain * f64::from(pixels) / f64::from(whole);
+            let corrected = self.density[block] * (gain * log_ratio).exp() as f32;
+            // A little towards the tile's mean, so that an old spike fades.
+            self.density[block] = bounded(corrected + (mean - corrected) * 0.02 * gain as f32);
+            self.variance[block] *= (1.0 - gain).clamp(0.05, 1.0) as f32;
+        }
+    }
+
+    /// Raises the work of a tile's blocks, which stay as uncertain as they were.
+    pub(crate) fn raise(&mut self, rect: Rect, log_ratio: f64) {
+        let blocks: Vec<_> = self.blocks(rect).collect();
+        let factor = log_ratio.max(0.0).exp() as f32;
+        blocks.into_iter().for_each(|(block, ..)| self.density[block] = bounded(self.density[block] * factor));
+    }
+
+    /// Everything now counts as `factor` times as many units.
+    pub(crate) fn rescale(&mut self, factor: f64) {
+        self.density.iter_mut().for_each(|d| *d = bounded(*d * factor as f32));
+        self.units_per_ray = bounded(self.units_per_ray * factor as f32);
+    }
+
+    /// Starts anew at another size; the mean work of a pixel is kept, it is the unit that peers' speeds refer to.
+    fn restart(&mut self, extent: Extent) {
+        let mean = self.density.iter().sum::<f32>() / self.density.len().max(1) as f32;
+        let blocks = extent.scaled(BLOCK_PX);
+        let count = blocks.pixels();
+        self.extent = extent;
+        self.blocks_x = blocks.width;
+        self.density = vec![if self.density.is_empty() { 1.0 } else { bounded(mean) }; count];
+        self.rays = vec![0.0; count];
+        self.variance = vec![UNKNOWN_VARIANCE; count];
+        self.estimate = vec![0.0; count];
+    }
+
+    /// The first estimate of a view gives the work its shape, not its sum.
+    fn adopt(&mut self, estimate: &[f32]) {
+        let known: Vec<f32> = estimate.iter().copied().filter(|e| *e > 0.0).collect();
+        let mean = known.iter().sum::<f32>() / known.len().max(1) as f32;
+        for ((density, variance), e) in self.density.iter_mut().zip(&mut self.variance).zip(estimate) {
+            if *e > 0.0 && mean > 0.0 {
+                *density = bounded(*density * (e / mean).clamp(1e-3, 1e3));
+                *variance = ESTIMATED_VARIANCE;
+            }
+        }
+    }
+
+    /// A later estimate moves the work by its change.
+    fn follow(&mut self, estimate: &[f32]) {
+        for (block, e) in estimate.iter().enumerate() {
+            let old = self.estimate[block];
+            if *e > 0.0 && old > 0.0 {
+                let factor = (e / old).clamp(0.25, 4.0);
+                self.density[block] = bounded(self.density[block] * factor);
+                self.rays[block] *= factor;
+            }
+        }
+    }
+
+    fn fits(&self, cost: &CostMap) -> bool {
+        let blocks = self.extent.scaled(BLOCK_PX);
+        (cost.blocks_x, cost.blocks_y) == (blocks.width, blocks.height) && cost.cost.len() == blocks.pixels()
+    }
+
+    fn per_pixel(&self, cost: &CostMap) -> Vec<f32> {
+        let mut density = vec![0.0; self.density.len()];
+        for (block, _, whole) in self.blocks(self.extent.rect()) {
+            let value = cost.cost[block];
+            density[block] = if value.is_finite() && value > 0.0 { value / whole as f32 } else { 0.0 };
+        }
+        density
+    }
+
+    fn sum(&self, rect: Rect) -> f64 {
+        self.blocks(rect).map(|(block, pixels, _)| f64::from(self.density[block]) * f64::from(pixels)).sum()
+    }
+
+    /// Blocks that `rect` (within the view) touches, rows from the top: index, pixels inside `rect`, pixels in the view.
+    fn blocks(&self, rect: Rect) -> impl Iterator<Item = (usize, u32, u32)> + use<> {
+        let (blocks_x, extent) = (self.blocks_x, self.extent);
+        let touched = rect.scaled(BLOCK_PX);
+        (touched.y..touched.bottom()).flat_map(move |y| {
+            (touched.x..touched.right()).map(move |x| {
+                let block = Rect::new(x * BLOCK_PX, y * BLOCK_PX, BLOCK_PX, BLOCK_PX).intersection(extent.rect());
+                ((y * blocks_x + x) as usize, block.intersection(rect).pixels() as u32, block.pixels() as u32)
+            })
+        })
+    }
+}
+
+/// Inside what sums of a whole view stay exact enough for.
+fn bounded(density: f32) -> f32 {
+    if density.is_nan() { 1.0 } else { density.clamp(1e-6, 1e12) }
+}
+
+/// Number of blocks that a rectangle touches.
+pub(crate) fn touched_blocks(rect: Rect) -> usize {
+    rect.scaled(BLOCK_PX).pixels()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counted_rays_shape_the_work_inside_a_tile() {
+        let mut map = WorkMap::new();
+        map.begin_frame(Extent::new(64, 16), None);
+        let (units, _) = map.observe(Rect::new(0, 0, 64, 16), Some(&[256, 256, 512, 1024]));
+        assert!((units - 1024.0).abs() < 1.0, "{units}");
+        let d = map.density();
+        assert!((d[3] / d[0] - 4.0).abs() < 0.01, "{d:?}");
+    }
+
+    #[test]
+    fn what_was_learned_stays_when_the_estimate_moves() {
+        let estimate = |left: f32| CostMap { blocks_x: 2, blocks_y: 1, cost: vec![left, 1.0] };
+        let mut map = WorkMap::new();
+        map.begin_frame(Extent::new(32, 16), Some(&estimate(1.0)));
+        map.correct(Rect::new(0, 0, 16, 16), 3.0_f64.ln(), 1.0);
+        map.begin_frame(Extent::new(32, 16), Some(&estimate(2.0)));
+        assert!((map.density()[0] / map.density()[1] - 6.0).abs() < 0.1, "{:?}", map.density());
+    }
+
+    #[test]
+    fn absurd_estimates_are_unknown() {
+        let mut map = WorkMap::new();
+        let cost = vec![f32::NAN, -1.0, f32::INFINITY, 0.0];
+        map.begin_frame(Extent::new(64, 16), Some(&CostMap { blocks_x: 4, blocks_y: 1, cost }));
+        assert!(map.density().iter().all(|d| *d == 1.0));
+        map.begin_frame(Extent::new(64, 16), Some(&CostMap { blocks_x: 9, blocks_y: 9, cost: vec![] }));
+        assert!(map.density().iter().all(|d| *d == 1.0));
+    }
+}

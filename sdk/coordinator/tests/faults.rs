@@ -1,0 +1,140 @@
+//! Peers that die, stall, throttle, join late or all vanish: frames go on and end by their deadlines.
+
+use rayloom_coordinator::sim::{Fault, SimPeer, Simulation, city_under_sky};
+use rayloom_coordinator::{Action, Config, PeerId, PeerState, Time};
+use rayloom_frame::Extent;
+use std::time::Duration;
+
+const VIEW: Extent = Extent::new(640, 360);
+const INTERVAL: Duration = Duration::from_millis(50);
+
+fn ms(ms: u64) -> Time {
+    Time(ms * 1_000_000)
+}
+
+fn simulation(peers: Vec<SimPeer>) -> Simulation {
+    Simulation::new(Config::default(), 3, VIEW, peers, |frame| city_under_sky(VIEW, frame, 1.0, 120.0).0)
+}
+
+fn run(peers: Vec<SimPeer>, frames: u64) -> Simulation {
+    let mut simulation = simulation(peers);
+    simulation.run(frames, INTERVAL, INTERVAL, None);
+    simulation
+}
+
+fn healthy() -> Vec<SimPeer> {
+    vec![SimPeer::new(1.0); 4]
+}
+
+fn state(simulation: &Simulation, peer: u32) -> PeerState {
+    simulation.coordinator.peers().find(|view| view.id == PeerId(peer)).expect("it joined").state
+}
+
+/// Every frame ended, by its deadline, and not twice (the simulator checks that).
+fn assert_all_end(simulation: &Simulation) {
+    for frame in &simulation.frames {
+        let (ended, complete) = frame.ended.unwrap_or_else(|| panic!("frame {} never ended", frame.frame_id));
+        assert!(ended <= frame.begun + INTERVAL, "frame {} ended late", frame.frame_id);
+        assert!(complete == (frame.missing == 0 && !frame.plan.tiles.is_empty()), "{frame:?}");
+    }
+}
+
+#[test]
+fn healthy_peers_complete_every_frame() {
+    let simulation = run(healthy(), 40);
+    assert_all_end(&simulation);
+    let late: Vec<u64> = simulation.frames.iter().filter(|f| f.missing > 0).map(|f| f.frame_id).collect();
+    assert!(late.is_empty(), "{late:?}");
+    assert!(simulation.events.is_empty(), "{:?}", simulation.events);
+}
+
+#[test]
+fn a_dead_peers_tiles_go_to_others_in_the_next_frame() {
+    let mut peers = healthy();
+    peers[2] = SimPeer::new(1.0).with(Fault::Crash { at: ms(1001) });
+    let simulation = run(peers, 40);
+    assert_all_end(&simulation);
+    let broken: Vec<u64> = simulation.frames.iter().filter(|f| f.missing > 0).map(|f| f.frame_id).collect();
+    assert_eq!(broken, [21], "only the frame in flight at 1001 ms may lack tiles");
+    let next = &simulation.frames[21];
+    assert!(next.plan.tiles.iter().all(|tile| tile.peer != PeerId(2)), "{:?}", next.plan);
+    assert_eq!(state(&simulation, 2), PeerState::Suspect);
+}
+
+#[test]
+fn a_peer_whose_link_breaks_is_replaced_in_the_same_frame() {
+    let mut peers = healthy();
+    peers[2] = SimPeer::new(1.0).with(Fault::Disconnect { at: ms(1001) });
+    let simulation = run(peers, 40);
+    assert_all_end(&simulation);
+    assert!(simulation.frames[20].plan.tiles.iter().any(|tile| tile.peer == PeerId(2)));
+    let broken = simulation.frames.iter().filter(|f| f.missing > 0).count();
+    assert_eq!(broken, 0, "49 ms were left");
+    assert_eq!(state(&simulation, 2), PeerState::Lost);
+}
+
+#[test]
+fn a_stalled_peer_is_suspected_then_recovered() {
+    let mut peers = healthy();
+    peers[1] = SimPeer::new(1.0).with(Fault::Stall { from: ms(1001), until: ms(1600) });
+    let simulation = run(peers, 60);
+    assert_all_end(&simulation);
+    let suspected = simulation.events.iter().find(|(_, e)| matches!(e, Action::PeerSuspect { peer: PeerId(1), .. }));
+    let recovered = simulation.events.iter().find(|(_, e)| *e == Action::PeerRecovered { peer: PeerId(1) });
+    let (suspected, recovered) = (suspected.expect("it stalled").0, recovered.expect("it went on").0);
+    assert!(suspected <= ms(1110), "{suspected:?}");
+    assert!(recovered > ms(1600) && recovered < ms(2700), "{recovered:?}");
+    let broken: Vec<u64> = simulation.frames.iter().filter(|f| f.missing > 0).map(|f| f.frame_id).collect();
+    assert_eq!(broken, [21]);
+    let last = simulation.frames.last().expect("60 frames ran");
+    assert!(last.plan.tiles.iter().any(|tile| tile.peer == PeerId(1)), "it has its share again");
+    let share = simulation.coordinator.peers().find(|view| view.id == PeerId(1)).expect("it joined").speed;
+    assert!(share > 0.6, "the stall is forgotten: {share}");
+}
+
+#[test]
+fn a_throttled_peer_keeps_a_smaller_share() {
+    let mut peers = healthy();
+    peers[0] = SimPeer::new(1.0).with(Fault::Throttle { at: ms(1000), factor: 3.0 });
+    let simulation = run(peers, 60);
+    assert_all_end(&simulation);
+    assert_eq!(state(&simulation, 0), PeerState::Ready);
+    assert!(simulation.frames[30..].iter().all(|frame| frame.missing == 0));
+    let imbalance = simulation.frames[40..].iter().map(|f| f.peer_imbalance()).fold(0.0, f64::max);
+    assert!(imbalance <= 1.2, "{imbalance}");
+}
+
+#[test]
+fn with_all_peers_gone_frames_end_all_the_same() {
+    let crash = |i: u64| SimPeer::new(1.0).with(Fault::Crash { at: ms(1000 + i * 10) });
+    let crashed = run((0..4).map(crash).collect(), 60);
+    assert_all_end(&crashed);
+    assert!(crashed.frames[30..].iter().all(|frame| frame.ended.is_some_and(|(_, complete)| !complete)));
+    let leave = |i: u64| SimPeer::new(1.0).with(Fault::Disconnect { at: ms(1000 + i * 10) });
+    let left = run((0..4).map(leave).collect(), 60);
+    assert_all_end(&left);
+    assert!(left.frames[30..].iter().all(|frame| frame.plan.tiles.is_empty()));
+}
+
+#[test]
+fn a_peer_that_joins_midway_gets_its_share() {
+    let mut peers = healthy();
+    peers[3].joins = ms(1000);
+    let simulation = run(peers, 40);
+    assert_all_end(&simulation);
+    let has_tiles = |frame: usize| simulation.frames[frame].plan.tiles.iter().any(|tile| tile.peer == PeerId(3));
+    assert!(!has_tiles(19) && has_tiles(21));
+    let imbalance = simulation.frames[31..].iter().map(|f| f.peer_imbalance()).fold(0.0, f64::max);
+    assert!(imbalance <= 1.15, "{imbalance}");
+}
+
+#[test]
+fn too_much_work_for_the_deadline_makes_nobody_suspect() {
+    let mut simulation =
+        Simulation::new(Config::default(), 3, VIEW, healthy(), |frame| city_under_sky(VIEW, frame, 1.0, 4000.0).0);
+    simulation.run(60, INTERVAL, INTERVAL, None);
+    assert_all_end(&simulation);
+    assert!(simulation.events.is_empty(), "{:?}", simulation.events);
+    let done: u64 = simulation.coordinator.peers().map(|peer| peer.tiles).sum();
+    assert!(done > 20, "tiles go on arriving: {done}");
+}

@@ -1,0 +1,94 @@
+//! A refused tile goes to another peer in time; who refuses again and again is suspect, and probed beside the others.
+
+use rayloom_coordinator::{
+    Action, Config, Coordinator, FramePlan, FrameRequest, PeerId, PeerPrior, PeerState, SuspectCause, TileReport, Time,
+};
+use rayloom_frame::Extent;
+
+fn ms(ms: u64) -> Time {
+    Time(ms * 1_000_000)
+}
+
+fn two_peers() -> Coordinator {
+    let mut coordinator = Coordinator::new(Config::default());
+    for peer in 0..2 {
+        coordinator.peer_joined(PeerId(peer), PeerPrior::default(), Time(0));
+        coordinator.peer_ready(PeerId(peer), 1, 1, Time(0));
+    }
+    coordinator
+}
+
+fn begin(coordinator: &mut Coordinator, frame_id: u64, now: Time) -> FramePlan {
+    let deadline = Time(now.0 + 100_000_000);
+    let extent = Extent::new(640, 360);
+    let request = FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px: 8, deadline, cost: None };
+    coordinator.begin_frame(request, now)
+}
+
+fn actions(coordinator: &mut Coordinator) -> Vec<Action> {
+    std::iter::from_fn(|| coordinator.poll_action()).collect()
+}
+
+/// Peer 1 refuses all its tiles, peer 0 answers all of its own.
+fn refuse(coordinator: &mut Coordinator, plan: &FramePlan, now: Time) -> Vec<Action> {
+    actions(coordinator);
+    for tile in &plan.tiles {
+        if tile.peer == PeerId(1) {
+            coordinator.tile_refused(tile.task, now);
+        } else {
+            let report = TileReport { service_ns: 2_000_000, block_rays: &[], rect: tile.ghost_rect };
+            coordinator.tile_done(tile.task, report, now);
+        }
+    }
+    actions(coordinator)
+}
+
+#[test]
+fn a_refused_tile_goes_to_the_other_peer() {
+    let mut coordinator = two_peers();
+    let plan = begin(&mut coordinator, 1, ms(0));
+    let refused = plan.tiles.iter().filter(|tile| tile.peer == PeerId(1)).count();
+    assert!(refused > 0);
+    let mut again = Vec::new();
+    for action in refuse(&mut coordinator, &plan, ms(10)) {
+        if let Action::Assign { peer, frame_id, tiles } = action {
+            assert_eq!((peer, frame_id), (PeerId(0), 1));
+            again.extend(tiles);
+        }
+    }
+    assert_eq!(again.len(), refused);
+    for tile in again {
+        let report = TileReport { service_ns: 2_000_000, block_rays: &[], rect: tile.rect };
+        coordinator.tile_done(tile.task, report, ms(20));
+    }
+    assert_eq!(actions(&mut coordinator).last(), Some(&Action::FrameComplete { frame_id: 1 }));
+}
+
+#[test]
+fn who_keeps_refusing_is_suspect_and_gets_redundant_tiles() {
+    let mut coordinator = two_peers();
+    let (mut seen, mut probed) = (Vec::new(), Vec::new());
+    for frame in 1..6 {
+        let plan = begin(&mut coordinator, frame, ms(frame * 100));
+        probed.extend(plan.probes.iter().map(|tile| tile.peer));
+        seen.extend(refuse(&mut coordinator, &plan, ms(frame * 100 + 10)));
+    }
+    let is_cause =
+        |a: &Action| matches!(a, Action::PeerSuspect { peer: PeerId(1), cause: SuspectCause::Refused { in_a_row: 3 } });
+    assert!(seen.iter().any(is_cause), "{seen:?}");
+    assert_eq!(probed, [PeerId(1)], "one probe at a time");
+    let plan = begin(&mut coordinator, 9, ms(1000));
+    assert!(plan.tiles.iter().all(|tile| tile.peer == PeerId(0)));
+    let view = coordinator.peers().nth(1).expect("both joined");
+    assert_eq!((view.state, view.queue), (PeerState::Suspect, 1));
+}
+
+#[test]
+fn with_nobody_left_to_ask_the_frame_ends_at_once() {
+    let mut coordinator = two_peers();
+    coordinator.peer_lost(PeerId(0), ms(0));
+    let plan = begin(&mut coordinator, 1, ms(1));
+    let seen = refuse(&mut coordinator, &plan, ms(5));
+    let missing = plan.tiles.iter().map(|tile| tile.task).collect();
+    assert!(seen.contains(&Action::FrameExpired { frame_id: 1, missing }), "{seen:?}");
+}
