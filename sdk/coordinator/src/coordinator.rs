@@ -11,6 +11,8 @@ use rayloom_wire::limits;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+/// Answers to tasks that are no longer waited for are welcome this long.
+const LATE_ANSWERS: Duration = Duration::from_secs(2);
 /// Most peers that are remembered; more are ignored.
 const PEERS: usize = 256;
 /// Most actions that wait to be polled; beyond, the oldest is dropped.
@@ -218,6 +220,12 @@ impl Coordinator {
         } else {
             self.push(Action::Assign { peer: to, frame_id: frame, tiles: vec![tile] });
         }
+    }
+
+    /// Forgets tasks that nobody waits for and whose answers would be too old to learn from.
+    pub(crate) fn forget_old_tasks(&mut self) {
+        let now = self.now;
+        self.tasks.retain(|_, task| task.is_outstanding() || now.since(task.assigned) < LATE_ANSWERS);
     }
 
     pub(crate) fn add_task(&mut self, task: Task) -> TaskId {

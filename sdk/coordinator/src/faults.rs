@@ -111,13 +111,11 @@ impl Coordinator {
         self.end_hopeless_frames();
     }
 
-    /// Gives a task's cell to the peer that is predicted to finish it first, if that is in time. True when given.
-    pub(crate) fn replace(&mut self, task: &Task) -> bool {
-        let Some(index) = self.frames.iter().position(|frame| frame.serial == task.serial) else { return false };
+    /// Gives a task's cell to the peer that is predicted to finish it first, if that is in time: the new task.
+    pub(crate) fn replace(&mut self, task: &Task) -> Option<TaskId> {
+        let index = self.frames.iter().position(|frame| frame.serial == task.serial)?;
         let frame = &self.frames[index];
-        let Some(cell) = task.cell.filter(|cell| frame.cells.get(*cell).is_some_and(|cell| !cell.is_done)) else {
-            return false;
-        };
+        let cell = task.cell.filter(|cell| frame.cells.get(*cell).is_some_and(|cell| !cell.is_done))?;
         let queues = self.queues();
         let finish = |peer: PeerId| {
             let known = &self.peers[&peer];
@@ -130,13 +128,13 @@ impl Coordinator {
         });
         let best = able.map(|peer| peer.id).min_by(|a, b| finish(*a).total_cmp(&finish(*b)));
         let in_time = |peer: &PeerId| self.now.plus_ns(finish(*peer)) + self.config.reassign_margin <= frame.deadline;
-        let Some(peer) = best.filter(in_time) else { return false };
+        let peer = best.filter(in_time)?;
         let queue = queues.get(&peer).copied();
         let rect = frame.cells[cell].rect;
         let frame = frame.clone();
         let tile = self.assign(&frame, Some(cell), rect, task.units, peer, queue);
         self.frames[index].cells[cell].latest = tile.task;
-        true
+        Some(tile.task)
     }
 
     /// Gives overdue tiles to a second peer, within the budget of extra work.
@@ -148,7 +146,12 @@ impl Coordinator {
             task.hedge_at = None;
             let task = task.clone();
             let extra = self.hedged_ns + task.predicted_ns;
-            if extra <= f64::from(self.config.hedge_budget) * self.assigned_ns && self.replace(&task) {
+            if extra > f64::from(self.config.hedge_budget) * self.assigned_ns {
+                continue;
+            }
+            if let Some(backup) = self.replace(&task).and_then(|backup| self.tasks.get_mut(&backup)) {
+                // A backup has no backup.
+                backup.hedge_at = None;
                 self.hedged_ns = extra;
             }
         }
@@ -167,7 +170,7 @@ impl Coordinator {
         let mut unwanted = Vec::new();
         for (id, task) in tasks {
             let is_awaited = self.frames.iter().any(|frame| frame.serial == task.serial);
-            if self.replace(&task) || !is_awaited {
+            if self.replace(&task).is_some() || !is_awaited {
                 unwanted.push(id);
             } else if let Some(task) = self.tasks.get_mut(&id) {
                 // Nobody else can: its late answer is better than none.

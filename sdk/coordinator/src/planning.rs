@@ -48,6 +48,7 @@ impl Coordinator {
             self.push(Action::FrameComplete { frame_id: frame.frame_id });
             return FramePlan::default();
         }
+        self.forget_old_tasks();
         self.anchor_unit();
         self.learn_from_overdue_tiles();
         let candidates = self.candidates(&frame);
