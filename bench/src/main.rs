@@ -4,6 +4,7 @@ mod cpu_time;
 mod merge;
 mod report;
 mod trace;
+mod transport;
 
 use clap::{Parser, Subcommand};
 
@@ -20,12 +21,15 @@ enum Bench {
     Merge(merge::Arguments),
     /// Rays per CPU-second of each trace front end, against Embree.
     Trace(trace::Arguments),
+    /// What a link carries on loopback: goodput, a frame's tiles, CPU per gigabyte.
+    Transport(transport::Arguments),
 }
 
 fn main() -> std::process::ExitCode {
     let result = match Arguments::parse().bench {
         Bench::Merge(arguments) => merge::run(&arguments),
         Bench::Trace(arguments) => trace::run(&arguments),
+        Bench::Transport(arguments) => transport::run(&arguments),
     };
     let written = result.and_then(|report| report.write().map_err(|e| format!("cannot write the report: {e}")));
     match written {
