@@ -2,8 +2,9 @@
 
 /// Fixed cost of a tile that is assumed before any has been measured.
 const PRIOR_OVERHEAD_NS: f64 = 300_000.0;
-/// Relative standard deviation of a tile's measured time when everything else is known.
-const MEASUREMENT_NOISE: f64 = 0.08;
+/// Relative standard deviation of a tile's measured time when everything else is known: before it is learned, and bounds.
+const PRIOR_NOISE: f64 = 0.08;
+const NOISE: std::ops::RangeInclusive<f64> = 0.04..=0.5;
 /// A tile this far off (in log time) counts towards a change of the peer's speed.
 const SURPRISE: f64 = 0.35;
 
@@ -21,6 +22,9 @@ pub(crate) struct Speed {
     measured: u64,
     /// Tiles in a row that were surprising in the same direction; the sign is the direction.
     streak: i32,
+    /// Relative standard deviation of its tiles' times, and the last tile's relative error.
+    noise: f64,
+    last_error: f64,
     /// The cost that was last measured: waiting in vain multiplies it by eight at most.
     measured_ns_per_unit: f64,
 }
@@ -39,7 +43,16 @@ impl Speed {
     pub(crate) fn guess(ns_per_unit: f64, deviation: f64) -> Speed {
         let v = if ns_per_unit.is_finite() && ns_per_unit > 0.0 { ns_per_unit } else { 1.0 };
         let p = [[(PRIOR_OVERHEAD_NS * 0.5).powi(2), 0.0], [0.0, (v * deviation).powi(2)]];
-        Speed { overhead_ns: PRIOR_OVERHEAD_NS, ns_per_unit: v, p, measured: 0, streak: 0, measured_ns_per_unit: v }
+        Speed {
+            overhead_ns: PRIOR_OVERHEAD_NS,
+            ns_per_unit: v,
+            p,
+            measured: 0,
+            streak: 0,
+            noise: PRIOR_NOISE,
+            last_error: 0.0,
+            measured_ns_per_unit: v,
+        }
     }
 
     pub(crate) fn overhead_ns(&self) -> f64 {
@@ -73,7 +86,8 @@ impl Speed {
         // S = H P H' + R with H = (1, units); R holds the noise and what the map doesn't know.
         let ph = [self.p[0][0] + self.p[0][1] * units, self.p[1][0] + self.p[1][1] * units];
         let map_part = map_variance * work_ns * work_ns;
-        let noise = (MEASUREMENT_NOISE * service_ns.max(predicted)).powi(2);
+        self.learn_noise((service_ns - predicted) / predicted.max(1.0));
+        let noise = (self.noise * service_ns.max(predicted)).powi(2);
         let s = ph[0] + ph[1] * units + map_part + noise;
         let innovation = (service_ns - predicted).clamp(-0.9 * predicted, 3.0 * predicted);
         let k = [ph[0] / s, ph[1] / s];
@@ -87,7 +101,7 @@ impl Speed {
         self.measured_ns_per_unit = self.ns_per_unit;
         let measured_work = (service_ns - self.overhead_ns).max(0.05 * service_ns);
         // What is well known moves little at once, what was never measured as far as it must.
-        let bound = 6.0 * (map_variance + MEASUREMENT_NOISE * MEASUREMENT_NOISE).sqrt();
+        let bound = 6.0 * (map_variance + PRIOR_NOISE * PRIOR_NOISE).sqrt();
         MapLesson { log_ratio: (measured_work / work_ns).ln().clamp(-bound, bound), gain: map_part / s }
     }
 
@@ -117,6 +131,15 @@ impl Speed {
         self.p[0][1] *= factor;
         self.p[1][0] *= factor;
         self.p[1][1] *= factor * factor;
+    }
+
+    /// Errors of a filter whose gain is right are white (Mehra 1970): errors that alternate say that it follows noise,
+    /// errors of one sign that it lags behind.
+    fn learn_noise(&mut self, error: f64) {
+        let product = error * self.last_error;
+        let step = (product / (self.noise * self.noise)).clamp(-1.0, 1.0);
+        self.noise = (self.noise * (-0.1 * step).exp()).clamp(*NOISE.start(), *NOISE.end());
+        self.last_error = error;
     }
 
     /// Several tiles off in the same direction mean that the peer changed (throttled, shared), not the view.

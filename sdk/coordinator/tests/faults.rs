@@ -129,6 +129,19 @@ fn a_peer_that_joins_midway_gets_its_share() {
 }
 
 #[test]
+fn noisy_peers_are_not_suspect_and_make_their_deadlines() {
+    let noisy = |speed| SimPeer { noise: 0.3, jitter: Duration::from_millis(5), ..SimPeer::new(speed) };
+    let peers = [1.0, 0.9, 1.1, 0.8].map(noisy).to_vec();
+    let truth = |frame| city_under_sky(VIEW, frame, 2.0, 600.0).0;
+    let mut simulation = Simulation::new(Config::default(), 3, VIEW, peers, truth);
+    simulation.run(200, INTERVAL, INTERVAL, None);
+    assert_all_end(&simulation);
+    assert!(simulation.events.is_empty(), "{:?}", simulation.events);
+    let late = simulation.frames[10..].iter().filter(|frame| frame.missing > 0).count();
+    assert!(late <= 4, "{late} of 190 frames were late");
+}
+
+#[test]
 fn too_much_work_for_the_deadline_makes_nobody_suspect() {
     let mut simulation =
         Simulation::new(Config::default(), 3, VIEW, healthy(), |frame| city_under_sky(VIEW, frame, 1.0, 4000.0).0);
