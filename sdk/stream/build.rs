@@ -15,15 +15,10 @@ fn main() {
         return;
     }
     if env::var_os("OPENH264_NO_ASM").is_some() {
-        fail(
-            "OPENH264_NO_ASM is set, which builds the H.264 encoder without its assembly. Unset it",
-        );
+        fail("OPENH264_NO_ASM is set, which builds the H.264 encoder without its assembly. Unset it");
     }
     let nasm = env::var("NASM").unwrap_or_else(|_| "nasm".to_owned());
-    let found = Command::new(&nasm)
-        .arg("-v")
-        .output()
-        .is_ok_and(|out| out.status.success());
+    let found = Command::new(&nasm).arg("-v").output().is_ok_and(|out| out.status.success());
     if !found {
         fail(&format!(
             "`{nasm} -v` does not run: the H.264 encoder needs the assembler nasm 2.14 or newer. \

@@ -86,7 +86,7 @@ var InputCapture = class {
 // src/stats.ts
 var StatsReader = class {
   #last;
-  /** `undefined` until the video has begun. */
+  /** `undefined` at the first call: rates need two. */
   async read(connection) {
     const report = await connection.getStats();
     let stats;
@@ -100,8 +100,9 @@ var StatsReader = class {
           jitterBufferDelay: entry.jitterBufferDelay ?? 0,
           jitterBufferEmittedCount: entry.jitterBufferEmittedCount ?? 0
         };
-        const last = this.#last ?? { ...now, timestamp: now.timestamp - 1e3 };
+        const last = this.#last;
         this.#last = now;
+        if (last === void 0) continue;
         const seconds = Math.max((now.timestamp - last.timestamp) / 1e3, 1e-3);
         const emitted = now.jitterBufferEmittedCount - last.jitterBufferEmittedCount;
         const waited = now.jitterBufferDelay - last.jitterBufferDelay;
@@ -344,10 +345,12 @@ var Attempt = class {
   #onPlaying() {
     if (this.#ended || this.#statsTimer !== void 0) return;
     this.#events.onPlaying();
-    this.#statsTimer = setInterval(async () => {
+    const read = async () => {
       const stats = await this.#stats.read(this.connection);
       if (stats !== void 0 && !this.#ended) this.#events.onStats(stats);
-    }, STATS_EVERY_MS);
+    };
+    void read();
+    this.#statsTimer = setInterval(read, STATS_EVERY_MS);
   }
   #onMessage(data) {
     if (typeof data !== "string") return;

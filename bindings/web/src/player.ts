@@ -215,10 +215,12 @@ class Attempt {
   #onPlaying(): void {
     if (this.#ended || this.#statsTimer !== undefined) return;
     this.#events.onPlaying();
-    this.#statsTimer = setInterval(async () => {
+    const read = async () => {
       const stats = await this.#stats.read(this.connection);
       if (stats !== undefined && !this.#ended) this.#events.onStats(stats);
-    }, STATS_EVERY_MS);
+    };
+    void read();
+    this.#statsTimer = setInterval(read, STATS_EVERY_MS);
   }
 
   #onMessage(data: unknown): void {

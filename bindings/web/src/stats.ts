@@ -32,7 +32,7 @@ interface Totals {
 export class StatsReader {
   #last: Totals | undefined;
 
-  /** `undefined` until the video has begun. */
+  /** `undefined` at the first call: rates need two. */
   async read(connection: RTCPeerConnection): Promise<PlayerStats | undefined> {
     const report = await connection.getStats();
     let stats: PlayerStats | undefined;
@@ -46,8 +46,9 @@ export class StatsReader {
           jitterBufferDelay: entry.jitterBufferDelay ?? 0,
           jitterBufferEmittedCount: entry.jitterBufferEmittedCount ?? 0,
         };
-        const last = this.#last ?? { ...now, timestamp: now.timestamp - 1_000 };
+        const last = this.#last;
         this.#last = now;
+        if (last === undefined) continue;
         const seconds = Math.max((now.timestamp - last.timestamp) / 1_000, 1e-3);
         const emitted = now.jitterBufferEmittedCount - last.jitterBufferEmittedCount;
         const waited = now.jitterBufferDelay - last.jitterBufferDelay;

@@ -89,9 +89,7 @@ pub enum StreamError {
     #[error("WebRTC could not be set up: {0}; check that UDP sockets may be opened")]
     WebRtc(String),
     /// As many viewers watch as were allowed.
-    #[error(
-        "{limit} of {limit} viewers are watching already: raise max_viewers, or try again when one has left"
-    )]
+    #[error("{limit} of {limit} viewers are watching already: raise max_viewers, or try again when one has left")]
     TooManyViewers {
         /// The limit of the description.
         limit: usize,

@@ -30,14 +30,8 @@ impl Frame {
     pub(crate) fn new(encoded: &Encoded, time_ns: u64) -> Result<Self, StreamError> {
         let payloads = H264Payloader::default()
             .payload(MAX_PAYLOAD_BYTES, &encoded.annex_b)
-            .map_err(|error| {
-                StreamError::Encoder(format!("its output can't be packed: {error}"))
-            })?;
-        Ok(Self {
-            payloads,
-            rtp_time: rtp_time(time_ns),
-            idr: encoded.idr,
-        })
+            .map_err(|error| StreamError::Encoder(format!("its output can't be packed: {error}")))?;
+        Ok(Self { payloads, rtp_time: rtp_time(time_ns), idr: encoded.idr })
     }
 }
 
@@ -56,37 +50,16 @@ mod tests {
         assert_eq!(rtp_time(33_366_667), 3_003);
         // Beyond 2^32 ticks it wraps; differences stay right.
         let late = 50_000_000_000_000;
-        assert_eq!(
-            rtp_time(late + 1_000_000_000).wrapping_sub(rtp_time(late)),
-            90_000
-        );
+        assert_eq!(rtp_time(late + 1_000_000_000).wrapping_sub(rtp_time(late)), 90_000);
     }
 
     #[test]
     fn large_slices_are_fragmented_below_the_limit() {
-        let mut annex_b = vec![
-            0, 0, 0, 1, 0x67, 1, 2, 0, 0, 0, 1, 0x68, 3, 0, 0, 0, 1, 0x65,
-        ];
+        let mut annex_b = vec![0, 0, 0, 1, 0x67, 1, 2, 0, 0, 0, 1, 0x68, 3, 0, 0, 0, 1, 0x65];
         annex_b.extend(vec![0xab; 5_000]);
-        let frame = Frame::new(
-            &Encoded {
-                annex_b: annex_b.into(),
-                idr: true,
-            },
-            0,
-        )
-        .unwrap();
-        let types: Vec<u8> = frame
-            .payloads
-            .iter()
-            .map(|payload| payload[0] & 0x1f)
-            .collect();
+        let frame = Frame::new(&Encoded { annex_b: annex_b.into(), idr: true }, 0).unwrap();
+        let types: Vec<u8> = frame.payloads.iter().map(|payload| payload[0] & 0x1f).collect();
         assert_eq!(types, [24, 28, 28, 28, 28, 28]);
-        assert!(
-            frame
-                .payloads
-                .iter()
-                .all(|payload| payload.len() <= MAX_PAYLOAD_BYTES)
-        );
+        assert!(frame.payloads.iter().all(|payload| payload.len() <= MAX_PAYLOAD_BYTES));
     }
 }

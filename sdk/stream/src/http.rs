@@ -6,8 +6,8 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, AUTHORIZATION, CONTENT_TYPE,
-    HOST, LOCATION, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION, ORIGIN,
+    RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -43,17 +43,13 @@ struct Refusal {
 
 impl Refusal {
     fn new(status: StatusCode, reason: impl Into<String>) -> Self {
-        Self {
-            status,
-            reason: reason.into(),
-        }
+        Self { status, reason: reason.into() }
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body =
-            Json(serde_json::json!({ "status": self.status.as_u16(), "reason": self.reason }));
+        let body = Json(serde_json::json!({ "status": self.status.as_u16(), "reason": self.reason }));
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         match self.status {
@@ -73,9 +69,7 @@ impl From<StreamError> for Refusal {
     fn from(error: StreamError) -> Self {
         let status = match &error {
             StreamError::Offer(_) => StatusCode::BAD_REQUEST,
-            StreamError::TooManyViewers { .. } | StreamError::Closed => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            StreamError::TooManyViewers { .. } | StreamError::Closed => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())
@@ -83,12 +77,7 @@ impl From<StreamError> for Refusal {
 }
 
 /// `/whep`: POST takes an offer, OPTIONS says what is allowed.
-async fn whep(
-    State(hub): State<Arc<Hub>>,
-    method: axum::http::Method,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
+async fn whep(State(hub): State<Arc<Hub>>, method: axum::http::Method, headers: HeaderMap, body: Body) -> Response {
     let response = match method.as_str() {
         "POST" => match offer(&hub, &headers, body).await {
             Ok(response) => response,
@@ -111,16 +100,11 @@ async fn session(
     let response = match method.as_str() {
         "DELETE" => match authorise(&hub, &headers) {
             Ok(()) if hub.dismiss(&id) => StatusCode::OK.into_response(),
-            Ok(()) => {
-                Refusal::new(StatusCode::NOT_FOUND, "this viewer has left already").into_response()
-            }
+            Ok(()) => Refusal::new(StatusCode::NOT_FOUND, "this viewer has left already").into_response(),
             Err(refusal) => refusal.into_response(),
         },
         "OPTIONS" => options(),
-        _ => not_allowed(
-            "DELETE, OPTIONS",
-            "only DELETE is offered: no trickle ICE, no ICE restart",
-        ),
+        _ => not_allowed("DELETE, OPTIONS", "only DELETE is offered: no trickle ICE, no ICE restart"),
     };
     with_cors(&hub, &headers, response)
 }
@@ -136,10 +120,7 @@ async fn stats(State(hub): State<Arc<Hub>>, headers: HeaderMap) -> Response {
 
 async fn offer(hub: &Arc<Hub>, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
     authorise(hub, headers)?;
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case(SDP) {
         return Err(Refusal::new(
@@ -147,16 +128,14 @@ async fn offer(hub: &Arc<Hub>, headers: &HeaderMap, body: Body) -> Result<Respon
             format!("the content type is `{kind}`, but an offer is `{SDP}`"),
         ));
     }
-    let body = axum::body::to_bytes(body, MAX_SDP_BYTES)
-        .await
-        .map_err(|_| {
-            Refusal::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the offer did not arrive whole, or has more than {MAX_SDP_BYTES} bytes"),
-            )
-        })?;
-    let sdp = String::from_utf8(body.into())
-        .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the offer is not UTF-8"))?;
+    let body = axum::body::to_bytes(body, MAX_SDP_BYTES).await.map_err(|_| {
+        Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the offer did not arrive whole, or has more than {MAX_SDP_BYTES} bytes"),
+        )
+    })?;
+    let sdp =
+        String::from_utf8(body.into()).map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the offer is not UTF-8"))?;
     let admitted = viewer::admit(hub, sdp).await?;
     let location = format!("/whep/{}", admitted.id);
     let headers = [(CONTENT_TYPE, SDP.to_owned()), (LOCATION, location)];
@@ -169,14 +148,9 @@ fn authorise(hub: &Hub, headers: &HeaderMap) -> Result<(), Refusal> {
         && !is_same_origin(origin, headers.get(HOST))
         && allowed_origin(hub, origin).is_none()
     {
-        return Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            "pages of this origin may not watch: add it to allow_origins",
-        ));
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "pages of this origin may not watch: add it to allow_origins"));
     }
-    let token = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = token.and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -194,9 +168,7 @@ fn authorise(hub: &Hub, headers: &HeaderMap) -> Result<(), Refusal> {
 
 fn is_same_origin(origin: &HeaderValue, host: Option<&HeaderValue>) -> bool {
     let origin = origin.as_bytes();
-    let origin = origin
-        .strip_prefix(b"http://")
-        .or_else(|| origin.strip_prefix(b"https://"));
+    let origin = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
     origin.is_some() && origin == host.map(HeaderValue::as_bytes)
 }
 
@@ -204,10 +176,7 @@ fn is_same_origin(origin: &HeaderValue, host: Option<&HeaderValue>) -> bool {
 fn allowed_origin(hub: &Hub, origin: &HeaderValue) -> Option<HeaderValue> {
     let origin_text = origin.to_str().ok()?;
     let allowed = |entry: &String| entry == "*" || entry == origin_text;
-    hub.allow_origins
-        .iter()
-        .any(allowed)
-        .then(|| origin.clone())
+    hub.allow_origins.iter().any(allowed).then(|| origin.clone())
 }
 
 fn options() -> Response {
@@ -222,24 +191,16 @@ fn options() -> Response {
 
 fn not_allowed(allow: &'static str, reason: &str) -> Response {
     let mut response = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, reason).into_response();
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allow));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     response
 }
 
 fn with_cors(hub: &Hub, request: &HeaderMap, mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(VARY, HeaderValue::from_static("Origin"));
-    if let Some(allowed) = request
-        .get(ORIGIN)
-        .and_then(|origin| allowed_origin(hub, origin))
-    {
+    if let Some(allowed) = request.get(ORIGIN).and_then(|origin| allowed_origin(hub, origin)) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-        headers.insert(
-            ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("Location"),
-        );
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Location"));
     }
     response
 }

@@ -64,10 +64,7 @@ pub(crate) struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.hub
-            .viewers
-            .lock()
-            .retain(|link| link.number != self.link.number);
+        self.hub.viewers.lock().retain(|link| link.number != self.link.number);
         self.hub.seats.fetch_sub(1, Ordering::AcqRel);
     }
 }
@@ -79,10 +76,7 @@ impl Hub {
             pipeline: Pipeline::new(desc.max_fps, desc.bitrate_bps),
             input: InputRing::default(),
             listen_ip: desc.listen.ip(),
-            token: desc
-                .token
-                .as_deref()
-                .map(|token| blake3::hash(token.as_bytes())),
+            token: desc.token.as_deref().map(|token| blake3::hash(token.as_bytes())),
             allow_origins: desc.allow_origins.clone(),
             max_viewers: desc.max_viewers,
             seats: AtomicUsize::new(0),
@@ -113,12 +107,8 @@ impl Hub {
         let alive = self.alive.lock().clone().ok_or(StreamError::Closed)?;
         let id = random_id()?;
         self.seats
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| {
-                (taken < self.max_viewers).then_some(taken + 1)
-            })
-            .map_err(|_| StreamError::TooManyViewers {
-                limit: self.max_viewers,
-            })?;
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| (taken < self.max_viewers).then_some(taken + 1))
+            .map_err(|_| StreamError::TooManyViewers { limit: self.max_viewers })?;
         let (frame_sender, frames) = mpsc::channel(FRAMES_AHEAD);
         let (message_sender, messages) = mpsc::channel(MESSAGES_AHEAD);
         let link = Arc::new(ViewerLink {
@@ -132,14 +122,7 @@ impl Hub {
         });
         self.viewers.lock().push(Arc::clone(&link));
         let stop = self.stop.subscribe();
-        Ok(Seat {
-            hub: Arc::clone(self),
-            link,
-            frames,
-            messages,
-            stop,
-            _alive: alive,
-        })
+        Ok(Seat { hub: Arc::clone(self), link, frames, messages, stop, _alive: alive })
     }
 
     /// A viewer can receive from now on; it gets an IDR at once.
@@ -199,10 +182,7 @@ impl Hub {
         let mut stats = StreamStats::default();
         self.pipeline.fill(&mut stats);
         let viewers = self.viewers.lock();
-        stats.viewers = viewers
-            .iter()
-            .filter(|link| link.connected.load(Ordering::Acquire))
-            .count();
+        stats.viewers = viewers.iter().filter(|link| link.connected.load(Ordering::Acquire)).count();
         stats.late = self.late.load(Ordering::Relaxed);
         (stats.input_dropped, stats.input_rejected) = self.input.losses();
         stats
@@ -212,10 +192,8 @@ impl Hub {
 /// 128 random bits in hexadecimal.
 fn random_id() -> Result<String, StreamError> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| StreamError::System {
-        what: "random numbers",
-        reason: error.to_string(),
-    })?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| StreamError::System { what: "random numbers", reason: error.to_string() })?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -225,20 +203,12 @@ mod tests {
     use crate::StreamDesc;
 
     fn hub(max_viewers: usize, token: Option<&str>) -> Arc<Hub> {
-        let desc = StreamDesc {
-            max_viewers,
-            token: token.map(str::to_owned),
-            ..StreamDesc::default()
-        };
+        let desc = StreamDesc { max_viewers, token: token.map(str::to_owned), ..StreamDesc::default() };
         Arc::new(Hub::new(&desc, mpsc::channel(1).0))
     }
 
     fn frame(idr: bool) -> Arc<Frame> {
-        Arc::new(Frame {
-            payloads: Vec::new(),
-            rtp_time: 0,
-            idr,
-        })
+        Arc::new(Frame { payloads: Vec::new(), rtp_time: 0, idr })
     }
 
     #[test]
@@ -246,10 +216,7 @@ mod tests {
         let hub = hub(2, None);
         let first = hub.seat().unwrap();
         let _second = hub.seat().unwrap();
-        assert!(matches!(
-            hub.seat(),
-            Err(StreamError::TooManyViewers { limit: 2 })
-        ));
+        assert!(matches!(hub.seat(), Err(StreamError::TooManyViewers { limit: 2 })));
         drop(first);
         let third = hub.seat().unwrap();
         assert_eq!(third.link.number, 3);
@@ -277,10 +244,7 @@ mod tests {
         }
         assert_eq!(received, FRAMES_AHEAD);
         hub.deliver(&frame(false));
-        assert!(
-            slow.frames.try_recv().is_err(),
-            "a gap must not reach the decoder"
-        );
+        assert!(slow.frames.try_recv().is_err(), "a gap must not reach the decoder");
         hub.deliver(&frame(true));
         assert!(slow.frames.try_recv().is_ok());
         assert_eq!(hub.stats().late, 3);

@@ -38,16 +38,12 @@ impl KeyCode {
         }
         let mut bytes = [0; Self::MAX_BYTES];
         bytes[..name.len()].copy_from_slice(name.as_bytes());
-        Some(Self {
-            bytes,
-            length: name.len() as u8,
-        })
+        Some(Self { bytes, length: name.len() as u8 })
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.length)])
-            .expect("the constructor lets only ASCII in")
+        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).expect("the constructor lets only ASCII in")
     }
 }
 
@@ -69,10 +65,7 @@ pub struct InputEvent {
 impl Default for InputEvent {
     /// A move by nothing: a filler for the array that is polled into.
     fn default() -> Self {
-        Self {
-            viewer: 0,
-            kind: InputKind::PointerMove { dx: 0.0, dy: 0.0 },
-        }
+        Self { viewer: 0, kind: InputKind::PointerMove { dx: 0.0, dy: 0.0 } }
     }
 }
 
@@ -130,14 +123,9 @@ pub(crate) fn parse(message: &[u8]) -> Option<InputKind> {
     }
     let travel = |dx: f32, dy: f32| dx.abs() <= MAX_TRAVEL_PIXELS && dy.abs() <= MAX_TRAVEL_PIXELS;
     match serde_json::from_slice(message).ok()? {
-        Message::Key { code, down } => Some(InputKind::Key {
-            code: KeyCode::new(&code)?,
-            down,
-        }),
+        Message::Key { code, down } => Some(InputKind::Key { code: KeyCode::new(&code)?, down }),
         Message::Move { dx, dy } if travel(dx, dy) => Some(InputKind::PointerMove { dx, dy }),
-        Message::Button { button, down } if button <= MAX_BUTTON => {
-            Some(InputKind::PointerButton { button, down })
-        }
+        Message::Button { button, down } if button <= MAX_BUTTON => Some(InputKind::PointerButton { button, down }),
         Message::Wheel { dx, dy } if travel(dx, dy) => Some(InputKind::Wheel { dx, dy }),
         Message::Text { text } if text.len() <= MAX_TEXT_BYTES => Some(InputKind::Text(text)),
         _ => None,
@@ -222,11 +210,7 @@ impl Held {
             InputKind::Key { code, down: false } => self.keys.retain(|held| held != code),
             InputKind::PointerButton { button, down } => {
                 let bit = 1 << button;
-                self.buttons = if *down {
-                    self.buttons | bit
-                } else {
-                    self.buttons & !bit
-                };
+                self.buttons = if *down { self.buttons | bit } else { self.buttons & !bit };
             }
             _ => {}
         }
@@ -236,17 +220,11 @@ impl Held {
     /// The events that release everything held.
     pub(crate) fn release(&mut self) -> impl Iterator<Item = InputKind> + use<> {
         let buttons = std::mem::take(&mut self.buttons);
-        std::mem::take(&mut self.keys)
-            .into_iter()
-            .map(|code| InputKind::Key { code, down: false })
-            .chain(
-                (0..=MAX_BUTTON)
-                    .filter(move |button| buttons & (1 << button) != 0)
-                    .map(|button| InputKind::PointerButton {
-                        button,
-                        down: false,
-                    }),
-            )
+        std::mem::take(&mut self.keys).into_iter().map(|code| InputKind::Key { code, down: false }).chain(
+            (0..=MAX_BUTTON)
+                .filter(move |button| buttons & (1 << button) != 0)
+                .map(|button| InputKind::PointerButton { button, down: false }),
+        )
     }
 }
 
@@ -256,46 +234,25 @@ mod tests {
     use proptest::prelude::*;
 
     fn key(name: &str, down: bool) -> InputKind {
-        InputKind::Key {
-            code: KeyCode::new(name).unwrap(),
-            down,
-        }
+        InputKind::Key { code: KeyCode::new(name).unwrap(), down }
     }
 
     #[test]
     fn every_kind_of_message_is_read() {
         let read = |text: &str| parse(text.as_bytes());
-        assert_eq!(
-            read(r#"{"t":"key","code":"KeyW","down":true}"#),
-            Some(key("KeyW", true))
-        );
-        assert_eq!(
-            read(r#"{"t":"move","dx":1.5,"dy":-2}"#),
-            Some(InputKind::PointerMove { dx: 1.5, dy: -2.0 })
-        );
+        assert_eq!(read(r#"{"t":"key","code":"KeyW","down":true}"#), Some(key("KeyW", true)));
+        assert_eq!(read(r#"{"t":"move","dx":1.5,"dy":-2}"#), Some(InputKind::PointerMove { dx: 1.5, dy: -2.0 }));
         assert_eq!(
             read(r#"{"t":"button","button":2,"down":false}"#),
-            Some(InputKind::PointerButton {
-                button: 2,
-                down: false
-            })
+            Some(InputKind::PointerButton { button: 2, down: false })
         );
-        assert_eq!(
-            read(r#"{"t":"wheel","dx":0,"dy":120}"#),
-            Some(InputKind::Wheel { dx: 0.0, dy: 120.0 })
-        );
-        assert_eq!(
-            read(r#"{"t":"text","text":"hi"}"#),
-            Some(InputKind::Text("hi".to_owned()))
-        );
+        assert_eq!(read(r#"{"t":"wheel","dx":0,"dy":120}"#), Some(InputKind::Wheel { dx: 0.0, dy: 120.0 }));
+        assert_eq!(read(r#"{"t":"text","text":"hi"}"#), Some(InputKind::Text("hi".to_owned())));
     }
 
     #[test]
     fn what_is_out_of_range_is_refused() {
-        let long = format!(
-            r#"{{"t":"text","text":"{}"}}"#,
-            "x".repeat(MAX_TEXT_BYTES + 1)
-        );
+        let long = format!(r#"{{"t":"text","text":"{}"}}"#, "x".repeat(MAX_TEXT_BYTES + 1));
         for bad in [
             "",
             "[]",
@@ -317,7 +274,7 @@ mod tests {
     #[test]
     fn moves_add_up_and_the_order_stays() {
         let ring = InputRing::default();
-        let mut push = |viewer, kind| ring.push(InputEvent { viewer, kind });
+        let push = |viewer, kind| ring.push(InputEvent { viewer, kind });
         push(1, InputKind::PointerMove { dx: 1.0, dy: 2.0 });
         push(1, InputKind::PointerMove { dx: 3.0, dy: -1.0 });
         push(2, InputKind::PointerMove { dx: 5.0, dy: 5.0 });
@@ -335,10 +292,7 @@ mod tests {
     fn a_full_ring_keeps_the_newest() {
         let ring = InputRing::default();
         for count in 0..RING_EVENTS + 3 {
-            ring.push(InputEvent {
-                viewer: count as u64,
-                kind: key("KeyW", true),
-            });
+            ring.push(InputEvent { viewer: count as u64, kind: key("KeyW", true) });
         }
         assert_eq!(ring.losses(), (3, 0));
         let mut events = vec![InputEvent::default(); RING_EVENTS];
@@ -353,18 +307,12 @@ mod tests {
             key("KeyW", true),
             key("KeyA", true),
             key("KeyW", false),
-            InputKind::PointerButton {
-                button: 2,
-                down: true,
-            },
+            InputKind::PointerButton { button: 2, down: true },
         ] {
             assert!(held.follow(&kind));
         }
         let released: Vec<InputKind> = held.release().collect();
-        let up = InputKind::PointerButton {
-            button: 2,
-            down: false,
-        };
+        let up = InputKind::PointerButton { button: 2, down: false };
         assert_eq!(released, [key("KeyA", false), up]);
         assert_eq!(held.release().count(), 0);
     }
@@ -372,9 +320,7 @@ mod tests {
     #[test]
     fn a_viewer_can_not_hold_endless_keys() {
         let mut held = Held::default();
-        let passed = (0..100)
-            .filter(|n| held.follow(&key(&format!("Key{n}"), true)))
-            .count();
+        let passed = (0..100).filter(|n| held.follow(&key(&format!("Key{n}"), true))).count();
         assert_eq!(passed, MAX_HELD_KEYS);
     }
 

@@ -7,15 +7,15 @@ use std::ptr::from_mut;
 
 use bytes::Bytes;
 use openh264::encoder::{
-    BitRate, Complexity, Encoder as Core, EncoderConfig, FrameRate, FrameType, IntraFramePeriod,
-    Profile, RateControlMode, SpsPpsStrategy, UsageType, VuiConfig,
+    BitRate, Complexity, Encoder as Core, EncoderConfig, FrameRate, FrameType, IntraFramePeriod, Profile,
+    RateControlMode, SpsPpsStrategy, UsageType, VuiConfig,
 };
 use openh264::formats::YUVSlices;
 use openh264::{OpenH264API, Timestamp};
 use openh264_sys2::{
-    ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE,
-    ENCODER_OPTION_RC_FRAME_SKIP, ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, LAYER_NUM, SBitrateInfo,
-    SEncParamExt, SM_FIXEDSLCNUM_SLICE, SPATIAL_LAYER_0, SPATIAL_LAYER_ALL,
+    ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_RC_FRAME_SKIP,
+    ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, LAYER_NUM, SBitrateInfo, SEncParamExt, SM_FIXEDSLCNUM_SLICE, SPATIAL_LAYER_0,
+    SPATIAL_LAYER_ALL,
 };
 
 use crate::error::StreamError;
@@ -111,10 +111,7 @@ impl Encoder {
         let idr = matches!(stream.frame_type(), FrameType::IDR);
         let mut annex_b = Vec::with_capacity(64 * 1024);
         stream.write_vec(&mut annex_b);
-        Ok(Encoded {
-            annex_b: annex_b.into(),
-            idr,
-        })
+        Ok(Encoded { annex_b: annex_b.into(), idr })
     }
 
     /// Makes the next picture an IDR.
@@ -129,16 +126,8 @@ impl Encoder {
         Ok(())
     }
 
-    fn set_rate(
-        &mut self,
-        option: ENCODER_OPTION,
-        layer: LAYER_NUM,
-        bitrate_bps: u32,
-    ) -> Result<(), StreamError> {
-        let mut info = SBitrateInfo {
-            iLayer: layer,
-            iBitrate: c_int::try_from(bitrate_bps).unwrap_or(c_int::MAX),
-        };
+    fn set_rate(&mut self, option: ENCODER_OPTION, layer: LAYER_NUM, bitrate_bps: u32) -> Result<(), StreamError> {
+        let mut info = SBitrateInfo { iLayer: layer, iBitrate: c_int::try_from(bitrate_bps).unwrap_or(c_int::MAX) };
         // SAFETY: both bitrate options read one `SBitrateInfo` and keep no pointer to it; the
         // core was initialised by the first picture in `new`.
         unsafe { self.set_option(option, from_mut(&mut info).cast()) }
@@ -150,26 +139,15 @@ impl Encoder {
         let target = from_mut(&mut params).cast::<c_void>();
         // SAFETY: this option writes one `SEncParamExt`, which `target` points at, and the core
         // was initialised by the first picture in `new`.
-        let code = unsafe {
-            self.core
-                .raw_api()
-                .get_option(ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, target)
-        };
+        let code = unsafe { self.core.raw_api().get_option(ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, target) };
         if code != 0 {
-            return Err(StreamError::Encoder(format!(
-                "its parameters can't be read (code {code})"
-            )));
+            return Err(StreamError::Encoder(format!("its parameters can't be read (code {code})")));
         }
         let layer = &mut params.sSpatialLayers[0].sSliceArgument;
         layer.uiSliceMode = SM_FIXEDSLCNUM_SLICE;
         layer.uiSliceNum = slices;
         // SAFETY: this option reads one `SEncParamExt`, the one the core itself has just filled.
-        unsafe {
-            self.set_option(
-                ENCODER_OPTION_SVC_ENCODE_PARAM_EXT,
-                from_mut(&mut params).cast(),
-            )
-        }
+        unsafe { self.set_option(ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, from_mut(&mut params).cast()) }
     }
 
     /// A skipped picture is a freeze at the player; a coarser one is not. (Set here: as a part of
@@ -184,20 +162,14 @@ impl Encoder {
     ///
     /// # Safety
     /// `value` must point at a live object of the type that `option` reads.
-    unsafe fn set_option(
-        &mut self,
-        option: ENCODER_OPTION,
-        value: *mut c_void,
-    ) -> Result<(), StreamError> {
+    unsafe fn set_option(&mut self, option: ENCODER_OPTION, value: *mut c_void) -> Result<(), StreamError> {
         // SAFETY: the caller promises that `value` fits `option`; bitrate and slices are not
         // options that the crate's own frame path depends on.
         let code = unsafe { self.core.raw_api().set_option(option, value) };
         if code == 0 {
             return Ok(());
         }
-        Err(StreamError::Encoder(format!(
-            "option {option} was refused (code {code})"
-        )))
+        Err(StreamError::Encoder(format!("option {option} was refused (code {code})")))
     }
 }
 
@@ -219,9 +191,7 @@ fn require_assembly() -> Result<(), StreamError> {
     {
         // SAFETY: takes nothing, reads the CPU's flags register and restores it.
         if unsafe { WelsCPUIdVerify() } == 0 {
-            return Err(StreamError::Encoder(
-                "this CPU has no CPUID instruction".to_owned(),
-            ));
+            return Err(StreamError::Encoder("this CPU has no CPUID instruction".to_owned()));
         }
     }
     Ok(())
@@ -234,12 +204,7 @@ mod tests {
     use openh264::formats::YUVSource;
 
     fn settings(width: u32, height: u32) -> EncoderSettings {
-        EncoderSettings {
-            width,
-            height,
-            max_fps: 30.0,
-            bitrate_bps: 2_000_000,
-        }
+        EncoderSettings { width, height, max_fps: 30.0, bitrate_bps: 2_000_000 }
     }
 
     fn gradient(width: u32, height: u32, shift: u32) -> Picture {
@@ -247,25 +212,16 @@ mod tests {
         for y in 0..height {
             for x in 0..width {
                 let wave = (x + shift) * 255 / width.max(1);
-                rgba.extend([
-                    wave as u8,
-                    (y * 255 / height) as u8,
-                    (x ^ y) as u8 & 0x3f,
-                    255,
-                ]);
+                rgba.extend([wave as u8, (y * 255 / height) as u8, (x ^ y) as u8 & 0x3f, 255]);
             }
         }
         let mut picture = Picture::black(width, height);
-        picture
-            .fill_from_rgba(&rgba, width, height, width as usize * 4)
-            .unwrap();
+        picture.fill_from_rgba(&rgba, width, height, width as usize * 4).unwrap();
         picture
     }
 
     fn nal_types(annex_b: &[u8]) -> Vec<u8> {
-        openh264::nal_units(annex_b)
-            .map(|nal| nal[if nal[2] == 1 { 3 } else { 4 }] & 0x1f)
-            .collect()
+        openh264::nal_units(annex_b).map(|nal| nal[if nal[2] == 1 { 3 } else { 4 }] & 0x1f).collect()
     }
 
     #[test]
@@ -337,9 +293,7 @@ mod tests {
             encoder.set_bitrate(rate).unwrap();
             let mut sum = 0;
             for frame in 0..45_u64 {
-                let encoded = encoder
-                    .encode(&noise(), (step as u64 * 45 + frame) * 33)
-                    .unwrap();
+                let encoded = encoder.encode(&noise(), (step as u64 * 45 + frame) * 33).unwrap();
                 assert!(!encoded.idr || (step == 0 && frame == 0));
                 if frame >= 15 {
                     sum += encoded.annex_b.len();
@@ -347,22 +301,13 @@ mod tests {
             }
             bytes.push(sum);
         }
-        assert!(
-            bytes[1] > bytes[0] * 2 && bytes[2] * 3 < bytes[1],
-            "bytes per step: {bytes:?}"
-        );
+        assert!(bytes[1] > bytes[0] * 2 && bytes[2] * 3 < bytes[1], "bytes per step: {bytes:?}");
     }
 
     #[test]
     fn a_picture_of_another_size_is_refused() {
         let mut encoder = Encoder::new(settings(320, 180)).unwrap();
-        let error = encoder
-            .encode(&Picture::black(160, 90), 0)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("160x90") && error.contains("320x180"),
-            "{error}"
-        );
+        let error = encoder.encode(&Picture::black(160, 90), 0).unwrap_err().to_string();
+        assert!(error.contains("160x90") && error.contains("320x180"), "{error}");
     }
 }

@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use yuv::{
-    BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
-    rgba_to_yuv420,
-};
+use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix, rgba_to_yuv420};
 
 use crate::error::StreamError;
 
@@ -120,18 +117,11 @@ pub(crate) fn check_size(width: u32, height: u32) -> Result<(), StreamError> {
 }
 
 /// Checks that the bytes given hold the image described.
-pub(crate) fn check_rgba(
-    rgba: &[u8],
-    width: u32,
-    height: u32,
-    row_pitch: usize,
-) -> Result<(), StreamError> {
+pub(crate) fn check_rgba(rgba: &[u8], width: u32, height: u32, row_pitch: usize) -> Result<(), StreamError> {
     check_size(width, height)?;
     let row = width as usize * 4;
     // The last row may end where its pixels end.
-    let needed = row_pitch
-        .checked_mul(height as usize - 1)
-        .and_then(|rows| rows.checked_add(row));
+    let needed = row_pitch.checked_mul(height as usize - 1).and_then(|rows| rows.checked_add(row));
     match needed {
         Some(needed) if row_pitch >= row && rgba.len() >= needed => Ok(()),
         _ => Err(StreamError::PictureBytes {
@@ -149,9 +139,7 @@ mod tests {
     use super::*;
 
     fn one_colour(rgb: [u8; 3]) -> (u8, u8, u8) {
-        let rgba: Vec<u8> = (0..32 * 16)
-            .flat_map(|_| [rgb[0], rgb[1], rgb[2], 255])
-            .collect();
+        let rgba: Vec<u8> = (0..32 * 16).flat_map(|_| [rgb[0], rgb[1], rgb[2], 255]).collect();
         let mut picture = Picture::black(16, 16);
         picture.fill_from_rgba(&rgba, 32, 16, 128).unwrap();
         let (y, u, v) = picture.planes();
@@ -164,10 +152,7 @@ mod tests {
         assert_eq!(one_colour([255, 255, 255]), (235, 128, 128));
         assert_eq!(one_colour([0, 0, 0]), (16, 128, 128));
         let (y, u, v) = one_colour([255, 0, 0]);
-        assert!(
-            y.abs_diff(63) <= 1 && u.abs_diff(102) <= 1 && v.abs_diff(240) <= 1,
-            "{y} {u} {v}"
-        );
+        assert!(y.abs_diff(63) <= 1 && u.abs_diff(102) <= 1 && v.abs_diff(240) <= 1, "{y} {u} {v}");
     }
 
     #[test]
@@ -180,10 +165,7 @@ mod tests {
         let mut picture = Picture::black(16, 16);
         picture.fill_from_rgba(&rgba, 33, 17, pitch).unwrap();
         assert_eq!((picture.width(), picture.height()), (32, 16));
-        assert!(
-            picture.planes().0.iter().all(|y| *y == 235),
-            "the padding leaked in"
-        );
+        assert!(picture.planes().0.iter().all(|y| *y == 235), "the padding leaked in");
     }
 
     #[test]
@@ -199,12 +181,7 @@ mod tests {
             (64, 64, 255),
             (64, 64, usize::MAX),
         ] {
-            assert!(
-                picture
-                    .fill_from_rgba(&bytes, width, height, pitch)
-                    .is_err(),
-                "{width}x{height} pitch {pitch}"
-            );
+            assert!(picture.fill_from_rgba(&bytes, width, height, pitch).is_err(), "{width}x{height} pitch {pitch}");
         }
         assert!(picture.fill_from_rgba(&bytes, 64, 64, 256).is_ok());
     }

@@ -53,10 +53,7 @@ struct State {
 impl Pipeline {
     pub(crate) fn new(max_fps: f32, bitrate_bps: u32) -> Self {
         Self {
-            state: Mutex::new(State {
-                bitrate_bps,
-                ..State::default()
-            }),
+            state: Mutex::new(State { bitrate_bps, ..State::default() }),
             wake: Condvar::new(),
             log: Mutex::new(EncodeLog::default()),
             max_fps,
@@ -82,10 +79,7 @@ impl Pipeline {
             if let Some(last_ns) = state.last_time_ns
                 && time_ns <= last_ns
             {
-                return Err(StreamError::TimeNotIncreasing {
-                    last_ns,
-                    given_ns: time_ns,
-                });
+                return Err(StreamError::TimeNotIncreasing { last_ns, given_ns: time_ns });
             }
             crate::picture::check_rgba(rgba, width, height, row_pitch)?;
             state.last_time_ns = Some(time_ns);
@@ -165,9 +159,7 @@ impl Pipeline {
                     }
                     emit(Arc::new(frame));
                     let now = Instant::now();
-                    self.log
-                        .lock()
-                        .note(now, picture.convert, now - started, bytes, idr);
+                    self.log.lock().note(now, picture.convert, now - started, bytes, idr);
                 }
                 Err(error) => {
                     // A new encoder begins with an IDR, so nobody is left behind.
@@ -189,9 +181,7 @@ impl Pipeline {
                 if let Some(older) = last.replace(picture) {
                     state.recycle(older);
                 }
-                let idr = state
-                    .idr_due(last_idr)
-                    .is_some_and(|due| due <= Instant::now());
+                let idr = state.idr_due(last_idr).is_some_and(|due| due <= Instant::now());
                 return Some(state.job(idr, false));
             }
             // An IDR waits for the next picture for one and a half frames, then for none.
@@ -218,9 +208,8 @@ impl State {
 
     /// When the earliest wanted IDR may be sent.
     fn idr_due(&self, last_idr: Option<Instant>) -> Option<Instant> {
-        let after = |request: Option<Instant>, gap| {
-            request.map(|at| last_idr.map_or(at, |last: Instant| at.max(last + gap)))
-        };
+        let after =
+            |request: Option<Instant>, gap| request.map(|at| last_idr.map_or(at, |last: Instant| at.max(last + gap)));
         let join = after(self.join_idr, JOIN_IDR_GAP);
         let loss = after(self.loss_idr, LOSS_IDR_GAP);
         join.into_iter().chain(loss).min()
@@ -231,11 +220,7 @@ impl State {
             self.join_idr = None;
             self.loss_idr = None;
         }
-        Job {
-            idr,
-            repeat,
-            bitrate_bps: self.bitrate_bps,
-        }
+        Job { idr, repeat, bitrate_bps: self.bitrate_bps }
     }
 }
 
@@ -255,12 +240,8 @@ fn encode(
     job: Job,
     max_fps: f32,
 ) -> Result<(Frame, usize), StreamError> {
-    let settings = EncoderSettings {
-        width: picture.width(),
-        height: picture.height(),
-        max_fps,
-        bitrate_bps: job.bitrate_bps,
-    };
+    let settings =
+        EncoderSettings { width: picture.width(), height: picture.height(), max_fps, bitrate_bps: job.bitrate_bps };
     let fits = encoder.as_ref().is_some_and(|encoder| {
         let old = encoder.settings();
         (old.width, old.height) == (settings.width, settings.height)
@@ -304,23 +285,16 @@ mod tests {
                 let pipeline = Arc::clone(&pipeline);
                 std::thread::spawn(move || pipeline.run(|frame| send.send(frame).unwrap()))
             };
-            Self {
-                pipeline,
-                frames,
-                thread: Some(thread),
-            }
+            Self { pipeline, frames, thread: Some(thread) }
         }
 
         fn submit(&self, (width, height): (u32, u32), time_ns: u64) -> Result<(), StreamError> {
             let rgba = vec![90; width as usize * height as usize * 4];
-            self.pipeline
-                .submit(&rgba, (width, height), width as usize * 4, time_ns, true)
+            self.pipeline.submit(&rgba, (width, height), width as usize * 4, time_ns, true)
         }
 
         fn frame(&self) -> Arc<Frame> {
-            self.frames
-                .recv_timeout(Duration::from_secs(20))
-                .expect("a frame comes")
+            self.frames.recv_timeout(Duration::from_secs(20)).expect("a frame comes")
         }
     }
 
@@ -359,13 +333,7 @@ mod tests {
         let running = Running::start();
         running.submit(SIZE, 5).unwrap();
         let error = running.submit(SIZE, 5).unwrap_err();
-        assert!(matches!(
-            error,
-            StreamError::TimeNotIncreasing {
-                last_ns: 5,
-                given_ns: 5
-            }
-        ));
+        assert!(matches!(error, StreamError::TimeNotIncreasing { last_ns: 5, given_ns: 5 }));
         running.pipeline.close();
         assert!(matches!(running.submit(SIZE, 6), Err(StreamError::Closed)));
     }
@@ -387,9 +355,7 @@ mod tests {
     #[test]
     fn nobody_watching_means_no_work_but_the_same_errors() {
         let pipeline = Pipeline::new(30.0, 500_000);
-        pipeline
-            .submit(&[0; 64 * 48 * 4], SIZE, 256, 1, false)
-            .unwrap();
+        pipeline.submit(&[0; 64 * 48 * 4], SIZE, 256, 1, false).unwrap();
         assert!(pipeline.state.lock().waiting.is_none());
         assert!(pipeline.submit(&[0; 16], SIZE, 256, 2, false).is_err());
     }
@@ -397,16 +363,10 @@ mod tests {
     #[test]
     fn loss_waits_for_its_gap_and_a_join_goes_first() {
         let now = Instant::now();
-        let state = State {
-            loss_idr: Some(now),
-            ..State::default()
-        };
+        let state = State { loss_idr: Some(now), ..State::default() };
         assert_eq!(state.idr_due(None), Some(now));
         assert_eq!(state.idr_due(Some(now)), Some(now + LOSS_IDR_GAP));
-        let both = State {
-            join_idr: Some(now),
-            ..state
-        };
+        let both = State { join_idr: Some(now), ..state };
         assert_eq!(both.idr_due(Some(now)), Some(now + JOIN_IDR_GAP));
     }
 }

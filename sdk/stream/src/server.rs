@@ -67,34 +67,16 @@ impl Default for StreamDesc {
 impl StreamDesc {
     fn check(&self) -> Result<(), StreamError> {
         picture::check_size(self.width, self.height)?;
-        let refuse = |field, value: String, allowed| {
-            Err(StreamError::Description {
-                field,
-                value,
-                allowed,
-            })
-        };
+        let refuse = |field, value: String, allowed| Err(StreamError::Description { field, value, allowed });
         if !(1..=1_000).contains(&self.max_viewers) {
-            return refuse(
-                "max_viewers",
-                self.max_viewers.to_string(),
-                "1 to 1000 are allowed",
-            );
+            return refuse("max_viewers", self.max_viewers.to_string(), "1 to 1000 are allowed");
         }
         if !(1.0..=240.0).contains(&self.max_fps) {
             return refuse("max_fps", self.max_fps.to_string(), "1 to 240 are allowed");
         }
         check_bitrate(self.bitrate_bps)?;
-        if self
-            .token
-            .as_deref()
-            .is_some_and(|token| token.trim().is_empty())
-        {
-            return refuse(
-                "token",
-                "empty".to_owned(),
-                "give a token, or None to let everybody in",
-            );
+        if self.token.as_deref().is_some_and(|token| token.trim().is_empty()) {
+            return refuse("token", "empty".to_owned(), "give a token, or None to let everybody in");
         }
         Ok(())
     }
@@ -143,19 +125,12 @@ impl StreamServer {
             std::thread::Builder::new()
                 .name("rayloom-encode".to_owned())
                 .spawn(move || hub.pipeline.run(|frame| hub.deliver(&frame)))
-                .map_err(|error| StreamError::System {
-                    what: "a thread",
-                    reason: error.to_string(),
-                })?
+                .map_err(|error| StreamError::System { what: "a thread", reason: error.to_string() })?
         };
         let (ended_sender, ended) = std_mpsc::channel();
         runtime.spawn(serve(Arc::clone(&hub), listener, viewers, ended_sender));
         let closing = Mutex::new(Some(Closing { encoder, ended }));
-        Ok(Stream {
-            hub,
-            local_addr,
-            closing,
-        })
+        Ok(Stream { hub, local_addr, closing })
     }
 }
 
@@ -168,10 +143,9 @@ async fn serve(
 ) {
     let mut stop = hub.stopped();
     let mut stop_http = hub.stopped();
-    let server =
-        axum::serve(listener, http::router(Arc::clone(&hub))).with_graceful_shutdown(async move {
-            let _ = stop_http.wait_for(|stop| *stop).await;
-        });
+    let server = axum::serve(listener, http::router(Arc::clone(&hub))).with_graceful_shutdown(async move {
+        let _ = stop_http.wait_for(|stop| *stop).await;
+    });
     let mut server = tokio::spawn(server.into_future());
     let _ = stop.wait_for(|stop| *stop).await;
     let _ = timeout(VIEWERS_END_TIMEOUT, viewers.recv()).await;
@@ -219,9 +193,7 @@ impl Stream {
         time_ns: u64,
     ) -> Result<(), StreamError> {
         let watched = self.hub.watched();
-        self.hub
-            .pipeline
-            .submit(rgba, (width, height), row_pitch, time_ns, watched)
+        self.hub.pipeline.submit(rgba, (width, height), row_pitch, time_ns, watched)
     }
 
     /// Moves input events into `events`, oldest first, and returns how many. Never blocks.
@@ -236,10 +208,7 @@ impl Stream {
     /// [`StreamError::MessageTooLong`] above [`MAX_MESSAGE_BYTES`].
     pub fn send_message(&self, text: &str) -> Result<(), StreamError> {
         if text.len() > MAX_MESSAGE_BYTES {
-            return Err(StreamError::MessageTooLong {
-                length: text.len(),
-                limit: MAX_MESSAGE_BYTES,
-            });
+            return Err(StreamError::MessageTooLong { length: text.len(), limit: MAX_MESSAGE_BYTES });
         }
         let message = serde_json::json!({ "t": "message", "text": text }).to_string();
         self.hub.broadcast(&message.into());

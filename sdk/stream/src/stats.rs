@@ -51,14 +51,7 @@ pub(crate) struct EncodeLog {
 
 impl EncodeLog {
     /// Notes one encoded frame.
-    pub(crate) fn note(
-        &mut self,
-        at: Instant,
-        convert: Duration,
-        encode: Duration,
-        bytes: usize,
-        idr: bool,
-    ) {
+    pub(crate) fn note(&mut self, at: Instant, convert: Duration, encode: Duration, bytes: usize, idr: bool) {
         if self.frames.len() == WINDOW_FRAMES {
             self.frames.pop_front();
         }
@@ -76,11 +69,7 @@ impl EncodeLog {
         stats.convert_ms = median(self.frames.iter().map(|frame| frame.1.as_secs_f32() * 1e3));
         stats.encode_ms = median(self.frames.iter().map(|frame| frame.2.as_secs_f32() * 1e3));
         stats.frame_bytes = median(self.frames.iter().map(|frame| frame.3 as f32)) as u32;
-        let recent = || {
-            self.frames
-                .iter()
-                .filter(|frame| now.duration_since(frame.0) <= FPS_SPAN)
-        };
+        let recent = || self.frames.iter().filter(|frame| now.duration_since(frame.0) <= FPS_SPAN);
         stats.fps = match (recent().next(), recent().next_back()) {
             (Some(first), Some(last)) if last.0 > first.0 => {
                 (recent().count() - 1) as f32 / (last.0 - first.0).as_secs_f32()
@@ -106,21 +95,12 @@ mod tests {
         let mut log = EncodeLog::default();
         for frame in 0..200_u32 {
             let at = start + Duration::from_millis(20) * frame;
-            log.note(
-                at,
-                Duration::from_millis(1),
-                Duration::from_millis(5),
-                1000,
-                frame == 0,
-            );
+            log.note(at, Duration::from_millis(1), Duration::from_millis(5), 1000, frame == 0);
         }
         let mut stats = StreamStats::default();
         log.fill(start + Duration::from_millis(20 * 199), &mut stats);
         assert_eq!((stats.encoded, stats.idr, stats.bytes), (200, 1, 200_000));
         assert!((stats.fps - 50.0).abs() < 0.1, "{}", stats.fps);
-        assert_eq!(
-            (stats.encode_ms, stats.convert_ms, stats.frame_bytes),
-            (5.0, 1.0, 1000)
-        );
+        assert_eq!((stats.encode_ms, stats.convert_ms, stats.frame_bytes), (5.0, 1.0, 1000));
     }
 }

@@ -10,8 +10,7 @@ use rtc::peer_connection::configuration::interceptor_registry::register_default_
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MediaEngine};
 use rtc::rtp;
 use rtc::rtp_transceiver::rtp_sender::{
-    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters,
-    RTCRtpEncodingParameters, RtpCodecKind,
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -20,10 +19,11 @@ use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState,
-    RTCPeerConnectionState, RTCSessionDescription, SettingEngineBuilder,
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState, RTCPeerConnectionState,
+    RTCSessionDescription, SettingEngineBuilder,
 };
 
+use crate::answer;
 use crate::error::StreamError;
 use crate::frame::Frame;
 use crate::hub::{Hub, Seat};
@@ -85,55 +85,31 @@ impl PeerConnectionEventHandler for Events {
 /// Answers an offer and starts the viewer's task.
 pub(crate) async fn admit(hub: &Arc<Hub>, offer: String) -> Result<Admitted, StreamError> {
     let seat = hub.seat()?;
-    let offer = RTCSessionDescription::offer(offer)
-        .map_err(|error| StreamError::Offer(format!("it is no SDP: {error}")))?;
+    let offer =
+        RTCSessionDescription::offer(offer).map_err(|error| StreamError::Offer(format!("it is no SDP: {error}")))?;
     let (gathered_sender, mut gathered) = watch::channel(false);
     let (state_sender, state) = watch::channel(RTCPeerConnectionState::New);
     let (channel_sender, channels) = mpsc::channel(1);
-    let events = Events {
-        gathered: gathered_sender,
-        state: state_sender,
-        channels: channel_sender,
-    };
+    let events = Events { gathered: gathered_sender, state: state_sender, channels: channel_sender };
     let connection = connect(hub.listen_ip, events).await?;
     let negotiated = async {
         let ssrc = random_ssrc()?;
         let track = video_track(ssrc);
-        let sender = connection
-            .add_track(Arc::clone(&track) as Arc<dyn TrackLocal>)
-            .await
-            .map_err(set_up)?;
-        connection
-            .set_remote_description(offer)
-            .await
-            .map_err(refused)?;
+        let sender = connection.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>).await.map_err(set_up)?;
+        connection.set_remote_description(offer).await.map_err(refused)?;
         let answer = connection.create_answer(None).await.map_err(refused)?;
-        connection
-            .set_local_description(answer)
-            .await
-            .map_err(refused)?;
+        connection.set_local_description(answer).await.map_err(refused)?;
         timeout(GATHER_TIMEOUT, gathered.wait_for(|done| *done))
             .await
             .map_err(|_| StreamError::WebRtc("no local address was found in time".to_owned()))?
             .map_err(|_| StreamError::Closed)?;
-        let answer = connection
-            .local_description()
-            .await
-            .ok_or(StreamError::Closed)?
-            .sdp;
-        let parameters = sender
-            .get_parameters()
-            .await
-            .map_err(refused)?
-            .rtp_parameters;
-        let payload_type = match parameters.codecs.first() {
-            Some(codec) if accepts_video(&answer) => codec.payload_type,
-            _ => {
-                return Err(StreamError::Offer(format!(
-                    "it has no video section that receives H.264 with `{H264_FMTP}`"
-                )));
-            }
+        let answer = connection.local_description().await.ok_or(StreamError::Closed)?.sdp;
+        let parameters = sender.get_parameters().await.map_err(refused)?.rtp_parameters;
+        let placed = answer::place_candidates(&answer).filter(|sdp| answer::accepts_video(sdp));
+        let (Some(codec), Some(answer)) = (parameters.codecs.first(), placed) else {
+            return Err(StreamError::Offer(format!("it has no video section that receives H.264 with `{H264_FMTP}`")));
         };
+        let payload_type = codec.payload_type;
         Ok((track, ssrc, payload_type, answer))
     };
     let (track, ssrc, payload_type, answer) = match negotiated.await {
@@ -144,52 +120,22 @@ pub(crate) async fn admit(hub: &Arc<Hub>, offer: String) -> Result<Admitted, Str
         }
     };
     let id = seat.link.id.clone();
-    let video = Video {
-        track,
-        ssrc,
-        payload_type,
-        sequence: ssrc as u16,
-    };
-    tokio::spawn(
-        Viewer {
-            seat,
-            connection,
-            video,
-            state,
-            channels,
-        }
-        .run(),
-    );
+    let video = Video { track, ssrc, payload_type, sequence: ssrc as u16 };
+    tokio::spawn(Viewer { seat, connection, video, state, channels }.run());
     Ok(Admitted { id, answer })
 }
 
 /// Sets a peer connection up that can send H.264 and has sockets where the server listens.
-async fn connect(
-    listen_ip: IpAddr,
-    events: Events,
-) -> Result<Arc<dyn PeerConnection>, StreamError> {
+async fn connect(listen_ip: IpAddr, events: Events) -> Result<Arc<dyn PeerConnection>, StreamError> {
     let mut media = MediaEngine::default();
     media
-        .register_codec(
-            RTCRtpCodecParameters {
-                rtp_codec: h264(),
-                payload_type: 102,
-            },
-            RtpCodecKind::Video,
-        )
+        .register_codec(RTCRtpCodecParameters { rtp_codec: h264(), payload_type: 102 }, RtpCodecKind::Video)
         .map_err(set_up)?;
     let registry = register_default_interceptors(Registry::new(), &mut media).map_err(set_up)?;
-    let registry = registry.with(
-        Slot::from(14_000),
-        crate::keyframe::KeyframeRequests::default(),
-    );
+    let registry = registry.with(Slot::from(14_000), crate::keyframe::KeyframeRequests::default());
     let settings = SettingEngineBuilder::new()
         .with_include_loopback_candidate(true)
-        .with_ice_timeouts(
-            Some(DISCONNECTED_AFTER),
-            Some(FAILED_AFTER),
-            Some(KEEPALIVE_EVERY),
-        )
+        .with_ice_timeouts(Some(DISCONNECTED_AFTER), Some(FAILED_AFTER), Some(KEEPALIVE_EVERY))
         .build();
     let connection = PeerConnectionBuilder::<SocketAddr>::new()
         .with_media_engine(media)
@@ -215,20 +161,13 @@ fn media_addresses(listen_ip: IpAddr) -> Vec<SocketAddr> {
 }
 
 fn h264() -> RTCRtpCodec {
-    let feedback = |typ: &str, parameter: &str| RTCPFeedback {
-        typ: typ.to_owned(),
-        parameter: parameter.to_owned(),
-    };
+    let feedback = |typ: &str, parameter: &str| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() };
     RTCRtpCodec {
         mime_type: MIME_TYPE_H264.to_owned(),
         clock_rate: 90_000,
         channels: 0,
         sdp_fmtp_line: H264_FMTP.to_owned(),
-        rtcp_feedback: vec![
-            feedback("nack", ""),
-            feedback("nack", "pli"),
-            feedback("ccm", "fir"),
-        ],
+        rtcp_feedback: vec![feedback("nack", ""), feedback("nack", "pli"), feedback("ccm", "fir")],
     }
 }
 
@@ -239,28 +178,15 @@ fn video_track(ssrc: u32) -> Arc<TrackLocalStaticRTP> {
         "video".to_owned(),
         RtpCodecKind::Video,
         vec![RTCRtpEncodingParameters {
-            rtp_coding_parameters: RTCRtpCodingParameters {
-                ssrc: Some(ssrc),
-                ..Default::default()
-            },
+            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
             codec: h264(),
             ..Default::default()
         }],
     )))
 }
 
-/// Whether the answer takes the video section: a refused one has port 0.
-fn accepts_video(answer: &str) -> bool {
-    answer
-        .lines()
-        .any(|line| line.starts_with("m=video ") && !line.starts_with("m=video 0 "))
-}
-
 fn random_ssrc() -> Result<u32, StreamError> {
-    getrandom::u32().map_err(|error| StreamError::System {
-        what: "random numbers",
-        reason: error.to_string(),
-    })
+    getrandom::u32().map_err(|error| StreamError::System { what: "random numbers", reason: error.to_string() })
 }
 
 fn set_up(error: webrtc::error::Error) -> StreamError {
@@ -294,12 +220,7 @@ impl Video {
                 ..Default::default()
             };
             self.sequence = self.sequence.wrapping_add(1);
-            self.track
-                .write_rtp(rtp::Packet {
-                    header,
-                    payload: payload.clone(),
-                })
-                .await?;
+            self.track.write_rtp(rtp::Packet { header, payload: payload.clone() }).await?;
         }
         Ok(())
     }
@@ -319,10 +240,7 @@ impl Viewer {
         let number = self.seat.link.number;
         // Ends with this function, whatever they wait for.
         let mut tasks = JoinSet::new();
-        tasks.spawn(answer_key_frame_requests(
-            Arc::clone(&self.seat.hub),
-            Arc::clone(&self.video.track),
-        ));
+        tasks.spawn(answer_key_frame_requests(Arc::clone(&self.seat.hub), Arc::clone(&self.video.track)));
         let mut page: Option<Page> = None;
         let reason = self.watch(&mut page).await;
         tracing::info!(viewer = number, reason, "a viewer left");
@@ -334,14 +252,7 @@ impl Viewer {
 
     /// Serves the viewer until it leaves; returns why.
     async fn watch(&mut self, page: &mut Option<Page>) -> &'static str {
-        let Seat {
-            hub,
-            link,
-            frames,
-            messages,
-            stop,
-            ..
-        } = &mut self.seat;
+        let Seat { hub, link, frames, messages, stop, .. } = &mut self.seat;
         let mut connected = false;
         let too_late = tokio::time::sleep(CONNECT_TIMEOUT);
         tokio::pin!(too_late);
@@ -435,28 +346,18 @@ struct Hands {
 impl Drop for Hands {
     fn drop(&mut self) {
         for kind in self.held.release() {
-            self.hub.input.push(InputEvent {
-                viewer: self.viewer,
-                kind,
-            });
+            self.hub.input.push(InputEvent { viewer: self.viewer, kind });
         }
     }
 }
 
 /// Passes a page's messages on until its channel closes.
 async fn read_input(channel: Arc<dyn DataChannel>, hub: Arc<Hub>, viewer: u64) {
-    let mut hands = Hands {
-        held: Held::default(),
-        hub: Arc::clone(&hub),
-        viewer,
-    };
+    let mut hands = Hands { held: Held::default(), hub: Arc::clone(&hub), viewer };
     while let Some(event) = channel.poll().await {
         match event {
             DataChannelEvent::OnMessage(message) => {
-                let kind = message
-                    .is_string
-                    .then(|| crate::input::parse(&message.data))
-                    .flatten();
+                let kind = message.is_string.then(|| crate::input::parse(&message.data)).flatten();
                 match kind {
                     Some(kind) if hands.held.follow(&kind) => {
                         hub.input.push(InputEvent { viewer, kind });
