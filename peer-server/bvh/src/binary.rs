@@ -172,12 +172,13 @@ fn split(set: &mut [PrimitiveBox], node: &BinaryNode, span: &Span, costs: Costs)
         }
         return Some(halve(set, widest));
     }
-    // The bin is the integer below (c - min) * scale; adding 2^23 leaves that integer in the mantissa's low bits.
+    // The bin is the integer next to (c - min) * scale - 0.5; adding 1.5 * 2^23 leaves it in the mantissa's low bits. (Added
+    // to 2^23 - 0.5 instead, the smallest values would stay below 2^23, where the low bits say 255.)
     let scale = Vec4::splat(BINS as f32 * 0.999_99) / size.max(Vec4::splat(f32::MIN_POSITIVE));
     let scale = Vec4::select(size.cmpgt(Vec4::ZERO), scale.min(Vec4::splat(f32::MAX)), Vec4::ZERO);
     let offset = span.centroids.min;
     let bin_of = |p: &PrimitiveBox| -> [usize; 3] {
-        let b = (p.centroid() - offset) * scale + Vec4::splat(8_388_607.5);
+        let b = (p.centroid() - offset) * scale - Vec4::splat(0.5) + Vec4::splat(12_582_912.0);
         [b.x, b.y, b.z].map(|f| (f.to_bits() & 0xff).min(BINS as u32 - 1) as usize)
     };
     let mut bins = [[Bin { extent: Extent::EMPTY, count: 0 }; BINS]; 3];
@@ -254,4 +255,23 @@ fn halve(set: &mut [PrimitiveBox], axis: usize) -> (usize, Side, Side) {
 /// Centre of a box, for ordering; halves first so that huge boxes stay finite.
 pub(crate) fn center(bounds: &Aabb) -> Vec3 {
     bounds.min * 0.5 + bounds.max * 0.5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_boxes_is_split_into_halves_that_do_not_overlap() {
+        let at = |i: u32| {
+            let min = Vec3::new(i as f32, 0.0, 0.0);
+            PrimitiveBox::new(Aabb { min, max: min + Vec3::splat(0.5) }, i)
+        };
+        let mut row: Vec<PrimitiveBox> = (0..100).map(at).collect();
+        let nodes = build(&mut row, Costs { node: 1.0, max_leaf: 3 });
+        for node in nodes.iter().filter(|n| n.count == 0) {
+            let (left, right) = (&nodes[node.first as usize], &nodes[node.first as usize + 1]);
+            assert!(left.max.x < right.min.x, "{:?} meets {:?}", left.bounds(), right.bounds());
+        }
+    }
 }
