@@ -52,10 +52,13 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     pub(crate) fn new(desc: PipelineDesc, view: ViewDesc) -> Pipeline {
+        let default = Config::default();
         let config = Config {
             tiles_per_peer: view.tiles_per_peer.0..=view.tiles_per_peer.1,
+            // Whoever asks for several tiles a peer gets them, whatever the ghost zones cost.
+            max_split_overhead: if view.tiles_per_peer.0 > 1 { f32::MAX } else { default.max_split_overhead },
             max_frames_in_flight: 8,
-            ..Config::default()
+            ..default
         };
         let merging = Merging::new(&view);
         Pipeline {

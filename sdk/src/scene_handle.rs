@@ -185,3 +185,11 @@ impl Edit {
         }
     }
 }
+
+impl Drop for SceneHandle {
+    fn drop(&mut self) {
+        if self.shared.send(Command::DestroyScene { scene: self.id }).is_err() {
+            tracing::debug!("scene {} outlived its session", self.id);
+        }
+    }
+}

@@ -199,12 +199,13 @@ fn embed(
     events: &Arc<EventQueue>,
     link: impl FnOnce(u32, Reach) -> PeerLink + Send + 'static,
 ) {
-    use rayloom_peer::{PeerConfig, PeerServer};
-    let config = PeerConfig {
+    use rayloom_peer::{PeerConfig, PeerServer, RendererOptions};
+    let renderer = RendererOptions {
         device: desc.embedded_device.clone(),
         allow_cpu: desc.embedded_allow_cpu,
-        ..PeerConfig::embedded()
+        ..RendererOptions::default()
     };
+    let config = PeerConfig { renderer, ..PeerConfig::default() };
     let events = Arc::clone(events);
     let handle = runtime.handle().clone();
     runtime.spawn_blocking(move || match PeerServer::new(config) {

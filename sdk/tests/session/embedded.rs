@@ -1,0 +1,141 @@
+//! Frames traced by the embedded peer: a scene becomes a picture, edits are seen, tiles leave no seam.
+
+use rayloom::frame::{Extent, Rect};
+use rayloom::scene::{Environment, Instance, Light, LightShape, Material, Mesh, MeshPart, Scene};
+use rayloom::{
+    Accumulation, Embedded, FrameDesc, Output, SceneHandle, Session, SessionDesc, ToneMap, ViewDesc, ViewHandle,
+};
+use glam::{Affine3A, Vec2, Vec3, Vec4};
+use std::sync::Arc;
+use std::time::Duration;
+
+const SIZE: Extent = Extent::new(203, 117);
+/// Far beyond what a frame takes on the slowest machine; never waited for in full.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A red square metre that faces +Z, two metres from the camera, under a sun from behind the camera.
+fn square(at: Vec3) -> Scene {
+    let mesh = Mesh {
+        positions: [(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)].map(|(x, y)| Vec3::new(x, y, 0.0)).to_vec(),
+        normals: vec![Vec3::Z; 4],
+        tangents: Vec::new(),
+        uvs: vec![Vec2::ZERO; 4],
+        indices: vec![0, 1, 2, 0, 2, 3],
+        parts: vec![MeshPart { first_index: 0, index_count: 6, material: 0 }],
+    };
+    Scene {
+        meshes: vec![Arc::new(mesh)],
+        materials: vec![Material { base_color: Vec4::new(0.8, 0.1, 0.1, 1.0), ..Material::default() }],
+        instances: vec![Instance { mesh: 0, transform: Affine3A::from_translation(at), user_id: 1 }],
+        lights: vec![Light {
+            shape: LightShape::Directional { angle: 0.0 },
+            color: Vec3::splat(3.0),
+            position: Vec3::ZERO,
+            direction: Vec3::NEG_Z,
+            range: 0.0,
+            user_id: 2,
+        }],
+        environment: Environment::constant(Vec3::new(0.0, 0.0, 0.2)),
+        ..Scene::default()
+    }
+}
+
+fn session() -> Session {
+    let desc = SessionDesc {
+        embedded: Embedded::Always,
+        embedded_allow_cpu: true,
+        lossless: true,
+        ..SessionDesc::default()
+    };
+    Session::new(desc).unwrap()
+}
+
+fn view(session: &Session, tiles_per_peer: (u32, u32)) -> ViewHandle {
+    let mut desc = ViewDesc::new(SIZE);
+    desc.accumulation = Accumulation::Off;
+    desc.output_planes = true;
+    desc.tiles_per_peer = tiles_per_peer;
+    desc.layers.iter_mut().for_each(|layer| layer.deadline = Duration::from_secs(30));
+    session.create_view(desc).unwrap()
+}
+
+/// Begins frames from `from` on until one is traced whole.
+fn first_fresh(view: &ViewHandle, revision: u64, from: u64) -> Arc<Output> {
+    let camera = rayloom::scene::Camera::with_fov(0.9, SIZE.width as f32 / SIZE.height as f32);
+    let mut last = None;
+    for frame_id in from..from + 100_000 {
+        let desc = FrameDesc { tone_map: ToneMap::Linear, ..FrameDesc::new(frame_id, revision, camera) };
+        view.begin_frame(desc).unwrap();
+        let output = view.acquire(frame_id, PATIENCE).unwrap();
+        if output.fresh == 1.0 {
+            return output;
+        }
+        last = Some(output.tiles.len());
+        std::thread::yield_now();
+    }
+    panic!("no fresh frame; tiles of the last one: {last:?}");
+}
+
+fn pixel(output: &Output, x: u32, y: u32) -> [u8; 3] {
+    let at = (y * SIZE.width + x) as usize * 4;
+    [output.color[at], output.color[at + 1], output.color[at + 2]]
+}
+
+fn is_red([r, g, b]: [u8; 3]) -> bool {
+    u32::from(r) > 2 * u32::from(g) && u32::from(r) > 2 * u32::from(b)
+}
+
+fn commit(scene: &SceneHandle) -> u64 {
+    scene.commit().unwrap()
+}
+
+#[test]
+fn a_scene_becomes_a_picture_and_moves() {
+    let session = session();
+    let scene = session.create_scene();
+    scene.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
+    let view = view(&session, (2, 4));
+    let output = first_fresh(&view, commit(&scene), 0);
+    let (center, corner) = (pixel(&output, 101, 58), pixel(&output, 0, 0));
+    assert!(is_red(center), "the square's centre is {center:?}");
+    assert!(corner[2] > corner[0], "the sky is {corner:?}");
+    let covered: usize = output.tiles.iter().map(|tile| tile.rect.pixels()).sum();
+    assert_eq!(covered, SIZE.pixels());
+
+    // Moved out of sight: no upload, the same base revision.
+    scene.set_transforms(&[(0, Affine3A::from_translation(Vec3::new(50.0, 0.0, -2.0)))]).unwrap();
+    let output = first_fresh(&view, commit(&scene), 1_000_000);
+    assert!(!is_red(pixel(&output, 101, 58)), "the square moved away");
+
+    // A structural edit: a new base revision, shown once the peer holds it.
+    scene.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
+    let revision = commit(&scene);
+    let seen = (0..100_000).any(|i| is_red(pixel(&first_fresh(&view, revision, 2_000_000 + i), 101, 58)));
+    assert!(seen, "the edited scene is shown in the end");
+}
+
+#[test]
+fn any_cut_gives_the_same_bits() {
+    let session = session();
+    let scene = session.create_scene();
+    scene.replace(square(Vec3::new(0.2, 0.1, -1.5))).unwrap();
+    let revision = commit(&scene);
+    let whole = view(&session, (1, 1));
+    let cut = view(&session, (3, 3));
+    let frame = 5_000_000;
+    let warm = [first_fresh(&whole, revision, 0).tiles.len(), first_fresh(&cut, revision, 0).tiles.len()];
+    assert!(warm[0] == 1 && warm[1] > 1, "{warm:?}");
+    let (a, b) = (first_fresh(&whole, revision, frame), first_fresh(&cut, revision, frame));
+    assert_eq!((a.frame_id, b.frame_id), (frame, frame));
+    assert!(b.tiles.iter().any(|tile: &rayloom::TileOutcome| tile.rect.x % 16 != 0), "no odd border: {:?}", rects(&b));
+    let (a, b) = (a.planes.as_ref().unwrap(), b.planes.as_ref().unwrap());
+    assert!(a.primary == b.primary, "planes of primary hits differ");
+    for ((kind, a), (_, b)) in a.layers.iter().zip(&b.layers) {
+        let differing = a.iter().zip(b).filter(|(a, b)| a != b).count();
+        assert_eq!(differing, 0, "pixels of layer {}", kind.name());
+    }
+}
+
+fn rects(output: &Output) -> Vec<Rect> {
+    output.tiles.iter().map(|tile| tile.rect).collect()
+}

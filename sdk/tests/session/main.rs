@@ -1,0 +1,5 @@
+//! The session's behaviour with the peer inside this process, one file each.
+
+#[cfg(feature = "embedded-peer")]
+mod embedded;
+mod refusals;
