@@ -1,0 +1,164 @@
+//! Flags and environment of the binary, and its exit codes.
+
+use clap::Parser;
+use rayloom_peer::{CacheConfig, PeerError, RendererError};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
+
+/// A ray-tracing server for Rayloom engines.
+///
+/// Exit codes: 0 after SIGINT or SIGTERM; 2 when a flag, the address or the cache can't be used; 3 when there is no
+/// Vulkan device that may be used; 4 when the device failed while running (start again).
+#[derive(Debug, Parser)]
+#[command(name = "rayloom-peer", version, max_term_width = 110)]
+pub(crate) struct Options {
+    /// Where to listen for engines. Port 0 lets the system choose.
+    #[arg(long, env = "RAYLOOM_LISTEN", default_value = "127.0.0.1:4700", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// What engines must present; generated and printed when absent. Prefer the environment: flags are visible to all
+    /// users of the machine.
+    #[arg(long, env = "RAYLOOM_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+    /// The device, by its number in --list-devices or a part of its name; the best one by default.
+    #[arg(long, env = "RAYLOOM_DEVICE", value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+    /// List Vulkan devices and why one can't be used, then end.
+    #[arg(long)]
+    pub(crate) list_devices: bool,
+    /// Accept a CPU device (hundreds of times slower than a GPU).
+    #[arg(long, env = "RAYLOOM_ALLOW_CPU")]
+    pub(crate) allow_cpu: bool,
+    /// Folder where scenes are kept, so that they are not sent twice; several peers may share it. "none" keeps them in
+    /// memory only. Default: rayloom/peer in the user's cache folder.
+    #[arg(long, env = "RAYLOOM_CACHE_DIR", value_name = "FOLDER")]
+    cache_dir: Option<PathBuf>,
+    /// Most bytes of scenes kept; the ones whose use is oldest go first. A scene that needs more is refused.
+    #[arg(long, env = "RAYLOOM_CACHE_SIZE", default_value = "20GiB", value_name = "SIZE", value_parser = parse_size)]
+    cache_size: u64,
+    /// Engines at a time.
+    #[arg(long, env = "RAYLOOM_MAX_SESSIONS", default_value_t = 8, value_name = "COUNT")]
+    pub(crate) max_sessions: usize,
+    /// Load the Vulkan validation layer (slow).
+    #[arg(long, env = "RAYLOOM_VALIDATION")]
+    pub(crate) validation: bool,
+    /// Serve plain HTTP on an address that is not loopback: for networks that you trust.
+    #[arg(long, env = "RAYLOOM_INSECURE_HTTP")]
+    pub(crate) insecure_http: bool,
+    /// What is logged to stderr: error, warn, info, debug or trace, also per module (tracing's filter syntax).
+    #[arg(long, env = "RAYLOOM_LOG", default_value = "info,webrtc=warn,rtc=warn", value_name = "FILTER")]
+    pub(crate) log: EnvFilter,
+}
+
+/// Why the process ends with which code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) reason: String,
+}
+
+impl Options {
+    pub(crate) fn read() -> Options {
+        Options::parse()
+    }
+
+    /// The token, and whether it was made up here.
+    pub(crate) fn token(&self) -> Result<(String, bool), Failure> {
+        match &self.token {
+            Some(token) if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) => Err(Failure::usage(
+                "the token (--token, RAYLOOM_TOKEN) must be of printable ASCII characters without spaces".into(),
+            )),
+            Some(token) => Ok((token.clone(), false)),
+            None => {
+                let mut bytes = [0; 16];
+                getrandom::fill(&mut bytes).map_err(|e| Failure::start(format!("the system gives no random bytes: {e}")))?;
+                Ok((bytes.iter().map(|b| format!("{b:02x}")).collect(), true))
+            }
+        }
+    }
+
+    pub(crate) fn cache(&self) -> Result<CacheConfig, Failure> {
+        let dir = match &self.cache_dir {
+            Some(dir) if dir.as_os_str() == "none" => None,
+            Some(dir) => Some(dir.clone()),
+            None => Some(default_cache_dir().ok_or_else(|| {
+                Failure::usage("neither XDG_CACHE_HOME nor HOME is set: name a folder (--cache-dir), or \"none\"".into())
+            })?),
+        };
+        Ok(CacheConfig { dir, limit_bytes: self.cache_size })
+    }
+}
+
+impl Failure {
+    fn usage(reason: String) -> Failure {
+        Failure { code: 2, reason }
+    }
+
+    pub(crate) fn start(reason: String) -> Failure {
+        Failure { code: 1, reason }
+    }
+
+    pub(crate) fn device_lost(reason: String) -> Failure {
+        Failure { code: 4, reason }
+    }
+}
+
+impl From<PeerError> for Failure {
+    fn from(error: PeerError) -> Failure {
+        let code = match &error {
+            PeerError::Device(RendererError::DeviceLost { .. } | RendererError::Timeout { .. }) => 4,
+            PeerError::Device(_) => 3,
+            PeerError::Cache { .. } | PeerError::Listen(_) | PeerError::InsecureHttp(_) => 2,
+            _ => 1,
+        };
+        Failure { code, reason: error.to_string() }
+    }
+}
+
+/// XDG base directories on Linux and where they are set; the user's own cache folder elsewhere.
+fn default_cache_dir() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base = folder("XDG_CACHE_HOME").or_else(|| {
+        if cfg!(windows) {
+            folder("LOCALAPPDATA")
+        } else {
+            folder("HOME").map(|home| home.join(if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" }))
+        }
+    })?;
+    Some(base.join("rayloom").join("peer"))
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let scale: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "MB" => 1_000_000,
+        "MiB" => 1 << 20,
+        "GB" => 1_000_000_000,
+        "GiB" => 1 << 30,
+        unit => return Err(format!("{unit:?} is no unit; use MB, MiB, GB or GiB")),
+    };
+    let number: u64 = digits.trim().parse().map_err(|e| format!("{digits:?} is no whole number: {e}"))?;
+    number.checked_mul(scale).ok_or_else(|| format!("{text} is more than this machine can count"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_size("20GiB"), Ok(20 << 30));
+        assert_eq!(parse_size("512 MB"), Ok(512_000_000));
+        assert_eq!(parse_size("7"), Ok(7));
+        for bad in ["", "GiB", "1.5GiB", "3 parsecs", "99999999999GiB", "-1MB"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a peer may be told at start.
+
+use crate::cache::CacheConfig;
+use rayloom_renderer::RendererOptions;
+use std::net::SocketAddr;
+
+/// What a peer may be told at start; the default suits a peer inside the engine's own process.
+#[derive(Clone, Debug)]
+pub struct PeerConfig {
+    /// The device to trace on.
+    pub renderer: RendererOptions,
+    /// Trace a small scene at start to learn the device's speed.
+    pub measure: bool,
+    /// Bounds of the service itself.
+    pub service: ServiceConfig,
+}
+
+impl Default for PeerConfig {
+    fn default() -> PeerConfig {
+        PeerConfig { renderer: RendererOptions::default(), measure: false, service: ServiceConfig::default() }
+    }
+}
+
+/// Bounds of the service, whatever traces.
+#[derive(Clone, Debug)]
+pub struct ServiceConfig {
+    /// Where blobs of scenes are kept.
+    pub cache: CacheConfig,
+    /// Engines at a time; more are told that there is no room.
+    pub max_sessions: usize,
+    /// Tiles that one session may have queued, traced but not sent, or half sent; more are refused.
+    pub tasks_per_session: usize,
+    /// The same in pixels.
+    pub pixels_per_session: usize,
+    /// Scenes that stay on the device though no session uses them.
+    pub idle_scenes: usize,
+}
+
+impl Default for ServiceConfig {
+    fn default() -> ServiceConfig {
+        ServiceConfig {
+            cache: CacheConfig::default(),
+            max_sessions: 8,
+            tasks_per_session: 64,
+            pixels_per_session: 4 * 3840 * 2160,
+            idle_scenes: 2,
+        }
+    }
+}
+
+/// How to serve engines that dial.
+#[derive(Clone, Debug)]
+pub struct ListenConfig {
+    /// Where to listen for signalling.
+    pub addr: SocketAddr,
+    /// What engines must present.
+    pub token: String,
+    /// Plain HTTP on an address that is not loopback is refused without this.
+    pub insecure_http: bool,
+}

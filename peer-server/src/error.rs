@@ -1,0 +1,34 @@
+//! Why a peer could not start or listen.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why a peer could not start or listen; always something its operator can act on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerError {
+    /// No Vulkan device that may be used.
+    #[error(transparent)]
+    Device(#[from] rayloom_renderer::RendererError),
+    /// The folder of the scene cache can't be used.
+    #[error("cannot use the scene cache {path}: {source}; choose another folder (--cache-dir), or none (--cache-dir none)")]
+    Cache {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system gives no more threads.
+    #[error("cannot start the threads that trace: {0}")]
+    Threads(std::io::Error),
+    /// Signalling can't be served at this address.
+    #[error("{0}; choose another address or port (--listen)")]
+    Listen(#[from] rayloom_transport::TransportError),
+    /// Plain HTTP beyond this machine.
+    #[error(
+        "{0} is not a loopback address, and signalling is plain HTTP: whoever can read or change that traffic can steal \
+         the token and replace the DTLS fingerprint, and with it the peer. Listen on 127.0.0.1 behind a TLS proxy or an \
+         SSH tunnel, or accept the risk on a network that you trust (--insecure-http)"
+    )]
+    InsecureHttp(SocketAddr),
+}

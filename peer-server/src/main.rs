@@ -1,0 +1,93 @@
+//! `rayloom-peer`: a ray-tracing server for Rayloom engines.
+
+mod cli;
+
+use cli::{Failure, Options};
+use rayloom_peer::{ListenConfig, PeerConfig, PeerServer, RendererOptions, ServiceConfig, list_devices};
+use std::io::Write;
+use std::process::ExitCode;
+use tokio::sync::watch;
+
+fn main() -> ExitCode {
+    let options = Options::read();
+    tracing_subscriber::fmt().with_env_filter(options.log.clone()).with_writer(std::io::stderr).init();
+    match run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("rayloom-peer: {}", failure.reason);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn run(options: Options) -> Result<(), Failure> {
+    if options.list_devices {
+        for device in list_devices().map_err(|e| Failure::from(rayloom_peer::PeerError::from(e)))? {
+            println!("{device}");
+        }
+        return Ok(());
+    }
+    let signals = signals()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("rayloom-peer")
+        .build()
+        .map_err(|e| Failure::start(format!("the system gives no threads: {e}")))?;
+    let result = runtime.block_on(serve(options, signals));
+    // Threads that still hash or trace don't hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+/// Tells of SIGINT and SIGTERM; the second one ends the process on the spot.
+fn signals() -> Result<watch::Receiver<u32>, Failure> {
+    let (count, signals) = watch::channel(0);
+    ctrlc::set_handler(move || {
+        count.send_modify(|count| *count += 1);
+        if *count.borrow() > 1 {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|e| Failure::start(format!("signals cannot be handled: {e}")))?;
+    Ok(signals)
+}
+
+async fn serve(options: Options, mut signals: watch::Receiver<u32>) -> Result<(), Failure> {
+    let (token, generated) = options.token()?;
+    let cache = options.cache()?;
+    let renderer = RendererOptions {
+        device: options.device.clone(),
+        allow_cpu: options.allow_cpu,
+        validation: options.validation,
+        pipeline_cache: cache.dir.as_ref().map(|dir| dir.join("pipelines.bin")),
+    };
+    let service = ServiceConfig { cache, max_sessions: options.max_sessions, ..ServiceConfig::default() };
+    let listen = ListenConfig { addr: options.listen, token: token.clone(), insecure_http: options.insecure_http };
+    if !listen.addr.ip().is_loopback() && !listen.insecure_http {
+        // Said before the seconds that pipelines take to compile.
+        return Err(rayloom_peer::PeerError::InsecureHttp(listen.addr).into());
+    }
+    let opened = tokio::task::spawn_blocking(move || PeerServer::new(PeerConfig { renderer, measure: true, service }));
+    let peer = tokio::select! {
+        opened = opened => opened.map_err(|e| Failure::start(format!("the device could not be opened: {e}")))??,
+        _ = signals.changed() => return Ok(()),
+    };
+    let listening = peer.listen(listen).await?;
+    if generated {
+        println!("token {token}");
+    }
+    let info = peer.info();
+    println!("rayloom-peer ready on http://{} (device {}, front end {})", listening.addr(), info.device, info.front_end);
+    // Whoever waits for the line reads a pipe; without a reader there is nobody to tell.
+    let _ = std::io::stdout().flush();
+    let failed = tokio::select! {
+        _ = signals.changed() => None,
+        reason = peer.failed() => Some(reason),
+    };
+    drop(listening);
+    peer.shutdown().await;
+    match failed {
+        None => Ok(()),
+        Some(reason) => Err(Failure::device_lost(reason)),
+    }
+}

@@ -1,0 +1,296 @@
+//! The peer as a whole: one device, one cache, any number of sessions.
+
+use crate::cache::BlobCache;
+use crate::outbound::Outbound;
+use crate::render::Device;
+use crate::results::TileTag;
+use crate::session::{self, End};
+use crate::{ListenConfig, PeerConfig, PeerError, ServiceConfig, Tracer, VulkanTracer};
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use parking_lot::Mutex;
+use rayloom_scene::assets::Assembler;
+use rayloom_transport::signalling::{self, SignallingConfig};
+use rayloom_transport::webrtc::IceConfig;
+use rayloom_transport::{Connection, LinkEvent};
+use rayloom_wire::{PeerInfo, RefusalCode};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long sessions and threads may take to end.
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(2);
+
+/// A peer. Cloning shares it; with the last one its threads end (after the tile that they are at).
+///
+/// ```no_run
+/// # async fn example() -> Result<(), rayloom_peer::PeerError> {
+/// use rayloom_peer::{PeerConfig, PeerServer};
+/// let peer = PeerServer::new(PeerConfig::default())?;
+/// let (engine, own) = rayloom_transport::loopback();
+/// tokio::spawn({
+///     let peer = peer.clone();
+///     async move { peer.serve_connection(own).await }
+/// });
+/// // `engine` now speaks the protocol of rayloom-wire with a peer in this process.
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct PeerServer {
+    owner: Arc<Owner>,
+}
+
+struct Owner {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What all sessions use.
+pub(crate) struct Shared {
+    pub(crate) info: PeerInfo,
+    pub(crate) config: ServiceConfig,
+    pub(crate) cache: Arc<BlobCache>,
+    pub(crate) assembler: Arc<Mutex<Assembler>>,
+    pub(crate) device: Arc<Device<TileTag>>,
+    health: watch::Sender<Health>,
+    sessions: watch::Sender<usize>,
+    next_session: AtomicU64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Health {
+    Running,
+    ShuttingDown,
+    Failed(String),
+}
+
+/// Signalling being served; ends when dropped. Sessions that are open go on.
+pub struct Listening {
+    addr: SocketAddr,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl PeerServer {
+    /// Opens the device, compiles its pipelines and starts the threads. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// [`PeerError::Device`] says what to install or choose, [`PeerError::Cache`] which folder can't be used.
+    pub fn new(config: PeerConfig) -> Result<PeerServer, PeerError> {
+        let tracer = VulkanTracer::new(&config.renderer, config.measure)?;
+        PeerServer::with_tracer(tracer, config.service)
+    }
+
+    /// The same with anything that traces.
+    ///
+    /// # Errors
+    /// [`PeerError::Cache`], [`PeerError::Threads`].
+    pub fn with_tracer<T: Tracer>(tracer: T, config: ServiceConfig) -> Result<PeerServer, PeerError> {
+        let cache = BlobCache::open(&config.cache).map_err(|source| {
+            let path = config.cache.dir.clone().unwrap_or_default();
+            PeerError::Cache { path, source }
+        })?;
+        let idle_scenes = config.idle_scenes;
+        let shared = Arc::new(Shared {
+            info: tracer.info(),
+            config,
+            cache: Arc::new(cache),
+            assembler: Arc::default(),
+            device: Arc::new(Device::new()),
+            health: watch::Sender::new(Health::Running),
+            sessions: watch::Sender::new(0),
+            next_session: AtomicU64::new(1),
+        });
+        let health = shared.health.clone();
+        let failed = move |reason: String| {
+            tracing::error!(reason, "the device failed");
+            health.send_replace(Health::Failed(reason));
+        };
+        let threads = shared.device.start(tracer, idle_scenes, failed).map_err(PeerError::Threads)?;
+        Ok(PeerServer { owner: Arc::new(Owner { shared, threads: Mutex::new(threads) }) })
+    }
+
+    /// What engines are told of this peer.
+    pub fn info(&self) -> &PeerInfo {
+        &self.owner.shared.info
+    }
+
+    /// Engines whose sessions are open.
+    pub fn session_count(&self) -> usize {
+        *self.owner.shared.sessions.borrow()
+    }
+
+    /// Serves one engine until its link ends. Must run on a tokio runtime with time enabled.
+    pub async fn serve_connection(&self, connection: Connection) {
+        serve(self.owner.shared.clone(), connection).await;
+    }
+
+    /// Serves engines that dial: `POST /v1/sessions`; `/livez` and `/readyz` for whoever watches over it.
+    ///
+    /// # Errors
+    /// [`PeerError::InsecureHttp`], [`PeerError::Listen`] (the port is in use, for one).
+    pub async fn listen(&self, config: ListenConfig) -> Result<Listening, PeerError> {
+        let loopback = config.addr.ip().is_loopback();
+        if !loopback && !config.insecure_http {
+            return Err(PeerError::InsecureHttp(config.addr));
+        }
+        let listener = signalling::listen(config.addr).await?;
+        let addr = listener.local_addr().unwrap_or(config.addr);
+        let shared = self.owner.shared.clone();
+        let mut signalling_config = SignallingConfig::new(Some(config.token), shared.config.max_sessions);
+        if !loopback {
+            signalling_config.acceptor.ice = IceConfig::every_interface();
+        }
+        let ready = shared.clone();
+        let router = signalling::router(signalling_config, move |connection| {
+            tokio::spawn(serve(shared.clone(), connection));
+        })
+        .merge(Router::new().route("/livez", get(|| async { "alive" })).route(
+            "/readyz",
+            get(move || async move {
+                match &*ready.health.borrow() {
+                    Health::Running => (StatusCode::OK, "ready".to_owned()),
+                    Health::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting down".to_owned()),
+                    Health::Failed(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason.clone()),
+                }
+            }),
+        ));
+        let task = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "signalling ended");
+            }
+        });
+        Ok(Listening { addr, task })
+    }
+
+    /// Waits until the device fails and says why; the peer is of no more use then.
+    pub async fn failed(&self) -> String {
+        let mut health = self.owner.shared.health.subscribe();
+        loop {
+            if let Health::Failed(reason) = &*health.borrow_and_update() {
+                return reason.clone();
+            }
+            if health.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Tells every session that the peer is going, and ends the threads; returns within a few seconds whatever happens.
+    pub async fn shutdown(&self) {
+        let shared = &self.owner.shared;
+        shared.health.send_if_modified(|health| {
+            let running = *health == Health::Running;
+            if running {
+                *health = Health::ShuttingDown;
+            }
+            running
+        });
+        shared.device.stop();
+        let mut sessions = shared.sessions.subscribe();
+        let gone = tokio::time::timeout(SHUTDOWN_WITHIN, sessions.wait_for(|count| *count == 0)).await;
+        if gone.is_err() {
+            tracing::warn!(sessions = self.session_count(), "sessions did not end in time");
+        }
+        let threads = std::mem::take(&mut *self.owner.threads.lock());
+        let ended = tokio::task::spawn_blocking(move || threads.into_iter().for_each(join));
+        if tokio::time::timeout(SHUTDOWN_WITHIN, ended).await.is_err() {
+            tracing::warn!("a tile is still being traced");
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.health.send_if_modified(|health| {
+            let running = *health == Health::Running;
+            if running {
+                *health = Health::ShuttingDown;
+            }
+            running
+        });
+        self.shared.device.stop();
+        self.threads.get_mut().drain(..).for_each(join);
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread that traces panicked");
+    }
+}
+
+impl Listening {
+    /// Where it listens; the port is the one that the system chose when 0 was asked for.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Counts an open session.
+struct Counted(Arc<Shared>);
+
+impl Counted {
+    fn take(shared: &Arc<Shared>) -> Option<Counted> {
+        let most = shared.config.max_sessions;
+        let taken = shared.sessions.send_if_modified(|count| {
+            let room = *count < most;
+            *count += usize::from(room);
+            room
+        });
+        taken.then(|| Counted(shared.clone()))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.sessions.send_modify(|count| *count -= 1);
+    }
+}
+
+async fn serve(shared: Arc<Shared>, connection: Connection) {
+    let Connection { link, mut events } = connection;
+    let out = Outbound::new(link);
+    let id = shared.next_session.fetch_add(1, Relaxed);
+    // Counted until the link is gone: whoever waits for the sessions' end wants what they were told to arrive.
+    let counted = Counted::take(&shared);
+    let end = match &counted {
+        None => {
+            let most = shared.config.max_sessions;
+            End::Refuse(RefusalCode::Capacity, format!("{most} sessions are open, which is the most (--max-sessions)"))
+        }
+        Some(_) => {
+            let mut health = shared.health.subscribe();
+            let ill = async {
+                match health.wait_for(|health| *health != Health::Running).await.as_deref() {
+                    Ok(Health::Failed(reason)) => End::Refuse(RefusalCode::Device, reason.clone()),
+                    _ => End::Refuse(RefusalCode::Shutdown, "the peer is shutting down".into()),
+                }
+            };
+            tokio::select! {
+                biased;
+                end = ill => end,
+                end = session::run(id, shared.clone(), out.clone(), &mut events) => end,
+            }
+        }
+    };
+    match end {
+        End::Closed(reason) => tracing::info!(session = id, reason, "a session has ended"),
+        End::Refuse(code, reason) => {
+            tracing::warn!(session = id, ?code, reason, "a session is refused");
+            session::refuse(&out, code, &reason);
+            // The link goes when this is dropped; what was said has to be out by then.
+            let closed = async { while !matches!(events.next().await, None | Some(LinkEvent::Closed { .. })) {} };
+            let _ = tokio::time::timeout(SHUTDOWN_WITHIN, closed).await;
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! One engine's session: its messages in order, its scenes, its tasks.
+
+use crate::clock::now_ns;
+use crate::frames::RecentFrames;
+use crate::outbound::{LinkClosed, Outbound};
+use crate::quota::Quota;
+use crate::render::{BuildEvent, BuildJob, TileJob, TileOutcome};
+use crate::results::{TileTag, refusal};
+use crate::scenes::{SceneTable, status};
+use crate::server::Shared;
+use crate::transfer::{Advance, PartError, Received, Transfer};
+use rayloom_transport::{Channel, Events, LinkEvent};
+use rayloom_wire::{
+    BlobNeed, BlobPart, FrameTasks, Hello, Message, Pong, RefusalCode, Refused, Role, SceneOffer, SceneStage, Task, VERSION,
+    limits,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long the other side may take to say what it is.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// Views of a session.
+const VIEWS: usize = 64;
+
+/// Why a session ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The link is gone: why.
+    Closed(String),
+    /// The engine did something that this side can't go on from.
+    Refuse(RefusalCode, String),
+}
+
+impl From<LinkClosed> for End {
+    fn from(_: LinkClosed) -> End {
+        End::Closed("the link closed while something was being sent".into())
+    }
+}
+
+/// What other threads have for the session.
+enum Notice {
+    Advanced(Box<Transfer>, Advance),
+    Build(BuildEvent),
+}
+
+/// What the session does about its current offer.
+enum Current {
+    Idle,
+    /// Another thread looks at what is there.
+    Looking,
+    Receiving(Box<Transfer>),
+    Building(SceneOffer),
+}
+
+pub(crate) struct Session {
+    id: u64,
+    shared: Arc<Shared>,
+    out: Outbound,
+    scenes: SceneTable,
+    current: Current,
+    frames: RecentFrames,
+    newest: HashMap<u16, Arc<AtomicU64>>,
+    quota: Quota,
+    traced: mpsc::UnboundedSender<TileOutcome<TileTag>>,
+    // Unbounded in type alone: one look and one build are under way at a time, and progress is told per mesh.
+    notices: mpsc::UnboundedSender<Notice>,
+}
+
+/// Runs a session until its end. Cancelling it is the same as closing its link.
+pub(crate) async fn run(id: u64, shared: Arc<Shared>, out: Outbound, events: &mut Events) -> End {
+    // Bounded by the quota: a tile is in there only while its guard lives.
+    let (traced, to_answer) = mpsc::unbounded_channel();
+    let (notices, inbox) = mpsc::unbounded_channel();
+    let quota = Quota::new(shared.config.tasks_per_session, shared.config.pixels_per_session);
+    let mut session = Session {
+        id,
+        shared,
+        out: out.clone(),
+        scenes: SceneTable::default(),
+        current: Current::Idle,
+        frames: RecentFrames::default(),
+        newest: HashMap::new(),
+        quota,
+        traced,
+        notices,
+    };
+    let answers = crate::results::answer(to_answer, out);
+    tokio::select! {
+        end = session.talk(events, inbox) => match end {
+            Ok(never) => match never {},
+            Err(end) => end,
+        },
+        () = answers => End::Closed("the link closed while results were being sent".into()),
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.shared.device.cancel_session(self.id);
+    }
+}
+
+enum Never {}
+
+impl Session {
+    async fn talk(&mut self, events: &mut Events, mut inbox: mpsc::UnboundedReceiver<Notice>) -> Result<Never, End> {
+        self.greet(events).await?;
+        loop {
+            tokio::select! {
+                event = events.next() => {
+                    let (channel, bytes) = message_of(event)?;
+                    match Message::decode(bytes) {
+                        Ok(message) => self.handle(channel, message).await?,
+                        Err(e) => return Err(broken(format!("a message on the {} channel: {e}", channel.name()))),
+                    }
+                }
+                Some(notice) = inbox.recv() => self.notice(notice).await?,
+            }
+        }
+    }
+
+    async fn greet(&mut self, events: &mut Events) -> Result<(), End> {
+        let agent = concat!("rayloom-peer/", env!("CARGO_PKG_VERSION")).to_owned();
+        let role = Role::Peer(self.shared.info.clone());
+        self.out.control(Message::Hello(Hello { versions: VERSION, agent, role })).await?;
+        let first = tokio::time::timeout(HELLO_WITHIN, events.next()).await;
+        let first = first.map_err(|_| broken(format!("no Hello within {HELLO_WITHIN:?}")))?;
+        let hello = match Message::decode(message_of(first)?.1) {
+            Ok(Message::Hello(hello)) => hello,
+            Ok(Message::Refused(refused)) => return Err(End::Closed(format!("the engine refuses: {}", refused.reason))),
+            Ok(_) => return Err(broken("the first message is not Hello".into())),
+            Err(e) => return Err(broken(format!("the first message: {e}"))),
+        };
+        if VERSION.agree(hello.versions).is_none() {
+            let reason = format!("this peer speaks protocol versions {VERSION}, the engine {}: update the older one", hello.versions);
+            return Err(End::Refuse(RefusalCode::Version, reason));
+        }
+        if hello.role != Role::Engine {
+            let reason = "both sides are peers; a peer takes work from engines only".into();
+            return Err(End::Refuse(RefusalCode::Role, reason));
+        }
+        tracing::info!(session = self.id, agent = hello.agent, link = self.out.link().description(), "an engine is here");
+        Ok(())
+    }
+
+    async fn handle(&mut self, channel: Channel, message: Message) -> Result<(), End> {
+        match message {
+            Message::Ping(ping) => {
+                let received_ns = now_ns();
+                let pong = Pong { sent_ns: ping.sent_ns, received_ns, answered_ns: now_ns() };
+                Ok(self.out.control(Message::Pong(pong)).await?)
+            }
+            Message::SceneOffer(offer) => self.offered(offer).await,
+            Message::BlobPart(part) => self.part(part).await,
+            Message::FrameTasks(tasks) => self.tasks(tasks).await,
+            Message::CancelTasks(cancel) => {
+                self.quota.cancel(&cancel.ids);
+                self.shared.device.cancel(self.id, &cancel.ids);
+                Ok(())
+            }
+            Message::Refused(refused) => Err(End::Closed(format!("the engine ends the session: {}", refused.reason))),
+            Message::Hello(_) => Err(broken("a second Hello".into())),
+            Message::Pong(_)
+            | Message::BlobNeed(_)
+            | Message::SceneStatus(_)
+            | Message::ResultSlice(_)
+            | Message::TileDone(_)
+            | Message::TaskRefused(_) => {
+                Err(broken(format!("a message on the {} channel that only peers send", channel.name())))
+            }
+        }
+    }
+
+    async fn offered(&mut self, offer: SceneOffer) -> Result<(), End> {
+        if let Some(resident) = self.shared.device.find(&offer.root) {
+            self.scenes.set_ready(&offer, resident);
+            return Ok(self.out.control(status(&offer, SceneStage::Ready)).await?);
+        }
+        if let Some((refused, reason)) = self.scenes.queue(offer) {
+            self.out.control(status(&refused, SceneStage::Failed { reason })).await?;
+        }
+        self.next_offer().await
+    }
+
+    /// Begins with the next offer when nothing is under way.
+    async fn next_offer(&mut self) -> Result<(), End> {
+        while matches!(self.current, Current::Idle) {
+            let Some(offer) = self.scenes.next_waiting() else { return Ok(()) };
+            match self.shared.device.find(&offer.root) {
+                Some(resident) => {
+                    self.scenes.set_ready(&offer, resident);
+                    self.out.control(status(&offer, SceneStage::Ready)).await?;
+                }
+                None => {
+                    let (cache, assembler) = (self.shared.cache.clone(), self.shared.assembler.clone());
+                    self.look(Box::new(Transfer::new(offer, cache, assembler)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, mut transfer: Box<Transfer>) {
+        self.current = Current::Looking;
+        let notices = self.notices.clone();
+        tokio::task::spawn_blocking(move || {
+            let next = transfer.advance();
+            // Without a receiver the session is over.
+            let _ = notices.send(Notice::Advanced(transfer, next));
+        });
+    }
+
+    async fn notice(&mut self, notice: Notice) -> Result<(), End> {
+        match (notice, std::mem::replace(&mut self.current, Current::Idle)) {
+            (Notice::Advanced(transfer, Advance::Ask(blobs)), _) => {
+                let (have, total) = transfer.progress();
+                self.out.control(status(&transfer.offer, SceneStage::Receiving { have, total })).await?;
+                self.current = Current::Receiving(transfer);
+                Ok(self.out.control(Message::BlobNeed(BlobNeed { blobs })).await?)
+            }
+            (Notice::Advanced(transfer, Advance::Assembled(scene)), _) => {
+                let offer = transfer.offer.clone();
+                self.out.control(status(&offer, SceneStage::Building { fraction: 0.0 })).await?;
+                let notices = self.notices.clone();
+                let reply = Box::new(move |event| {
+                    let _ = notices.send(Notice::Build(event));
+                });
+                if !self.shared.device.build(BuildJob { session: self.id, root: offer.root, scene: *scene, reply }) {
+                    return Err(End::Refuse(RefusalCode::Device, "the device has stopped".into()));
+                }
+                self.current = Current::Building(offer);
+                Ok(())
+            }
+            (Notice::Advanced(transfer, Advance::Failed(reason)), _) => self.fail(&transfer.offer.clone(), reason).await,
+            (Notice::Build(BuildEvent::Progress(fraction)), Current::Building(offer)) => {
+                if self.scenes.progress_due() {
+                    self.out.control(status(&offer, SceneStage::Building { fraction })).await?;
+                }
+                self.current = Current::Building(offer);
+                Ok(())
+            }
+            (Notice::Build(BuildEvent::Built(Ok(resident))), Current::Building(offer)) => {
+                tracing::info!(session = self.id, scene = offer.scene, revision = offer.revision, "a scene is ready");
+                self.scenes.set_ready(&offer, resident);
+                self.out.control(status(&offer, SceneStage::Ready)).await?;
+                self.next_offer().await
+            }
+            (Notice::Build(BuildEvent::Built(Err(reason))), Current::Building(offer)) => self.fail(&offer, reason).await,
+            (Notice::Build(_), current) => {
+                self.current = current;
+                Ok(())
+            }
+        }
+    }
+
+    /// This revision is not to be had; the ready ones stay.
+    async fn fail(&mut self, offer: &SceneOffer, reason: String) -> Result<(), End> {
+        tracing::warn!(session = self.id, scene = offer.scene, revision = offer.revision, reason, "a scene failed");
+        self.current = Current::Idle;
+        self.out.control(status(offer, SceneStage::Failed { reason })).await?;
+        self.next_offer().await
+    }
+
+    async fn part(&mut self, part: BlobPart) -> Result<(), End> {
+        let result = match &mut self.current {
+            Current::Receiving(transfer) => transfer.part(&part),
+            _ => Err(PartError::Protocol("a piece of a blob was sent while none was asked for".into())),
+        };
+        match (result, std::mem::replace(&mut self.current, Current::Idle)) {
+            (Ok(Received::BatchDone), Current::Receiving(transfer)) => {
+                self.look(transfer);
+                Ok(())
+            }
+            (Ok(_), current) => {
+                if let Current::Receiving(transfer) = &current
+                    && self.scenes.progress_due()
+                {
+                    let (have, total) = transfer.progress();
+                    self.out.control(status(&transfer.offer, SceneStage::Receiving { have, total })).await?;
+                }
+                self.current = current;
+                Ok(())
+            }
+            (Err(PartError::Scene(reason)), Current::Receiving(transfer)) => {
+                self.scenes.abandon(transfer.outstanding().chain([part.id]));
+                self.fail(&transfer.offer.clone(), reason).await
+            }
+            (Err(_), current) if self.scenes.is_abandoned(&part.id) => {
+                self.current = current;
+                Ok(())
+            }
+            (Err(error), _) => Err(broken(error.to_string())),
+        }
+    }
+
+    async fn tasks(&mut self, message: FrameTasks) -> Result<(), End> {
+        let received_ns = now_ns();
+        let frame_id = message.frame_id;
+        let resolved = self.resolve(&message);
+        let (scene, frame, newest) = match resolved {
+            Ok(resolved) => resolved,
+            Err(reason) => {
+                for task in &message.tasks {
+                    self.out.control(refusal(task.id, frame_id, reason.clone())).await?;
+                }
+                return Ok(());
+            }
+        };
+        for task in &message.tasks {
+            let queued = match self.check_task(task, &message) {
+                Ok((rect, guard)) => {
+                    let tag = TileTag { guard, received_ns, lossless: message.lossless, newest: newest.clone() };
+                    let (frame, scene, reply) = (frame.clone(), scene.clone(), self.traced.clone());
+                    let job = TileJob { session: self.id, task: task.id, frame, scene, rect, tag, reply };
+                    if self.shared.device.trace(job) { Ok(()) } else { Err("the device has stopped".to_owned()) }
+                }
+                Err(reason) => Err(reason),
+            };
+            if let Err(reason) = queued {
+                self.out.control(refusal(task.id, frame_id, reason)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::type_complexity, reason = "three things that only this file's one caller takes apart")]
+    fn resolve(
+        &mut self,
+        message: &FrameTasks,
+    ) -> Result<(Arc<crate::render::ResidentScene>, Arc<crate::tracer::Frame>, Arc<AtomicU64>), String> {
+        let (scene, revision) = (message.scene, message.revision);
+        let resident = self.scenes.find(scene, revision).cloned().ok_or_else(|| {
+            let ready = self.scenes.ready_revisions(scene);
+            format!("revision {revision} of scene {scene} is not ready here ({ready}): offer it and wait for its status")
+        })?;
+        if self.newest.len() >= VIEWS && !self.newest.contains_key(&message.view) {
+            return Err(format!("a session has at most {VIEWS} views"));
+        }
+        let frame = Arc::new(self.frames.resolve(message, &resident)?);
+        let newest = self.newest.entry(message.view).or_default().clone();
+        newest.fetch_max(message.frame_id, Relaxed);
+        Ok((resident, frame, newest))
+    }
+
+    fn check_task(&self, task: &Task, message: &FrameTasks) -> Result<(rayloom_frame::Rect, crate::quota::TaskGuard), String> {
+        let whole_view = task.rect == message.extent.rect();
+        if message.filter_radius > task.ghost && !whole_view {
+            return Err(format!(
+                "the filter's radius of {} pixels is more than the ghost zone's {}: seams would show",
+                message.filter_radius, task.ghost
+            ));
+        }
+        let rect = task.rect.grown(u32::from(task.ghost), message.extent);
+        let blocks = rect.scaled(16).pixels();
+        if blocks > limits::BLOCKS_PER_TILE {
+            return Err(format!("the tile has {blocks} blocks of 16x16 pixels, at most {} fit: cut it smaller", limits::BLOCKS_PER_TILE));
+        }
+        Ok((rect, self.quota.take(task.id, rect.pixels())?))
+    }
+}
+
+fn message_of(event: Option<LinkEvent>) -> Result<(Channel, bytes::Bytes), End> {
+    match event {
+        Some(LinkEvent::Message(channel, bytes)) => Ok((channel, bytes)),
+        Some(LinkEvent::Closed { reason }) => Err(End::Closed(reason)),
+        None => Err(End::Closed("the link is closed".into())),
+    }
+}
+
+fn broken(reason: String) -> End {
+    End::Refuse(RefusalCode::Protocol, reason)
+}
+
+/// Says why and ends the link; what was said arrives before the end does.
+pub(crate) fn refuse(out: &Outbound, code: RefusalCode, reason: &str) {
+    let message = Message::Refused(Refused { code, reason: reason.to_owned() });
+    // A link that takes nothing more tells the reason by closing alone.
+    let _ = out.link().send(Channel::Control, message.encode());
+    out.link().close(reason);
+}
