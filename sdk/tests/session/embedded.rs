@@ -63,7 +63,7 @@ fn view(session: &Session, tiles_per_peer: (u32, u32)) -> ViewHandle {
 fn first_fresh(view: &ViewHandle, revision: u64, from: u64) -> Arc<Output> {
     let camera = rayloom::scene::Camera::with_fov(0.9, SIZE.width as f32 / SIZE.height as f32);
     let mut last = None;
-    for frame_id in from..from + 100_000 {
+    for frame_id in from..from + 9_000 {
         let desc = FrameDesc { tone_map: ToneMap::Linear, ..FrameDesc::new(frame_id, revision, camera) };
         view.begin_frame(desc).unwrap();
         let output = view.acquire(frame_id, PATIENCE).unwrap();
@@ -122,11 +122,12 @@ fn any_cut_gives_the_same_bits() {
     let revision = commit(&scene);
     let whole = view(&session, (1, 1));
     let cut = view(&session, (3, 3));
+    // The first frames only teach the coordinator what a tile costs.
+    assert!((0..100).any(|i| first_fresh(&cut, revision, 10_000 * i).tiles.len() > 1), "the view is never cut");
     let frame = 5_000_000;
-    let warm = [first_fresh(&whole, revision, 0).tiles.len(), first_fresh(&cut, revision, 0).tiles.len()];
-    assert!(warm[0] == 1 && warm[1] > 1, "{warm:?}");
+    first_fresh(&whole, revision, 0);
     let (a, b) = (first_fresh(&whole, revision, frame), first_fresh(&cut, revision, frame));
-    assert_eq!((a.frame_id, b.frame_id), (frame, frame));
+    assert_eq!((a.frame_id, a.tiles.len(), b.frame_id), (frame, 1, frame));
     assert!(b.tiles.iter().any(|tile: &rayloom::TileOutcome| tile.rect.x % 16 != 0), "no odd border: {:?}", rects(&b));
     let (a, b) = (a.planes.as_ref().unwrap(), b.planes.as_ref().unwrap());
     assert!(a.primary == b.primary, "planes of primary hits differ");
