@@ -77,7 +77,13 @@ async fn serve(options: Options, mut signals: watch::Receiver<u32>) -> Result<()
         println!("token {token}");
     }
     let info = peer.info();
-    println!("rayloom-peer ready on http://{} (device {}, front end {})", listening.addr(), info.device, info.front_end);
+    println!(
+        "rayloom-peer ready on http://{} (device {}, front end {}, {:.2} Mrays/s)",
+        listening.addr(),
+        info.device,
+        info.front_end,
+        info.rays_per_second / 1e6
+    );
     // Whoever waits for the line reads a pipe; without a reader there is nobody to tell.
     let _ = std::io::stdout().flush();
     let failed = tokio::select! {

@@ -153,7 +153,7 @@ fn has_gpu() -> Result<bool, String> {
     let list = run::captured(&program.to_string_lossy(), &["--list-devices"])
         .ok_or("no Vulkan device was found: `rayloom-peer --list-devices` says why")?;
     print!("{list}");
-    Ok(list.lines().any(|line| line.contains("gpu") && !line.contains("unusable")))
+    Ok(list.lines().any(|line| line.contains("Gpu,") && line.ends_with(": usable")))
 }
 
 /// The largest size that the peers' measured speed allows.

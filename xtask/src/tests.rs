@@ -5,7 +5,7 @@ use crate::run::{self, captured, cargo, shown};
 use std::time::Instant;
 
 /// The Python package of other people's WebRTC, and the environment that the tests look for it in.
-const AIORTC: (&str, &str) = ("target/aiortc", "sdk/stream/tests/requirements.txt");
+const AIORTC: (&str, &str) = ("target/aiortc", "tests/clients/requirements.txt");
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let is_long = match arguments {
