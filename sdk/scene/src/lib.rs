@@ -6,18 +6,27 @@
 //! This room is pure: no sockets, no clock, no GPU. The only I/O is [`gltf::load`], which reads the files it is named.
 #![forbid(unsafe_code)]
 
+pub mod assets;
 mod camera;
+pub mod city;
 mod error;
+#[cfg(feature = "gltf")]
+pub mod gltf;
 mod light;
 mod material;
 mod mesh;
+mod repair;
 mod scene;
 mod texture;
+mod validate;
 
 pub use camera::Camera;
+pub use city::city;
 pub use error::SceneError;
 pub use light::{Environment, Light, LightShape};
 pub use material::{AlphaMode, Material, TextureSlot};
 pub use mesh::{Mesh, MeshPart};
+pub use repair::MAX_MESH_ELEMENTS;
 pub use scene::{Instance, NamedCamera, Scene};
-pub use texture::{Texture, TextureData};
+pub use texture::{MAX_TEXTURE_SIZE, Texture, TextureData};
+pub use validate::Report;

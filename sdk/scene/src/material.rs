@@ -62,6 +62,20 @@ pub struct Material {
     pub user_id: u64,
 }
 
+impl Material {
+    /// The five texture inputs: base colour, metallic-roughness, normal, occlusion, emissive.
+    pub fn texture_slots(&self) -> impl Iterator<Item = &Option<TextureSlot>> {
+        [
+            &self.base_color_texture,
+            &self.metallic_roughness_texture,
+            &self.normal_texture,
+            &self.occlusion_texture,
+            &self.emissive_texture,
+        ]
+        .into_iter()
+    }
+}
+
 impl Default for Material {
     /// glTF's defaults: white, metal, rough... with metalness 0, which is what a surface without a material should be.
     fn default() -> Material {
