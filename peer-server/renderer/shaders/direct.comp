@@ -1,4 +1,4 @@
-// Diffuse light that arrives straight from the sun and the lights.
+// Diffuse light that arrives straight from the sun, the lights and luminous triangles.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "gbuffer.glsl"

@@ -3,8 +3,9 @@
 
 #include "surface.glsl"
 
-// One light: 4 vec4. 0: colour, shape (0 directional, 1 point, 2 spot); 1: position, range;
-// 2: direction in which it travels, cosine of the disc's half angle; 3: spot's scale and offset of the cosine
+// One light: 4 vec4. 0: colour, shape (0 directional, 1 point, 2 spot, 3 triangle); 1: position, range;
+// 2: direction in which it travels, cosine of the disc's half angle; 3: spot's scale and offset of the cosine.
+// A triangle: colour is radiance; 1: a corner; 2, 3: the edges from it
 const uint LIGHT_VECTORS = 4u;
 // Lights that one reservoir looks at; of more, this many are drawn evenly.
 const uint MAX_CANDIDATES = 32u;
@@ -45,6 +46,17 @@ LightSample sample_light(Params p, uint index, vec3 position, vec2 u) {
         return s;
     }
     vec4 place = Vectors(p.lights).v[at + 1u];
+    if (color.w == 3.0) {
+        vec3 edge = Vectors(p.lights).v[at + 3u].xyz;
+        float root = sqrt(u.x);
+        vec3 to = place.xyz + direction.xyz * (root * (1.0 - u.y)) + edge * (root * u.y) - position;
+        float d2 = max(dot(to, to), 1e-8);
+        s.distance = sqrt(d2);
+        s.direction = to / s.distance;
+        // Half the cross product is area times normal; both sides shine.
+        s.irradiance = color.rgb * (0.5 * abs(dot(cross(direction.xyz, edge), s.direction)) / d2);
+        return s;
+    }
     vec3 to = place.xyz - position;
     float d2 = max(dot(to, to), 1e-8);
     s.distance = sqrt(d2);
@@ -177,9 +189,10 @@ struct Bounce {
 };
 
 // The surface that a bounced ray hits is taken as diffuse with its base colour (metals too: what they would mirror is
-// further than one bounce). `wanted` is false for lanes that have no ray; `with_sky` asks for the sky's light at the hit.
+// further than one bounce). `wanted` is false for lanes that have no ray. `mirrored` is true for reflected rays: they see
+// emission that diffuse ones leave to the table of lights, and ask for the sky's light at the hit.
 Bounce bounce(
-    Params p, bool wanted, vec3 origin, vec3 direction, float cone, float spread, bool with_sky, vec3 u_light, vec2 u_sky
+    Params p, bool wanted, vec3 origin, vec3 direction, float cone, float spread, bool mirrored, vec3 u_light, vec2 u_sky
 ) {
     Bounce b = Bounce(vec3(0.0), 0.0, NO_RAY, NO_RAY);
     Hit hit;
@@ -188,12 +201,12 @@ Bounce bounce(
     if (found) {
         Surface s = surface_at(p, hit, origin, direction, cone + spread * hit.t, false);
         b.distance = hit.t;
-        b.radiance = s.emissive;
+        b.radiance = mirrored || !s.sampled ? s.emissive : vec3(0.0);
         vec3 from = leave(s.position, s.geometric, hit.t);
         Shading shading = Shading(s.normal, -direction, -1.0, vec3(0.0));
         b.light = choose_light(p, shading, s.position, from, s.geometric, 0u, p.blocks.w, u_light);
         b.light.value *= s.base;
-        if (with_sky) {
+        if (mirrored) {
             vec3 up = cosine_direction(s.normal, u_sky);
             if (dot(up, s.geometric) > 0.0) {
                 b.sky = ShadowRay(from, up, FAR, s.base * environment(p, up));

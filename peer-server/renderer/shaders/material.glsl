@@ -12,6 +12,7 @@ const uint MATERIAL_VECTORS = 10u;
 const uint MATERIAL_ALPHA = 1u;
 const uint MATERIAL_TRANSFORMED = 2u;
 const uint MATERIAL_EMISSIVE = 4u;
+const uint MATERIAL_SAMPLED = 8u; // its triangles are in the table of lights
 const uint NO_TEXTURE = 0xffffffffu;
 // One texture: 5 uvec4. 0: address of its texels, width, height; 1..4: mip count, first texel of mip 1..15
 const uint TEXTURE_QUADS = 5u;

@@ -46,7 +46,7 @@ void main() {
             rays[2] = b.sky;
         }
         if (s.hit) {
-            rays[0] = choose_light(p, shading, s.position, from, s.geometric, 0u, p.blocks.w, vec3(w.zw, w.y));
+            rays[0] = choose_light(p, shading, s.position, from, s.geometric, 0u, p.punctual_end, vec3(w.zw, w.y));
         }
         for (uint k = 0u; k < 3u; k++) {
             sum.rgb += unshadowed(p, rays[k]);

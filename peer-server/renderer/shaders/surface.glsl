@@ -16,6 +16,7 @@ struct Surface {
     float metallic;
     vec3 local_position; // in the mesh's space
     uint instance;
+    bool sampled; // its emission reaches others through the table of lights
 };
 
 vec3 vector_to_world(vec4 r0, vec4 r1, vec4 r2, vec3 v) {
@@ -69,6 +70,7 @@ Surface surface_at(Params p, Hit hit, vec3 origin, vec3 direction, float cone, b
     s.metallic = emissive_metallic.w;
     s.roughness = rest.x;
     s.emissive = emissive_metallic.rgb;
+    s.sampled = (flags & MATERIAL_SAMPLED) != 0u;
     uint any = slots.x & slots.y & slots.w & (normal_map ? slots.z : NO_TEXTURE);
     if (any != NO_TEXTURE) {
         uvec4 a1 = vertices.v[t.indices.x * 2u + 1u];

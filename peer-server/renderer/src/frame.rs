@@ -17,8 +17,7 @@ pub struct FrameState<'a> {
     pub transforms: &'a [(u32, Affine3A)],
     /// Instances that stood elsewhere than in the revision in the previous frame; for motion vectors only.
     pub previous_transforms: &'a [(u32, Affine3A)],
-    /// Lights that differ from the revision: index and light. An index past the end (by any amount up to
-    /// [`MAX_LIGHTS`]) adds one.
+    /// Lights that differ from the revision: index and light. An index past the end adds one; there are at most 65536.
     pub lights: &'a [(u32, Light)],
 }
 
@@ -32,6 +31,7 @@ pub struct GpuFrame {
     pub(crate) lights: Buffer,
     pub(crate) tlas: Buffer,
     pub(crate) directional_count: u32,
+    pub(crate) punctual_count: u32,
     pub(crate) light_count: u32,
 }
 
@@ -44,7 +44,9 @@ impl GpuFrame {
         let lights = lights(&scene.lights, state.lights)?;
         let directional = |l: &&Light| matches!(l.shape, LightShape::Directional { .. });
         let (first, second): (Vec<&Light>, Vec<&Light>) = lights.iter().partition(|l| directional(l));
-        let gpu_lights: Vec<GpuLight> = first.iter().chain(&second).map(|l| GpuLight::new(l)).collect();
+        let mut gpu_lights: Vec<GpuLight> = first.iter().chain(&second).map(|l| GpuLight::new(l)).collect();
+        let punctual_count = gpu_lights.len() as u32;
+        gpu_lights.extend(scene.luminous.iter().map(|t| t.light(&transforms[t.instance as usize])));
 
         let mut gpu_instances = Vec::with_capacity(transforms.len());
         let mut placed = Vec::with_capacity(transforms.len());
@@ -75,6 +77,7 @@ impl GpuFrame {
             lights: upload("lights", bytemuck::cast_slice(&gpu_lights))?,
             tlas: upload("instance tree", tlas.bytes())?,
             directional_count: first.len() as u32,
+            punctual_count,
             light_count: gpu_lights.len() as u32,
             scene,
         })

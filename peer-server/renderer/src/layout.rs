@@ -23,7 +23,8 @@ pub(crate) struct Params {
     pub(crate) geometric_normal: u64,
     pub(crate) unlit: u64,
     pub(crate) block_rays: u64,
-    pub(crate) reserved: u64,
+    pub(crate) punctual_end: u32,
+    pub(crate) reserved: u32,
     pub(crate) rect: [u32; 4],
     pub(crate) view: [u32; 4],
     pub(crate) blocks: [u32; 4],
@@ -126,6 +127,16 @@ pub(crate) struct GpuLight {
 }
 
 impl GpuLight {
+    /// A luminous triangle; `radiance` leaves it on both sides.
+    pub(crate) fn triangle(corners: [Vec3; 3], radiance: Vec3) -> GpuLight {
+        GpuLight {
+            color_shape: radiance.extend(3.0).to_array(),
+            position_range: corners[0].extend(0.0).to_array(),
+            direction_disc: (corners[1] - corners[0]).extend(0.0).to_array(),
+            cone: (corners[2] - corners[0]).extend(0.0).to_array(),
+        }
+    }
+
     pub(crate) fn new(light: &Light) -> GpuLight {
         let direction = light.direction.normalize_or(Vec3::NEG_Y);
         let (shape, disc, cone) = match light.shape {
@@ -149,6 +160,7 @@ impl GpuLight {
 const MATERIAL_ALPHA: u32 = 1;
 const MATERIAL_TRANSFORMED: u32 = 2;
 const MATERIAL_EMISSIVE: u32 = 4;
+const MATERIAL_SAMPLED: u32 = 8;
 const NO_TEXTURE: u32 = u32::MAX;
 /// Blended surfaces are there where alpha is at least this, until there is a transparent layer.
 const BLEND_CUTOFF: f32 = 0.5;
@@ -169,7 +181,8 @@ pub(crate) struct GpuMaterial {
 }
 
 impl GpuMaterial {
-    pub(crate) fn new(m: &Material) -> GpuMaterial {
+    /// `sampled`: its triangles are in the table of lights.
+    pub(crate) fn new(m: &Material, sampled: bool) -> GpuMaterial {
         let slots = [&m.base_color_texture, &m.metallic_roughness_texture, &m.normal_texture, &m.emissive_texture];
         let identity = |s: &TextureSlot| s.rotation == 0.0 && s.scale == glam::Vec2::ONE && s.offset == glam::Vec2::ZERO;
         let mut flags = 0;
@@ -181,6 +194,9 @@ impl GpuMaterial {
         }
         if m.emissive.max_element() > 0.0 {
             flags |= MATERIAL_EMISSIVE;
+        }
+        if sampled {
+            flags |= MATERIAL_SAMPLED;
         }
         GpuMaterial {
             base_color: m.base_color.to_array(),

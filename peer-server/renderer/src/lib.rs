@@ -7,12 +7,10 @@
 //! ```no_run
 //! use rayloom_frame::{Extent, LayerKind, LayerRequest};
 //! use rayloom_renderer::{FrameState, Renderer, RendererOptions, TraceJob};
-//! # fn main() -> Result<(), rayloom_renderer::RendererError> {
-//! # let scene: rayloom_scene::Scene = todo!();
-//! # let camera: rayloom_scene::Camera = todo!();
+//! # fn show(scene: rayloom_scene::Scene, camera: rayloom_scene::Camera) -> Result<(), rayloom_renderer::RendererError> {
 //! let renderer = Renderer::new(&RendererOptions { allow_cpu: true, ..Default::default() })?;
 //! let gpu_scene = renderer.create_scene(&scene, &mut |_| ())?;
-//! let frame = gpu_scene.frame(&FrameState::default())?;
+//! let frame = std::sync::Arc::new(gpu_scene.frame(&FrameState::default())?);
 //! let extent = Extent::new(256, 144);
 //! let layers = [LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1 }];
 //! let job = TraceJob::whole_view(extent, camera, &layers);
@@ -24,6 +22,7 @@ mod error;
 mod frame;
 mod job;
 mod layout;
+mod luminous;
 mod mesh;
 mod renderer;
 mod scene;

@@ -86,7 +86,7 @@ fn vertex(mesh: &Mesh, i: usize) -> GpuVertex {
 /// Everything that shaders rely on; they check nothing.
 pub(crate) fn validate(mesh: &Mesh, materials: usize) -> Result<(), String> {
     let vertices = mesh.positions.len();
-    if mesh.indices.len() % 3 != 0 {
+    if !mesh.indices.len().is_multiple_of(3) {
         return Err(format!("{} indices are not whole triangles", mesh.indices.len()));
     }
     if mesh.normals.len() != vertices {

@@ -3,6 +3,7 @@
 use crate::RendererError;
 use crate::frame::{FrameState, GpuFrame};
 use crate::layout::{GpuMaterial, has_holes};
+use crate::luminous::{self, LuminousTriangle};
 use crate::mesh::{self, GpuMesh};
 use crate::texture::{GpuTexture, TABLE_WORDS};
 use crate::vulkan::{Buffer, Submitter};
@@ -36,6 +37,7 @@ pub(crate) struct SceneShared {
     pub(crate) instances: Vec<Instance>,
     pub(crate) lights: Vec<Light>,
     pub(crate) environment: Environment,
+    pub(crate) luminous: Vec<LuminousTriangle>,
     triangles: u64,
 }
 
@@ -66,13 +68,14 @@ impl GpuScene {
 /// What makes two uploads the same: the identity of the shared data, and how it is used.
 type MeshKey = (usize, Vec<bool>);
 type TextureKey = (usize, bool);
+/// What is on the GPU under a key. The weak source keeps its address from being given to another while the entry stands.
+type Uploaded<Key, Source, OnGpu> = Mutex<HashMap<Key, (Weak<Source>, Weak<OnGpu>)>>;
 
 /// Meshes and textures that are on the GPU already, as long as some revision uses them.
 #[derive(Default)]
 pub(crate) struct AssetCache {
-    // The weak source keeps its address from being given to another mesh while the entry stands.
-    meshes: Mutex<HashMap<MeshKey, (Weak<Mesh>, Weak<GpuMesh>)>>,
-    textures: Mutex<HashMap<TextureKey, (Weak<Texture>, Weak<GpuTexture>)>>,
+    meshes: Uploaded<MeshKey, Mesh, GpuMesh>,
+    textures: Uploaded<TextureKey, Texture, GpuTexture>,
 }
 
 impl AssetCache {
@@ -130,7 +133,9 @@ pub(crate) fn create(
         uses[i].map(|color| cache.texture(submitter, &scene.textures[i], color, &name())).transpose()
     }, &mut |done| progress(Progress { done: meshes.len() + done, total }))?;
 
-    let materials: Vec<GpuMaterial> = scene.materials.iter().map(GpuMaterial::new).collect();
+    let sampled = luminous::sampled_materials(scene);
+    let materials: Vec<GpuMaterial> =
+        scene.materials.iter().zip(&sampled).map(|(m, sampled)| GpuMaterial::new(m, *sampled)).collect();
     let table: Vec<[u32; TABLE_WORDS]> =
         textures.iter().map(|t| t.as_ref().map_or([0; TABLE_WORDS], |t| t.entry())).collect();
     let triangles = scene.instances.iter().map(|i| scene.meshes[i.mesh as usize].triangle_count() as u64).sum();
@@ -144,6 +149,7 @@ pub(crate) fn create(
             instances: scene.instances.clone(),
             lights: scene.lights.clone(),
             environment: scene.environment,
+            luminous: luminous::triangles(scene, &sampled),
             triangles,
         }),
     })

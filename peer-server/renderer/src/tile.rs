@@ -161,6 +161,7 @@ impl Plan {
             geometric_normal: plane(6),
             unlit: if wants_unlit { output + self.places.unlit } else { 0 },
             block_rays: output + self.places.block_rays,
+            punctual_end: frame.punctual_count,
             reserved: 0,
             rect: [self.padded.x, self.padded.y, self.padded.width, self.padded.height],
             view: [self.extent.width, self.extent.height, self.frame_id as u32, frame.directional_count],

@@ -2,11 +2,11 @@
 mod common;
 
 use common::*;
-use glam::Vec3;
+use glam::{Vec2, Vec3};
 use rayloom_frame::demodulate::specular_divisor;
 use rayloom_frame::{Extent, LayerKind, LayerRequest};
 use rayloom_renderer::TraceJob;
-use rayloom_scene::{Camera, Environment, Light, LightShape};
+use rayloom_scene::{Camera, Environment, Light, LightShape, Texture, TextureData, TextureSlot};
 use std::f32::consts::PI;
 
 const EXTENT: Extent = Extent::new(32, 24);
@@ -108,7 +108,7 @@ fn under_an_even_sky_a_convex_surface_shows_no_light_lost_or_made() {
 }
 
 #[test]
-fn an_emissive_wall_lights_the_ground_by_one_bounce() {
+fn an_emissive_plate_lights_the_ground_as_a_light_and_by_chance_alike() {
     let r = renderer();
     let ground = material(Vec3::splat(0.8), 0.0, 1.0);
     let glow = rayloom_scene::Material { emissive: Vec3::new(5.0, 0.0, 0.0), ..ground.clone() };
@@ -117,9 +117,20 @@ fn an_emissive_wall_lights_the_ground_by_one_bounce() {
     let layers = all_layers(1).map(|l| LayerRequest { samples: 16, ..l });
     let tile = trace(&r, &dark, &TraceJob::whole_view(EXTENT, from_above(EXTENT), &layers));
     assert_eq!(pixel(layer(&tile, LayerKind::Unlit), 16, 12), Vec3::new(5.0, 0.0, 0.0));
-    let beside = pixel(layer(&tile, LayerKind::Indirect), 4, 12);
-    assert!(beside.x > 0.05 && beside.y == 0.0, "{beside}");
+    let lights = mean(layer(&tile, LayerKind::Direct)) + mean(layer(&tile, LayerKind::Indirect));
+    assert!(pixel(layer(&tile, LayerKind::Direct), 4, 12).x > 0.05 && lights.y == 0.0, "{lights}");
+    // A texture keeps the wall out of the table of lights: the same light then comes by chance, in the indirect layer.
+    let mut by_chance = dark.clone();
+    let white = vec![255u8; 4].into();
+    by_chance.textures.push(std::sync::Arc::new(Texture { data: TextureData::Rgba8 { width: 1, height: 1, pixels: white }, user_id: 0 }));
+    by_chance.materials[1].emissive_texture =
+        Some(TextureSlot { texture: 0, offset: Vec2::ZERO, scale: Vec2::ONE, rotation: 0.0 });
+    let layers = all_layers(1).map(|l| LayerRequest { samples: 64, ..l });
+    let tile = trace(&r, &by_chance, &TraceJob::whole_view(EXTENT, from_above(EXTENT), &layers));
     assert_eq!(mean(layer(&tile, LayerKind::Direct)), Vec3::ZERO);
+    let chance = mean(layer(&tile, LayerKind::Indirect));
+    // Half of what is reflected once more counts on one side only, so the table's side may be brighter by that.
+    assert!((lights.x / chance.x - 1.0).abs() < 0.1, "{} is not {}", lights.x, chance.x);
     assert_clean(&r);
 }
 
