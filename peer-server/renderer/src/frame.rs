@@ -91,7 +91,8 @@ fn override_transforms(
 ) -> Result<(), RendererError> {
     let count = transforms.len();
     for (index, transform) in changes {
-        let invalid = |reason: String| RendererError::InvalidScene { object: format!("{what} of instance {index}"), reason };
+        let invalid =
+            |reason: String| RendererError::InvalidScene { object: format!("{what} of instance {index}"), reason };
         if !transform.is_finite() {
             return Err(invalid(format!("{transform:?} is not finite")));
         }
@@ -126,7 +127,10 @@ fn lights(base: &[Light], changes: &[(u32, Light)]) -> Result<Vec<Light>, Render
         let finite = l.color.is_finite() && l.position.is_finite() && l.direction.is_finite() && l.range.is_finite();
         if !finite || angles.iter().any(|a| !a.is_finite()) {
             let object = format!("light {i} ({})", l.user_id);
-            return Err(RendererError::InvalidScene { object, reason: format!("{l:?} holds a value that is not finite") });
+            return Err(RendererError::InvalidScene {
+                object,
+                reason: format!("{l:?} holds a value that is not finite"),
+            });
         }
     }
     Ok(lights)

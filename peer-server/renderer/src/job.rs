@@ -38,7 +38,16 @@ impl<'a> TraceJob<'a> {
     /// A job for a whole, unmoving view: frame 0, no filter, with primary planes.
     pub fn whole_view(extent: Extent, camera: Camera, layers: &'a [LayerRequest]) -> TraceJob<'a> {
         let (frame_id, filter_radius) = (0, 0);
-        TraceJob { frame_id, extent, rect: extent.rect(), camera, previous_camera: camera, layers, filter_radius, primary: true }
+        TraceJob {
+            frame_id,
+            extent,
+            rect: extent.rect(),
+            camera,
+            previous_camera: camera,
+            layers,
+            filter_radius,
+            primary: true,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), RendererError> {
@@ -106,7 +115,9 @@ mod tests {
             assert!(job(rect, &[ok]).validate().is_err());
         }
         let r = Rect::new(0, 0, 8, 8);
-        for bad in [LayerRequest { samples: 0, ..ok }, LayerRequest { samples: 65, ..ok }, LayerRequest { scale: 3, ..ok }] {
+        for bad in
+            [LayerRequest { samples: 0, ..ok }, LayerRequest { samples: 65, ..ok }, LayerRequest { scale: 3, ..ok }]
+        {
             assert!(job(r, &[bad]).validate().is_err());
         }
         assert!(job(r, &[ok, ok]).validate().is_err());

@@ -184,7 +184,8 @@ impl GpuMaterial {
     /// `sampled`: its triangles are in the table of lights.
     pub(crate) fn new(m: &Material, sampled: bool) -> GpuMaterial {
         let slots = [&m.base_color_texture, &m.metallic_roughness_texture, &m.normal_texture, &m.emissive_texture];
-        let identity = |s: &TextureSlot| s.rotation == 0.0 && s.scale == glam::Vec2::ONE && s.offset == glam::Vec2::ZERO;
+        let identity =
+            |s: &TextureSlot| s.rotation == 0.0 && s.scale == glam::Vec2::ONE && s.offset == glam::Vec2::ZERO;
         let mut flags = 0;
         if has_holes(m) {
             flags |= MATERIAL_ALPHA;

@@ -109,7 +109,10 @@ pub(crate) fn validate(mesh: &Mesh, materials: usize) -> Result<(), String> {
     let mut next = 0u64;
     for part in &mesh.parts {
         if u64::from(part.first_index) != next || part.index_count % 3 != 0 {
-            return Err(format!("part at index {} does not follow the part before it, which ends at {next}", part.first_index));
+            return Err(format!(
+                "part at index {} does not follow the part before it, which ends at {next}",
+                part.first_index
+            ));
         }
         if part.material as usize >= materials {
             return Err(format!("material {} of {materials}", part.material));

@@ -94,7 +94,11 @@ impl Renderer {
     }
 
     /// Traces a tile and waits for it.
-    pub fn trace(&self, frame: &Arc<GpuFrame>, job: &TraceJob<'_>) -> Result<(TracedTile, TraceTimings), RendererError> {
+    pub fn trace(
+        &self,
+        frame: &Arc<GpuFrame>,
+        job: &TraceJob<'_>,
+    ) -> Result<(TracedTile, TraceTimings), RendererError> {
         self.wait(self.trace_begin(frame, job)?)
     }
 

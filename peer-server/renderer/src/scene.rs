@@ -123,15 +123,23 @@ pub(crate) fn create(
     let uses = texture_uses(scene);
     let total = scene.meshes.len() + scene.textures.len();
     progress(Progress { done: 0, total });
-    let meshes = in_parallel(scene.meshes.len(), |i| {
-        let mesh = &scene.meshes[i];
-        let holes = mesh.parts.iter().map(|p| has_holes(&scene.materials[p.material as usize])).collect();
-        cache.mesh(submitter, mesh, holes)
-    }, &mut |done| progress(Progress { done, total }))?;
-    let textures = in_parallel(scene.textures.len(), |i| {
-        let name = || format!("texture {i}");
-        uses[i].map(|color| cache.texture(submitter, &scene.textures[i], color, &name())).transpose()
-    }, &mut |done| progress(Progress { done: meshes.len() + done, total }))?;
+    let meshes = in_parallel(
+        scene.meshes.len(),
+        |i| {
+            let mesh = &scene.meshes[i];
+            let holes = mesh.parts.iter().map(|p| has_holes(&scene.materials[p.material as usize])).collect();
+            cache.mesh(submitter, mesh, holes)
+        },
+        &mut |done| progress(Progress { done, total }),
+    )?;
+    let textures = in_parallel(
+        scene.textures.len(),
+        |i| {
+            let name = || format!("texture {i}");
+            uses[i].map(|color| cache.texture(submitter, &scene.textures[i], color, &name())).transpose()
+        },
+        &mut |done| progress(Progress { done: meshes.len() + done, total }),
+    )?;
 
     let sampled = luminous::sampled_materials(scene);
     let materials: Vec<GpuMaterial> =

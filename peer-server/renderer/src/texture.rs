@@ -27,9 +27,16 @@ pub(crate) struct GpuTexture {
 
 impl GpuTexture {
     /// Decodes and uploads; `color` textures hold sRGB and are stored as square roots of linear light.
-    pub(crate) fn new(submitter: &Submitter, texture: &Texture, color: bool, name: &str) -> Result<GpuTexture, RendererError> {
-        let (width, height, pixels) = decode(texture)
-            .map_err(|reason| RendererError::InvalidScene { object: format!("{name} ({})", texture.user_id), reason })?;
+    pub(crate) fn new(
+        submitter: &Submitter,
+        texture: &Texture,
+        color: bool,
+        name: &str,
+    ) -> Result<GpuTexture, RendererError> {
+        let (width, height, pixels) = decode(texture).map_err(|reason| RendererError::InvalidScene {
+            object: format!("{name} ({})", texture.user_id),
+            reason,
+        })?;
         let mut texels: Vec<[u8; 4]> = pixels.as_chunks::<4>().0.to_vec();
         if color {
             let curve: [u8; 256] = std::array::from_fn(|c| (srgb_to_linear(c as u8).sqrt() * 255.0).round() as u8);
@@ -122,7 +129,8 @@ mod tests {
 
     #[test]
     fn mips_keep_the_mean_light_and_end_with_one_texel() {
-        let mut texels = vec![[0, 0, 0, 255], [255, 255, 255, 255], [255, 0, 255, 255], [0, 255, 0, 255], [9; 4], [9; 4]];
+        let mut texels =
+            vec![[0, 0, 0, 255], [255, 255, 255, 255], [255, 0, 255, 255], [0, 255, 0, 255], [9; 4], [9; 4]];
         let firsts = append_mips(&mut texels, 2, 3, true);
         assert_eq!(firsts, [0, 6]);
         // Half of the light of 1 is the square root of a half.

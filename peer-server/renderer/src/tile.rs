@@ -58,8 +58,11 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn new(context: &Arc<Context>, bytes: u64) -> Result<Slot, RendererError> {
         let output = Buffer::new(context, "tile", bytes, Place::Device)?;
-        let readback =
-            if output.is_readable() { None } else { Some(Buffer::new(context, "tile readback", bytes, Place::Readback)?) };
+        let readback = if output.is_readable() {
+            None
+        } else {
+            Some(Buffer::new(context, "tile readback", bytes, Place::Readback)?)
+        };
         let params = Buffer::new(context, "parameters", size_of::<Params>() as u64, Place::Upload)?;
         Ok(Slot { params, output, readback })
     }
@@ -179,7 +182,14 @@ impl Plan {
         let push = |scale: u8, samples: u8, target: u64| {
             let (x, y) = scaled_sample_offset(self.frame_id, scale.into());
             let params = slot.params.address();
-            Push { params, target, samples: samples.into(), scale: scale.into(), sample_offset: [x, y], ..Push::default() }
+            Push {
+                params,
+                target,
+                samples: samples.into(),
+                scale: scale.into(),
+                sample_offset: [x, y],
+                ..Push::default()
+            }
         };
         recorder.clear(&slot.output, self.places.block_rays, self.places.block_rays_bytes);
         recorder.barrier();

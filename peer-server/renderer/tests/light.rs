@@ -22,7 +22,8 @@ fn a_lambertian_plane_in_the_sun_reflects_irradiance_over_pi() {
     let r = renderer();
     let slant = Vec3::new(1.0, -2.0, 0.0);
     let ground = material(Vec3::splat(0.5), 0.0, 1.0);
-    let s = scene(vec![square(0)], vec![ground], vec![at(0, 10.0, Vec3::ZERO)], vec![sun(slant, Vec3::new(3.0, 2.0, 1.0))]);
+    let s =
+        scene(vec![square(0)], vec![ground], vec![at(0, 10.0, Vec3::ZERO)], vec![sun(slant, Vec3::new(3.0, 2.0, 1.0))]);
     let tile = trace(&r, &s, &TraceJob::whole_view(EXTENT, from_above(EXTENT), &all_layers(1)));
     let cosine = 2.0 / 5f32.sqrt();
     let found = pixel(layer(&tile, LayerKind::Direct), 16, 12);
@@ -92,7 +93,8 @@ fn under_an_even_sky_a_convex_surface_shows_no_light_lost_or_made() {
         let white = material(Vec3::ONE, metallic, roughness);
         let mut s = scene(vec![square(0)], vec![white], vec![at(0, 10.0, Vec3::ZERO)], Vec::new());
         s.environment = Environment::constant(Vec3::ONE);
-        let layers = [LayerKind::Specular, LayerKind::Indirect].map(|kind| LayerRequest { kind, samples: 64, scale: 1 });
+        let layers =
+            [LayerKind::Specular, LayerKind::Indirect].map(|kind| LayerRequest { kind, samples: 64, scale: 1 });
         // So narrow a view that n.v is 1 everywhere.
         let camera = Camera::look_at(Vec3::new(0.0, 4.0, 0.0), Vec3::ZERO, 0.01, 1.0);
         let tile = trace(&r, &s, &TraceJob::whole_view(EXTENT, camera, &layers));
@@ -122,7 +124,10 @@ fn an_emissive_plate_lights_the_ground_as_a_light_and_by_chance_alike() {
     // A texture keeps the wall out of the table of lights: the same light then comes by chance, in the indirect layer.
     let mut by_chance = dark.clone();
     let white = vec![255u8; 4].into();
-    by_chance.textures.push(std::sync::Arc::new(Texture { data: TextureData::Rgba8 { width: 1, height: 1, pixels: white }, user_id: 0 }));
+    by_chance.textures.push(std::sync::Arc::new(Texture {
+        data: TextureData::Rgba8 { width: 1, height: 1, pixels: white },
+        user_id: 0,
+    }));
     by_chance.materials[1].emissive_texture =
         Some(TextureSlot { texture: 0, offset: Vec2::ZERO, scale: Vec2::ONE, rotation: 0.0 });
     let layers = all_layers(1).map(|l| LayerRequest { samples: 64, ..l });

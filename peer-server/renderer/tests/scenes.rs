@@ -50,7 +50,10 @@ fn a_moved_instance_is_seen_elsewhere_and_its_motion_says_from_where() {
     assert_eq!(id, 1);
     assert!((depth - expected).abs() < 1e-4, "{depth} is not {expected}");
     let per_metre = camera.project(right, Vec2::new(48.0, 32.0)).0.x - 24.0;
-    assert!((motion[0].abs() - per_metre.abs()).abs() < 0.1 && motion[1].abs() < 0.1, "{motion:?}, {per_metre} px a metre");
+    assert!(
+        (motion[0].abs() - per_metre.abs()).abs() < 0.1 && motion[1].abs() < 0.1,
+        "{motion:?}, {per_metre} px a metre"
+    );
     assert_eq!(motion[0].signum(), -per_metre.signum(), "it came from the middle");
     assert_eq!(see(&moved, left).0, 0, "and nothing is left behind");
     let both = FrameState { transforms: &[(0, place(1.0))], previous_transforms: &[(0, place(1.0))], lights: &[] };
@@ -116,7 +119,12 @@ fn a_texture_gives_its_color_its_roughness_and_its_slope() {
 #[test]
 fn a_mirrored_and_stretched_instance_still_faces_the_viewer() {
     let r = renderer();
-    let mut s = scene(vec![square(0)], vec![material(Vec3::ONE, 0.0, 1.0)], vec![at(0, 1.0, Vec3::ZERO)], vec![sun(Vec3::NEG_Y, Vec3::ONE)]);
+    let mut s = scene(
+        vec![square(0)],
+        vec![material(Vec3::ONE, 0.0, 1.0)],
+        vec![at(0, 1.0, Vec3::ZERO)],
+        vec![sun(Vec3::NEG_Y, Vec3::ONE)],
+    );
     s.instances[0].transform = Affine3A::from_scale(Vec3::new(-2.0, 3.0, 1.5));
     let tile = trace(&r, &s, &TraceJob::whole_view(EXTENT, from_above(EXTENT), &all_layers(1)));
     let i = 16 * 48 + 24;
@@ -166,7 +174,8 @@ fn broken_scenes_and_states_are_refused_by_name() {
     s.instances[0].transform.translation.y = f32::INFINITY;
     refused(s, "not finite");
     let mut s = good();
-    s.materials[0].base_color_texture = Some(TextureSlot { texture: 0, offset: Vec2::ZERO, scale: Vec2::ONE, rotation: 0.0 });
+    s.materials[0].base_color_texture =
+        Some(TextureSlot { texture: 0, offset: Vec2::ZERO, scale: Vec2::ONE, rotation: 0.0 });
     refused(s, "texture 0 of 0");
 
     let gpu = r.create_scene(&good(), &mut |_| ()).expect("the scene is valid");

@@ -34,7 +34,8 @@ fn cluttered() -> Scene {
     };
     let lights = vec![lamp(-1.0), sun(Vec3::new(0.4, -1.0, 0.3), Vec3::splat(2.0)), lamp(1.2)];
     let mut s = scene(vec![square(0), square(1), square(2)], materials, instances, lights);
-    s.environment = Environment { zenith: Vec3::new(0.2, 0.4, 0.9), horizon: Vec3::splat(0.7), ground: Vec3::splat(0.1) };
+    s.environment =
+        Environment { zenith: Vec3::new(0.2, 0.4, 0.9), horizon: Vec3::splat(0.7), ground: Vec3::splat(0.1) };
     s
 }
 
@@ -50,7 +51,8 @@ fn assert_same(whole: &TracedTile, part: &TracedTile, inner: Rect) {
         let area = inner.scaled(a.scale.into());
         for y in area.y..area.bottom() {
             for x in area.x..area.right() {
-                let get = |l: &rayloom_frame::LayerPlane| l.pixels[((y - l.rect.y) * l.rect.width + x - l.rect.x) as usize];
+                let get =
+                    |l: &rayloom_frame::LayerPlane| l.pixels[((y - l.rect.y) * l.rect.width + x - l.rect.x) as usize];
                 assert_eq!(get(a), get(b), "{} at {x}, {y} (scale {})", a.kind.name(), a.scale);
             }
         }
@@ -76,7 +78,9 @@ fn check(layers: &[LayerRequest], filter_radius: u32) {
         let job = TraceJob { frame_id, filter_radius, ..TraceJob::whole_view(EXTENT, camera(), layers) };
         let whole = trace(&r, &s, &job);
         assert!(mean(layer(&whole, LayerKind::Specular)).x > 0.0);
-        for inner in [Rect::new(0, 0, 33, 17), Rect::new(33, 17, 21, 13), Rect::new(54, 30, 21, 21), Rect::new(7, 50, 1, 1)] {
+        for inner in
+            [Rect::new(0, 0, 33, 17), Rect::new(33, 17, 21, 13), Rect::new(54, 30, 21, 21), Rect::new(7, 50, 1, 1)]
+        {
             let rect = inner.grown(filter_radius, EXTENT);
             let part = trace(&r, &s, &TraceJob { rect, ..job });
             assert_eq!(part.rect, rect);
@@ -115,8 +119,10 @@ fn tiles_in_flight_together_do_not_disturb_each_other() {
     let (whole, timings) = r.trace(&frame, &job).expect("the job is valid");
     assert!(timings.passes.is_empty() || timings.passes[0].0 == "primary");
     let tiles = [Rect::new(0, 0, 40, 51), Rect::new(40, 0, 35, 25), Rect::new(40, 25, 35, 26)];
-    let tickets: Vec<_> =
-        tiles.iter().map(|rect| r.trace_begin(&frame, &TraceJob { rect: *rect, ..job }).expect("there is room")).collect();
+    let tickets: Vec<_> = tiles
+        .iter()
+        .map(|rect| r.trace_begin(&frame, &TraceJob { rect: *rect, ..job }).expect("there is room"))
+        .collect();
     for (ticket, rect) in tickets.into_iter().zip(tiles) {
         assert_same(&whole, &r.wait(ticket).expect("it finishes").0, rect);
     }

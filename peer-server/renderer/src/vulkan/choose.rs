@@ -43,7 +43,11 @@ impl fmt::Display for DeviceReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (major, minor, patch) = self.api_version;
         let gib = self.memory_bytes as f64 / (1u64 << 30) as f64;
-        write!(f, "{}: {} ({:?}, {}, Vulkan {major}.{minor}.{patch}, {gib:.1} GiB): ", self.index, self.name, self.kind, self.driver)?;
+        write!(
+            f,
+            "{}: {} ({:?}, {}, Vulkan {major}.{minor}.{patch}, {gib:.1} GiB): ",
+            self.index, self.name, self.kind, self.driver
+        )?;
         match &self.unusable {
             Some(reason) => write!(f, "unusable: {reason}"),
             None => write!(f, "usable"),
@@ -104,7 +108,9 @@ fn inspect(instance: &Instance, index: usize, physical: vk::PhysicalDevice) -> C
         (queue_family.is_none(), "a compute queue"),
     ];
     let missing: Vec<&str> = missing.iter().filter(|m| m.0).map(|m| m.1).collect();
-    let text = |c: Result<&std::ffi::CStr, _>| c.map(|c: &std::ffi::CStr| c.to_string_lossy().into_owned()).unwrap_or_default();
+    let text = |c: Result<&std::ffi::CStr, _>| {
+        c.map(|c: &std::ffi::CStr| c.to_string_lossy().into_owned()).unwrap_or_default()
+    };
     let driver = format!("{} {}", text(driver.driver_name_as_c_str()), text(driver.driver_info_as_c_str()));
     let heaps = &memory.memory_heaps[..memory.memory_heap_count as usize];
     let local = heaps.iter().filter(|h| h.flags.contains(vk::MemoryHeapFlags::DEVICE_LOCAL)).map(|h| h.size).max();

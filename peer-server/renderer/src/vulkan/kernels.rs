@@ -44,7 +44,8 @@ impl Kernels {
         let stored = cache_path.and_then(|p| std::fs::read(p).ok()).unwrap_or_default();
         let device = &context.device;
         let cache_info = vk::PipelineCacheCreateInfo::default().initial_data(&stored);
-        let push = [vk::PushConstantRange::default().stage_flags(vk::ShaderStageFlags::COMPUTE).size(PUSH_BYTES as u32)];
+        let push =
+            [vk::PushConstantRange::default().stage_flags(vk::ShaderStageFlags::COMPUTE).size(PUSH_BYTES as u32)];
         let layout_info = vk::PipelineLayoutCreateInfo::default().push_constant_ranges(&push);
         let mut kernels = Kernels {
             context: context.clone(),
@@ -71,7 +72,8 @@ impl Kernels {
 
     fn compile(&self, shader: &Shader) -> Result<vk::Pipeline, RendererError> {
         let device = &self.context.device;
-        let words: Vec<u32> = shader.spirv.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let words: Vec<u32> =
+            shader.spirv.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         let info = vk::ShaderModuleCreateInfo::default().code(&words);
         // SAFETY: the code is SPIR-V that spirv-val accepted when it was committed; the module lives until the pipeline
         // is made, and the layout belongs to this device.

@@ -13,8 +13,8 @@ mod kernels;
 mod submit;
 
 pub(crate) use buffer::{Buffer, Place};
-pub(crate) use choose::{candidates, choose};
 pub use choose::{DeviceKind, DeviceReport};
+pub(crate) use choose::{candidates, choose};
 pub(crate) use context::Context;
 pub(crate) use instance::Instance;
 pub(crate) use kernels::{Kernel, Kernels};

@@ -219,7 +219,8 @@ impl Objects {
             let pool = vk::CommandPoolCreateInfo::default()
                 .flags(vk::CommandPoolCreateFlags::TRANSIENT)
                 .queue_family_index(context.queue_family);
-            objects.pool = device.create_command_pool(&pool, None).map_err(RendererError::vulkan("vkCreateCommandPool"))?;
+            objects.pool =
+                device.create_command_pool(&pool, None).map_err(RendererError::vulkan("vkCreateCommandPool"))?;
             let allocate = vk::CommandBufferAllocateInfo::default().command_pool(objects.pool).command_buffer_count(1);
             objects.commands = device
                 .allocate_command_buffers(&allocate)
