@@ -3,6 +3,8 @@
 mod cpu_time;
 mod merge;
 mod report;
+mod state;
+mod stream;
 mod trace;
 mod transport;
 
@@ -19,6 +21,10 @@ struct Arguments {
 enum Bench {
     /// CPU time of merging a frame at 1920x1080, one core.
     Merge(merge::Arguments),
+    /// Bytes of a frame's state, as a session sends them.
+    State(state::Arguments),
+    /// What encoding costs, and what a Chromium sees over WHEP.
+    Stream(stream::Arguments),
     /// Rays per CPU-second of each trace front end, against Embree.
     Trace(trace::Arguments),
     /// What a link carries on loopback: goodput, a frame's tiles, CPU per gigabyte.
@@ -28,6 +34,8 @@ enum Bench {
 fn main() -> std::process::ExitCode {
     let result = match Arguments::parse().bench {
         Bench::Merge(arguments) => merge::run(&arguments),
+        Bench::State(arguments) => state::run(&arguments),
+        Bench::Stream(arguments) => stream::run(&arguments),
         Bench::Trace(arguments) => trace::run(&arguments),
         Bench::Transport(arguments) => transport::run(&arguments),
     };

@@ -6,7 +6,7 @@ use std::process::Command;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    for variable in ["NASM", "PATH", "OPENH264_NO_ASM"] {
+    for variable in ["NASM", "OPENH264_NO_ASM"] {
         println!("cargo:rerun-if-env-changed={variable}");
     }
     // The core's assembly for x86 needs nasm; the one for ARM is read by the C compiler itself.
@@ -21,7 +21,7 @@ fn main() {
     let found = Command::new(&nasm).arg("-v").output().is_ok_and(|out| out.status.success());
     if !found {
         fail(&format!(
-            "`{nasm} -v` does not run: the H.264 encoder needs the assembler nasm 2.14 or newer. \
+            "`{nasm} -v` does not run: the H.264 encoder needs the assembler nasm. \
              Install it (Debian, Ubuntu: apt-get install nasm; Fedora: dnf install nasm; macOS: \
              brew install nasm; Windows: winget install nasm), or point NASM at it, \
              then run `cargo clean -p openh264-sys2` once"

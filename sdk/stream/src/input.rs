@@ -199,13 +199,11 @@ impl Held {
     /// Follows an event. False if it must not be passed on: the viewer holds too many keys.
     pub(crate) fn follow(&mut self, kind: &InputKind) -> bool {
         match kind {
-            InputKind::Key { code, down: true } => {
-                if !self.keys.contains(code) {
-                    if self.keys.len() == MAX_HELD_KEYS {
-                        return false;
-                    }
-                    self.keys.push(*code);
+            InputKind::Key { code, down: true } if !self.keys.contains(code) => {
+                if self.keys.len() == MAX_HELD_KEYS {
+                    return false;
                 }
+                self.keys.push(*code);
             }
             InputKind::Key { code, down: false } => self.keys.retain(|held| held != code),
             InputKind::PointerButton { button, down } => {
