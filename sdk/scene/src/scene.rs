@@ -180,6 +180,18 @@ mod tests {
     }
 
     #[test]
+    fn the_corners_of_a_ground_plane_do_not_push_the_camera_away() {
+        let ground: Vec<Vec3> =
+            [(-1.0, -1.0), (1.0, -1.0), (0.0, 1.0)].map(|(x, z)| Vec3::new(x, 0.0, z) * 5000.0).into();
+        let mut positions = ground;
+        positions.extend((0..30_000).map(|i| Vec3::new((i % 7) as f32, (i % 5) as f32, (i % 11) as f32)));
+        let mesh = Mesh::from_triangles(positions, vec![0, 1, 2], 0);
+        let instances = vec![Instance { mesh: 0, transform: Affine3A::IDENTITY, user_id: 0 }];
+        let scene = Scene { meshes: vec![Arc::new(mesh)], instances, ..Scene::default() };
+        assert!(scene.default_camera(1.5).position.length() < 1000.0);
+    }
+
+    #[test]
     fn default_lighting_adds_only_what_is_missing() {
         let mut scene = Scene::default();
         scene.add_default_lighting();
