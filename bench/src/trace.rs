@@ -128,7 +128,7 @@ fn measure(
 
 /// Building a million triangles, and refitting a hundred thousand.
 fn builds(report: &mut Report) {
-    let (positions, indices) = scenes::soup(1_000_000);
+    let (positions, indices) = BenchScene::city("", 1_000_000).flattened();
     let mut times: Vec<f64> = (0..3)
         .map(|_| {
             let start = cpu_seconds();
@@ -137,7 +137,7 @@ fn builds(report: &mut Report) {
         })
         .collect();
     report.number("bvh_build_1m_cpu_s", median(&mut times));
-    let (positions, indices) = scenes::soup(100_000);
+    let (positions, indices) = BenchScene::city("", 100_000).flattened();
     let mut blas = Blas::build(&positions, &indices);
     let mut times: Vec<f64> = (0..5)
         .map(|_| {

@@ -90,7 +90,7 @@ impl Embree {
         // SAFETY: the device is live.
         let handle = unsafe { new_scene(self.device) };
         for (mesh, transform) in &scene.instances {
-            let (positions, indices) = &scene.meshes[*mesh];
+            let (positions, indices) = (&scene.meshes[*mesh].positions, &scene.meshes[*mesh].indices);
             if indices.is_empty() {
                 continue;
             }

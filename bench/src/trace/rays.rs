@@ -45,27 +45,22 @@ pub(crate) fn generate(scene: &BenchScene, width: u32, height: u32) -> [RaySet; 
     let mut sets = [set(false), set(true), set(false), set(false)];
     let (tlas, meshes) = scene.structures(|i| (i as u64 + 1) * 16);
     let find = |address: u64| meshes.get((address / 16 - 1) as usize);
-    let forward = (scene.target - scene.eye).normalize();
-    let right = forward.cross(Vec3::Y).normalize();
-    let up = right.cross(forward);
-    let sun = Vec3::new(0.45, 0.75, 0.3).normalize();
+    let extent = Vec2::new(width as f32, height as f32);
     // Blocks of 4 x 2 pixels, within 8 x 8: neighbours in the picture are neighbours in a SIMD group.
     for block in 0..width / 8 * (height / 8) {
         let corner = (block % (width / 8) * 8, block / (width / 8) * 8);
         for i in 0..64 {
             let pixel = (corner.0 + (i >> 3 & 1) * 4 + (i & 3), corner.1 + (i >> 4) * 2 + (i >> 2 & 1));
             let index = pixel.1 * width + pixel.0;
-            let x = ((pixel.0 as f32 + 0.5) / width as f32 * 2.0 - 1.0) * width as f32 / height as f32;
-            let y = 1.0 - (pixel.1 as f32 + 0.5) / height as f32 * 2.0;
-            let direction = (forward + (right * x + up * y) * 0.55).normalize();
-            let primary = Ray { origin: scene.eye, direction, t_min: 0.0, t_max: 1e30 };
+            let direction = scene.camera.ray(Vec2::new(pixel.0 as f32, pixel.1 as f32) + 0.5, extent).normalize();
+            let primary = Ray { origin: scene.camera.position, direction, t_min: 0.0, t_max: 1e30 };
             sets[0].rays.push(primary);
             let Some(hit) = closest_reference(&tlas, &find, &primary, &|_, _, _| true) else { continue };
             let normal = scene.normal(hit.instance, hit.primitive);
             let normal = if normal.dot(direction) > 0.0 { -normal } else { normal };
             let origin = primary.origin + direction * hit.t + normal * (1e-4 * hit.t.max(1.0));
             let ray = |direction| Ray { origin, direction, t_min: 0.0, t_max: 1e30 };
-            sets[1].rays.push(ray(sun));
+            sets[1].rays.push(ray(scene.sun));
             let r = random(index);
             let (sin, cos) = (r.x * std::f32::consts::TAU).sin_cos();
             let (tangent, bitangent) = normal.any_orthonormal_pair();
