@@ -7,6 +7,9 @@
 const float MIN_HIGHLIGHT_ALPHA = 0.005;
 // Below this a surface is a mirror.
 const float MIRROR_ALPHA = 0.0015;
+// From this roughness on a dielectric's reflection is a few percent of its light and has no shape: it is the sky where the
+// reflected ray leaves the scene, and nothing else. That takes one shadow ray instead of up to three rays and a shading.
+const float CHEAP_ROUGHNESS = 0.7;
 
 void main() {
     Params p = Params(push.params);
@@ -25,6 +28,7 @@ void main() {
     Shading shading = Shading(s.normal, s.view, max(alpha, MIN_HIGHLIGHT_ALPHA), s.f0);
     float cone = p.ray_origin.w * s.distance;
     float spread = p.ray_origin.w + alpha * 0.5;
+    bool cheap = s.roughness >= CHEAP_ROUGHNESS && s.metallic == 0.0;
     vec4 sum = vec4(0.0);
     for (uint n = 0u; n < push.samples; n++) {
         Random r = random_at(full, p.view.z, push.samples, n, 1u);
@@ -36,9 +40,13 @@ void main() {
         vec3 l = reflect(-v, h);
         vec3 direction = frame * l;
         bool reflected = s.hit && l.z > 0.0 && dot(direction, s.geometric) > 0.0;
-        Bounce b = bounce(p, reflected, from, direction, cone, spread, true, vec3(u.zw, w.x), fract(w.zw + 0.5));
+        Bounce b = bounce(p, reflected && !cheap, from, direction, cone, spread, true, vec3(u.zw, w.x), fract(w.zw + 0.5));
         if (reflected) {
             vec3 weight = fresnel(s.f0, dot(v, h)) * ((1.0 + lambda_v) / (1.0 + lambda_v + ggx_lambda(l.z, alpha)));
+            if (cheap) {
+                b.sky = ShadowRay(from, direction, FAR, environment(p, direction));
+                b.distance = HALF_MAX;
+            }
             sum += vec4(weight * b.radiance, b.distance);
             b.light.value *= weight;
             b.sky.value *= weight;
