@@ -155,6 +155,7 @@ impl Fleet {
                 rtt_ms: rtt_ns as f32 / 1e6,
                 bytes_sent: peer.bytes_sent,
                 bytes_received: peer.bytes_received,
+                bytes_uploaded: peer.link.stats().channels[Channel::Bulk.index()].bytes_sent,
                 scene: peer.stage.as_ref().map(|(_, _, stage)| stage.clone()),
             }
         };

@@ -52,6 +52,8 @@ pub struct PeerStats {
     pub bytes_sent: u64,
     /// Bytes of coded pixels received from it.
     pub bytes_received: u64,
+    /// Bytes of scene assets sent to it since it connected; what it holds already is not sent.
+    pub bytes_uploaded: u64,
     /// How far it is with the newest scene revision.
     pub scene: Option<SceneStage>,
 }

@@ -1,7 +1,6 @@
-//! What the tests of this room share: a served test picture, PSNR, and the rule for missing tools.
+//! What the tests of this room share: a served test picture and PSNR.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -101,18 +100,4 @@ pub(crate) fn psnr_db(a: &[u8], b: &[u8]) -> f64 {
     }
     let mean = squares / (a.len() as f64 * 0.75);
     10.0 * (255.0 * 255.0 / mean.max(1e-9)).log10()
-}
-
-/// The root of the repository.
-pub(crate) fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("it was built there")
-}
-
-/// Whether a test may go on: without its tool it is skipped, aloud; in CI that is a failure.
-pub(crate) fn available(what: &str, found: bool, how: &str) -> bool {
-    if !found {
-        assert!(std::env::var_os("CI").is_none(), "{what} is missing: {how}");
-        println!("SKIPPED: {what} is missing: {how}");
-    }
-    found
 }

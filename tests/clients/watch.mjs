@@ -1,11 +1,11 @@
-// Drives a real Chromium over the demo page. One argument, JSON: { url, chromium, pixels }.
+// Drives a real Chromium over the demo page. One argument, JSON: { url, token, chromium, pixels }.
 // Prints one JSON line when it has seen everything ("watched"), writes the canvas's RGBA8 to the
 // file `pixels`, and one more line when the page has heard that the stream ended ("ended").
 
 import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 
-const require = createRequire(new URL("../../../../bindings/web/package.json", import.meta.url));
+const require = createRequire(new URL("../../bindings/web/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
 
 const task = JSON.parse(process.argv[2]);
@@ -32,7 +32,7 @@ try {
     if (message.type() === "error") problems.push(message.text());
   });
   const started = Date.now();
-  await page.goto(task.url);
+  await page.goto(`${task.url}/#token=${task.token}`);
   const state = (wanted) =>
     page.waitForFunction((wanted) => window.rayloomPlayer?.state === wanted, wanted, { timeout: 30_000 });
   await state("playing");
@@ -94,7 +94,7 @@ try {
     });
     connection.close();
     return { videoWidth, soundRefused: sdp.includes("m=audio 0 ") };
-  }, "sesame");
+  }, task.token);
 
   await page.keyboard.down("w");
   await page.keyboard.up("w");

@@ -1,0 +1,46 @@
+//! Real viewers for tests of streams: Chromium on the demo page, and aiortc, a WebRTC stack of its own.
+//!
+//! **Where a viewer is not installed its test is skipped, aloud; in CI (the variable `CI` is set) that is a failure.**
+#![forbid(unsafe_code)]
+
+mod aiortc;
+mod chromium;
+
+pub use aiortc::watch_with_aiortc;
+pub use chromium::{Browser, Watched};
+
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("it was built there")
+}
+
+/// Whether a test may go on: see the crate's head.
+fn available(what: &str, found: bool, how: &str) -> bool {
+    if !found {
+        assert!(std::env::var_os("CI").is_none(), "{what} is missing: {how}");
+        println!("SKIPPED: {what} is missing: {how}");
+    }
+    found
+}
+
+/// A file for pixels, read once and removed.
+struct PixelFile(PathBuf);
+
+impl PixelFile {
+    fn new(viewer: &str) -> PixelFile {
+        PixelFile(std::env::temp_dir().join(format!("rayloom-{viewer}-{}.rgba", std::process::id())))
+    }
+
+    fn read(&self) -> Vec<u8> {
+        std::fs::read(&self.0).expect("the viewer wrote what it saw")
+    }
+}
+
+impl Drop for PixelFile {
+    fn drop(&mut self) {
+        // A viewer that failed wrote nothing.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

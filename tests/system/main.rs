@@ -1,0 +1,16 @@
+//! The whole way with real processes: an engine in this one, `rayloom-peer` in others, browsers at the end. One behaviour
+//! a file; what they share is in `fleet` (peer processes) and `engine` (a session that begins frames and takes them).
+
+mod engine;
+mod fleet;
+
+mod any_cut_gives_the_same_bits;
+mod bad_scene_files;
+mod command_line;
+mod killed_peer;
+mod refused_tokens;
+mod restarted_peers;
+mod stopped_peer;
+mod streamed_picture;
+mod uploads_once;
+mod version_mismatch;

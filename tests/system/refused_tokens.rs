@@ -1,0 +1,28 @@
+//! A wrong token and a missing one: events name the peer and what it said, and the others do the work.
+
+use crate::engine::Engine;
+use crate::fleet::Fleet;
+use rayloom::{Event, PeerAddress};
+
+#[test]
+fn a_refused_token_is_told_and_the_other_peer_works() {
+    let fleet = Fleet::start(2);
+    let urls = [fleet.peers[0].url.clone(), fleet.peers[1].url.clone()];
+    let peers = vec![
+        PeerAddress { url: urls[0].clone(), token: Some("wrong".into()) },
+        PeerAddress { url: urls[1].clone(), token: None },
+        fleet.peers[1].address(),
+    ];
+    let mut engine = Engine::new(peers);
+    engine.whole_frame_by(&[2]);
+    let cause = |engine: &Engine, wanted: u32| {
+        engine.events.iter().find_map(|event| match event {
+            Event::PeerUnreachable { peer, cause } if *peer == wanted => Some(cause.clone()),
+            _ => None,
+        })
+    };
+    engine.frames_until("both refusals", |engine, _| cause(engine, 0).is_some() && cause(engine, 1).is_some());
+    let (wrong, missing) = (cause(&engine, 0).unwrap(), cause(&engine, 1).unwrap());
+    assert!(wrong.contains(&urls[0]) && wrong.contains("the bearer token is wrong"), "{wrong}");
+    assert!(missing.contains(&urls[1]) && missing.contains("the bearer token is missing"), "{missing}");
+}
