@@ -233,11 +233,8 @@ impl Pipeline {
 
     /// A frame that is whole is not held up by an older one: that one goes out with what it has.
     fn end(&mut self, frame_id: u64) {
-        for flight in &mut self.flights {
+        for flight in self.flights.iter_mut().filter(|flight| flight.desc.frame_id <= frame_id) {
             flight.ended = true;
-            if flight.desc.frame_id == frame_id {
-                return;
-            }
         }
     }
 
