@@ -22,9 +22,10 @@ pub struct Config {
     /// A peer's first tiles, and tiles of work that was never measured, are not missed before this time: pipelines
     /// compile, caches are cold, a guess is no promise.
     pub first_tile_grace: Duration,
-    /// Side of the redundant tile that a suspect peer is probed with, in pixels.
+    /// Side of the redundant tile that a suspect or long unused peer is probed with, in pixels.
     pub probe_side_px: u32,
-    /// Longest pause between two probes of one peer; the pause doubles from one frame up to this.
+    /// Longest pause between two probes of a suspect peer, which doubles from one frame up to this; the pause between
+    /// probes of one that is ready and was given no tile.
     pub probe_interval_max: Duration,
     /// Tiles in a row that a suspect peer answers in time before it gets its share again.
     pub recover_after_held: u32,

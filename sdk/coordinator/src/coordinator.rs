@@ -106,6 +106,8 @@ impl Coordinator {
     pub fn peer_joined(&mut self, peer: PeerId, prior: PeerPrior, now: Time) {
         self.advance(now);
         self.peer_lost(peer, now);
+        // What it was before it was lost is a guess like the others'.
+        let speed = self.guess_speed(prior);
         self.peers.remove(&peer);
         if self.peers.len() >= PEERS {
             let lost = self.peers.values().find(|peer| peer.state == PeerState::Lost).map(|peer| peer.id);
@@ -114,7 +116,6 @@ impl Coordinator {
                 None => return,
             };
         }
-        let speed = self.guess_speed(prior);
         self.peers.insert(peer, Peer::new(peer, prior, speed, self.now));
     }
 
@@ -270,20 +271,23 @@ impl Coordinator {
     /// Speed of a peer not yet measured: by its benchmark relative to the measured peers', else their mean.
     fn guess_speed(&self, prior: PeerPrior) -> Speed {
         let is_usable = |rays: f32| (1e3..1e15).contains(&rays);
-        let measured = || self.peers.values().filter(|peer| peer.speed.is_measured());
+        let is_any_measured = self.peers.values().any(|peer| peer.speed.is_measured());
+        // Once the unit is set, guesses made since are in it too: all peers may have come back and none have worked yet.
+        let is_known = |peer: &&Peer| peer.speed.is_measured() || self.is_calibrated && !is_any_measured;
+        let known = || self.peers.values().filter(is_known);
         let mean = |values: Vec<f64>| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
-        let benched = measured().filter(|peer| is_usable(peer.prior.rays_per_second));
+        let benched = known().filter(|peer| is_usable(peer.prior.rays_per_second));
         let ns_per_unit_times_rate =
-            mean(benched.map(|peer| peer.speed.ns_per_unit() * f64::from(peer.prior.rays_per_second)).collect());
+            mean(benched.map(|peer| peer.speed.measured_ns_per_unit() * f64::from(peer.prior.rays_per_second)).collect());
         match ns_per_unit_times_rate {
             Some(product) if is_usable(prior.rays_per_second) => {
                 Speed::guess(product / f64::from(prior.rays_per_second), 0.3)
             }
             // The first peers' benchmarks relate them to each other; the unit is set by the first tile measured.
-            None if is_usable(prior.rays_per_second) && measured().next().is_none() => {
+            None if is_usable(prior.rays_per_second) && known().next().is_none() => {
                 Speed::guess(1e9 / f64::from(prior.rays_per_second), 0.3)
             }
-            _ => Speed::guess(mean(measured().map(|peer| peer.speed.ns_per_unit()).collect()).unwrap_or(1.0), 0.7),
+            _ => Speed::guess(mean(known().map(|peer| peer.speed.measured_ns_per_unit()).collect()).unwrap_or(1.0), 0.7),
         }
     }
 
@@ -324,7 +328,7 @@ impl Coordinator {
             return;
         }
         if task.waited_for_none && task.is_outstanding() {
-            peer.learn_link(elapsed_ns - service_ns);
+            peer.learn_link(elapsed_ns - service_ns, self.now);
         }
         if task.extent != self.map.extent() {
             return;

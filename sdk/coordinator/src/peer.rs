@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// Scene revisions remembered as ready, the latest ones.
 const REVISIONS: usize = 8;
+/// What was learned of a link before this is half forgotten at the next answer.
+const LINK_KNOWN_FOR: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
@@ -79,10 +81,18 @@ impl Peer {
         self.link_ns = self.link_ns.max(self.rtt_ns);
     }
 
-    /// A tile that waited for no other took this long beside its service. Rises fast, falls slowly.
-    pub(crate) fn learn_link(&mut self, ns: f64) {
+    /// A tile that waited for no other took this long beside its service. Rises fast, falls slowly, unless what is known
+    /// is old.
+    pub(crate) fn learn_link(&mut self, ns: f64, now: Time) {
         let sample = ns.min(3.0 * self.link_ns + 5e6);
-        let gain = if sample > self.link_ns { 0.3 } else { 0.1 };
+        let is_old = now.since(self.last_done) >= LINK_KNOWN_FOR;
+        let gain = if is_old {
+            0.5
+        } else if sample > self.link_ns {
+            0.3
+        } else {
+            0.1
+        };
         self.link_ns = (self.link_ns + gain * (sample - self.link_ns)).max(self.rtt_ns);
     }
 

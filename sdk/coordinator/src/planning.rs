@@ -75,7 +75,7 @@ impl Coordinator {
         };
         let mut plan = FramePlan { predicted_ns: layout.finish_ns as u64, ..FramePlan::default() };
         self.assign_leaves(&mut flying, &ground, &layout, leaves, &mut plan);
-        self.probe_suspects(&flying, &ground, &mut plan);
+        self.probe_unused_peers(&flying, &ground, &mut plan);
         let traced: usize = plan.tiles.iter().map(|tile| tile.ghost_rect.pixels()).sum();
         plan.ghost_share = traced as f32 / frame.extent.pixels() as f32 - 1.0;
         self.frames.push_back(flying);
@@ -222,12 +222,17 @@ impl Coordinator {
         self.lacking = lacking;
     }
 
-    /// Gives every suspect peer that has nothing to do a small tile that another peer traces too.
-    fn probe_suspects(&mut self, frame: &Frame, ground: &Ground<'_>, plan: &mut FramePlan) {
+    /// Gives peers that have nothing to do a small tile that another peer traces too: suspect ones to see whether they
+    /// hold, ready ones now and then, since what is believed of a peer that never works could never turn out wrong.
+    fn probe_unused_peers(&mut self, frame: &Frame, ground: &Ground<'_>, plan: &mut FramePlan) {
         let is_planned = |peer: PeerId| plan.tiles.iter().any(|tile| tile.peer == peer);
         let due = self.peers.values().filter(|peer| {
-            let is_suspect = peer.state == PeerState::Suspect && peer.next_probe <= self.now;
-            is_suspect && peer.holds(frame.scene, frame.revision) && !is_planned(peer.id)
+            let is_due = match peer.state {
+                PeerState::Suspect => peer.next_probe <= self.now,
+                PeerState::Ready => self.now.since(peer.last_done) >= self.config.probe_interval_max,
+                _ => false,
+            };
+            is_due && peer.holds(frame.scene, frame.revision) && !is_planned(peer.id)
         });
         let idle: Vec<PeerId> =
             due.map(|peer| peer.id).filter(|peer| self.outstanding(*peer).next().is_none()).collect();

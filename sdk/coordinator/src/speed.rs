@@ -63,6 +63,11 @@ impl Speed {
         self.ns_per_unit
     }
 
+    /// The same without what waiting in vain has added to it.
+    pub(crate) fn measured_ns_per_unit(&self) -> f64 {
+        self.measured_ns_per_unit
+    }
+
     pub(crate) fn is_measured(&self) -> bool {
         self.measured > 0
     }
