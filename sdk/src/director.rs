@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::{Embedded, FrameDesc, ViewMode};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
+use crate::progress::ProgressBoard;
 use crate::revisions::Revisions;
 use crate::scene_handle::BaseRevision;
 use crate::view::{View, ViewShared};
@@ -55,6 +56,7 @@ pub(crate) struct DirectorDesc {
     pub(crate) blobs: Arc<BlobStore>,
     pub(crate) offers: watch::Sender<Vec<SceneOffer>>,
     pub(crate) events: Arc<EventQueue>,
+    pub(crate) progress: Arc<ProgressBoard>,
 }
 
 /// State of the thread.
@@ -129,6 +131,7 @@ impl Director {
                 self.desc.offers.send_replace(self.revisions.offers());
             }
             Command::DestroyScene { scene } => {
+                self.desc.progress.end(scene);
                 self.desc.blobs.remove(&self.revisions.remove_scene(scene));
                 self.desc.offers.send_replace(self.revisions.offers());
             }
@@ -157,6 +160,7 @@ impl Director {
             PeerEvent::Lost { cause } => {
                 self.desc.events.push(Event::PeerLost { peer: peer.0, cause });
                 self.fleet.lost(peer);
+                self.desc.progress.peer_lost(peer.0);
                 self.revisions.peer_lost(peer);
                 self.views.values_mut().for_each(|view| view.peer_lost(peer, now));
             }
@@ -199,6 +203,7 @@ impl Director {
         let now = self.desc.clock.now();
         let SceneStatus { scene, revision, stage } = status;
         self.fleet.scene_stage(peer, scene, revision, stage.clone());
+        self.desc.progress.reached(peer.0, scene, revision, stage.clone());
         match stage {
             SceneStage::Ready => {
                 if self.revisions.peer_ready(peer, scene, revision) {

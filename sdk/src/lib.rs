@@ -20,6 +20,7 @@ mod merging;
 mod output;
 mod peer_link;
 mod pipeline;
+mod progress;
 mod revisions;
 mod scene_handle;
 mod session;
@@ -35,6 +36,8 @@ pub use config::{
 pub use error::Error;
 pub use event::{EVENT_LIMIT, Event};
 pub use output::{Output, OutputPlanes, StageTimes, TileOutcome};
+pub use progress::SceneProgress;
+pub use rayloom_wire::SceneStage;
 pub use scene_handle::SceneHandle;
 pub use session::Session;
 pub use stats::{FRESH_SHARE, PeerStats, ViewStats};

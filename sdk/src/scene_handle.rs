@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::director::Command;
+use crate::progress::SceneProgress;
 use crate::session::Shared;
 use glam::Affine3A;
 use parking_lot::Mutex;
@@ -142,6 +143,7 @@ impl SceneHandle {
                 edit.bake();
                 edit.scene.validate()?;
                 let revision = self.shared.next_revision();
+                self.shared.progress().begin(self.id, revision);
                 edit.base = Some(revision);
                 edit.structural = false;
                 self.pack(edit.scene.clone(), revision);
@@ -155,6 +157,11 @@ impl SceneHandle {
         let revision = if delta == StateDelta::default() { base } else { self.shared.next_revision() };
         self.shared.send(Command::Revision { scene: self.id, revision, base, delta: Arc::new(delta) })?;
         Ok(revision)
+    }
+
+    /// How far the peers are with the newest structural revision.
+    pub fn progress(&self) -> SceneProgress {
+        self.shared.progress().of(self.id)
     }
 
     /// Packs in the background; the director hears of it when it is done.

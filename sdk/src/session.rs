@@ -6,6 +6,7 @@ use crate::config::{EMBEDDED_PEER, Embedded, SessionDesc, ViewDesc};
 use crate::director::{COMMAND_LIMIT, Command, Director, DirectorDesc};
 use crate::event::{Event, EventQueue};
 use crate::peer_link::{PeerLink, Reach};
+use crate::progress::ProgressBoard;
 use crate::scene_handle::SceneHandle;
 use crate::view_handle::ViewHandle;
 use crate::Error;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     next_view: AtomicU16,
     next_scene: AtomicU32,
     max_frames_in_flight: u32,
+    progress: Arc<ProgressBoard>,
 }
 
 impl Shared {
@@ -48,6 +50,10 @@ impl Shared {
 
     pub(crate) fn next_revision(&self) -> u64 {
         self.next_revision.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn progress(&self) -> &ProgressBoard {
+        &self.progress
     }
 
     pub(crate) fn max_frames_in_flight(&self) -> u32 {
@@ -96,6 +102,7 @@ impl Session {
         let (offers, offers_seen) = watch::channel(Vec::new());
         let blobs = Arc::new(BlobStore::default());
         let events = Arc::new(EventQueue::default());
+        let progress = Arc::new(ProgressBoard::default());
         let director = Director::new(DirectorDesc {
             clock,
             embedded: desc.embedded,
@@ -103,6 +110,7 @@ impl Session {
             blobs: Arc::clone(&blobs),
             offers,
             events: Arc::clone(&events),
+            progress: Arc::clone(&progress),
         });
         // A current-thread runtime gives the thread timers; its work is all its own.
         let timers = Builder::new_current_thread()
@@ -136,6 +144,7 @@ impl Session {
             next_view: AtomicU16::new(0),
             next_scene: AtomicU32::new(1),
             max_frames_in_flight: desc.max_frames_in_flight,
+            progress,
         });
         Ok(Session { shared, events, threads: Mutex::new(Some(Threads { runtime, director })) })
     }

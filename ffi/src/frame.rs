@@ -1,0 +1,175 @@
+//! Frames: begun with a camera, given planes where there are any.
+
+use crate::boundary;
+use crate::camera::rayloom_camera;
+use crate::handles::{self, FrameState, Object};
+use crate::pointer::{self, descriptor};
+use crate::result::{Failure, RAYLOOM_INVALID_STATE, RAYLOOM_UNSUPPORTED, rayloom_result};
+use crate::session::check_flags;
+use crate::view::{layers, rayloom_layer, rayloom_view};
+use sdk::{FrameDesc, ToneMap};
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Nothing of the frame before is to be seen in this one: a cut, a teleport.
+pub const RAYLOOM_FRAME_CUT: u32 = 1;
+
+/// Light is clamped to 0..1.
+pub const RAYLOOM_TONE_MAP_LINEAR: u32 = 0;
+/// A fit of the ACES filmic curve.
+pub const RAYLOOM_TONE_MAP_ACES: u32 = 1;
+
+/// struct_type of rayloom_frame_desc.
+pub const RAYLOOM_STRUCT_FRAME_DESC: u32 = 6;
+/// struct_type of rayloom_plane_desc.
+pub const RAYLOOM_STRUCT_PLANE_DESC: u32 = 7;
+
+/// Frames of a view that may wait for their planes.
+const OPEN_FRAMES_LIMIT: u32 = 64;
+
+/// A frame that was begun and waits for rayloom_frame_submit.
+pub struct rayloom_frame {
+    _private: [u8; 0],
+}
+
+/// One frame of a view.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct rayloom_frame_desc {
+    /// RAYLOOM_STRUCT_FRAME_DESC.
+    pub struct_type: u32,
+    /// sizeof(rayloom_frame_desc).
+    pub struct_size: u32,
+    /// NULL.
+    pub next: *const c_void,
+    /// Grows from frame to frame; seeds the samples.
+    pub frame_id: u64,
+    /// A revision from rayloom_scene_commit. Until a peer is ready for it the last ready one is shown.
+    pub revision: u64,
+    /// The camera.
+    pub camera: rayloom_camera,
+    /// The camera of the frame before; NULL = the last begun frame's.
+    pub previous_camera: *const rayloom_camera,
+    /// Radiance is multiplied by this before the tone map; above 0.
+    pub pre_exposure: f32,
+    /// RAYLOOM_TONE_MAP_LINEAR or _ACES, of the composed picture.
+    pub tone_map: u32,
+    /// RAYLOOM_FRAME_ flags.
+    pub flags: u32,
+    /// Number of layers.
+    pub layer_count: u32,
+    /// Other layers than the view's for this frame; none = the view's.
+    pub layers: *const rayloom_layer,
+}
+descriptor!(rayloom_frame_desc, RAYLOOM_STRUCT_FRAME_DESC);
+
+/// Begins a frame; peers start at once. It will be finished at its deadline at the latest, with what is there.
+/// RAYLOOM_BUSY when max_frames_in_flight frames of this view are not finished yet.
+/// `frame` may be NULL where no planes will be submitted (state mode).
+///
+/// Threads: any, a render thread among them; one at a time for a view. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_frame_begin(
+    view: *mut rayloom_view,
+    desc: *const rayloom_frame_desc,
+    frame: *mut *mut rayloom_frame,
+) -> rayloom_result {
+    boundary::call("rayloom_frame_begin", || {
+        let state = handles::find(view)?;
+        // SAFETY: the header's contract.
+        let desc = unsafe { pointer::read("desc", desc) }?;
+        // SAFETY: the header's contract.
+        let out = if frame.is_null() { None } else { Some(unsafe { pointer::out("frame", frame) }?) };
+        let size = state.view.size();
+        // SAFETY: the header's contract.
+        let begun = unsafe { description(&desc, size.width as f32 / size.height as f32) }?;
+        let Some(out) = out else { return Ok(state.view.begin_frame(begun)?) };
+        // Counted first: the frame's drop takes it back.
+        let open = state.open_frames.fetch_add(1, Ordering::AcqRel);
+        let waiting = FrameState { view: Arc::clone(&state) };
+        if open >= OPEN_FRAMES_LIMIT {
+            let text = format!(
+                "{open} frames of this view were begun and never submitted: submit each, or pass NULL for frame"
+            );
+            return Err(Failure::new(RAYLOOM_INVALID_STATE, text));
+        }
+        state.view.begin_frame(begun)?;
+        out.write(handles::add(view, Object::Frame(Arc::new(waiting)))?);
+        Ok(())
+    })
+}
+
+/// # Safety
+/// The header's contract for the pointers inside.
+unsafe fn description(desc: &rayloom_frame_desc, view_aspect: f32) -> Result<FrameDesc, Failure> {
+    check_flags("desc->flags", desc.flags, RAYLOOM_FRAME_CUT)?;
+    let camera = desc.camera.to_camera("desc->camera", view_aspect)?;
+    let previous_camera = if desc.previous_camera.is_null() {
+        None
+    } else {
+        // SAFETY: not NULL; the caller vouches for the memory; any bits are valid floats.
+        let previous = unsafe { pointer::slice("desc->previous_camera", desc.previous_camera, 1) }?;
+        Some(previous[0].to_camera("desc->previous_camera", view_aspect)?)
+    };
+    let tone_map = match desc.tone_map {
+        RAYLOOM_TONE_MAP_LINEAR => ToneMap::Linear,
+        RAYLOOM_TONE_MAP_ACES => ToneMap::Aces,
+        other => {
+            let text = format!("desc->tone_map is {other}: use RAYLOOM_TONE_MAP_LINEAR or _ACES");
+            return Err(Failure::argument(text));
+        }
+    };
+    Ok(FrameDesc {
+        previous_camera,
+        cut: desc.flags & RAYLOOM_FRAME_CUT != 0,
+        exposure: desc.pre_exposure,
+        tone_map,
+        // SAFETY: the caller vouches for it.
+        layers: unsafe { layers("desc->layers", desc.layers, desc.layer_count) }?,
+        ..FrameDesc::new(desc.frame_id, desc.revision, camera)
+    })
+}
+
+/// A plane of the engine's own G-buffer.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct rayloom_plane_desc {
+    /// RAYLOOM_STRUCT_PLANE_DESC.
+    pub struct_type: u32,
+    /// sizeof(rayloom_plane_desc).
+    pub struct_size: u32,
+    /// NULL.
+    pub next: *const c_void,
+    /// A RAYLOOM_PLANE_ value.
+    pub kind: u32,
+    /// 0.
+    pub reserved: u32,
+    /// First byte of the top row.
+    pub data: *const c_void,
+    /// Bytes from one row to the next.
+    pub row_pitch: u64,
+}
+descriptor!(rayloom_plane_desc, RAYLOOM_STRUCT_PLANE_DESC);
+
+/// Submits the planes of a frame and ends its handle. `count` 0 is state mode: peers trace primary visibility themselves.
+/// Planes are RAYLOOM_UNSUPPORTED for now; the handle stays then.
+///
+/// Threads: any, a render thread among them. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_frame_submit(
+    frame: *mut rayloom_frame,
+    planes: *const rayloom_plane_desc,
+    count: u32,
+) -> rayloom_result {
+    boundary::call("rayloom_frame_submit", || {
+        handles::find(frame)?;
+        if count > 0 {
+            // SAFETY: the header's contract.
+            unsafe { pointer::read("planes", planes) }?;
+            let text = format!("{count} planes: peers trace primary visibility themselves for now, submit 0 planes");
+            return Err(Failure::new(RAYLOOM_UNSUPPORTED, text));
+        }
+        handles::remove(frame)
+    })
+}

@@ -1,0 +1,153 @@
+//! Materials of a scene.
+
+use crate::boundary;
+use crate::handles;
+use crate::pointer::{self, descriptor};
+use crate::result::{Failure, rayloom_result};
+use crate::scene::rayloom_scene;
+use crate::session::check_flags;
+use glam::Vec2;
+use sdk::scene::{AlphaMode, Material, TextureSlot};
+use std::ffi::c_void;
+
+/// Alpha is ignored.
+pub const RAYLOOM_ALPHA_OPAQUE: u32 = 0;
+/// Where alpha is below alpha_cutoff there is no surface.
+pub const RAYLOOM_ALPHA_MASK: u32 = 1;
+/// Blended; for now opaque where alpha is 0.5 or above.
+pub const RAYLOOM_ALPHA_BLEND: u32 = 2;
+
+/// Shaded from behind too.
+pub const RAYLOOM_MATERIAL_DOUBLE_SIDED: u32 = 1;
+
+/// Instead of an id: none.
+pub const RAYLOOM_NONE: u32 = 0xFFFF_FFFF;
+
+/// struct_type of rayloom_material_desc.
+pub const RAYLOOM_STRUCT_MATERIAL_DESC: u32 = 13;
+
+/// Which texture an input reads, with coordinates transformed as KHR_texture_transform says.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct rayloom_texture_slot {
+    /// Id of a texture, or RAYLOOM_NONE.
+    pub texture: u32,
+    /// Rotation in radians.
+    pub rotation_rad: f32,
+    /// Offset of the coordinates.
+    pub offset: [f32; 2],
+    /// Scale of the coordinates.
+    pub scale: [f32; 2],
+}
+
+/// A surface, as glTF 2.0 describes it.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct rayloom_material_desc {
+    /// RAYLOOM_STRUCT_MATERIAL_DESC.
+    pub struct_type: u32,
+    /// sizeof(rayloom_material_desc).
+    pub struct_size: u32,
+    /// NULL.
+    pub next: *const c_void,
+    /// The engine's own name for it.
+    pub user_id: u64,
+    /// Linear RGB and alpha, 0 to 1.
+    pub base_color: [f32; 4],
+    /// Emitted radiance, linear RGB.
+    pub emissive: [f32; 3],
+    /// 0 dielectric, 1 metal.
+    pub metallic: f32,
+    /// Perceptual roughness, 0 to 1.
+    pub roughness: f32,
+    /// Scale of the normal map's x and y.
+    pub normal_scale: f32,
+    /// A RAYLOOM_ALPHA_ value.
+    pub alpha_mode: u32,
+    /// For RAYLOOM_ALPHA_MASK, 0 to 1.
+    pub alpha_cutoff: f32,
+    /// RAYLOOM_MATERIAL_ flags.
+    pub flags: u32,
+    /// sRGB colour and alpha.
+    pub base_color_texture: rayloom_texture_slot,
+    /// Green = roughness, blue = metalness.
+    pub metallic_roughness_texture: rayloom_texture_slot,
+    /// Tangent-space normals, +Y up.
+    pub normal_texture: rayloom_texture_slot,
+    /// sRGB colour.
+    pub emissive_texture: rayloom_texture_slot,
+}
+descriptor!(rayloom_material_desc, RAYLOOM_STRUCT_MATERIAL_DESC);
+
+/// Adds a material and gives its id in the scene. Factors outside their range are clamped at the commit.
+///
+/// Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_material_create(
+    scene: *mut rayloom_scene,
+    desc: *const rayloom_material_desc,
+    material: *mut u32,
+) -> rayloom_result {
+    boundary::call("rayloom_material_create", || {
+        let scene = handles::find(scene)?;
+        // SAFETY: the header's contract.
+        let (desc, out) = unsafe { (pointer::read("desc", desc)?, pointer::out("material", material)?) };
+        let textures = scene.read(|scene| scene.textures.len());
+        let material = description(&desc, textures)?;
+        out.write(scene.edit(|scene| {
+            scene.materials.push(material);
+            scene.materials.len() as u32 - 1
+        }));
+        Ok(())
+    })
+}
+
+fn description(desc: &rayloom_material_desc, textures: usize) -> Result<Material, Failure> {
+    check_flags("desc->flags", desc.flags, RAYLOOM_MATERIAL_DOUBLE_SIDED)?;
+    let factors = [desc.metallic, desc.roughness, desc.normal_scale, desc.alpha_cutoff];
+    let mut all = factors.iter().chain(&desc.base_color).chain(&desc.emissive);
+    if let Some(value) = all.find(|value| !value.is_finite()) {
+        return Err(Failure::argument(format!("a factor of the material with user_id {} is {value}", desc.user_id)));
+    }
+    let alpha = match desc.alpha_mode {
+        RAYLOOM_ALPHA_OPAQUE => AlphaMode::Opaque,
+        RAYLOOM_ALPHA_MASK => AlphaMode::Mask { cutoff: desc.alpha_cutoff },
+        RAYLOOM_ALPHA_BLEND => AlphaMode::Blend,
+        other => {
+            let text = format!("desc->alpha_mode is {other}: use RAYLOOM_ALPHA_OPAQUE, _MASK or _BLEND");
+            return Err(Failure::argument(text));
+        }
+    };
+    let slot = |name, slot: &rayloom_texture_slot| texture_slot(name, slot, textures);
+    Ok(Material {
+        base_color: desc.base_color.into(),
+        metallic: desc.metallic,
+        roughness: desc.roughness,
+        emissive: desc.emissive.into(),
+        alpha,
+        double_sided: desc.flags & RAYLOOM_MATERIAL_DOUBLE_SIDED != 0,
+        normal_scale: desc.normal_scale,
+        base_color_texture: slot("base_color_texture", &desc.base_color_texture)?,
+        metallic_roughness_texture: slot("metallic_roughness_texture", &desc.metallic_roughness_texture)?,
+        normal_texture: slot("normal_texture", &desc.normal_texture)?,
+        emissive_texture: slot("emissive_texture", &desc.emissive_texture)?,
+        user_id: desc.user_id,
+        ..Material::default()
+    })
+}
+
+fn texture_slot(name: &str, slot: &rayloom_texture_slot, textures: usize) -> Result<Option<TextureSlot>, Failure> {
+    if slot.texture == RAYLOOM_NONE {
+        return Ok(None);
+    }
+    if slot.texture as usize >= textures {
+        let text =
+            format!("desc->{name}.texture is {}, the scene has {textures}; no texture is RAYLOOM_NONE", slot.texture);
+        return Err(Failure::argument(text));
+    }
+    let (offset, scale) = (Vec2::from(slot.offset), Vec2::from(slot.scale));
+    if !(offset.is_finite() && scale.is_finite() && slot.rotation_rad.is_finite()) {
+        return Err(Failure::argument(format!("desc->{name} is transformed by a value that is not finite")));
+    }
+    Ok(Some(TextureSlot { texture: slot.texture, offset, scale, rotation: slot.rotation_rad }))
+}

@@ -1,0 +1,259 @@
+//! Sessions and their events.
+
+use crate::boundary;
+use crate::handles::{self, SessionState};
+use crate::pointer::{self, descriptor};
+use crate::result::{Failure, RAYLOOM_HEADER_VERSION, RAYLOOM_NOT_READY, RAYLOOM_UNSUPPORTED, rayloom_result};
+use sdk::{Embedded, Event, PeerAddress, Session, SessionDesc};
+use std::ffi::{c_char, c_void};
+
+/// The embedded peer is not used: without peers frames are reprojected history.
+pub const RAYLOOM_EMBEDDED_NEVER: u32 = 0;
+/// The embedded peer (inside this process) traces while no other can.
+pub const RAYLOOM_EMBEDDED_FALLBACK: u32 = 1;
+/// The embedded peer is one of the peers.
+pub const RAYLOOM_EMBEDDED_ALWAYS: u32 = 2;
+
+/// The embedded peer may be a CPU device.
+pub const RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU: u32 = 1;
+/// Layers come back bit for bit instead of as RGB9E5: for tests and captures, costs bandwidth.
+pub const RAYLOOM_SESSION_LOSSLESS: u32 = 2;
+
+/// Number of the embedded peer in events and tiles.
+pub const RAYLOOM_EMBEDDED_PEER: u32 = 0xFFFF_FFFF;
+
+/// struct_type of rayloom_session_desc.
+pub const RAYLOOM_STRUCT_SESSION_DESC: u32 = 1;
+/// struct_type of rayloom_event.
+pub const RAYLOOM_STRUCT_EVENT: u32 = 2;
+
+/// A connection to peers, with scenes, views and streams.
+pub struct rayloom_session {
+    _private: [u8; 0],
+}
+
+/// Where a peer is.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct rayloom_peer_address {
+    /// "http://host:port" of its signalling.
+    pub url: *const c_char,
+    /// Its bearer token; NULL = none.
+    pub token: *const c_char,
+}
+
+/// What a session is made of.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct rayloom_session_desc {
+    /// RAYLOOM_STRUCT_SESSION_DESC.
+    pub struct_type: u32,
+    /// sizeof(rayloom_session_desc).
+    pub struct_size: u32,
+    /// NULL.
+    pub next: *const c_void,
+    /// RAYLOOM_HEADER_VERSION.
+    pub header_version: u32,
+    /// RAYLOOM_EMBEDDED_NEVER, _FALLBACK or _ALWAYS.
+    pub embedded: u32,
+    /// Peers to use, numbered by their place here; the session keeps connecting to all of them. At most 64.
+    pub peers: *const rayloom_peer_address,
+    /// Number of peers.
+    pub peer_count: u32,
+    /// RAYLOOM_SESSION_ flags.
+    pub flags: u32,
+    /// Name or index of the embedded peer's device; NULL = the best.
+    pub embedded_device: *const c_char,
+    /// Frames begun and not finished, per view: 1 to 8.
+    pub max_frames_in_flight: u32,
+    /// Threads for the network: 1 to 64.
+    pub worker_threads: u32,
+}
+descriptor!(rayloom_session_desc, RAYLOOM_STRUCT_SESSION_DESC);
+
+/// Connects to the peers in the background and returns at once; events tell how it goes.
+///
+/// Threads: any. The descriptor and everything it points to is copied.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_session_create(
+    desc: *const rayloom_session_desc,
+    session: *mut *mut rayloom_session,
+) -> rayloom_result {
+    boundary::call("rayloom_session_create", || {
+        // SAFETY: the header's contract.
+        let (desc, out) = unsafe { (pointer::read("desc", desc)?, pointer::out("session", session)?) };
+        // SAFETY: the header's contract.
+        let desc = unsafe { description(&desc) }?;
+        out.write(handles::add_session(SessionState::new(Session::new(desc)?)));
+        Ok(())
+    })
+}
+
+/// Ends everything of the session: its streams, views, scenes, frames and outputs are destroyed with it (pointers into
+/// outputs end too), its threads are joined. Takes up to some seconds. NULL does nothing.
+///
+/// Threads: any, but no other call on the session or its objects may be in progress.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_session_destroy(session: *mut rayloom_session) -> rayloom_result {
+    boundary::call(
+        "rayloom_session_destroy",
+        || {
+            if session.is_null() { Ok(()) } else { handles::remove_session(session) }
+        },
+    )
+}
+
+/// # Safety
+/// The header's contract for the pointers inside.
+unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failure> {
+    if desc.header_version >> 8 != RAYLOOM_HEADER_VERSION >> 8 {
+        let version = |v: u32| format!("{}.{}", v >> 16, v >> 8 & 0xff);
+        let (header, library) = (version(desc.header_version), version(RAYLOOM_HEADER_VERSION));
+        let text =
+            format!("desc->header_version is {header}, the library is {library}: compile with the library's header");
+        return Err(Failure::new(RAYLOOM_UNSUPPORTED, text));
+    }
+    let embedded = match desc.embedded {
+        RAYLOOM_EMBEDDED_NEVER => Embedded::Never,
+        RAYLOOM_EMBEDDED_FALLBACK => Embedded::Fallback,
+        RAYLOOM_EMBEDDED_ALWAYS => Embedded::Always,
+        other => {
+            let text = format!("desc->embedded is {other}: use RAYLOOM_EMBEDDED_NEVER, _FALLBACK or _ALWAYS");
+            return Err(Failure::argument(text));
+        }
+    };
+    check_flags("desc->flags", desc.flags, RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU | RAYLOOM_SESSION_LOSSLESS)?;
+    if desc.peer_count > 64 {
+        return Err(Failure::argument(format!("desc->peer_count is {}, allowed is 0 to 64", desc.peer_count)));
+    }
+    // SAFETY: the caller vouches for it; any bits are valid pointers.
+    let addresses = unsafe { pointer::slice("desc->peers", desc.peers, desc.peer_count as usize) }?;
+    let mut peers = Vec::new();
+    for (i, address) in addresses.iter().enumerate() {
+        // SAFETY: the caller vouches for it.
+        let (url, token) = unsafe {
+            let url = pointer::text(&format!("desc->peers[{i}].url"), address.url)?;
+            (url, pointer::optional_text(&format!("desc->peers[{i}].token"), address.token)?)
+        };
+        peers.push(PeerAddress { url: url.to_owned(), token: token.map(str::to_owned) });
+    }
+    // SAFETY: the caller vouches for it.
+    let device = unsafe { pointer::optional_text("desc->embedded_device", desc.embedded_device) }?;
+    Ok(SessionDesc {
+        peers,
+        embedded,
+        embedded_device: device.map(str::to_owned),
+        embedded_allow_cpu: desc.flags & RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU != 0,
+        max_frames_in_flight: desc.max_frames_in_flight,
+        worker_threads: desc.worker_threads,
+        lossless: desc.flags & RAYLOOM_SESSION_LOSSLESS != 0,
+    })
+}
+
+/// Refuses flags that are not known.
+pub(crate) fn check_flags(what: &str, flags: u32, known: u32) -> Result<(), Failure> {
+    match flags & !known {
+        0 => Ok(()),
+        unknown => {
+            Err(Failure::argument(format!("{what} has bits {unknown:#x}, which mean nothing here (known: {known:#x})")))
+        }
+    }
+}
+
+/// A peer is connected; text says what it is.
+pub const RAYLOOM_EVENT_PEER_CONNECTED: u32 = 1;
+/// A peer can't be reached (told once an outage; the session keeps trying); text says why and what to do.
+pub const RAYLOOM_EVENT_PEER_UNREACHABLE: u32 = 2;
+/// A connected peer is gone; the session keeps trying to get it back.
+pub const RAYLOOM_EVENT_PEER_LOST: u32 = 3;
+/// A peer missed a deadline and gets little work until it holds.
+pub const RAYLOOM_EVENT_PEER_SUSPECT: u32 = 4;
+/// A suspect peer holds its deadlines again.
+pub const RAYLOOM_EVENT_PEER_RECOVERED: u32 = 5;
+/// A peer can trace a scene revision.
+pub const RAYLOOM_EVENT_SCENE_READY: u32 = 6;
+/// A peer can't trace a scene revision; text says why. The last ready one stays.
+pub const RAYLOOM_EVENT_SCENE_FAILED: u32 = 7;
+/// Something that this header does not know; text says it.
+pub const RAYLOOM_EVENT_OTHER: u32 = 0xFFFF_FFFF;
+
+/// Bytes of an event's text with its NUL.
+pub const RAYLOOM_EVENT_TEXT_SIZE: usize = 512;
+
+/// Something that happened.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct rayloom_event {
+    /// RAYLOOM_STRUCT_EVENT.
+    pub struct_type: u32,
+    /// sizeof(rayloom_event).
+    pub struct_size: u32,
+    /// NULL.
+    pub next: *const c_void,
+    /// A RAYLOOM_EVENT_ value.
+    pub kind: u32,
+    /// Place in the session's list of peers, or RAYLOOM_EMBEDDED_PEER.
+    pub peer: u32,
+    /// Scene revision, 0 where it is about none.
+    pub revision: u64,
+    /// The event as one line for people, UTF-8, cut to fit.
+    pub text: [c_char; RAYLOOM_EVENT_TEXT_SIZE],
+}
+descriptor!(rayloom_event, RAYLOOM_STRUCT_EVENT);
+
+/// Takes the oldest event; RAYLOOM_NOT_READY when there is none. At most 256 wait, older ones are dropped.
+///
+/// Threads: any; never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_session_poll_event(
+    session: *mut rayloom_session,
+    event: *mut rayloom_event,
+) -> rayloom_result {
+    boundary::call("rayloom_session_poll_event", || {
+        let state = handles::find(session)?;
+        // SAFETY: the header's contract.
+        let out = unsafe { pointer::out_struct("event", event) }?;
+        let Some(event) = state.session.poll_event() else {
+            return Err(Failure::new(RAYLOOM_NOT_READY, "no event waits"));
+        };
+        out.write(describe(&event));
+        Ok(())
+    })
+}
+
+/// Nanoseconds since the session was created: a clock that only grows, for rayloom_stream_submit_image among others.
+///
+/// Threads: any; never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_session_now(session: *mut rayloom_session, time_ns: *mut u64) -> rayloom_result {
+    boundary::call("rayloom_session_now", || {
+        let state = handles::find(session)?;
+        // SAFETY: the header's contract.
+        unsafe { pointer::out("time_ns", time_ns) }?.write(state.session.now_ns());
+        Ok(())
+    })
+}
+
+fn describe(event: &Event) -> rayloom_event {
+    let (kind, peer, revision) = match event {
+        Event::PeerConnected { peer, .. } => (RAYLOOM_EVENT_PEER_CONNECTED, *peer, 0),
+        Event::PeerUnreachable { peer, .. } => (RAYLOOM_EVENT_PEER_UNREACHABLE, *peer, 0),
+        Event::PeerLost { peer, .. } => (RAYLOOM_EVENT_PEER_LOST, *peer, 0),
+        Event::PeerSuspect { peer, .. } => (RAYLOOM_EVENT_PEER_SUSPECT, *peer, 0),
+        Event::PeerRecovered { peer } => (RAYLOOM_EVENT_PEER_RECOVERED, *peer, 0),
+        Event::SceneReady { revision, peer } => (RAYLOOM_EVENT_SCENE_READY, *peer, *revision),
+        Event::SceneFailed { revision, peer, .. } => (RAYLOOM_EVENT_SCENE_FAILED, *peer, *revision),
+        _ => (RAYLOOM_EVENT_OTHER, RAYLOOM_EMBEDDED_PEER, 0),
+    };
+    let mut text = [0; RAYLOOM_EVENT_TEXT_SIZE];
+    pointer::copy_text(&event.to_string(), &mut text);
+    rayloom_event {
+        struct_type: RAYLOOM_STRUCT_EVENT,
+        struct_size: size_of::<rayloom_event>() as u32,
+        next: std::ptr::null(),
+        kind,
+        peer,
+        revision,
+        text,
+    }
+}

@@ -1,0 +1,372 @@
+//! Views: what is traced at which size, what is shown, what came of it.
+
+use crate::camera::check_convention;
+use crate::handles::{self, Object, ViewState};
+use crate::output::{rayloom_output, rayloom_stage_times};
+use crate::pointer::{self, descriptor};
+use crate::result::{Failure, RAYLOOM_UNSUPPORTED, rayloom_result};
+use crate::session::{check_flags, rayloom_session};
+use crate::{boundary, output};
+use sdk::frame::{Extent, LayerKind, LayerRequest};
+use sdk::{Accumulation, LayerDesc, Tier, ViewDesc, ViewMode};
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+/// Diffuse light from lights and sun with shadow rays, divided by the albedo.
+pub const RAYLOOM_LAYER_DIRECT: u32 = 0;
+/// Specular highlights and reflections, divided by the specular albedo.
+pub const RAYLOOM_LAYER_SPECULAR: u32 = 1;
+/// One-bounce diffuse global illumination and sky light, divided by the albedo.
+pub const RAYLOOM_LAYER_INDIRECT: u32 = 2;
+/// Emissive surfaces and the sky, not divided.
+pub const RAYLOOM_LAYER_UNLIT: u32 = 3;
+
+/// Input, physics, gameplay: never leaves the machine, so no layer may have it.
+pub const RAYLOOM_TIER_T1: u32 = 1;
+/// 16 to 50 ms: shadows, simple reflections.
+pub const RAYLOOM_TIER_T2: u32 = 2;
+/// 50 to 100 ms: global illumination, complex reflections.
+pub const RAYLOOM_TIER_T3: u32 = 3;
+/// Above 100 ms: path tracing, offline denoising.
+pub const RAYLOOM_TIER_T4: u32 = 4;
+
+/// Outputs carry layers, primary-hit planes and ages beside the composed picture; costs a copy of each.
+pub const RAYLOOM_VIEW_OUTPUT_PLANES: u32 = 1;
+
+/// What the peers traced.
+pub const RAYLOOM_VIEW_MODE_REMOTE: u32 = 0;
+/// What the embedded peer traced.
+pub const RAYLOOM_VIEW_MODE_LOCAL: u32 = 1;
+/// The difference of both, amplified.
+pub const RAYLOOM_VIEW_MODE_DIFFERENCE: u32 = 2;
+
+/// struct_type of rayloom_view_desc.
+pub const RAYLOOM_STRUCT_VIEW_DESC: u32 = 3;
+/// struct_type of rayloom_view_requirements_info.
+pub const RAYLOOM_STRUCT_VIEW_REQUIREMENTS_INFO: u32 = 4;
+/// struct_type of rayloom_view_stats_info.
+pub const RAYLOOM_STRUCT_VIEW_STATS_INFO: u32 = 5;
+
+/// A camera's picture of a scene: split screens, eyes and editor viewports are views of one session.
+pub struct rayloom_view {
+    _private: [u8; 0],
+}
+
+/// What to trace of one layer.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct rayloom_layer {
+    /// A RAYLOOM_LAYER_ value; each at most once.
+    pub kind: u32,
+    /// RAYLOOM_TIER_T2, _T3 or _T4.
+    pub tier: u32,
+    /// Time from rayloom_frame_begin to when its result is late; 0 = the tier's (50, 100, 250 ms). 1 ms to 60 s.
+    pub deadline_ns: u64,
+    /// Samples a traced pixel: 1 to 64.
+    pub samples: u32,
+    /// One traced pixel per scale x scale block: 1 or 2.
+    pub scale: u32,
+}
+
+/// What a view is.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct rayloom_view_desc {
+    /// RAYLOOM_STRUCT_VIEW_DESC.
+    pub struct_type: u32,
+    /// sizeof(rayloom_view_desc).
+    pub struct_size: u32,
+    /// NULL.
+    pub next: *const c_void,
+    /// A RAYLOOM_CONVENTION_ value.
+    pub convention: u32,
+    /// Width of the picture in pixels: 1 to 16384.
+    pub width: u32,
+    /// Height of the picture in pixels: 1 to 16384.
+    pub height: u32,
+    /// RAYLOOM_VIEW_ flags.
+    pub flags: u32,
+    /// Layers to trace; without any all four at one sample a pixel.
+    pub layers: *const rayloom_layer,
+    /// Number of layers.
+    pub layer_count: u32,
+    /// Frames of reprojected history that a pixel is averaged over: 0 (each frame stands alone) to 255.
+    pub accumulation_frames: u32,
+    /// Radius of the peers' filter in pixels: 0 to 8.
+    pub filter_radius: u32,
+    /// Tiles a peer, at least: 1 to 16.
+    pub tiles_per_peer_min: u32,
+    /// Tiles a peer, at most: tiles_per_peer_min to 16.
+    pub tiles_per_peer_max: u32,
+    /// 0.
+    pub reserved: u32,
+}
+descriptor!(rayloom_view_desc, RAYLOOM_STRUCT_VIEW_DESC);
+
+/// Creates a view.
+///
+/// Threads: any. The descriptor and everything it points to is copied.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_view_create(
+    session: *mut rayloom_session,
+    desc: *const rayloom_view_desc,
+    view: *mut *mut rayloom_view,
+) -> rayloom_result {
+    boundary::call("rayloom_view_create", || {
+        let state = handles::find(session)?;
+        // SAFETY: the header's contract.
+        let (desc, out) = unsafe { (pointer::read("desc", desc)?, pointer::out("view", view)?) };
+        check_convention(desc.convention)?;
+        check_flags("desc->flags", desc.flags, RAYLOOM_VIEW_OUTPUT_PLANES)?;
+        check_reserved("desc->reserved", desc.reserved)?;
+        let mut view = ViewDesc::new(Extent::new(desc.width, desc.height));
+        // SAFETY: the header's contract.
+        let layers = unsafe { layers("desc->layers", desc.layers, desc.layer_count) }?;
+        if !layers.is_empty() {
+            view.layers = layers;
+        }
+        view.filter_radius = narrow("desc->filter_radius", desc.filter_radius)?;
+        view.accumulation = match narrow("desc->accumulation_frames", desc.accumulation_frames)? {
+            0 => Accumulation::Off,
+            frames => Accumulation::Frames(frames),
+        };
+        view.tiles_per_peer = (desc.tiles_per_peer_min, desc.tiles_per_peer_max);
+        view.output_planes = desc.flags & RAYLOOM_VIEW_OUTPUT_PLANES != 0;
+        let view = ViewState { view: state.session.create_view(view)?, open_frames: AtomicU32::new(0) };
+        out.write(handles::add(session, Object::View(Arc::new(view)))?);
+        Ok(())
+    })
+}
+
+/// Ends the view and its frames; outputs that were acquired stay until they are released. NULL does nothing.
+///
+/// Threads: any, but no other call on the view may be in progress.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_view_destroy(view: *mut rayloom_view) -> rayloom_result {
+    boundary::call("rayloom_view_destroy", || if view.is_null() { Ok(()) } else { handles::remove(view) })
+}
+
+/// Chooses what outputs show from the next begun frame on: RAYLOOM_VIEW_MODE_REMOTE, _LOCAL or _DIFFERENCE.
+///
+/// Threads: any; never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_view_set_mode(view: *mut rayloom_view, mode: u32) -> rayloom_result {
+    boundary::call("rayloom_view_set_mode", || {
+        let mode = match mode {
+            RAYLOOM_VIEW_MODE_REMOTE => ViewMode::Remote,
+            RAYLOOM_VIEW_MODE_LOCAL => ViewMode::Local,
+            RAYLOOM_VIEW_MODE_DIFFERENCE => ViewMode::Difference,
+            other => {
+                let text = format!("mode is {other}: use RAYLOOM_VIEW_MODE_REMOTE, _LOCAL or _DIFFERENCE");
+                return Err(Failure::argument(text));
+            }
+        };
+        Ok(handles::find(view)?.view.set_mode(mode)?)
+    })
+}
+
+/// Draws borders, peers and milliseconds of the tiles into the composed picture (1) or not (0).
+///
+/// Threads: any; never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_view_set_tiles_drawn(view: *mut rayloom_view, drawn: u32) -> rayloom_result {
+    boundary::call("rayloom_view_set_tiles_drawn", || {
+        if drawn > 1 {
+            return Err(Failure::argument(format!("drawn is {drawn}, it may be 0 or 1")));
+        }
+        Ok(handles::find(view)?.view.set_tiles_drawn(drawn == 1)?)
+    })
+}
+
+/// Which planes rayloom_frame_submit needs and can use for the view's layers: bits 1 << RAYLOOM_PLANE_.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct rayloom_view_requirements_info {
+    /// RAYLOOM_STRUCT_VIEW_REQUIREMENTS_INFO.
+    pub struct_type: u32,
+    /// sizeof(rayloom_view_requirements_info).
+    pub struct_size: u32,
+    /// NULL.
+    pub next: *const c_void,
+    /// Planes without which the layers can't be traced.
+    pub required_planes: u64,
+    /// Planes that make results better.
+    pub optional_planes: u64,
+}
+descriptor!(rayloom_view_requirements_info, RAYLOOM_STRUCT_VIEW_REQUIREMENTS_INFO);
+
+/// Which planes to submit. In state mode peers trace primary visibility themselves: none.
+///
+/// Threads: any; never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_view_requirements(
+    view: *mut rayloom_view,
+    requirements: *mut rayloom_view_requirements_info,
+) -> rayloom_result {
+    boundary::call("rayloom_view_requirements", || {
+        handles::find(view)?;
+        // SAFETY: the header's contract.
+        unsafe { pointer::out_struct("requirements", requirements) }?.write(rayloom_view_requirements_info {
+            struct_type: RAYLOOM_STRUCT_VIEW_REQUIREMENTS_INFO,
+            struct_size: size_of::<rayloom_view_requirements_info>() as u32,
+            next: std::ptr::null(),
+            required_planes: 0,
+            optional_planes: 0,
+        });
+        Ok(())
+    })
+}
+
+/// Figures of a view over the last second.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct rayloom_view_stats_info {
+    /// RAYLOOM_STRUCT_VIEW_STATS_INFO.
+    pub struct_type: u32,
+    /// sizeof(rayloom_view_stats_info).
+    pub struct_size: u32,
+    /// NULL.
+    pub next: *const c_void,
+    /// Frames finished since the view was created.
+    pub frames: u64,
+    /// Results that came after their frame was finished.
+    pub late_tiles: u64,
+    /// Tiles that were missing when their frame was finished.
+    pub missing_tiles: u64,
+    /// Frames a second of which at least 90 % of the pixels were traced for that frame.
+    pub fresh_fps: f32,
+    /// Frames a second that were finished, fresh or not.
+    pub shown_fps: f32,
+    /// Bytes a second to all peers.
+    pub sent_bytes_per_s: f32,
+    /// Bytes a second from all peers.
+    pub received_bytes_per_s: f32,
+    /// The last frame's way.
+    pub times: rayloom_stage_times,
+    /// Peers that are connected.
+    pub peer_count: u32,
+    /// Tiles of the last finished frame that all peers answered.
+    pub tiles: u32,
+}
+descriptor!(rayloom_view_stats_info, RAYLOOM_STRUCT_VIEW_STATS_INFO);
+
+/// Figures of the last second.
+///
+/// Threads: any; never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_view_stats(
+    view: *mut rayloom_view,
+    stats: *mut rayloom_view_stats_info,
+) -> rayloom_result {
+    boundary::call("rayloom_view_stats", || {
+        let state = handles::find(view)?;
+        // SAFETY: the header's contract.
+        let out = unsafe { pointer::out_struct("stats", stats) }?;
+        let stats = state.view.stats();
+        out.write(rayloom_view_stats_info {
+            struct_type: RAYLOOM_STRUCT_VIEW_STATS_INFO,
+            struct_size: size_of::<rayloom_view_stats_info>() as u32,
+            next: std::ptr::null(),
+            frames: stats.frames,
+            late_tiles: stats.late_tiles,
+            missing_tiles: stats.missing_tiles,
+            fresh_fps: stats.fresh_fps,
+            shown_fps: stats.shown_fps,
+            sent_bytes_per_s: stats.sent_bytes_per_s,
+            received_bytes_per_s: stats.received_bytes_per_s,
+            times: stats.times.into(),
+            peer_count: stats.peers.len() as u32,
+            tiles: stats.peers.iter().map(|peer| peer.tiles).sum(),
+        });
+        Ok(())
+    })
+}
+
+/// The figures as one line for people: rates, stages, peers, traffic. Writes at most `capacity` bytes with the NUL, cut to
+/// fit; `length` (may be NULL) becomes the whole length without the NUL.
+///
+/// Threads: any; never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_view_stats_text(
+    view: *mut rayloom_view,
+    capacity: usize,
+    text: *mut c_char,
+    length: *mut usize,
+) -> rayloom_result {
+    boundary::call("rayloom_view_stats_text", || {
+        let line = handles::find(view)?.view.stats().to_string();
+        // SAFETY: the header's contract.
+        unsafe { pointer::write_text(&line, capacity, text, length) }
+    })
+}
+
+/// The newest finished frame if it is `min_frame_id` or later; waits at most `timeout_ns` for one, 0 never blocks.
+/// RAYLOOM_NOT_READY when there is none in time. Release the output by rayloom_output_release.
+///
+/// Threads: any, a render thread with timeout 0 among them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_view_acquire(
+    view: *mut rayloom_view,
+    min_frame_id: u64,
+    timeout_ns: u64,
+    output: *mut *mut rayloom_output,
+) -> rayloom_result {
+    boundary::call("rayloom_view_acquire", || {
+        let state = handles::find(view)?;
+        // SAFETY: the header's contract.
+        let out = unsafe { pointer::out("output", output) }?;
+        let finished = state.view.acquire(min_frame_id, Duration::from_nanos(timeout_ns))?;
+        out.write(handles::add(view, Object::Output(Arc::new(output::OutputState::new(finished))))?);
+        Ok(())
+    })
+}
+
+/// Layers from C; none gives an empty list.
+///
+/// # Safety
+/// The header's contract for the array.
+pub(crate) unsafe fn layers(what: &str, layers: *const rayloom_layer, count: u32) -> Result<Vec<LayerDesc>, Failure> {
+    if count as usize > LayerKind::ALL.len() {
+        return Err(Failure::argument(format!("{what} has {count} layers, there are {}", LayerKind::ALL.len())));
+    }
+    // SAFETY: the caller vouches for it; any bits are valid numbers.
+    let layers = unsafe { pointer::slice(what, layers, count as usize) }?;
+    layers.iter().enumerate().map(|(i, layer)| layer_desc(&format!("{what}[{i}]"), layer)).collect()
+}
+
+fn layer_desc(what: &str, layer: &rayloom_layer) -> Result<LayerDesc, Failure> {
+    let kind = u8::try_from(layer.kind).ok().and_then(LayerKind::from_u8);
+    let kind = kind.ok_or_else(|| Failure::argument(format!("{what}.kind is {}, which is no layer", layer.kind)))?;
+    let tier = match layer.tier {
+        RAYLOOM_TIER_T1 => {
+            let text =
+                format!("{what}.tier is T1: what input and gameplay need never leaves the machine; use T2, T3 or T4");
+            return Err(Failure::argument(text));
+        }
+        RAYLOOM_TIER_T2 => Tier::T2,
+        RAYLOOM_TIER_T3 => Tier::T3,
+        RAYLOOM_TIER_T4 => Tier::T4,
+        other => return Err(Failure::argument(format!("{what}.tier is {other}: use RAYLOOM_TIER_T2, _T3 or _T4"))),
+    };
+    let request = LayerRequest {
+        kind,
+        samples: narrow(&format!("{what}.samples"), layer.samples)?,
+        scale: narrow(&format!("{what}.scale"), layer.scale)?,
+    };
+    let deadline = match layer.deadline_ns {
+        0 => tier.default_deadline(),
+        deadline_ns => Duration::from_nanos(deadline_ns),
+    };
+    Ok(LayerDesc { request, tier, deadline })
+}
+
+fn narrow(what: &str, value: u32) -> Result<u8, Failure> {
+    u8::try_from(value).map_err(|_| Failure::argument(format!("{what} is {value}, it may be at most 255")))
+}
+
+/// Refuses a value in a field that has no meaning yet, so that it may get one.
+pub(crate) fn check_reserved(what: &str, value: u32) -> Result<(), Failure> {
+    if value == 0 { Ok(()) } else { Err(Failure::new(RAYLOOM_UNSUPPORTED, format!("{what} is {value}, it must be 0"))) }
+}

@@ -1,0 +1,49 @@
+//! `include/rayloom.h` is what ffi/src says; RAYLOOM_UPDATE_HEADER=1 writes it anew.
+
+use std::path::Path;
+
+/// Files that export, in the header's order.
+const SOURCES: [&str; 14] = [
+    "result", "log", "camera", "session", "view", "frame", "output", "scene", "texture", "material", "mesh",
+    "instance", "light", "stream",
+];
+
+#[test]
+fn the_committed_header_is_the_generated_one() {
+    let room = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config = cbindgen::Config::from_file(room.join("cbindgen.toml")).unwrap();
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for name in SOURCES {
+        builder = builder.with_src(room.join(format!("src/{name}.rs")));
+    }
+    let mut bytes = Vec::new();
+    builder.generate().unwrap().write(&mut bytes);
+    let generated = String::from_utf8(bytes).unwrap();
+    let path = room.join("../include/rayloom.h");
+    if std::env::var_os("RAYLOOM_UPDATE_HEADER").is_some() {
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    let difference = committed.lines().zip(generated.lines()).enumerate().find(|(_, (old, new))| old != new);
+    assert!(
+        committed == generated,
+        "include/rayloom.h differs from ffi/src (first at {difference:?}): \
+         run RAYLOOM_UPDATE_HEADER=1 cargo test -p rayloom-ffi --test header, look at the difference, commit it"
+    );
+}
+
+#[test]
+fn every_exporting_file_is_in_the_header() {
+    let room = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut exporting: Vec<String> = std::fs::read_dir(room.join("src"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| std::fs::read_to_string(path).unwrap().contains("#[unsafe(no_mangle)]"))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    exporting.push("camera".into());
+    exporting.sort();
+    let mut listed = SOURCES;
+    listed.sort_unstable();
+    assert_eq!(exporting, listed);
+}

@@ -1,0 +1,162 @@
+/* An engine in small: moves a scene, has its frames traced by peers, streams them to a page, obeys mouse and keys.
+ * Build: cc -std=c11 -O2 -Iinclude samples/c/main.c -o engine -Ltarget/debug -lrayloom -lm -Wl,-rpath,target/debug
+ * Keys in the page: W A S D Q E and the mouse move, T draws tiles, 1 2 3 show the peers', the local picture, the difference. */
+#include "city.h"
+#include "png.h"
+#include <signal.h>
+
+enum { MAX_PEERS = 64, INPUTS = 32 };
+
+static volatile sig_atomic_t stopped;
+static void stop(int signal_number) { (void)signal_number; stopped = 1; }
+
+typedef struct { /* What the command line says. */
+  rayloom_peer_address peers[MAX_PEERS];
+  uint32_t peer_count, width, height, triangles, embedded, mode, tiles;
+  const char *token, *listen, *scene, *png;
+  int half;
+  uint64_t deadline_ns, frames;
+} Options;
+
+static uint32_t pick(const char *value, const char *a, const char *b, const char *c) {
+  if (!strcmp(value, a)) return 0;
+  if (!strcmp(value, b)) return 1;
+  if (!strcmp(value, c)) return 2;
+  fprintf(stderr, "%s is none of %s, %s, %s\n", value, a, b, c);
+  exit(2);
+}
+
+static Options parse(int argc, char **argv) {
+  Options o = { .width = 640, .height = 360, .triangles = 200000, .embedded = 1, .listen = "127.0.0.1:8080" };
+  for (int i = 1; i < argc; i++) {
+    const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
+    if (!strcmp(name, "--half")) { o.half = 1; continue; }
+    if (!strcmp(name, "--tiles")) { o.tiles = 1; continue; }
+    i++;
+    if (!strcmp(name, "--peer") && o.peer_count < MAX_PEERS) o.peers[o.peer_count++].url = value;
+    else if (!strcmp(name, "--token")) o.token = value;
+    else if (!strcmp(name, "--listen")) o.listen = value;
+    else if (!strcmp(name, "--scene")) o.scene = value;
+    else if (!strcmp(name, "--city")) o.triangles = (uint32_t)strtoul(value, NULL, 10);
+    else if (!strcmp(name, "--size") && sscanf(value, "%ux%u", &o.width, &o.height) == 2) continue;
+    else if (!strcmp(name, "--deadline-ms")) o.deadline_ns = strtoull(value, NULL, 10) * 1000000;
+    else if (!strcmp(name, "--view")) o.mode = pick(value, "remote", "local", "diff");
+    else if (!strcmp(name, "--embedded")) o.embedded = pick(value, "never", "fallback", "always");
+    else if (!strcmp(name, "--frames")) o.frames = strtoull(value, NULL, 10);
+    else if (!strcmp(name, "--png")) o.png = value;
+    else { fprintf(stderr, "%s %s is not understood\n", name, value); exit(2); }
+  }
+  for (uint32_t i = 0; i < o.peer_count; i++) o.peers[i].token = o.token;
+  return o;
+}
+
+typedef struct { float at[3], yaw, pitch; int held[6]; } Walker;
+
+static void obey(rayloom_stream *stream, rayloom_view *view, Walker *walker, uint32_t *tiles) {
+  static const char *const keys[6] = { "KeyW", "KeyS", "KeyA", "KeyD", "KeyQ", "KeyE" };
+  static rayloom_input_event events[INPUTS];
+  uint32_t count = 0;
+  check(rayloom_stream_poll_input(stream, INPUTS, events, &count));
+  for (const rayloom_input_event *e = events; e < events + count; e++) {
+    if (e->kind == RAYLOOM_INPUT_POINTER_MOVE) {
+      walker->yaw -= e->dx * .0025f;
+      walker->pitch = fmaxf(-1.5f, fminf(1.5f, walker->pitch - e->dy * .0025f));
+    }
+    if (e->kind != RAYLOOM_INPUT_KEY) continue;
+    for (int k = 0; k < 6; k++) if (!strcmp(e->text, keys[k])) walker->held[k] = (int)e->down;
+    if (e->down && !strcmp(e->text, "KeyT")) check(rayloom_view_set_tiles_drawn(view, *tiles ^= 1));
+    if (e->down && !strncmp(e->text, "Digit", 5) && e->text[5] >= '1' && e->text[5] <= '3')
+      check(rayloom_view_set_mode(view, (uint32_t)(e->text[5] - '1')));
+  }
+}
+
+static void walk(Walker *walker, double seconds, rayloom_camera *camera) {
+  float *m = camera->camera_to_world, step = (float)seconds * 12;
+  const int *h = walker->held;
+  for (int axis = 0; axis < 3; axis++)
+    walker->at[axis] += step * ((float)(h[1] - h[0]) * m[8 + axis] + (float)(h[3] - h[2]) * m[axis]);
+  walker->at[1] += step * (float)(h[5] - h[4]);
+  pose(m, walker->at[0], walker->at[1], walker->at[2], walker->yaw, walker->pitch);
+}
+
+int main(int argc, char **argv) {
+  Options o = parse(argc, argv);
+  signal(SIGINT, stop); signal(SIGTERM, stop);
+  setvbuf(stdout, NULL, _IOLBF, 0);
+
+  rayloom_session_desc session_desc = RAYLOOM_SESSION_DESC_INIT;
+  session_desc.peers = o.peers; session_desc.peer_count = o.peer_count;
+  session_desc.embedded = o.embedded; session_desc.flags = RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU;
+  rayloom_session *session; check(rayloom_session_create(&session_desc, &session));
+  rayloom_stream_desc stream_desc = RAYLOOM_STREAM_DESC_INIT;
+  stream_desc.listen = o.listen; stream_desc.width = o.width; stream_desc.height = o.height; stream_desc.max_fps = 60;
+  rayloom_stream *stream; check(rayloom_stream_start(session, &stream_desc, &stream));
+  char text[1024];
+  check(rayloom_stream_address(stream, sizeof text, text, NULL));
+  printf("page on http://%s/\n", text);
+
+  rayloom_scene_desc scene_desc = RAYLOOM_SCENE_DESC_INIT;
+  rayloom_scene *scene; check(rayloom_scene_create(session, &scene_desc, &scene));
+  City city; uint64_t revision;
+  if (o.scene) check(rayloom_scene_load_gltf(scene, o.scene));
+  else { check(rayloom_scene_load_city(scene, o.triangles, 1)); find_movable(scene, &city); }
+  check(rayloom_scene_commit(scene, &revision));
+
+  rayloom_layer layers[4];
+  for (uint32_t i = 0; i < 4; i++)
+    layers[i] = (rayloom_layer){ .kind = i, .tier = i == RAYLOOM_LAYER_INDIRECT ? RAYLOOM_TIER_T3 : RAYLOOM_TIER_T2,
+      .deadline_ns = o.deadline_ns, .samples = 1, .scale = o.half && (i == RAYLOOM_LAYER_SPECULAR || i == RAYLOOM_LAYER_INDIRECT) ? 2 : 1 };
+  rayloom_view_desc view_desc = RAYLOOM_VIEW_DESC_INIT;
+  view_desc.width = o.width; view_desc.height = o.height; view_desc.layers = layers; view_desc.layer_count = 4;
+  rayloom_view *view; check(rayloom_view_create(session, &view_desc, &view));
+  check(rayloom_view_set_mode(view, o.mode)); check(rayloom_view_set_tiles_drawn(view, o.tiles));
+
+  rayloom_frame_desc frame = RAYLOOM_FRAME_DESC_INIT;
+  check(rayloom_scene_default_camera(scene, (float)o.width / (float)o.height, &frame.camera));
+  const float *m = frame.camera.camera_to_world;
+  Walker walker = { { m[12], m[13], m[14] }, atan2f(m[8], m[10]), asinf(-m[9]), { 0 } };
+  uint64_t now = 0, before = 0, told = 0, shown = 0, count = 0;
+  int ready = 0, posed = 0;
+  while (!stopped && (!o.frames || count < o.frames)) {
+    rayloom_event event = RAYLOOM_EVENT_INIT;
+    while (rayloom_session_poll_event(session, &event) == RAYLOOM_OK) printf("%s\n", event.text);
+    obey(stream, view, &walker, &o.tiles);
+    check(rayloom_session_now(session, &now));
+    if (now - told > 1000000000) {
+      told = now;
+      if (ready) check(rayloom_view_stats_text(view, sizeof text, text, NULL));
+      else {
+        static const char *const stages[] = { "waiting for a peer", "uploading", "building", "ready", "failed" };
+        rayloom_scene_progress_info p = RAYLOOM_SCENE_PROGRESS_INFO_INIT;
+        check(rayloom_scene_progress(scene, &p));
+        snprintf(text, sizeof text, "scene: %s %.0f %%", stages[p.stage], (double)p.fraction * 100);
+      }
+      printf("%s\n", text); check(rayloom_stream_send_message(stream, text));
+    }
+    if (!posed) { /* The next frame's state, once, however often it has to wait for its turn. */
+      walk(&walker, (double)(now - before) * 1e-9, &frame.camera);
+      before = now;
+      if (!o.scene) animate(scene, &city, (double)now * 1e-9);
+      check(rayloom_scene_commit(scene, &frame.revision));
+      frame.frame_id++; posed = 1;
+    }
+    rayloom_result begun = rayloom_frame_begin(view, &frame, NULL);
+    check(begun);
+    posed = begun == RAYLOOM_BUSY;
+    rayloom_output *output;
+    if (rayloom_view_acquire(view, shown + 1, posed ? 100000000 : 0, &output) != RAYLOOM_OK) continue;
+    rayloom_output_info info = RAYLOOM_OUTPUT_INFO_INIT;
+    check(rayloom_output_describe(output, &info));
+    shown = info.frame_id;
+    ready = ready || info.fresh > 0; /* Before, there is nothing to see: no peer has the scene. */
+    rayloom_image_desc image = RAYLOOM_IMAGE_DESC_INIT;
+    image.pixels = info.color; image.row_pitch = info.color_row_pitch; image.width = info.width; image.height = info.height;
+    check(rayloom_session_now(session, &now));
+    check(rayloom_stream_submit_image(stream, &image, now));
+    if (ready && o.png) write_png(o.png, &info);
+    count += (uint64_t)ready;
+    rayloom_output_release(output);
+  }
+  check(rayloom_session_destroy(session));
+  return 0;
+}
