@@ -27,6 +27,8 @@ pub(crate) struct Engine {
     pub(crate) next_frame_id: u64,
     /// Everything that was told so far.
     pub(crate) events: Vec<Event>,
+    /// Whether the last frame was whole, and by whom.
+    seen: (bool, BTreeSet<u32>),
 }
 
 /// About 20,000 triangles, the smallest city.
@@ -61,7 +63,7 @@ impl Engine {
         handle.replace(scene).unwrap();
         let revision = handle.commit().unwrap();
         let view = session.create_view(desc).unwrap();
-        Engine { view, scene: handle, session, camera, revision, next_frame_id: 0, events: Vec::new() }
+        Engine { view, scene: handle, session, camera, revision, next_frame_id: 0, events: Vec::new(), seen: Default::default() }
     }
 
     /// Begins the next frame without taking it.
@@ -81,6 +83,11 @@ impl Engine {
         while let Some(event) = self.session.poll_event() {
             println!("frame {frame_id}: {event}");
             self.events.push(event);
+        }
+        let seen = (output.fresh == 1.0, peers_of(&output));
+        if seen != self.seen {
+            println!("frame {frame_id}: fresh {}, by peers {:?}", output.fresh, seen.1);
+            self.seen = seen;
         }
         output
     }
