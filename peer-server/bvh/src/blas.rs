@@ -1,6 +1,6 @@
 //! Trees over triangles.
 //!
-//! Layout of [`Blas::bytes`], in words of 4 bytes: header (16), nodes (20 each), triangles (12 each).
+//! Layout of [`Blas::bytes`], in words of 4 bytes: header (16), nodes (20 each), triangles (10 each).
 //!
 //! | header word | what |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | 2 | where primitives begin, in units of 16 bytes from the header |
 //! | 4..7, 8..11 | bounds: minimum, maximum |
 //!
-//! A triangle is its three corners, each followed by a word: primitive index, flags (bit 0: not opaque), zero.
+//! A triangle is its three corners, and a word with its primitive index and, in the top bit, that it is not opaque.
 
 use crate::Aabb;
 use crate::binary::{self, Costs, PrimitiveBox};
@@ -17,11 +17,13 @@ use crate::node::{self, Content, HEADER_WORDS, MAX_DEPTH, NODE_WORDS, WIDTH, Wid
 use glam::Vec3;
 
 /// Words (u32) of a triangle.
-pub(crate) const TRIANGLE_WORDS: usize = 12;
-/// Bit of a triangle's flags: `accept_hit` decides about it.
-pub(crate) const TRIANGLE_NON_OPAQUE: u32 = 1;
+pub(crate) const TRIANGLE_WORDS: usize = 10;
+/// Bit beside a triangle's primitive index: `accept_hit` decides about it.
+pub(crate) const TRIANGLE_NON_OPAQUE: u32 = 1 << 31;
+/// More triangles than this do not fit the walk's 32-bit offsets; [`Blas::build`] ignores those beyond.
+pub const MAX_TRIANGLES: usize = 1 << 25;
 /// Weights found by measuring on lavapipe.
-const COSTS: Costs = Costs { node: 1.0, max_leaf: 3 };
+const COSTS: Costs = Costs { node: 0.5, max_leaf: 2 };
 
 /// An acceleration structure over the triangles of one mesh, in the mesh's own space.
 #[derive(Clone, Debug)]
@@ -43,6 +45,7 @@ impl Blas {
     /// As [`Blas::build`]; `non_opaque` says which primitives `accept_hit` decides about.
     pub fn build_with_flags(positions: &[Vec3], indices: &[u32], non_opaque: &dyn Fn(u32) -> bool) -> Blas {
         let (triangles, _) = indices.as_chunks::<3>();
+        let triangles = &triangles[..triangles.len().min(MAX_TRIANGLES)];
         let mut boxes = Vec::with_capacity(triangles.len());
         for (i, corners) in triangles.iter().enumerate() {
             let Some(corners) = triangle(positions, corners) else { continue };
@@ -61,8 +64,7 @@ impl Blas {
             corners.push(c);
             let out = &mut words[first + place * TRIANGLE_WORDS..][..TRIANGLE_WORDS];
             write_corners(out, triangle(positions, &c).expect("only triangles with valid corners were boxed"));
-            out[3] = primitive;
-            out[7] = if non_opaque(primitive) { TRIANGLE_NON_OPAQUE } else { 0 };
+            out[9] = primitive | if non_opaque(primitive) { TRIANGLE_NON_OPAQUE } else { 0 };
         }
         Blas { words, bounds, node_count: tree.nodes.len(), corners }
     }
@@ -98,12 +100,8 @@ impl Blas {
         // Children come after their parents.
         for i in (0..self.node_count).rev() {
             let words = &self.words[HEADER_WORDS + i * NODE_WORDS..][..NODE_WORDS];
-            let mut wide = WideNode {
-                bounds: [Aabb::EMPTY; WIDTH],
-                content: [Content::Empty; WIDTH],
-                child_base: words[4],
-                primitive_base: words[5],
-            };
+            let mut wide =
+                WideNode { child_base: node::child_base(words), primitive_base: words[5], ..WideNode::EMPTY };
             let mut child = wide.child_base as usize;
             for slot in 0..WIDTH {
                 wide.content[slot] = node::content(words, slot);
@@ -132,7 +130,7 @@ impl Blas {
         if corner(0).is_nan() {
             return Aabb::EMPTY;
         }
-        Aabb { min: corner(0), max: corner(0) }.with_point(corner(4)).with_point(corner(8))
+        Aabb { min: corner(0), max: corner(0) }.with_point(corner(3)).with_point(corner(6))
     }
 }
 
@@ -143,9 +141,9 @@ fn triangle(positions: &[Vec3], corners: &[u32; 3]) -> Option<[Vec3; 3]> {
 
 fn write_corners(out: &mut [u32], corners: [Vec3; 3]) {
     for (i, c) in corners.into_iter().enumerate() {
-        out[i * 4] = c.x.to_bits();
-        out[i * 4 + 1] = c.y.to_bits();
-        out[i * 4 + 2] = c.z.to_bits();
+        out[i * 3] = c.x.to_bits();
+        out[i * 3 + 1] = c.y.to_bits();
+        out[i * 3 + 2] = c.z.to_bits();
     }
 }
 

@@ -17,7 +17,7 @@ mod reference;
 mod tlas;
 
 pub use aabb::Aabb;
-pub use blas::Blas;
+pub use blas::{Blas, MAX_TRIANGLES};
 pub use node::ALIGNMENT;
 pub use reference::{AcceptHit, Hit, Ray, closest_reference, occluded_reference};
 pub use tlas::{INSTANCE_FORCE_OPAQUE, Tlas, TlasInstance};

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0..3 | corner that the child boxes are counted from, f32 x 3 |
 //! | 3 | biased exponents of the three step sizes, one byte an axis; byte 3: which slots hold nodes |
-//! | 4 | index of the first child node; child nodes follow in slot order |
+//! | 4 | index of the first child node (24 bits); child nodes follow in slot order; top byte: which slots have a box |
 //! | 5 | index of the first primitive of the leaves among the slots |
 //! | 6..8 | one byte a slot: leaf = count << 5 \| offset from word 5; node or empty = 0 |
 //! | 8..14 | lower edges: x of slots 0-3, x of 4-7, y, y, z, z |
@@ -28,11 +28,21 @@ pub(crate) const WIDTH: usize = 8;
 pub(crate) const MAX_DEPTH: u32 = 32;
 
 /// A node before it is packed.
+#[derive(Clone)]
 pub(crate) struct WideNode {
     pub(crate) bounds: [Aabb; WIDTH],
     pub(crate) content: [Content; WIDTH],
     pub(crate) child_base: u32,
     pub(crate) primitive_base: u32,
+}
+
+impl WideNode {
+    pub(crate) const EMPTY: WideNode = WideNode {
+        bounds: [Aabb::EMPTY; WIDTH],
+        content: [Content::Empty; WIDTH],
+        child_base: 0,
+        primitive_base: 0,
+    };
 }
 
 /// What a slot holds.
@@ -56,28 +66,24 @@ pub(crate) fn collapse(binary: &[BinaryNode], primitive_count: usize) -> WideTre
     if binary.is_empty() {
         return tree;
     }
-    // A node is made for the root even when it is a leaf.
-    let mut queue = vec![(0u32, 1u32)];
-    let mut next = 0;
-    while next < queue.len() {
-        let (root, depth) = queue[next];
-        next += 1;
+    // A node is made for the root even when it is a leaf. Depth first, so that what is walked together lies together;
+    // siblings are numbered together, before any of their children.
+    let mut queue = vec![(0u32, 0usize, 1u32)];
+    let mut placed = 1u32;
+    while let Some((root, place, depth)) = queue.pop() {
         tree.depth = tree.depth.max(depth);
         let (children, count) = widen(binary, root);
         let children = &children[..count];
         let slots = assign_slots(binary, root, children);
-        let mut node = WideNode {
-            bounds: [Aabb::EMPTY; WIDTH],
-            content: [Content::Empty; WIDTH],
-            child_base: queue.len() as u32,
-            primitive_base: tree.order.len() as u32,
-        };
+        let mut node =
+            WideNode { child_base: placed, primitive_base: tree.order.len() as u32, ..WideNode::EMPTY };
         for slot in 0..WIDTH {
             let Some(child) = slots[slot] else { continue };
             let b = &binary[child as usize];
             node.bounds[slot] = b.bounds();
             node.content[slot] = if b.count == 0 {
-                queue.push((child, depth + 1));
+                queue.push((child, placed as usize, depth + 1));
+                placed += 1;
                 Content::Node
             } else {
                 let offset = tree.order.len() as u32 - node.primitive_base;
@@ -85,7 +91,10 @@ pub(crate) fn collapse(binary: &[BinaryNode], primitive_count: usize) -> WideTre
                 Content::Leaf { offset: offset as u8, count: b.count as u8 }
             };
         }
-        tree.nodes.push(node);
+        if tree.nodes.len() <= place {
+            tree.nodes.resize(place + 1, WideNode::EMPTY);
+        }
+        tree.nodes[place] = node;
     }
     tree
 }
@@ -165,10 +174,11 @@ pub(crate) fn encode(node: &WideNode, words: &mut [u32]) {
         step[axis] = f32::from_bits(exponents[axis] << 23);
     }
     let mut bytes = [[[0u8; WIDTH]; 3]; 2];
-    let mut node_mask = 0;
+    let (mut node_mask, mut used) = (0, 0u32);
     let mut meta = [0u8; WIDTH];
     for slot in 0..WIDTH {
         let b = &node.bounds[slot];
+        used |= u32::from(!b.is_empty() && node.content[slot] != Content::Empty) << slot;
         match node.content[slot] {
             Content::Node => node_mask |= 1 << slot,
             Content::Leaf { offset, count } => meta[slot] = count << 5 | offset,
@@ -190,7 +200,7 @@ pub(crate) fn encode(node: &WideNode, words: &mut [u32]) {
     words[1] = base.y.to_bits();
     words[2] = base.z.to_bits();
     words[3] = exponents[0] | exponents[1] << 8 | exponents[2] << 16 | node_mask << 24;
-    words[4] = node.child_base;
+    words[4] = node.child_base | used << 24;
     words[5] = node.primitive_base;
     let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
     words[6] = word(&meta[..4]);
@@ -201,6 +211,16 @@ pub(crate) fn encode(node: &WideNode, words: &mut [u32]) {
             words[9 + side * 6 + axis * 2] = word(&b[4..]);
         }
     }
+}
+
+/// Index of a packed node's first child node.
+pub(crate) fn child_base(words: &[u32]) -> u32 {
+    words[4] & 0xff_ffff
+}
+
+/// Whether a slot of a packed node has a box: empty ones have none, nor have those whose triangles a refit lost.
+pub(crate) fn has_box(words: &[u32], slot: usize) -> bool {
+    words[4] >> (24 + slot) & 1 == 1
 }
 
 /// Reads what slots of a packed node hold.

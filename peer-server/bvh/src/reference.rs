@@ -90,8 +90,8 @@ fn walk<'a>(tlas: &Tlas, blas: &dyn Fn(u64) -> Option<&'a Blas>, ray: &Ray, on_h
         let go_on = walk_tree(words, &mut space, &mut |space, place| {
             let triangle = &words[words[2] as usize * 4 + place as usize * TRIANGLE_WORDS..][..TRIANGLE_WORDS];
             let Some((t, barycentrics)) = intersect(triangle, &local, space.t_max) else { return true };
-            let opaque = triangle[7] & TRIANGLE_NON_OPAQUE == 0 || instance[14] & INSTANCE_FORCE_OPAQUE != 0;
-            match on_hit(Hit { t, instance: instance[15], primitive: triangle[3], barycentrics }, opaque) {
+            let opaque = triangle[9] & TRIANGLE_NON_OPAQUE == 0 || instance[14] & INSTANCE_FORCE_OPAQUE != 0;
+            match on_hit(Hit { t, instance: instance[15], primitive: triangle[9] & !TRIANGLE_NON_OPAQUE, barycentrics }, opaque) {
                 Some(t_max) => {
                     space.t_max = t_max;
                     true
@@ -152,12 +152,12 @@ fn walk_tree(words: &[u32], space: &mut Space, visit: &mut dyn FnMut(&mut Space,
         // Far to near, so that the nearest lies on top.
         for step in (0..WIDTH).rev() {
             let slot = step ^ space.octant;
-            if !space.hits(node, slot) {
+            if !node::has_box(node, slot) || !space.hits(node, slot) {
                 continue;
             }
             match node::content(node, slot) {
                 Content::Empty => {}
-                Content::Node => stack.push(node[4] + (node[3] >> 24 & ((1 << slot) - 1)).count_ones()),
+                Content::Node => stack.push(node::child_base(node) + (node[3] >> 24 & ((1 << slot) - 1)).count_ones()),
                 Content::Leaf { offset, count } => {
                     let begin = node[5] + u32::from(offset);
                     for place in begin..begin + u32::from(count) {
@@ -175,7 +175,7 @@ fn walk_tree(words: &[u32], space: &mut Space, visit: &mut dyn FnMut(&mut Space,
 /// Ray against triangle by signed volumes (as in Embree's robust mode): the volume of an edge is exactly negated when
 /// the neighbour runs it the other way, so no ray slips between two triangles that share it.
 fn intersect(words: &[u32], ray: &Ray, t_max: f32) -> Option<(f32, Vec2)> {
-    let corner = |i: usize| Vec3::from([0, 1, 2].map(|k| f32::from_bits(words[i * 4 + k]))) - ray.origin;
+    let corner = |i: usize| Vec3::from([0, 1, 2].map(|k| f32::from_bits(words[i * 3 + k]))) - ray.origin;
     let (v0, v1, v2) = (corner(0), corner(1), corner(2));
     let (e0, e1, e2) = (v2 - v0, v0 - v1, v1 - v2);
     let u = e0.cross(v2 + v0).dot(ray.direction);

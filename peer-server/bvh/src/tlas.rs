@@ -1,12 +1,13 @@
 //! Trees over placed meshes.
 //!
-//! The layout of [`Tlas::bytes`] is a [`crate::Blas`]'s with instances (16 words) in place of triangles: three rows of
-//! the matrix from world to mesh space, the device address of the BLAS (low, high), flags, and the instance's index.
+//! The layout of [`Tlas::bytes`] is a [`crate::Blas`]'s with instances (16 words) in place of triangles, one for each
+//! slot of each node (those of slots without an instance are zero): three rows of the matrix from world to mesh space,
+//! the device address of the BLAS (low, high), flags, and the instance's index.
 
 use crate::Aabb;
 use crate::binary::{Costs, PrimitiveBox};
 use crate::blas::{build_tree, write_tree};
-use crate::node::{HEADER_WORDS, NODE_WORDS};
+use crate::node::{Content, HEADER_WORDS, NODE_WORDS, WIDTH};
 use glam::Affine3A;
 
 /// Words (u32) of an instance.
@@ -47,26 +48,26 @@ impl Tlas {
                 boxes.push(PrimitiveBox::new(bounds, i as u32));
             }
         }
-        let tree = build_tree(&mut boxes, Costs { node: 0.0, max_leaf: 1 });
-        let mut words = vec![0u32; HEADER_WORDS + tree.nodes.len() * NODE_WORDS + boxes.len() * INSTANCE_WORDS];
-        let bounds = tree.nodes.first().map_or(Aabb::EMPTY, |n| n.bounds.iter().fold(Aabb::EMPTY, |a, b| a.union(*b)));
-        write_tree(&mut words, &tree, boxes.len(), bounds);
+        let mut tree = build_tree(&mut boxes, Costs { node: 0.0, max_leaf: 1 });
+        // A record for each slot of each node, so that the slot alone names its instance.
+        let records = tree.nodes.len() * WIDTH;
         let first = HEADER_WORDS + tree.nodes.len() * NODE_WORDS;
-        for (place, &source) in tree.order.iter().enumerate() {
-            let index = boxes[source as usize].index();
-            let instance = &instances[index as usize];
-            let inverse = instance.transform.inverse();
-            let out = &mut words[first + place * INSTANCE_WORDS..][..INSTANCE_WORDS];
-            for row in 0..3 {
-                let r = inverse.matrix3.row(row);
-                let values = [r.x, r.y, r.z, inverse.translation[row]];
-                out[row * 4..row * 4 + 4].copy_from_slice(&values.map(f32::to_bits));
+        let mut words = vec![0u32; first + records * INSTANCE_WORDS];
+        let bounds = tree.nodes.first().map_or(Aabb::EMPTY, |n| n.bounds.iter().fold(Aabb::EMPTY, |a, b| a.union(*b)));
+        for (i, node) in tree.nodes.iter_mut().enumerate() {
+            let mut order = tree.order[node.primitive_base as usize..].iter();
+            node.primitive_base = (i * WIDTH) as u32;
+            for (slot, content) in node.content.iter_mut().enumerate() {
+                if let Content::Leaf { offset, .. } = content {
+                    *offset = slot as u8;
+                    let source = *order.next().expect("every leaf has its place in the order");
+                    let index = boxes[source as usize].index();
+                    let record = first + (i * WIDTH + slot) * INSTANCE_WORDS;
+                    write_instance(&mut words[record..][..INSTANCE_WORDS], &instances[index as usize], index);
+                }
             }
-            out[12] = instance.blas_address as u32;
-            out[13] = (instance.blas_address >> 32) as u32;
-            out[14] = instance.flags;
-            out[15] = index;
         }
+        write_tree(&mut words, &tree, records, bounds);
         Tlas { words, bounds }
     }
 
@@ -79,4 +80,17 @@ impl Tlas {
     pub fn bounds(&self) -> Aabb {
         self.bounds
     }
+}
+
+fn write_instance(out: &mut [u32], instance: &TlasInstance, index: u32) {
+    let inverse = instance.transform.inverse();
+    for row in 0..3 {
+        let r = inverse.matrix3.row(row);
+        let values = [r.x, r.y, r.z, inverse.translation[row]];
+        out[row * 4..row * 4 + 4].copy_from_slice(&values.map(f32::to_bits));
+    }
+    out[12] = instance.blas_address as u32;
+    out[13] = (instance.blas_address >> 32) as u32;
+    out[14] = instance.flags;
+    out[15] = index;
 }

@@ -1,0 +1,60 @@
+//! A refit moves triangles without a new build, and survives vertices that are lost for a while.
+
+use glam::{Affine3A, Vec3};
+use rayloom_bvh::{Blas, Ray, Tlas, TlasInstance, closest_reference};
+
+/// A wavy sheet of 20 x 20 cells over [0, 20) x [0, 20), displaced in y.
+fn sheet(height: impl Fn(f32, f32) -> f32) -> (Vec<Vec3>, Vec<u32>) {
+    let mut positions = Vec::new();
+    for z in 0..21 {
+        for x in 0..21 {
+            positions.push(Vec3::new(x as f32, height(x as f32, z as f32), z as f32));
+        }
+    }
+    let corner = |x: u32, z: u32| z * 21 + x;
+    let cell = |i: u32| {
+        let (x, z) = (i % 20, i / 20);
+        [corner(x, z), corner(x, z + 1), corner(x + 1, z), corner(x + 1, z), corner(x, z + 1), corner(x + 1, z + 1)]
+    };
+    (positions, (0..400).flat_map(cell).collect())
+}
+
+/// Heights found by rays from above at the middles of cells; `None` where nothing is hit.
+fn heights(blas: &Blas) -> Vec<Option<f32>> {
+    let instance =
+        TlasInstance { blas_address: 16, blas_bounds: blas.bounds(), transform: Affine3A::IDENTITY, flags: 0 };
+    let tlas = Tlas::build(&[instance]);
+    let probe = |i: u32| {
+        let origin = Vec3::new((i % 20) as f32 + 0.3, 100.0, (i / 20) as f32 + 0.3);
+        let ray = Ray { origin, direction: Vec3::NEG_Y, t_min: 0.0, t_max: 1e3 };
+        closest_reference(&tlas, &|_| Some(blas), &ray, &|_, _, _| true).map(|hit| 100.0 - hit.t)
+    };
+    (0..400).map(probe).collect()
+}
+
+#[test]
+fn a_refit_sheet_is_hit_where_a_fresh_one_is() {
+    let (flat, indices) = sheet(|_, _| 0.0);
+    let (wavy, _) = sheet(|x, z| (x * 0.7).sin() * 3.0 + (z * 0.4).cos() * 5.0);
+    let mut refit = Blas::build(&flat, &indices);
+    refit.refit(&wavy);
+    assert_eq!(refit.bounds(), Blas::build(&wavy, &indices).bounds());
+    assert_eq!(heights(&refit), heights(&Blas::build(&wavy, &indices)));
+}
+
+#[test]
+fn a_vertex_lost_and_found_takes_its_triangles_along() {
+    let (positions, indices) = sheet(|_, _| 2.0);
+    let whole = Blas::build(&positions, &indices);
+    let mut blas = whole.clone();
+    let mut broken = positions.clone();
+    broken[0].y = f32::NAN;
+    blas.refit(&broken);
+    let hit = heights(&blas);
+    assert_eq!(hit[0], None);
+    assert!(hit[1..].iter().all(|h| *h == Some(2.0)));
+    blas.refit(&vec![Vec3::NAN; positions.len()]);
+    assert!(blas.bounds().is_empty());
+    blas.refit(&positions);
+    assert_eq!(heights(&blas), heights(&whole));
+}
