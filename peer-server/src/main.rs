@@ -4,13 +4,15 @@ mod cli;
 
 use cli::{Failure, Options};
 use rayloom_peer::{ListenConfig, PeerConfig, PeerServer, RendererOptions, ServiceConfig, list_devices};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use tokio::sync::watch;
 
 fn main() -> ExitCode {
     let options = Options::read();
-    tracing_subscriber::fmt().with_env_filter(options.log.clone()).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(options.log.clone()).with_ansi(colours);
+    log.with_writer(std::io::stderr).init();
     match run(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -286,7 +286,10 @@ async fn serve(shared: Arc<Shared>, connection: Connection) {
     match end {
         End::Closed(reason) => tracing::info!(session = id, reason, "a session has ended"),
         End::Refuse(code, reason) => {
-            tracing::warn!(session = id, ?code, reason, "a session is refused");
+            match code {
+                RefusalCode::Shutdown => tracing::info!(session = id, "a session ends with this peer"),
+                _ => tracing::warn!(session = id, ?code, reason, "a session is refused"),
+            }
             session::refuse(&out, code, &reason);
             // The link goes when this is dropped; what was said has to be out by then.
             let closed = async { while !matches!(events.next().await, None | Some(LinkEvent::Closed { .. })) {} };
