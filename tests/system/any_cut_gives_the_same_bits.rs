@@ -46,7 +46,13 @@ fn assert_same_bits(whole: &Output, cut: &Output) {
         assert!(a.iter().any(|pixel| pixel[..3] != [0; 3]), "layer {} is not black", kind.name());
         let differing = (0..a.len()).filter(|i| a[*i] != b[*i]).map(|i| (i as u32 % SIZE.width, i as u32 / SIZE.width));
         let differing: Vec<_> = differing.collect();
-        assert!(differing.is_empty(), "layer {}: {} pixels differ: {:?}", kind.name(), differing.len(), &differing[..1]);
+        assert!(
+            differing.is_empty(),
+            "layer {}: {} pixels differ: {:?}",
+            kind.name(),
+            differing.len(),
+            &differing[..1]
+        );
     }
     assert!(a.primary == b.primary, "what primary rays hit differs");
     assert!(whole.color == cut.color, "the composed pictures differ");

@@ -15,7 +15,10 @@ fn flags_that_can_not_be_used_are_named() {
         (&["--listen", "localhost"], &["--listen", "localhost"]),
         (&["--cache-size", "3 parsecs"], &["--cache-size", "parsecs", "GiB"]),
         (&["--token", "with space", "--allow-cpu"], &["--token", "spaces"]),
-        (&["--allow-cpu", "--listen", "127.0.0.1:0", "--cache-dir", "/dev/null/cache"], &["/dev/null/cache", "--cache-dir"]),
+        (
+            &["--allow-cpu", "--listen", "127.0.0.1:0", "--cache-dir", "/dev/null/cache"],
+            &["/dev/null/cache", "--cache-dir"],
+        ),
     ] {
         let (code, text) = fails(arguments);
         assert_eq!(code, Some(2), "{arguments:?}: {text}");

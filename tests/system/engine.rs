@@ -63,7 +63,16 @@ impl Engine {
         handle.replace(scene).unwrap();
         let revision = handle.commit().unwrap();
         let view = session.create_view(desc).unwrap();
-        Engine { view, scene: handle, session, camera, revision, next_frame_id: 0, events: Vec::new(), seen: Default::default() }
+        Engine {
+            view,
+            scene: handle,
+            session,
+            camera,
+            revision,
+            next_frame_id: 0,
+            events: Vec::new(),
+            seen: Default::default(),
+        }
     }
 
     /// Begins the next frame without taking it.

@@ -98,11 +98,11 @@ pub(crate) fn command() -> Command {
     command
 }
 
-/// A program of this workspace, built into the folder that holds this test's own.
+/// What this workspace builds, in the folder above this test's own.
 pub(crate) fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.parent().and_then(Path::parent).unwrap().join(name);
-    assert!(path.exists(), "{} is not there: cargo build -p {name} first", path.display());
+    assert!(path.exists(), "{} is not there: cargo build --workspace first", path.display());
     path
 }
 

@@ -12,7 +12,8 @@ fn frames_outlive_all_peers_and_get_fresh_again_without_an_upload() {
     engine.whole_frame_by(&[0, 1]);
     assert!(engine.uploaded_to(0) > 100_000, "the scene went to the peer: {} bytes", engine.uploaded_to(0));
     fleet.peers.iter_mut().for_each(|peer| peer.kill());
-    let lost = |engine: &Engine, peer| engine.told(|event| matches!(event, Event::PeerLost { peer: p, .. } if *p == peer));
+    let lost =
+        |engine: &Engine, peer| engine.told(|event| matches!(event, Event::PeerLost { peer: p, .. } if *p == peer));
     let output = engine.frames_until("both peers are lost", |engine, _| lost(engine, 0) && lost(engine, 1));
     let stale = engine.frame();
     assert_eq!((output.fresh, stale.fresh), (0.0, 0.0));

@@ -277,8 +277,9 @@ impl Coordinator {
         let known = || self.peers.values().filter(is_known);
         let mean = |values: Vec<f64>| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
         let benched = known().filter(|peer| is_usable(peer.prior.rays_per_second));
-        let ns_per_unit_times_rate =
-            mean(benched.map(|peer| peer.speed.measured_ns_per_unit() * f64::from(peer.prior.rays_per_second)).collect());
+        let ns_per_unit_times_rate = mean(
+            benched.map(|peer| peer.speed.measured_ns_per_unit() * f64::from(peer.prior.rays_per_second)).collect(),
+        );
         match ns_per_unit_times_rate {
             Some(product) if is_usable(prior.rays_per_second) => {
                 Speed::guess(product / f64::from(prior.rays_per_second), 0.3)
@@ -287,7 +288,9 @@ impl Coordinator {
             None if is_usable(prior.rays_per_second) && known().next().is_none() => {
                 Speed::guess(1e9 / f64::from(prior.rays_per_second), 0.3)
             }
-            _ => Speed::guess(mean(known().map(|peer| peer.speed.measured_ns_per_unit()).collect()).unwrap_or(1.0), 0.7),
+            _ => {
+                Speed::guess(mean(known().map(|peer| peer.speed.measured_ns_per_unit()).collect()).unwrap_or(1.0), 0.7)
+            }
         }
     }
 

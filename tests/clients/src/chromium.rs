@@ -40,7 +40,8 @@ impl Browser {
         }
         let pixels = PixelFile::new("chromium");
         let screenshot = std::env::var("RAYLOOM_SCREENSHOT").ok();
-        let task = json!({ "url": url, "token": token, "chromium": browser, "pixels": pixels.0, "screenshot": screenshot });
+        let task =
+            json!({ "url": url, "token": token, "chromium": browser, "pixels": pixels.0, "screenshot": screenshot });
         let mut driver = Command::new("node")
             .arg(repository().join("tests/clients/watch.mjs"))
             .arg(task.to_string())
