@@ -10,7 +10,7 @@ use crate::merging::Merging;
 use crate::output::Output;
 use crate::revisions::Resolved;
 use rayloom_coordinator::{
-    Action, Config, Coordinator, FrameRequest, PeerId, PeerPrior, PlannedTile, TaskId, TileAssignment, TileReport, Time,
+    Action, Config, Coordinator, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause, TaskId, TileAssignment, TileReport, Time,
 };
 use rayloom_frame::codec::Slice;
 use rayloom_wire::{
@@ -222,7 +222,14 @@ impl Pipeline {
                     self.end(frame_id);
                 }
                 Action::PeerSuspect { peer, cause } => {
-                    events.push(Event::PeerSuspect { peer: peer.0, cause: format!("{cause:?}") });
+                    let cause = match cause {
+                        SuspectCause::MissedDeadline { waited, .. } => {
+                            format!("it has not answered a tile within {:.0} ms", waited.as_secs_f64() * 1e3)
+                        }
+                        SuspectCause::Refused { in_a_row } => format!("it refused {in_a_row} tiles in a row"),
+                        other => format!("{other:?}"),
+                    };
+                    events.push(Event::PeerSuspect { peer: peer.0, cause });
                 }
                 Action::PeerRecovered { peer } => events.push(Event::PeerRecovered { peer: peer.0 }),
                 other => tracing::debug!("nothing to do for {other:?}"),

@@ -65,7 +65,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     };
     if !gpu {
         // Noise of half-resolution reflections and bounces is averaged over time; a CPU can't trace them at full.
-        command.args(["--half", "--deadline-ms", "1000"]);
+        let deadline_ms = (1000 * size.0 * size.1 / (SIZES[0].0 * SIZES[0].1)).clamp(1000, 30_000);
+        command.args(["--half", "--deadline-ms", &deadline_ms.to_string()]);
         command.env("LP_NUM_THREADS", "1");
     }
     command.args(&options.engine);
