@@ -5,7 +5,7 @@ use rayloom_renderer::RendererOptions;
 use std::net::SocketAddr;
 
 /// What a peer may be told at start; the default suits a peer inside the engine's own process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PeerConfig {
     /// The device to trace on.
     pub renderer: RendererOptions,
@@ -13,12 +13,6 @@ pub struct PeerConfig {
     pub measure: bool,
     /// Bounds of the service itself.
     pub service: ServiceConfig,
-}
-
-impl Default for PeerConfig {
-    fn default() -> PeerConfig {
-        PeerConfig { renderer: RendererOptions::default(), measure: false, service: ServiceConfig::default() }
-    }
 }
 
 /// Bounds of the service, whatever traces.

@@ -8,6 +8,7 @@ use rayloom_frame::Rect;
 use rayloom_scene::Scene;
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
@@ -92,14 +93,23 @@ impl<T: Send + 'static> Device<T> {
     ) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
         let tracer = Arc::new(tracer);
         let mut threads = Vec::new();
-        for lane in 0..LANES {
+        for thread in 0..=LANES {
+            let name = if thread < LANES { format!("rayloom-trace-{thread}") } else { "rayloom-build".into() };
             let (device, tracer, failed) = (self.clone(), tracer.clone(), failed.clone());
-            let body = move || device.trace_tiles(&*tracer, failed);
-            threads.push(std::thread::Builder::new().name(format!("rayloom-trace-{lane}")).spawn(body)?);
+            let body = move || {
+                let work = || match thread < LANES {
+                    true => device.trace_tiles(&*tracer),
+                    false => device.build_scenes(&*tracer, idle_scenes),
+                };
+                // A panic in here is a bug, but engines must learn that nobody traces any more.
+                let lost = catch_unwind(AssertUnwindSafe(work));
+                if let Some(reason) = lost.unwrap_or_else(|_| Some("the tracer panicked: a bug, see the peer's log".into())) {
+                    device.stop();
+                    failed(reason);
+                }
+            };
+            threads.push(std::thread::Builder::new().name(name).spawn(body)?);
         }
-        let device = self.clone();
-        let body = move || device.build_scenes(&*tracer, idle_scenes, failed);
-        threads.push(std::thread::Builder::new().name("rayloom-build".into()).spawn(body)?);
         Ok(threads)
     }
 
@@ -140,42 +150,52 @@ impl<T: Send + 'static> Device<T> {
         self.builds.stop();
     }
 
-    fn trace_tiles<R: Tracer>(&self, tracer: &R, failed: impl FnOnce(String)) {
+    /// Works until the device is stopped, or lost: then says why.
+    fn trace_tiles<R: Tracer>(&self, tracer: &R) -> Option<String> {
         while let Some(job) = self.tiles.pop() {
-            let begun = Instant::now();
+            let mut started = Instant::now();
             let scene = job.scene.on_device.downcast_ref().expect("all scenes come from the one tracer");
-            let result = tracer.trace(scene, &job.frame, job.rect);
-            let mut started = begun;
-            if let Ok(traced) = &result {
+            let mut result = tracer.trace(scene, &job.frame, job.rect);
+            if let Ok(traced) = &mut result {
                 // The time that the device spent on the other lane's tile is not this one's cost.
                 let mut last = self.last_traced.lock();
-                started = last.map_or(begun, |last| last.max(begun).min(traced.uploaded.max(begun)));
+                let free = last.map_or(started, |last| last.min(traced.traced));
+                started = started.max(free);
+                traced.uploaded = traced.uploaded.max(started);
                 *last = Some(last.map_or(traced.traced, |last| last.max(traced.traced)));
             }
             let lost = lost(&result);
             // A session that has ended meanwhile is no error.
             let _ = job.reply.send(TileOutcome { task: job.task, frame: job.frame, tag: job.tag, started, result });
-            if let Some(reason) = lost {
-                self.stop();
-                return failed(reason);
+            if lost.is_some() {
+                return lost;
             }
         }
+        None
     }
 
-    fn build_scenes<R: Tracer>(&self, tracer: &R, idle_scenes: usize, failed: impl FnOnce(String)) {
+    /// Works until the device is stopped, or lost: then says why.
+    fn build_scenes<R: Tracer>(&self, tracer: &R, idle_scenes: usize) -> Option<String> {
         while let Some(job) = self.builds.pop() {
             let BuildJob { root, scene, reply, .. } = job;
+            let mut told = 0.0;
+            let mut progress = |fraction: f32| {
+                if fraction - told >= 0.01 {
+                    told = fraction;
+                    reply(BuildEvent::Progress(fraction));
+                }
+            };
             let result = match self.find(&root) {
                 Some(found) => Ok(found),
-                None => self.build_scene(tracer, root, scene, idle_scenes, &mut |f| reply(BuildEvent::Progress(f))),
+                None => self.build_scene(tracer, root, scene, idle_scenes, &mut progress),
             };
             let lost = lost(&result);
             reply(BuildEvent::Built(result.map_err(|e| e.to_string())));
-            if let Some(reason) = lost {
-                self.stop();
-                return failed(reason);
+            if lost.is_some() {
+                return lost;
             }
         }
+        None
     }
 
     fn build_scene<R: Tracer>(
@@ -187,7 +207,12 @@ impl<T: Send + 'static> Device<T> {
         progress: &mut dyn FnMut(f32),
     ) -> Result<Arc<ResidentScene>, TraceError> {
         let on_device = match tracer.create_scene(&source, progress) {
-            Err(TraceError::OutOfMemory(_)) if self.scenes.lock().evict(0) > 0 => tracer.create_scene(&source, progress)?,
+            Err(TraceError::OutOfMemory(reason)) => {
+                if self.evict(0) == 0 {
+                    return Err(TraceError::OutOfMemory(reason));
+                }
+                tracer.create_scene(&source, progress)?
+            }
             result => result?,
         };
         let scene = Arc::new(ResidentScene {
@@ -196,27 +221,33 @@ impl<T: Send + 'static> Device<T> {
             on_device: Box::new(on_device),
             _source: source,
         });
-        let mut scenes = self.scenes.lock();
-        scenes.uses += 1;
-        let now = scenes.uses;
-        scenes.by_root.insert(root, (scene.clone(), now));
+        {
+            let mut scenes = self.scenes.lock();
+            scenes.uses += 1;
+            let now = scenes.uses;
+            scenes.by_root.insert(root, (scene.clone(), now));
+        }
         // After the new one is there: it may share meshes with one that goes.
-        scenes.evict(idle_scenes);
+        self.evict(idle_scenes);
         Ok(scene)
+    }
+
+    /// Drops scenes that no session holds until at most `keep` of them are left; says how many went.
+    fn evict(&self, keep: usize) -> usize {
+        // Dropped outside the lock: sessions wait on it, and a device takes its time to free memory.
+        let idle = self.scenes.lock().take_idle(keep);
+        idle.len()
     }
 }
 
 impl Scenes {
-    /// Drops scenes that nobody else holds, oldest use first, until at most `keep` of them are left; says how many went.
-    fn evict(&mut self, keep: usize) -> usize {
+    /// Takes out scenes that nobody else holds, oldest use first, until at most `keep` of them are left.
+    fn take_idle(&mut self, keep: usize) -> Vec<Arc<ResidentScene>> {
         let idle = self.by_root.iter().filter(|(_, (scene, _))| Arc::strong_count(scene) == 1);
         let mut idle: Vec<(u64, Id)> = idle.map(|(root, (_, used))| (*used, *root)).collect();
         idle.sort_unstable();
         idle.truncate(idle.len().saturating_sub(keep));
-        for (_, root) in &idle {
-            self.by_root.remove(root);
-        }
-        idle.len()
+        idle.into_iter().filter_map(|(_, root)| Some(self.by_root.remove(&root)?.0)).collect()
     }
 }
 

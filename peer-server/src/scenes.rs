@@ -13,7 +13,7 @@ const READY_REVISIONS: usize = 2;
 /// Names of blobs whose transfer failed, while pieces of them may still arrive.
 const ABANDONED: usize = 8192;
 /// Shortest time between two messages about progress.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+pub(crate) const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a session knows of its scenes.
 #[derive(Default)]
@@ -21,7 +21,7 @@ pub(crate) struct SceneTable {
     ready: HashMap<u32, VecDeque<(u64, Arc<ResidentScene>)>>,
     waiting: VecDeque<SceneOffer>,
     abandoned: HashSet<[u8; 32]>,
-    last_progress: Option<Instant>,
+    last_build_progress: Option<Instant>,
 }
 
 impl SceneTable {
@@ -83,11 +83,11 @@ impl SceneTable {
         self.abandoned.contains(blob)
     }
 
-    /// Whether it is time to tell of progress again.
-    pub(crate) fn progress_due(&mut self) -> bool {
-        let due = self.last_progress.is_none_or(|last| last.elapsed() >= PROGRESS_INTERVAL);
+    /// Whether it is time to tell of a build's progress again.
+    pub(crate) fn build_progress_due(&mut self) -> bool {
+        let due = self.last_build_progress.is_none_or(|last| last.elapsed() >= PROGRESS_INTERVAL);
         if due {
-            self.last_progress = Some(Instant::now());
+            self.last_build_progress = Some(Instant::now());
         }
         due
     }

@@ -8,7 +8,7 @@ use crate::render::{BuildEvent, BuildJob, TileJob, TileOutcome};
 use crate::results::{TileTag, refusal};
 use crate::scenes::{SceneTable, status};
 use crate::server::Shared;
-use crate::transfer::{Advance, PartError, Received, Transfer};
+use crate::transfer::{Transfer, TransferEvent};
 use rayloom_transport::{Channel, Events, LinkEvent};
 use rayloom_wire::{
     BlobNeed, BlobPart, FrameTasks, Hello, Message, Pong, RefusalCode, Refused, Role, SceneOffer, SceneStage, Task, VERSION,
@@ -24,6 +24,8 @@ use tokio::sync::mpsc;
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Views of a session.
 const VIEWS: usize = 64;
+/// Pieces of blobs that may wait for the disk; then the session waits for it too, and with it the link's sender.
+const PARTS_AHEAD: usize = 64;
 
 /// Why a session ends.
 #[derive(Debug)]
@@ -42,16 +44,15 @@ impl From<LinkClosed> for End {
 
 /// What other threads have for the session.
 enum Notice {
-    Advanced(Box<Transfer>, Advance),
+    Transfer(TransferEvent),
     Build(BuildEvent),
 }
 
 /// What the session does about its current offer.
 enum Current {
     Idle,
-    /// Another thread looks at what is there.
-    Looking,
-    Receiving(Box<Transfer>),
+    /// A thread of its own takes the pieces.
+    Receiving(SceneOffer, mpsc::Sender<BlobPart>),
     Building(SceneOffer),
 }
 
@@ -65,7 +66,7 @@ pub(crate) struct Session {
     newest: HashMap<u16, Arc<AtomicU64>>,
     quota: Quota,
     traced: mpsc::UnboundedSender<TileOutcome<TileTag>>,
-    // Unbounded in type alone: one look and one build are under way at a time, and progress is told per mesh.
+    // Unbounded in type alone: one transfer or build is under way at a time, and progress is told in steps.
     notices: mpsc::UnboundedSender<Notice>,
 }
 
@@ -194,35 +195,53 @@ impl Session {
                     self.scenes.set_ready(&offer, resident);
                     self.out.control(status(&offer, SceneStage::Ready)).await?;
                 }
-                None => {
-                    let (cache, assembler) = (self.shared.cache.clone(), self.shared.assembler.clone());
-                    self.look(Box::new(Transfer::new(offer, cache, assembler)));
-                }
+                None => self.receive(offer),
             }
         }
         Ok(())
     }
 
-    fn look(&mut self, mut transfer: Box<Transfer>) {
-        self.current = Current::Looking;
-        let notices = self.notices.clone();
+    fn receive(&mut self, offer: SceneOffer) {
+        let (parts, to_take) = mpsc::channel(PARTS_AHEAD);
+        let (cache, assembler) = (self.shared.cache.clone(), self.shared.assembler.clone());
+        let (transfer, notices) = (Transfer::new(offer.clone(), cache, assembler), self.notices.clone());
         tokio::task::spawn_blocking(move || {
-            let next = transfer.advance();
-            // Without a receiver the session is over.
-            let _ = notices.send(Notice::Advanced(transfer, next));
+            transfer.run(to_take, |event| {
+                // Without a receiver the session is over.
+                let _ = notices.send(Notice::Transfer(event));
+            });
         });
+        self.current = Current::Receiving(offer, parts);
     }
 
     async fn notice(&mut self, notice: Notice) -> Result<(), End> {
         match (notice, std::mem::replace(&mut self.current, Current::Idle)) {
-            (Notice::Advanced(transfer, Advance::Ask(blobs)), _) => {
-                let (have, total) = transfer.progress();
-                self.out.control(status(&transfer.offer, SceneStage::Receiving { have, total })).await?;
-                self.current = Current::Receiving(transfer);
-                Ok(self.out.control(Message::BlobNeed(BlobNeed { blobs })).await?)
+            (Notice::Transfer(event), Current::Receiving(offer, parts)) => self.transferred(event, offer, parts).await,
+            (Notice::Build(event), Current::Building(offer)) => self.built(event, offer).await,
+            // Nothing comes after a transfer's or a build's end.
+            (_, current) => {
+                self.current = current;
+                Ok(())
             }
-            (Notice::Advanced(transfer, Advance::Assembled(scene)), _) => {
-                let offer = transfer.offer.clone();
+        }
+    }
+
+    async fn transferred(&mut self, event: TransferEvent, offer: SceneOffer, parts: mpsc::Sender<BlobPart>) -> Result<(), End> {
+        match event {
+            TransferEvent::Ask(blobs, have, total) => {
+                self.out.control(status(&offer, SceneStage::Receiving { have, total })).await?;
+                self.out.control(Message::BlobNeed(BlobNeed { blobs })).await?;
+            }
+            TransferEvent::Progress(have, total) => {
+                self.out.control(status(&offer, SceneStage::Receiving { have, total })).await?;
+            }
+            TransferEvent::Rejected(blob, _) if self.scenes.is_abandoned(&blob) => {}
+            TransferEvent::Rejected(_, reason) => return Err(broken(reason)),
+            TransferEvent::Failed(reason, outstanding) => {
+                self.scenes.abandon(outstanding.into_iter());
+                return self.fail(&offer, reason).await;
+            }
+            TransferEvent::Assembled(scene) => {
                 self.out.control(status(&offer, SceneStage::Building { fraction: 0.0 })).await?;
                 let notices = self.notices.clone();
                 let reply = Box::new(move |event| {
@@ -232,27 +251,29 @@ impl Session {
                     return Err(End::Refuse(RefusalCode::Device, "the device has stopped".into()));
                 }
                 self.current = Current::Building(offer);
-                Ok(())
+                return Ok(());
             }
-            (Notice::Advanced(transfer, Advance::Failed(reason)), _) => self.fail(&transfer.offer.clone(), reason).await,
-            (Notice::Build(BuildEvent::Progress(fraction)), Current::Building(offer)) => {
-                if self.scenes.progress_due() {
+        }
+        self.current = Current::Receiving(offer, parts);
+        Ok(())
+    }
+
+    async fn built(&mut self, event: BuildEvent, offer: SceneOffer) -> Result<(), End> {
+        match event {
+            BuildEvent::Progress(fraction) => {
+                if self.scenes.build_progress_due() {
                     self.out.control(status(&offer, SceneStage::Building { fraction })).await?;
                 }
                 self.current = Current::Building(offer);
                 Ok(())
             }
-            (Notice::Build(BuildEvent::Built(Ok(resident))), Current::Building(offer)) => {
+            BuildEvent::Built(Ok(resident)) => {
                 tracing::info!(session = self.id, scene = offer.scene, revision = offer.revision, "a scene is ready");
                 self.scenes.set_ready(&offer, resident);
                 self.out.control(status(&offer, SceneStage::Ready)).await?;
                 self.next_offer().await
             }
-            (Notice::Build(BuildEvent::Built(Err(reason))), Current::Building(offer)) => self.fail(&offer, reason).await,
-            (Notice::Build(_), current) => {
-                self.current = current;
-                Ok(())
-            }
+            BuildEvent::Built(Err(reason)) => self.fail(&offer, reason).await,
         }
     }
 
@@ -265,35 +286,15 @@ impl Session {
     }
 
     async fn part(&mut self, part: BlobPart) -> Result<(), End> {
-        let result = match &mut self.current {
-            Current::Receiving(transfer) => transfer.part(&part),
-            _ => Err(PartError::Protocol("a piece of a blob was sent while none was asked for".into())),
-        };
-        match (result, std::mem::replace(&mut self.current, Current::Idle)) {
-            (Ok(Received::BatchDone), Current::Receiving(transfer)) => {
-                self.look(transfer);
-                Ok(())
-            }
-            (Ok(_), current) => {
-                if let Current::Receiving(transfer) = &current
-                    && self.scenes.progress_due()
-                {
-                    let (have, total) = transfer.progress();
-                    self.out.control(status(&transfer.offer, SceneStage::Receiving { have, total })).await?;
-                }
-                self.current = current;
-                Ok(())
-            }
-            (Err(PartError::Scene(reason)), Current::Receiving(transfer)) => {
-                self.scenes.abandon(transfer.outstanding().chain([part.id]));
-                self.fail(&transfer.offer.clone(), reason).await
-            }
-            (Err(_), current) if self.scenes.is_abandoned(&part.id) => {
-                self.current = current;
-                Ok(())
-            }
-            (Err(error), _) => Err(broken(error.to_string())),
+        let id = part.id;
+        if let Current::Receiving(_, parts) = &self.current
+            && parts.send(part).await.is_ok()
+        {
+            return Ok(());
         }
+        // A transfer that has just failed has not told yet: what comes for it is known only once it has.
+        let straggler = matches!(self.current, Current::Receiving(..)) || self.scenes.is_abandoned(&id);
+        if straggler { Ok(()) } else { Err(broken("a piece of a blob was sent while none was asked for".into())) }
     }
 
     async fn tasks(&mut self, message: FrameTasks) -> Result<(), End> {

@@ -1,8 +1,9 @@
 //! How one scene revision gets here: the root, then the blobs it names that the cache lacks, then the assembled scene.
 //!
-//! No socket and no task: the session feeds pieces in and sends what [`Transfer::advance`] asks for.
+//! A transfer has a thread of its own: a disk that stalls holds up neither the session's tiles nor anyone's link.
 
 use crate::cache::{BlobCache, Held, Id, Incoming, ReceiveError, hex};
+use crate::scenes::PROGRESS_INTERVAL;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rayloom_scene::Scene;
@@ -10,25 +11,38 @@ use rayloom_scene::assets::{Assembler, RootTables, unpack_root};
 use rayloom_wire::{BlobPart, SceneOffer, limits};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc;
 
 /// Most blobs whose pieces may be interleaved; bounds open files.
 const INTERLEAVED_BLOBS: usize = 16;
 /// How often blobs that vanished from a shared cache are asked for again.
 const ATTEMPTS: u32 = 3;
 
+/// What a transfer has for its session.
+pub(crate) enum TransferEvent {
+    /// Ask the engine for these: name and offset. With bytes had and bytes needed in all.
+    Ask(Vec<(Id, u64)>, u64, u64),
+    /// Bytes had, bytes needed in all.
+    Progress(u64, u64),
+    /// This piece of a blob breaks the protocol, unless it is a straggler of a transfer that failed. It was not taken.
+    Rejected(Id, String),
+    /// All is here.
+    Assembled(Box<Scene>),
+    /// This revision can't be had; pieces of these blobs may still be on their way.
+    Failed(String, Vec<Id>),
+}
+
 /// What to do next.
-pub(crate) enum Advance {
+enum Advance {
     /// Ask the engine for these: name and offset.
     Ask(Vec<(Id, u64)>),
     /// All is here.
     Assembled(Box<Scene>),
-    /// This revision can't be had.
-    Failed(String),
 }
 
 /// What a piece did.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Received {
+enum Received {
     /// More of what was asked for is to come.
     More,
     /// Everything that was asked for is here: advance.
@@ -36,13 +50,10 @@ pub(crate) enum Received {
 }
 
 /// Why a piece was refused.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PartError {
+enum PartError {
     /// The engine broke the protocol.
-    #[error("{0}")]
     Protocol(String),
     /// This revision fails; the session goes on.
-    #[error("{0}")]
     Scene(String),
 }
 
@@ -62,7 +73,7 @@ struct Asked {
 
 /// One offered revision on its way in.
 pub(crate) struct Transfer {
-    pub(crate) offer: SceneOffer,
+    offer: SceneOffer,
     cache: Arc<BlobCache>,
     assembler: Arc<Mutex<Assembler>>,
     state: State,
@@ -73,6 +84,7 @@ pub(crate) struct Transfer {
     have_bytes: u64,
     total_bytes: u64,
     attempts: u32,
+    last_progress: Option<Instant>,
 }
 
 impl Transfer {
@@ -90,28 +102,40 @@ impl Transfer {
             have_bytes: 0,
             total_bytes,
             attempts: 0,
+            last_progress: None,
         }
     }
 
-    /// Bytes had and bytes needed in all, as far as the root has told.
-    pub(crate) fn progress(&self) -> (u64, u64) {
-        (self.have_bytes, self.total_bytes)
-    }
-
-    /// Names that were asked for and have not come in full.
-    pub(crate) fn outstanding(&self) -> impl Iterator<Item = Id> {
-        self.asked.keys().copied()
-    }
-
-    /// Looks at what is here and says what is next. Reads, hashes and unpacks: not for an async thread.
-    pub(crate) fn advance(&mut self) -> Advance {
-        match self.try_advance() {
-            Ok(next) => next,
-            Err(reason) => Advance::Failed(reason),
+    /// Works until the scene is assembled, has failed, or no more pieces can come. Blocks: not for an async thread.
+    pub(crate) fn run(mut self, mut parts: mpsc::Receiver<BlobPart>, tell: impl Fn(TransferEvent)) {
+        loop {
+            match self.advance() {
+                Ok(Advance::Assembled(scene)) => return tell(TransferEvent::Assembled(scene)),
+                Ok(Advance::Ask(blobs)) => tell(TransferEvent::Ask(blobs, self.have_bytes, self.total_bytes)),
+                Err(reason) => return tell(TransferEvent::Failed(reason, Vec::new())),
+            }
+            loop {
+                // Without a sender the session is over; what is here is kept for the next one.
+                let Some(part) = parts.blocking_recv() else { return };
+                match self.part(&part) {
+                    Ok(Received::BatchDone) => break,
+                    Ok(Received::More) if self.last_progress.is_none_or(|last| last.elapsed() >= PROGRESS_INTERVAL) => {
+                        self.last_progress = Some(Instant::now());
+                        tell(TransferEvent::Progress(self.have_bytes, self.total_bytes));
+                    }
+                    Ok(Received::More) => {}
+                    Err(PartError::Protocol(reason)) => tell(TransferEvent::Rejected(part.id, reason)),
+                    Err(PartError::Scene(reason)) => {
+                        let outstanding = self.asked.keys().copied().chain([part.id]).collect();
+                        return tell(TransferEvent::Failed(reason, outstanding));
+                    }
+                }
+            }
         }
     }
 
-    fn try_advance(&mut self) -> Result<Advance, String> {
+    /// Looks at what is here and says what is next.
+    fn advance(&mut self) -> Result<Advance, String> {
         loop {
             if !self.missing.is_empty() {
                 return self.ask_next();
@@ -127,7 +151,7 @@ impl Transfer {
     }
 
     /// Takes one piece.
-    pub(crate) fn part(&mut self, part: &BlobPart) -> Result<Received, PartError> {
+    fn part(&mut self, part: &BlobPart) -> Result<Received, PartError> {
         let protocol = |reason: String| Err(PartError::Protocol(reason));
         let open = self.asked.values().filter(|asked| asked.incoming.is_some()).count();
         let Some(asked) = self.asked.get_mut(&part.id) else {
@@ -220,11 +244,11 @@ impl Transfer {
     }
 
     fn check_fits(&self, bytes: u64) -> Result<(), String> {
-        let limit = self.cache.limit_bytes();
+        let limit = self.cache.scene_limit_bytes();
         if bytes <= limit {
             return Ok(());
         }
-        Err(format!("the scene needs more than {limit} bytes, which is this peer's --cache-size: give it a larger one"))
+        Err(format!("the scene needs more than {limit} bytes, which is what this peer's cache has room for: give it a larger --cache-size"))
     }
 
     fn ask_next(&mut self) -> Result<Advance, String> {

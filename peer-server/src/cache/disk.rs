@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Private partial files of killed processes are swept at start when they are older than this.
+/// Partial files that nobody has written to for this long are swept at start.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) struct DiskCache {
@@ -36,7 +36,7 @@ impl DiskCache {
         fs::create_dir_all(&partial)?;
         let now = SystemTime::now();
         for file in list(&partial)? {
-            if file.path.extension().is_some() && now.duration_since(file.used).is_ok_and(|age| age > ABANDONED_AFTER) {
+            if now.duration_since(file.used).is_ok_and(|age| age > ABANDONED_AFTER) {
                 let _ = fs::remove_file(&file.path);
             }
         }
@@ -46,8 +46,9 @@ impl DiskCache {
         Ok(cache)
     }
 
-    pub(crate) fn limit_bytes(&self) -> u64 {
-        self.limit_bytes
+    /// What is left after evicting: a larger scene could lose its first blobs while its last ones arrive.
+    pub(crate) fn scene_limit_bytes(&self) -> u64 {
+        self.limit_bytes / 10 * 9
     }
 
     /// Marks the blob as used; false when it is not here with this length.
@@ -124,7 +125,7 @@ impl DiskCache {
         let mut files = self.all_blobs();
         *bytes = files.iter().map(|file| file.bytes).sum();
         files.sort_by_key(|file| file.used);
-        let target = self.limit_bytes / 10 * 9;
+        let target = self.scene_limit_bytes();
         for file in files {
             if *bytes <= target {
                 return;

@@ -23,7 +23,7 @@ impl MemoryCache {
         MemoryCache { limit_bytes, state: Mutex::default() }
     }
 
-    pub(crate) fn limit_bytes(&self) -> u64 {
+    pub(crate) fn scene_limit_bytes(&self) -> u64 {
         self.limit_bytes
     }
 

@@ -56,10 +56,11 @@ impl BlobCache {
         })
     }
 
-    pub(crate) fn limit_bytes(&self) -> u64 {
+    /// Most bytes that one scene may have.
+    pub(crate) fn scene_limit_bytes(&self) -> u64 {
         match self {
-            BlobCache::Memory(cache) => cache.limit_bytes(),
-            BlobCache::Disk(cache) => cache.limit_bytes(),
+            BlobCache::Memory(cache) => cache.scene_limit_bytes(),
+            BlobCache::Disk(cache) => cache.scene_limit_bytes(),
         }
     }
 

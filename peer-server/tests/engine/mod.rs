@@ -79,6 +79,7 @@ impl Tracer for FakeTracer {
         if frame.frame_id == u64::MAX {
             return Err(TraceError::DeviceLost("the paper is burning".into()));
         }
+        assert_ne!(frame.frame_id, u64::MAX - 1, "the paper is torn");
         let uploaded = Instant::now();
         Ok(Traced { tile: expected_tile(frame.frame_id, &frame.layers, rect, previous_marker(frame)), uploaded, traced: Instant::now() })
     }
@@ -123,6 +124,10 @@ pub fn server_with(gate: Gate, config: ServiceConfig) -> PeerServer {
 pub struct Engine {
     pub link: Arc<dyn Link>,
     pub events: Events,
+    /// Messages read from the control channel.
+    pub control_read: u64,
+    /// Answers to other tasks that came meanwhile.
+    other_answers: Vec<Message>,
 }
 
 /// What came back for a task.
@@ -141,7 +146,7 @@ impl Engine {
     }
 
     pub fn over(connection: Connection) -> Engine {
-        Engine { link: connection.link, events: connection.events }
+        Engine { link: connection.link, events: connection.events, control_read: 0, other_answers: Vec::new() }
     }
 
     /// Connected and greeted.
@@ -155,7 +160,7 @@ impl Engine {
         self.send(hello()).await;
         match self.next().await {
             Message::Hello(Hello { role: Role::Peer(info), .. }) => info,
-            other => panic!("a peer's Hello was expected: {other:?}"),
+            other => panic!("a peer's Hello was expected: {}", short(&other)),
         }
     }
 
@@ -180,7 +185,10 @@ impl Engine {
 
     pub async fn next(&mut self) -> Message {
         match self.event().await {
-            LinkEvent::Message(_, bytes) => Message::decode(bytes).expect("a peer keeps to the protocol"),
+            LinkEvent::Message(channel, bytes) => {
+                self.control_read += u64::from(channel == Channel::Control);
+                Message::decode(bytes).expect("a peer keeps to the protocol")
+            }
             LinkEvent::Closed { reason } => panic!("the peer closed the link: {reason}"),
         }
     }
@@ -210,7 +218,7 @@ impl Engine {
                     return Err(status.stage);
                 }
                 Message::SceneStatus(_) => {}
-                other => panic!("a scene's progress was expected: {other:?}"),
+                other => panic!("a scene's progress was expected: {}", short(&other)),
             }
         }
     }
@@ -242,27 +250,35 @@ impl Engine {
         }
     }
 
-    /// Collects until the task is answered; slices may come after the end.
+    /// Collects until the task is answered; slices may come after the end, and other tasks' answers between.
     pub async fn answer(&mut self, task: u64) -> Answer {
+        let mut earlier = std::mem::take(&mut self.other_answers).into_iter();
         let (mut slices, mut done) = (Vec::new(), None::<TileDone>);
-        loop {
-            match self.next().await {
+        let answer = loop {
+            let message = match earlier.next() {
+                Some(message) => message,
+                None => self.next().await,
+            };
+            match message {
                 Message::ResultSlice(slice) if slice.task == task => slices.push(slice),
                 Message::TileDone(tile) if tile.task == task => done = Some(tile),
-                Message::TaskRefused(refused) if refused.task == task => return Answer::Refused(refused),
-                other => panic!("an answer to task {task} was expected: {other:?}"),
+                Message::TaskRefused(refused) if refused.task == task => break Answer::Refused(refused),
+                Message::ResultSlice(_) | Message::TileDone(_) | Message::TaskRefused(_) => self.other_answers.push(message),
+                other => panic!("an answer to task {task} was expected: {}", short(&other)),
             }
             if done.as_ref().is_some_and(|done| usize::from(done.slices) == slices.len()) {
                 slices.sort_by_key(|slice| slice.index);
-                return Answer::Tile(slices, Box::new(done.expect("it was just there")));
+                break Answer::Tile(slices, Box::new(done.expect("it was just there")));
             }
-        }
+        };
+        self.other_answers.extend(earlier);
+        answer
     }
 
     pub async fn refusal(&mut self, task: u64) -> String {
         match self.answer(task).await {
             Answer::Refused(refused) => refused.reason,
-            Answer::Tile(_, done) => panic!("task {task} was traced: {done:?}"),
+            Answer::Tile(_, done) => panic!("task {task} was traced: {:?}", done.rect),
         }
     }
 
@@ -272,6 +288,11 @@ impl Engine {
             Answer::Refused(refused) => panic!("task {task} was refused: {}", refused.reason),
         }
     }
+}
+
+/// The beginning of a message, for people: payloads are long.
+pub fn short(message: &Message) -> String {
+    format!("{message:?}").chars().take(200).collect()
 }
 
 pub fn hello() -> Message {
