@@ -53,6 +53,8 @@ pub struct SessionDesc {
     pub worker_threads: u32,
     /// Layers come back bit for bit (tests, captures) instead of RGB9E5.
     pub lossless: bool,
+    /// Peers that answer with stored captures are used too (benches); without it they are refused.
+    pub accept_stored_traces: bool,
 }
 
 impl Default for SessionDesc {
@@ -65,6 +67,7 @@ impl Default for SessionDesc {
             max_frames_in_flight: 2,
             worker_threads: 2,
             lossless: false,
+            accept_stored_traces: false,
         }
     }
 }

@@ -165,8 +165,8 @@ impl Director {
                 self.views.values_mut().for_each(|view| view.peer_lost(peer, now));
             }
             PeerEvent::Unreachable { cause } => {
-                // Told once per outage: the link keeps trying.
-                if self.fleet.unreachable(peer) {
+                // Told once per outage and cause: the link keeps trying.
+                if self.fleet.unreachable(peer, &cause) {
                     self.desc.events.push(Event::PeerUnreachable { peer: peer.0, cause });
                 }
             }

@@ -19,7 +19,8 @@ const CLOCK_WINDOW: usize = 16;
 pub(crate) struct Fleet {
     embedded: Embedded,
     peers: BTreeMap<PeerId, Peer>,
-    outages: BTreeMap<PeerId, ()>,
+    /// Why peers can't be reached, as last told.
+    outages: BTreeMap<PeerId, String>,
 }
 
 struct Peer {
@@ -57,9 +58,9 @@ impl Fleet {
         self.peers.remove(&id);
     }
 
-    /// True the first time of an outage.
-    pub(crate) fn unreachable(&mut self, id: PeerId) -> bool {
-        self.outages.insert(id, ()).is_none()
+    /// True when this cause has not been told in this outage.
+    pub(crate) fn unreachable(&mut self, id: PeerId, cause: &str) -> bool {
+        self.outages.insert(id, cause.to_owned()).as_deref() != Some(cause)
     }
 
     /// Makes every connected peer known to a new view.

@@ -41,6 +41,8 @@ pub(crate) struct PeerLink {
     pub(crate) blobs: Arc<BlobStore>,
     pub(crate) offers: watch::Receiver<Vec<SceneOffer>>,
     pub(crate) clock: Clock,
+    /// Whether a peer may answer with stored captures.
+    pub(crate) accept_stored_traces: bool,
 }
 
 impl PeerLink {
@@ -130,7 +132,7 @@ impl PeerLink {
                     return refuse(RefusalCode::Version, text);
                 }
                 match hello.role {
-                    Role::Peer(info) if info.stored_traces => {
+                    Role::Peer(info) if info.stored_traces && !self.accept_stored_traces => {
                         refuse(RefusalCode::Protocol, "the peer answers with stored captures, for benches only".into())
                     }
                     Role::Peer(info) => Ok(info),

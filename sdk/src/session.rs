@@ -121,7 +121,7 @@ impl Session {
             .name("rayloom-director".into())
             .spawn(move || timers.block_on(director.run(receiver)))
             .map_err(|source| Error::System { what: "starting the director's thread", source })?;
-        let director_commands = commands.clone();
+        let (director_commands, accept_stored_traces) = (commands.clone(), desc.accept_stored_traces);
         let link = move |id, reach| PeerLink {
             id: PeerId(id),
             reach,
@@ -129,6 +129,7 @@ impl Session {
             blobs: Arc::clone(&blobs),
             offers: offers_seen.clone(),
             clock,
+            accept_stored_traces,
         };
         for (id, address) in (0..).zip(&desc.peers) {
             runtime.spawn(link(id, Reach::Remote(address.clone())).run());

@@ -62,7 +62,7 @@ pub struct KeepAlive {
 
 impl Default for KeepAlive {
     fn default() -> Self {
-        Self { interval: Duration::from_millis(500), silence: Duration::from_secs(3) }
+        Self { interval: Duration::from_millis(500), silence: Duration::from_secs(6) }
     }
 }
 
