@@ -22,8 +22,9 @@ pub(crate) fn enter(session: &Arc<SessionState>) {
 pub(crate) fn call(name: &'static str, body: impl FnOnce() -> Result<(), Failure>) -> rayloom_result {
     // What a panic leaves half done lies behind the session, which is not used any more.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let result = body();
         injected_panic(name);
-        body()
+        result
     }));
     let session = CURRENT.with(|current| current.take());
     match outcome {
@@ -58,7 +59,8 @@ fn words(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words")
 }
 
-/// In builds with debug assertions, panics in the function that RAYLOOM_TEST_PANIC names: tests see that the host lives.
+/// In builds with debug assertions, panics in the function that RAYLOOM_TEST_PANIC names, after its work, when the session is
+/// known: tests see that the host lives and that the session is not used any more.
 fn injected_panic(name: &str) {
     #[cfg(debug_assertions)]
     {

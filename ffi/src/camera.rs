@@ -103,7 +103,9 @@ pub(crate) fn check_convention(convention: u32) -> Result<(), Failure> {
         RAYLOOM_CONVENTION_UNREAL => "RAYLOOM_CONVENTION_UNREAL",
         RAYLOOM_CONVENTION_UNITY => "RAYLOOM_CONVENTION_UNITY",
         other => {
-            return Err(Failure::argument(format!("convention is {other}, which is none: use RAYLOOM_CONVENTION_GLTF")));
+            return Err(Failure::argument(format!(
+                "convention is {other}, which is none: use RAYLOOM_CONVENTION_GLTF"
+            )));
         }
     };
     let text = format!("{name} is not supported yet: convert to glTF's convention and say RAYLOOM_CONVENTION_GLTF");

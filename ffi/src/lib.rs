@@ -16,6 +16,8 @@ mod camera;
 mod frame;
 mod handles;
 mod instance;
+#[cfg(test)]
+mod layout;
 mod light;
 mod log;
 mod material;

@@ -147,6 +147,7 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
         max_frames_in_flight: desc.max_frames_in_flight,
         worker_threads: desc.worker_threads,
         lossless: desc.flags & RAYLOOM_SESSION_LOSSLESS != 0,
+        accept_stored_traces: false,
     })
 }
 

@@ -30,7 +30,7 @@ static inline void drive(int k, double t, float m[16]) {
     { -37, -37, 8.5f, .36f }, { 37, 37, 8, .55f }, { -37, 37, 10, .88f } };
   /* Centre x and z, height, radius, turns a second. */
   static const float drones[2][5] = { { 0, 18, 9, 11, .05f }, { -4, -30, 20, 20, -.035f } };
-  const float half = 33.4f, corner = 7, straight = 2 * (half - corner), arc = 1.5707963f * corner, side = straight + arc;
+  const float half = 33.4f, corner = 7, straight = 2 * (half - corner), side = straight + 1.5707963f * corner;
   if (k >= CARS) {
     const float *d = drones[k - CARS];
     float turn = (float)fmod(t * d[4], 1) * 6.2831853f;

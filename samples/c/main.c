@@ -1,6 +1,7 @@
-/* An engine in small: moves a scene, has its frames traced by peers, streams them to a page, obeys mouse and keys.
+/* An engine in small: moves a scene, has peers trace its frames, streams them to a page, obeys mouse and keys.
  * Build: cc -std=c11 -O2 -Iinclude samples/c/main.c -o engine -Ltarget/debug -lrayloom -lm -Wl,-rpath,target/debug
- * Keys in the page: W A S D Q E and the mouse move, T draws tiles, 1 2 3 show the peers', the local picture, the difference. */
+ * Keys in the page: W A S D Q E and the mouse move, T draws tiles, 1 2 3 show the peers' picture, the local one, both's
+ * difference. */
 #include "city.h"
 #include "png.h"
 #include <signal.h>
@@ -103,9 +104,11 @@ int main(int argc, char **argv) {
   check(rayloom_scene_commit(scene, &revision));
 
   rayloom_layer layers[4];
-  for (uint32_t i = 0; i < 4; i++)
-    layers[i] = (rayloom_layer){ .kind = i, .tier = i == RAYLOOM_LAYER_INDIRECT ? RAYLOOM_TIER_T3 : RAYLOOM_TIER_T2,
-      .deadline_ns = o.deadline_ns, .samples = 1, .scale = o.half && (i == RAYLOOM_LAYER_SPECULAR || i == RAYLOOM_LAYER_INDIRECT) ? 2 : 1 };
+  for (uint32_t kind = 0; kind < 4; kind++) {
+    int blurry = kind == RAYLOOM_LAYER_SPECULAR || kind == RAYLOOM_LAYER_INDIRECT;
+    uint32_t tier = kind == RAYLOOM_LAYER_INDIRECT ? RAYLOOM_TIER_T3 : RAYLOOM_TIER_T2;
+    layers[kind] = (rayloom_layer){ kind, tier, o.deadline_ns, 1, o.half && blurry ? 2 : 1 };
+  }
   rayloom_view_desc view_desc = RAYLOOM_VIEW_DESC_INIT;
   view_desc.width = o.width; view_desc.height = o.height; view_desc.layers = layers; view_desc.layer_count = 4;
   rayloom_view *view; check(rayloom_view_create(session, &view_desc, &view));
@@ -116,21 +119,22 @@ int main(int argc, char **argv) {
   const float *m = frame.camera.camera_to_world;
   Walker walker = { { m[12], m[13], m[14] }, atan2f(m[8], m[10]), asinf(-m[9]), { 0 } };
   uint64_t now = 0, before = 0, told = 0, shown = 0, count = 0;
-  int ready = 0, posed = 0;
+  int ready = 0, posed = 0; /* A peer has the scene; the next frame's state is committed. */
+  static const char *const stages[] = { "waiting for a peer", "uploading", "building", "ready", "failed" };
+  rayloom_scene_progress_info progress = RAYLOOM_SCENE_PROGRESS_INFO_INIT;
   while (!stopped && (!o.frames || count < o.frames)) {
     rayloom_event event = RAYLOOM_EVENT_INIT;
     while (rayloom_session_poll_event(session, &event) == RAYLOOM_OK) printf("%s\n", event.text);
     obey(stream, view, &walker, &o.tiles);
+    if (!ready) {
+      check(rayloom_scene_progress(scene, &progress));
+      ready = progress.peers_ready > 0;
+    }
     check(rayloom_session_now(session, &now));
     if (now - told > 1000000000) {
       told = now;
       if (ready) check(rayloom_view_stats_text(view, sizeof text, text, NULL));
-      else {
-        static const char *const stages[] = { "waiting for a peer", "uploading", "building", "ready", "failed" };
-        rayloom_scene_progress_info p = RAYLOOM_SCENE_PROGRESS_INFO_INIT;
-        check(rayloom_scene_progress(scene, &p));
-        snprintf(text, sizeof text, "scene: %s %.0f %%", stages[p.stage], (double)p.fraction * 100);
-      }
+      else snprintf(text, sizeof text, "scene: %s %.0f %%", stages[progress.stage], (double)progress.fraction * 100);
       printf("%s\n", text); check(rayloom_stream_send_message(stream, text));
     }
     if (!posed) { /* The next frame's state, once, however often it has to wait for its turn. */
@@ -140,7 +144,7 @@ int main(int argc, char **argv) {
       check(rayloom_scene_commit(scene, &frame.revision));
       frame.frame_id++; posed = 1;
     }
-    rayloom_result begun = rayloom_frame_begin(view, &frame, NULL);
+    rayloom_result begun = ready ? rayloom_frame_begin(view, &frame, NULL) : RAYLOOM_BUSY;
     check(begun);
     posed = begun == RAYLOOM_BUSY;
     rayloom_output *output;
@@ -148,13 +152,13 @@ int main(int argc, char **argv) {
     rayloom_output_info info = RAYLOOM_OUTPUT_INFO_INIT;
     check(rayloom_output_describe(output, &info));
     shown = info.frame_id;
-    ready = ready || info.fresh > 0; /* Before, there is nothing to see: no peer has the scene. */
     rayloom_image_desc image = RAYLOOM_IMAGE_DESC_INIT;
-    image.pixels = info.color; image.row_pitch = info.color_row_pitch; image.width = info.width; image.height = info.height;
+    image.pixels = info.color; image.row_pitch = info.color_row_pitch;
+    image.width = info.width; image.height = info.height;
     check(rayloom_session_now(session, &now));
     check(rayloom_stream_submit_image(stream, &image, now));
-    if (ready && o.png) write_png(o.png, &info);
-    count += (uint64_t)ready;
+    if (o.png) write_png(o.png, &info);
+    count++;
     rayloom_output_release(output);
   }
   check(rayloom_session_destroy(session));

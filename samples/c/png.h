@@ -28,7 +28,8 @@ static inline void write_png(const char *folder, const rayloom_output_info *info
   if (!z || !file || row > 65535) { perror(path); exit(1); }
   *p++ = 0x78; *p++ = 1;
   for (uint32_t y = 0; y < h; y++) {
-    uint8_t head[6] = { (uint8_t)(y + 1 == h), (uint8_t)row, (uint8_t)(row >> 8), (uint8_t)~row, (uint8_t)(~row >> 8), 0 };
+    uint8_t last = y + 1 == h, low = (uint8_t)row, high = (uint8_t)(row >> 8);
+    uint8_t head[6] = { last, low, high, (uint8_t)~low, (uint8_t)~high, 0 }; /* 0: the row has no PNG filter. */
     memcpy(p, head, 6);
     memcpy(p + 6, info->color + y * info->color_row_pitch, row - 1);
     for (uint32_t i = 0; i < row; i++) { a = (a + p[5 + i]) % 65521; b = (b + a) % 65521; }

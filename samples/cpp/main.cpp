@@ -11,7 +11,8 @@ namespace {
 constexpr std::uint32_t width = 320, height = 180;
 constexpr std::uint64_t second_ns = 1000000000;
 
-void render(const std::string &folder, std::uint64_t frames, const std::string &file, const char *url, const char *token) {
+void render(const std::string &folder, std::uint64_t frames, const std::string &file, const char *url,
+            const char *token) {
   rayloom_peer_address peer = RAYLOOM_PEER_ADDRESS_INIT;
   peer.url = url;
   peer.token = token;
@@ -42,9 +43,7 @@ void render(const std::string &folder, std::uint64_t frames, const std::string &
   rayloom::View view = session.create_view(view_desc);
 
   while (scene.progress().peers_ready == 0) {
-    frame.frame_id++; // Frames end at their deadline even when nobody traces them: they set the pace of waiting.
-    view.begin(frame);
-    view.acquire(frame.frame_id, second_ns);
+    view.acquire(0, second_ns / 20); // Nothing was begun, so nothing comes: it only waits.
     rayloom_event event = RAYLOOM_EVENT_INIT;
     while (session.poll_event(event)) std::cout << event.text << std::endl;
     if (scene.progress().stage == RAYLOOM_SCENE_FAILED) throw std::runtime_error("no peer can trace the scene");

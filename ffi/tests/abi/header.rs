@@ -28,7 +28,7 @@ fn the_committed_header_is_the_generated_one() {
     assert!(
         committed == generated,
         "include/rayloom.h differs from ffi/src (first at {difference:?}): \
-         run RAYLOOM_UPDATE_HEADER=1 cargo test -p rayloom-ffi --test header, look at the difference, commit it"
+         run RAYLOOM_UPDATE_HEADER=1 cargo test -p rayloom-ffi --test abi header, look at the difference, commit it"
     );
 }
 

@@ -1,0 +1,111 @@
+//! Sizes, offsets and values are the same on both sides of the header: a C compiler checks what Rust says.
+
+use crate::*;
+use std::fmt::Write;
+use std::io::Write as _;
+use std::mem::{offset_of, size_of};
+use std::process::{Command, Stdio};
+
+macro_rules! structs {
+    ($($name:ident { $($field:ident),+ $(,)? })+) => {
+        fn assertions() -> String {
+            let mut text = String::new();
+            $(
+                let name = stringify!($name);
+                let size = size_of::<$name>();
+                writeln!(text, "_Static_assert(sizeof({name}) == {size}, \"sizeof {name}\");").unwrap();
+                // Naming every field here keeps the list complete.
+                let _ = |$name { $($field: _),+ }: $name| ();
+                $(
+                    let (field, offset) = (stringify!($field), offset_of!($name, $field));
+                    writeln!(text, "_Static_assert(offsetof({name}, {field}) == {offset}, \"{name}.{field}\");").unwrap();
+                )+
+            )+
+            text
+        }
+    };
+}
+
+structs! {
+    rayloom_peer_address { url, token }
+    rayloom_session_desc {
+        struct_type, struct_size, next, header_version, embedded, peers, peer_count, flags, embedded_device,
+        max_frames_in_flight, worker_threads,
+    }
+    rayloom_event { struct_type, struct_size, next, kind, peer, revision, text }
+    rayloom_layer { kind, tier, deadline_ns, samples, scale }
+    rayloom_view_desc {
+        struct_type, struct_size, next, convention, width, height, flags, layers, layer_count, accumulation_frames,
+        filter_radius, tiles_per_peer_min, tiles_per_peer_max, reserved,
+    }
+    rayloom_view_requirements_info { struct_type, struct_size, next, required_planes, optional_planes }
+    rayloom_view_stats_info {
+        struct_type, struct_size, next, frames, late_tiles, missing_tiles, fresh_fps, shown_fps, sent_bytes_per_s,
+        received_bytes_per_s, times, peer_count, tiles,
+    }
+    rayloom_camera { camera_to_world, vertical_fov_rad, aspect, jitter_px, center_ndc }
+    rayloom_frame_desc {
+        struct_type, struct_size, next, frame_id, revision, camera, previous_camera, pre_exposure, tone_map, flags,
+        layer_count, layers,
+    }
+    rayloom_plane_desc { struct_type, struct_size, next, kind, reserved, data, row_pitch }
+    rayloom_tile { x, y, width, height, peer, arrived, peer_ms }
+    rayloom_output_plane { kind, pixel_size, width, height, row_pitch, data }
+    rayloom_stage_times {
+        submit_ms, plan_ms, send_ms, queue_ms, upload_ms, trace_ms, encode_ms, return_ms, wait_ms, merge_ms, compose_ms,
+        total_ms,
+    }
+    rayloom_output_info {
+        struct_type, struct_size, next, frame_id, width, height, color, color_row_pitch, camera, fresh, tile_count, tiles,
+        planes, plane_count, reserved, times,
+    }
+    rayloom_scene_desc { struct_type, struct_size, next, convention, reserved }
+    rayloom_environment_desc { struct_type, struct_size, next, zenith, horizon, ground, reserved }
+    rayloom_scene_progress_info {
+        struct_type, struct_size, next, revision, bytes_had, bytes_total, stage, fraction, peers_ready, peers_preparing,
+        peers_failed, reserved,
+    }
+    rayloom_texture_desc { struct_type, struct_size, next, user_id, format, width, height, reserved, data, size }
+    rayloom_texture_slot { texture, rotation_rad, offset, scale }
+    rayloom_material_desc {
+        struct_type, struct_size, next, user_id, base_color, emissive, metallic, roughness, normal_scale, alpha_mode,
+        alpha_cutoff, flags, base_color_texture, metallic_roughness_texture, normal_texture, emissive_texture,
+    }
+    rayloom_mesh_part { first_index, index_count, material }
+    rayloom_mesh_desc {
+        struct_type, struct_size, next, user_id, positions, normals, tangents, uvs, indices, parts, vertex_count,
+        index_count, part_count, reserved,
+    }
+    rayloom_instance_desc { struct_type, struct_size, next, user_id, mesh, reserved, transform }
+    rayloom_light_desc {
+        struct_type, struct_size, next, user_id, kind, angle_rad, color, position, direction, range, inner_rad, outer_rad,
+    }
+    rayloom_stream_desc {
+        struct_type, struct_size, next, listen, token, origins, origin_count, max_viewers, width, height, bitrate_bps,
+        max_fps,
+    }
+    rayloom_image_desc { struct_type, struct_size, next, pixels, row_pitch, width, height }
+    rayloom_input_event { viewer, kind, down, button, dx, dy, reserved, text }
+    rayloom_stream_stats_info {
+        struct_type, struct_size, next, submitted, encoded, dropped, late, idr, bytes, viewers, fps, encode_ms, reserved,
+    }
+}
+
+#[test]
+fn c_and_rust_agree_on_every_struct() {
+    let include = concat!(env!("CARGO_MANIFEST_DIR"), "/../include");
+    let header = std::fs::read_to_string(format!("{include}/rayloom.h")).unwrap();
+    let assertions = assertions();
+    for line in header.lines().filter(|line| line.starts_with("typedef struct") && line.ends_with('{')) {
+        let name = line.trim_start_matches("typedef struct ").trim_end_matches(" {");
+        assert!(assertions.contains(&format!("sizeof({name})")), "{name} is not compared");
+    }
+    let mut compiler = Command::new("cc")
+        .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", include, "-x", "c", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a C compiler is needed");
+    let source = format!("#include <rayloom.h>\n{assertions}");
+    compiler.stdin.take().unwrap().write_all(source.as_bytes()).unwrap();
+    assert!(compiler.wait().unwrap().success(), "the compiler's lines above name what differs");
+}

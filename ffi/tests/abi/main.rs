@@ -1,0 +1,10 @@
+//! The C ABI as a host sees it: header, compilers, symbols, mistakes, panics. The libraries must be built before.
+
+mod contract;
+mod header;
+mod languages;
+// Only builds with debug assertions can be told to panic.
+#[cfg(debug_assertions)]
+mod panics;
+mod symbols;
+mod toolchain;

@@ -1,0 +1,87 @@
+//! Compilers, and the library that was built with this test.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The repository's root.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// A library of this build. Cargo does not build it for a test: `cargo build` must come first.
+pub(crate) fn library(name: &str) -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let path = program.parent().unwrap().parent().unwrap().join(name);
+    assert!(path.is_file(), "{} is missing: run `cargo build -p rayloom-ffi` first", path.display());
+    path
+}
+
+/// Runs to the end; what it printed is in the message when it fails.
+pub(crate) fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?} ended with {}\n{out}\n{err}", output.status);
+    output
+}
+
+/// True when a compiler of this name is installed.
+pub(crate) fn exists(compiler: &str) -> bool {
+    Command::new(compiler).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+/// A folder for this test's programs, emptied by cargo clean.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// How a program gets the library.
+#[derive(Clone, Copy)]
+pub(crate) enum Link {
+    Shared,
+    Static,
+}
+
+/// Compiles a C program of tests/c against the header and the library.
+pub(crate) fn compile(name: &str, link: Link, folder: &Path) -> PathBuf {
+    let source = root().join(format!("ffi/tests/c/{name}.c"));
+    let program = folder.join(name);
+    let mut compiler = Command::new("cc");
+    compiler
+        .args(["-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"])
+        .arg(root().join("include"));
+    compiler.arg(source).arg("-o").arg(&program);
+    match link {
+        Link::Shared => {
+            // The loader asks for the SONAME.
+            let soname = folder.join("librayloom.so.0");
+            let _ = std::fs::remove_file(&soname);
+            std::os::unix::fs::symlink(library("librayloom.so"), &soname).unwrap();
+            compiler.arg(&soname).arg(format!("-Wl,-rpath,{}", folder.display()));
+        }
+        // What the Rust library and the encoder inside need of the system.
+        Link::Static => {
+            compiler.arg(library("librayloom.a")).args(["-lstdc++", "-lgcc_s", "-lpthread", "-lm", "-ldl", "-lrt"]);
+        }
+    }
+    compiler.arg("-lm");
+    run(&mut compiler);
+    program
+}
+
+/// Names of the functions that the header declares.
+pub(crate) fn declared() -> Vec<String> {
+    let header = std::fs::read_to_string(root().join("include/rayloom.h")).unwrap();
+    let mut names = Vec::new();
+    for line in header
+        .lines()
+        .filter(|line| line.starts_with("rayloom_result rayloom_") || line.starts_with("const char *rayloom_"))
+    {
+        let name = line.split('(').next().unwrap().split([' ', '*']).next_back().unwrap();
+        names.push(name.to_owned());
+    }
+    names.sort();
+    names
+}
