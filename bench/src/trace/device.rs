@@ -13,14 +13,8 @@ fn failed(what: &str) -> impl Fn(vk::Result) -> String + '_ {
     move |e| format!("{what}: {e}")
 }
 
-/// Words of the kernel, compiled from `shaders/trace.comp`.
-fn kernel() -> Result<Vec<u32>> {
-    let bytes = match std::env::var("RAYLOOM_TRACE_SPV") {
-        Ok(p) => std::fs::read(p).map_err(|e| e.to_string())?,
-        Err(_) => include_bytes!("../../shaders/trace.spv").to_vec(),
-    };
-    ash::util::read_spv(&mut std::io::Cursor::new(bytes)).map_err(|e| format!("trace.spv is damaged: {e}"))
-}
+/// The kernel, made by `glslc -O --target-env=vulkan1.3 -I peer-server/renderer/shaders` from `shaders/trace.comp`.
+const KERNEL: &[u8] = include_bytes!("../../shaders/trace.spv");
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -57,10 +51,9 @@ impl Device {
             .map_err(|e| format!("no Vulkan loader (Debian: libvulkan1, mesa-vulkan-drivers): {e}"))?;
         let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_3);
         // SAFETY: the create info is complete and its pointers live until the call returns.
-        let instance = unsafe {
-            entry.create_instance(&vk::InstanceCreateInfo::default().application_info(&application), None)
-        }
-        .map_err(failed("vkCreateInstance"))?;
+        let instance =
+            unsafe { entry.create_instance(&vk::InstanceCreateInfo::default().application_info(&application), None) }
+                .map_err(failed("vkCreateInstance"))?;
         // SAFETY: the instance is live.
         let mut physical = unsafe { instance.enumerate_physical_devices() }.map_err(failed("no Vulkan device"))?;
         // SAFETY: the handle comes from this instance.
@@ -92,7 +85,8 @@ impl Device {
         let pool = unsafe { device.create_command_pool(&info, None) }.map_err(failed("vkCreateCommandPool"))?;
         // SAFETY: the handle comes from this instance.
         let memory = unsafe { instance.get_physical_device_memory_properties(physical) };
-        let words = kernel()?;
+        let words =
+            ash::util::read_spv(&mut std::io::Cursor::new(KERNEL)).map_err(|e| format!("trace.spv is damaged: {e}"))?;
         // SAFETY: the words are SPIR-V that spirv-val accepts.
         let module = unsafe { device.create_shader_module(&vk::ShaderModuleCreateInfo::default().code(&words), None) }
             .map_err(failed("vkCreateShaderModule"))?;
@@ -267,9 +261,6 @@ impl Traced<'_> {
         assert!(count * 16 <= hits.size, "the buffer was made for all hits");
         // SAFETY: the mapping holds that many words, is aligned to more than 4, and no dispatch runs.
         let words = unsafe { std::slice::from_raw_parts(hits.mapped.cast::<[u32; 4]>(), *count) };
-        words
-            .iter()
-            .map(|w| RayHit { hit: w[0] != 0, t: if *any_hit { 0.0 } else { f32::from_bits(w[1]) } })
-            .collect()
+        words.iter().map(|w| RayHit { hit: w[0] != 0, t: if *any_hit { 0.0 } else { f32::from_bits(w[1]) } }).collect()
     }
 }

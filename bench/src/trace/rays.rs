@@ -1,7 +1,7 @@
 //! The stored rays: from the camera, to the sun, into the cosine lobe, and mirrored.
 
 use super::scenes::BenchScene;
-use glam::{Vec2, Vec3};
+use glam::Vec2;
 use rayloom_bvh::{Ray, closest_reference};
 
 /// Names of the kinds, in the order of [`generate`]'s answer.

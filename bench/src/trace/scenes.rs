@@ -63,7 +63,8 @@ impl BenchScene {
     pub(crate) fn normal(&self, instance: u32, primitive: u32) -> Vec3 {
         let (mesh, transform) = &self.instances[instance as usize];
         let mesh = &self.meshes[*mesh];
-        let corner = |k: usize| transform.transform_point3(mesh.positions[mesh.indices[primitive as usize * 3 + k] as usize]);
+        let corner =
+            |k: usize| transform.transform_point3(mesh.positions[mesh.indices[primitive as usize * 3 + k] as usize]);
         let (a, b, c) = (corner(0), corner(1), corner(2));
         (b - a).cross(c - a).normalize_or(Vec3::Y)
     }

@@ -126,7 +126,8 @@ impl Blas {
 
     fn triangle_bounds(&self, place: usize) -> Aabb {
         let words = &self.words[HEADER_WORDS + self.node_count * NODE_WORDS + place * TRIANGLE_WORDS..];
-        let corner = |i: usize| Vec3::new(f32::from_bits(words[i]), f32::from_bits(words[i + 1]), f32::from_bits(words[i + 2]));
+        let corner =
+            |i: usize| Vec3::new(f32::from_bits(words[i]), f32::from_bits(words[i + 1]), f32::from_bits(words[i + 2]));
         if corner(0).is_nan() {
             return Aabb::EMPTY;
         }

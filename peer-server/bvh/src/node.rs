@@ -37,12 +37,8 @@ pub(crate) struct WideNode {
 }
 
 impl WideNode {
-    pub(crate) const EMPTY: WideNode = WideNode {
-        bounds: [Aabb::EMPTY; WIDTH],
-        content: [Content::Empty; WIDTH],
-        child_base: 0,
-        primitive_base: 0,
-    };
+    pub(crate) const EMPTY: WideNode =
+        WideNode { bounds: [Aabb::EMPTY; WIDTH], content: [Content::Empty; WIDTH], child_base: 0, primitive_base: 0 };
 }
 
 /// What a slot holds.
@@ -75,8 +71,7 @@ pub(crate) fn collapse(binary: &[BinaryNode], primitive_count: usize) -> WideTre
         let (children, count) = widen(binary, root);
         let children = &children[..count];
         let slots = assign_slots(binary, root, children);
-        let mut node =
-            WideNode { child_base: placed, primitive_base: tree.order.len() as u32, ..WideNode::EMPTY };
+        let mut node = WideNode { child_base: placed, primitive_base: tree.order.len() as u32, ..WideNode::EMPTY };
         for slot in 0..WIDTH {
             let Some(child) = slots[slot] else { continue };
             let b = &binary[child as usize];

@@ -47,7 +47,8 @@ pub fn closest_reference<'a>(
     let mut best = Hit { t: ray.t_max, instance: 0, primitive: 0, barycentrics: Vec2::ZERO };
     let mut found = false;
     walk(tlas, blas, ray, &mut |hit, opaque| {
-        let nearer = hit.t < best.t || (hit.t == best.t && (hit.instance, hit.primitive) < (best.instance, best.primitive));
+        let nearer =
+            hit.t < best.t || (hit.t == best.t && (hit.instance, hit.primitive) < (best.instance, best.primitive));
         if nearer && (opaque || accept_hit(hit.instance, hit.primitive, hit.barycentrics)) {
             best = hit;
             found = true;
@@ -91,7 +92,10 @@ fn walk<'a>(tlas: &Tlas, blas: &dyn Fn(u64) -> Option<&'a Blas>, ray: &Ray, on_h
             let triangle = &words[words[2] as usize * 4 + place as usize * TRIANGLE_WORDS..][..TRIANGLE_WORDS];
             let Some((t, barycentrics)) = intersect(triangle, &local, space.t_max) else { return true };
             let opaque = triangle[9] & TRIANGLE_NON_OPAQUE == 0 || instance[14] & INSTANCE_FORCE_OPAQUE != 0;
-            match on_hit(Hit { t, instance: instance[15], primitive: triangle[9] & !TRIANGLE_NON_OPAQUE, barycentrics }, opaque) {
+            match on_hit(
+                Hit { t, instance: instance[15], primitive: triangle[9] & !TRIANGLE_NON_OPAQUE, barycentrics },
+                opaque,
+            ) {
                 Some(t_max) => {
                     space.t_max = t_max;
                     true
@@ -103,6 +107,10 @@ fn walk<'a>(tlas: &Tlas, blas: &dyn Fn(u64) -> Option<&'a Blas>, ray: &Ray, on_h
         go_on
     });
 }
+
+/// Boxes are skipped that begin this much beyond the best hit: more than the rounding of a triangle's distance, lest the
+/// order of the walk decide between surfaces that all but coincide.
+const BEYOND: f32 = 1.0001;
 
 /// A ray prepared for boxes.
 struct Space {
@@ -122,7 +130,7 @@ impl Space {
     }
 
     fn hits(&self, words: &[u32], slot: usize) -> bool {
-        let (mut near, mut far) = (self.t_min, self.t_max);
+        let (mut near, mut far) = (self.t_min, self.t_max * BEYOND);
         for axis in 0..3 {
             let step = f32::from_bits((words[3] >> (axis * 8) & 0xff) << 23);
             let a = step * self.inverse[axis];

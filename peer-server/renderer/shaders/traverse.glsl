@@ -1,18 +1,26 @@
-// Walks the trees that rayloom-bvh builds: closest() and occluded() in plain compute (layout: blas.rs, node.rs, tlas.rs).
+// Walks the trees that rayloom-bvh builds: closest() and occluded() in plain compute (layout: blas.rs, node.rs,
+// tlas.rs).
 //
 // The includer enables GL_EXT_buffer_reference, GL_EXT_buffer_reference2, GL_EXT_scalar_block_layout and
 // GL_EXT_shader_explicit_arithmetic_types_int64, and defines before the inclusion
 //
 //     bool accept_hit(uint instance, uint primitive, vec2 barycentrics)
 //
-// which decides about triangles that are not opaque. Barycentrics are the weights of the second and third corner.
+// which decides about triangles that are not opaque. Barycentrics are the weights of the second and third corner. The
+// device needs subgroup shuffles (every desktop GPU and lavapipe have them).
 //
 // **Every invocation of a subgroup reaches each call together**: one that has no ray passes t_max < t_min, which hits
 // nothing. Neighbours in a subgroup walk in step, so give them rays that are alike.
 //
-// Written for what lavapipe makes of it (docs/bvh.md has the figures): memory is read by gathers, whose price is a lane's
-// and not a byte's, so everything is read 8 bytes at a time; arrays with a varying index cost a branch for each lane, so
-// the stack's top lies in registers; min() and max() of floats are three instructions, of integers one.
+// Written for what lavapipe makes of it (docs/bvh.md has the figures): memory is read by gathers, whose price is a
+// lane's and not a byte's, so everything is read 8 bytes at a time; arrays with a varying index cost a branch for
+// each lane, so the stack's top lies in registers; min() and max() of floats are three instructions, of integers
+// one; a lane that tests triangles makes seven wait, so leaves are put aside until several lanes have some.
+//
+// **What a ray hits does not depend on its neighbours**: they only change the order in which triangles are tested,
+// ties are settled by index, and boxes are skipped only where they begin well beyond the best hit.
+
+#extension GL_KHR_shader_subgroup_shuffle : require
 
 struct Hit {
     float t;             // in lengths of the ray's direction
@@ -112,15 +120,15 @@ BvhNode bvh_node(uint64_t address, BvhRay ray, float t_min, float t_max) {
     int enter_min = floatBitsToInt(t_min);
     int leave_max = floatBitsToInt(t_max);
     uint hits = 0u;
-#define BVH_SLOT(slot, word, shift)                                                                                       \
-    {                                                                                                                     \
-        vec3 near = vec3(bvh_edge(near_x.word, shift), bvh_edge(near_y.word, shift), bvh_edge(near_z.word, shift));       \
-        vec3 far = vec3(bvh_edge(far_x.word, shift), bvh_edge(far_y.word, shift), bvh_edge(far_z.word, shift));           \
-        ivec3 enter = floatBitsToInt(near * a + near_b);                                                                  \
-        ivec3 leave = floatBitsToInt(far * a + far_b);                                                                    \
-        bool met = max(max(enter.x, enter.y), max(enter.z, enter_min)) <=                                                 \
-            min(min(leave.x, leave.y), min(leave.z, leave_max));                                                          \
-        hits |= met ? 1u << slot : 0u;                                                                                    \
+#define BVH_SLOT(slot, word, shift)                                                                               \
+    {                                                                                                             \
+        vec3 near = vec3(bvh_edge(near_x.word, shift), bvh_edge(near_y.word, shift), bvh_edge(near_z.word, shift));\
+        vec3 far = vec3(bvh_edge(far_x.word, shift), bvh_edge(far_y.word, shift), bvh_edge(far_z.word, shift));   \
+        ivec3 enter = floatBitsToInt(near * a + near_b);                                                          \
+        ivec3 leave = floatBitsToInt(far * a + far_b);                                                            \
+        bool met = max(max(enter.x, enter.y), max(enter.z, enter_min)) <=                                         \
+            min(min(leave.x, leave.y), min(leave.z, leave_max));                                                  \
+        hits |= met ? 1u << slot : 0u;                                                                            \
     }
     BVH_SLOT(0u, x, 15)
     BVH_SLOT(1u, x, 7)
@@ -157,13 +165,28 @@ bool bvh_triangle(
     return inside && t > t_min && t <= t_max && sum != 0.0;
 }
 
-// A group of slots still to visit. x: hits by slot ^ octant << 24 | first child node; y: slots with nodes << 24 | first
-// primitive.
+// Leaves are tested when so many of eight neighbouring lanes have some, or one lane can put no more aside.
+const uint BVH_ENOUGH = 4u;
+
+// Sum over eight neighbouring lanes; lanes that have ended may count as anything, which only changes who waits for
+// whom.
+uint bvh_neighbours(uint value) {
+    value += subgroupShuffleXor(value, 1u);
+    value += subgroupShuffleXor(value, 2u);
+    return value + subgroupShuffleXor(value, 4u);
+}
+
+// A group of slots still to visit. x: hits by slot ^ octant << 24 | first child node; y: slots with nodes << 24 |
+// first primitive.
 const uint BVH_ONE_HIT = 0x1000000u;
 const uint BVH_INDEX = 0xffffffu;
 
-// The walk of both functions. Groups of the world's tree and of the current instance's share a stack: its top eight lie in
-// registers, four at a time move to memory. Both trees have at most 32 nodes on a path.
+// Boxes are skipped that begin this much beyond the best hit: more than the rounding of a triangle's distance,
+// lest the order of the walk decide between surfaces that all but coincide.
+const float BVH_BEYOND = 1.0001;
+
+// The walk of both functions. Groups of the world's tree and of the current instance's share a stack: its top
+// eight lie in registers, four at a time move to memory. Both trees have at most 32 nodes on a path.
 bool bvh_walk(uint64_t tlas, vec3 origin, vec3 direction, float t_min, float t_max, bool any_hit, inout Hit best) {
     uvec2 header = bvh_pair(tlas);
     uint64_t instances = tlas + uint64_t(bvh_pair(tlas + 8ul).x * 16u);
@@ -180,6 +203,10 @@ bool bvh_walk(uint64_t tlas, vec3 origin, vec3 direction, float t_min, float t_m
     uint64_t spill[64];
     uint kept = 0u;
     uint spilled = 0u;
+    // Leaves put aside, of one node: hits by slot ^ octant, its first primitive, what its leaves hold.
+    uint aside = 0u;
+    uint aside_primitive = 0u;
+    uvec2 aside_content = uvec2(0u);
     bool found = false;
     t_min = max(t_min, 0.0);
     // The root is the only child of a group that is in no node.
@@ -213,52 +240,65 @@ bool bvh_walk(uint64_t tlas, vec3 origin, vec3 direction, float t_min, float t_m
             in_instance = true;
             node_index = 0u;
         }
-        BvhNode node = bvh_node(tree + uint64_t(64u + node_index * 80u), ray, t_min, best.t);
-        // In the world's tree leaves wait for their turn like nodes; an instance's triangles are tested at once.
+        BvhNode node = bvh_node(tree + uint64_t(64u + node_index * 80u), ray, t_min, best.t * BVH_BEYOND);
+        // In the world's tree leaves wait for their turn like nodes; an instance's are put aside.
         uint leaves = in_instance ? node.hits & ~node.nodes : 0u;
         uint ordered = bvh_front_to_back((node.hits & ~leaves) << 8 | leaves, ray.octant);
-        group = uvec2((ordered >> 8) << 24 | node.child, node.nodes << 24 | node.primitive);
         leaves = ordered & 0xffu;
-        uint place = 0u;
-        uint left = 0u;
-        while (leaves != 0u || left != 0u) {
-            if (left == 0u) {
-                uint leaf_slot = bvh_lowest(leaves) ^ ray.octant;
-                leaves &= leaves - 1u;
-                uint word = leaf_slot < 4u ? node.content.x : node.content.y;
-                uint leaf = (word >> ((leaf_slot & 3u) * 8u)) & 0xffu;
-                place = triangles + (node.primitive + (leaf & 31u)) * 40u;
-                left = leaf >> 5;
-            }
-            uint64_t at = tree + uint64_t(place);
-            uvec2 w0 = bvh_pair(at);
-            uvec2 w1 = bvh_pair(at + 8ul);
-            uvec2 w2 = bvh_pair(at + 16ul);
-            uvec2 w3 = bvh_pair(at + 24ul);
-            uvec2 w4 = bvh_pair(at + 32ul);
-            place += 40u;
-            left -= 1u;
-            vec3 v0 = uintBitsToFloat(uvec3(w0, w1.x));
-            vec3 v1 = uintBitsToFloat(uvec3(w1.y, w2));
-            vec3 v2 = uintBitsToFloat(uvec3(w3, w4.x));
-            float t;
-            vec2 barycentrics;
-            if (bvh_triangle(ray, v0, v1, v2, t_min, best.t, t, barycentrics)) {
-                uint primitive = w4.y & 0x7fffffffu;
-                // At equal distance the smallest (instance, primitive) wins; nothing is below (0, 0), where best starts.
-                bool nearer = t < best.t || instance < best.instance ||
-                    (instance == best.instance && primitive < best.primitive);
-                bool opaque = (w4.y >> 31) == 0u || (instance_flags & 1u) != 0u;
-                if (nearer && (opaque || accept_hit(instance, primitive, barycentrics))) {
-                    best = Hit(t, instance, primitive, barycentrics);
-                    found = true;
-                }
-            }
-        }
+        group = uvec2((ordered >> 8) << 24 | node.child, node.nodes << 24 | node.primitive);
         bool empty = group.x < BVH_ONE_HIT;
         bool rest_empty = rest.x < BVH_ONE_HIT;
         uint depth = kept + spilled;
-        if (empty && in_instance && (entered || (rest_empty && depth == bottom))) {
+        bool leaving = empty && in_instance && (entered || (rest_empty && depth == bottom));
+        bool full = leaves != 0u && aside != 0u;
+        bool some = (leaves | aside) != 0u;
+        bool now = full || (leaving && some);
+        if (now || bvh_neighbours(now ? BVH_ENOUGH : some ? 1u : 0u) >= BVH_ENOUGH) {
+            uint place = 0u;
+            uint left = 0u;
+            while ((aside | leaves | left) != 0u) {
+                if (left == 0u) {
+                    bool older = aside != 0u;
+                    uint from = older ? aside : leaves;
+                    uint leaf_slot = bvh_lowest(from) ^ ray.octant;
+                    from &= from - 1u;
+                    aside = older ? from : aside;
+                    leaves = older ? leaves : from;
+                    uvec2 content = older ? aside_content : node.content;
+                    uint leaf = ((leaf_slot < 4u ? content.x : content.y) >> ((leaf_slot & 3u) * 8u)) & 0xffu;
+                    place = triangles + ((older ? aside_primitive : node.primitive) + (leaf & 31u)) * 40u;
+                    left = leaf >> 5;
+                }
+                uint64_t at = tree + uint64_t(place);
+                uvec2 w0 = bvh_pair(at);
+                uvec2 w1 = bvh_pair(at + 8ul);
+                uvec2 w2 = bvh_pair(at + 16ul);
+                uvec2 w3 = bvh_pair(at + 24ul);
+                uvec2 w4 = bvh_pair(at + 32ul);
+                place += 40u;
+                left -= 1u;
+                vec3 v0 = uintBitsToFloat(uvec3(w0, w1.x));
+                vec3 v1 = uintBitsToFloat(uvec3(w1.y, w2));
+                vec3 v2 = uintBitsToFloat(uvec3(w3, w4.x));
+                float t;
+                vec2 barycentrics;
+                if (bvh_triangle(ray, v0, v1, v2, t_min, best.t, t, barycentrics)) {
+                    uint primitive = w4.y & 0x7fffffffu;
+                    // At equal distance the smallest (instance, primitive) wins; none is below (0, 0), as which best starts.
+                    bool nearer = t < best.t || instance < best.instance ||
+                        (instance == best.instance && primitive < best.primitive);
+                    bool opaque = (w4.y >> 31) == 0u || (instance_flags & 1u) != 0u;
+                    if (nearer && (opaque || accept_hit(instance, primitive, barycentrics))) {
+                        best = Hit(t, instance, primitive, barycentrics);
+                        found = true;
+                    }
+                }
+            }
+        }
+        aside_content = leaves != 0u ? node.content : aside_content;
+        aside_primitive = leaves != 0u ? node.primitive : aside_primitive;
+        aside |= leaves;
+        if (leaving) {
             in_instance = false;
             tree = tlas;
             ray = world;
@@ -298,7 +338,8 @@ bool bvh_walk(uint64_t tlas, vec3 origin, vec3 direction, float t_min, float t_m
     return found;
 }
 
-// The nearest hit with t_min < t < t_max, for 0 <= t_min; direction need not be normalised. Without one, hit.t is t_max.
+// The nearest hit with t_min < t < t_max, for 0 <= t_min; direction need not be normalised. Without one, hit.t is
+// t_max.
 bool closest(uint64_t tlas, vec3 origin, vec3 direction, float t_min, float t_max, out Hit hit) {
     hit = Hit(t_max, 0u, 0u, vec2(0.0));
     return bvh_walk(tlas, origin, direction, t_min, t_max, false, hit);
