@@ -1,7 +1,10 @@
 //! The project's figures: each bench prints a table and writes `target/bench/NAME.json`.
 
 mod cpu_time;
+mod demo;
 mod merge;
+mod overhead;
+mod peers;
 mod report;
 mod state;
 mod stream;
@@ -19,8 +22,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
+    /// Frames a second of the demo on this machine, a browser watching.
+    Demo(demo::Arguments),
     /// CPU time of merging a frame at 1920x1080, one core.
     Merge(merge::Arguments),
+    /// Milliseconds that the system adds to tracing, over four peers that answer with stored captures.
+    Overhead(overhead::Arguments),
     /// Bytes of a frame's state, as a session sends them.
     State(state::Arguments),
     /// What encoding costs, and what a Chromium sees over WHEP.
@@ -33,7 +40,9 @@ enum Bench {
 
 fn main() -> std::process::ExitCode {
     let result = match Arguments::parse().bench {
+        Bench::Demo(arguments) => demo::run(&arguments),
         Bench::Merge(arguments) => merge::run(&arguments),
+        Bench::Overhead(arguments) => overhead::run(&arguments),
         Bench::State(arguments) => state::run(&arguments),
         Bench::Stream(arguments) => stream::run(&arguments),
         Bench::Trace(arguments) => trace::run(&arguments),

@@ -39,6 +39,10 @@ pub(crate) struct Options {
     /// Engines at a time.
     #[arg(long, env = "RAYLOOM_MAX_SESSIONS", default_value_t = 8, value_name = "COUNT")]
     pub(crate) max_sessions: usize,
+    /// Answer with stored captures instead of tracing, for benches: "stored:FILE". Ordinary engines refuse such a peer.
+    #[cfg(unix)]
+    #[arg(long, value_name = "stored:FILE", value_parser = parse_captures)]
+    pub(crate) trace: Option<PathBuf>,
     /// Load the Vulkan validation layer (slow).
     #[arg(long, env = "RAYLOOM_VALIDATION")]
     pub(crate) validation: bool,
@@ -108,7 +112,7 @@ impl From<PeerError> for Failure {
         let code = match &error {
             PeerError::Device(RendererError::DeviceLost { .. } | RendererError::Timeout { .. }) => 4,
             PeerError::Device(_) => 3,
-            PeerError::Cache { .. } | PeerError::Listen(_) | PeerError::InsecureHttp(_) => 2,
+            PeerError::Cache { .. } | PeerError::Captures { .. } | PeerError::Listen(_) | PeerError::InsecureHttp(_) => 2,
             _ => 1,
         };
         Failure { code, reason: error.to_string() }
@@ -126,6 +130,12 @@ fn default_cache_dir() -> Option<PathBuf> {
         }
     })?;
     Some(base.join("rayloom").join("peer"))
+}
+
+#[cfg(unix)]
+fn parse_captures(text: &str) -> Result<PathBuf, String> {
+    let file = text.strip_prefix("stored:").filter(|file| !file.is_empty());
+    file.map(PathBuf::from).ok_or(format!("{text:?} is no way to trace; it may be stored:FILE"))
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {

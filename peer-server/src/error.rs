@@ -18,6 +18,14 @@ pub enum PeerError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file of stored captures can't be used.
+    #[error("cannot use the captures {path}: {source}; `rayloom-bench overhead` writes such a file")]
+    Captures {
+        /// The file.
+        path: PathBuf,
+        /// What the system said, or what is wrong with it.
+        source: std::io::Error,
+    },
     /// The system gives no more threads.
     #[error("cannot start the threads that trace: {0}")]
     Threads(std::io::Error),

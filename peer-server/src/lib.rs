@@ -20,6 +20,8 @@ mod results;
 mod scenes;
 mod server;
 mod session;
+#[cfg(unix)]
+mod stored;
 mod tracer;
 mod transfer;
 mod vulkan;
@@ -29,5 +31,7 @@ pub use config::{ListenConfig, PeerConfig, ServiceConfig};
 pub use error::PeerError;
 pub use rayloom_renderer::{DeviceReport, RendererError, RendererOptions, list_devices};
 pub use server::{Listening, PeerServer};
+#[cfg(unix)]
+pub use stored::{CaptureWriter, StoredTracer};
 pub use tracer::{Frame, TraceError, Traced, Tracer};
 pub use vulkan::VulkanTracer;

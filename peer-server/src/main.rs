@@ -3,7 +3,9 @@
 mod cli;
 
 use cli::{Failure, Options};
-use rayloom_peer::{ListenConfig, PeerConfig, PeerServer, RendererOptions, ServiceConfig, list_devices};
+#[cfg(unix)]
+use rayloom_peer::StoredTracer;
+use rayloom_peer::{ListenConfig, PeerConfig, PeerError, PeerServer, RendererOptions, ServiceConfig, list_devices};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use tokio::sync::watch;
@@ -24,7 +26,7 @@ fn main() -> ExitCode {
 
 fn run(options: Options) -> Result<(), Failure> {
     if options.list_devices {
-        for device in list_devices().map_err(|e| Failure::from(rayloom_peer::PeerError::from(e)))? {
+        for device in list_devices().map_err(|e| Failure::from(PeerError::from(e)))? {
             println!("{device}");
         }
         return Ok(());
@@ -67,9 +69,16 @@ async fn serve(options: Options, mut signals: watch::Receiver<u32>) -> Result<()
     let listen = ListenConfig { addr: options.listen, token: token.clone(), insecure_http: options.insecure_http };
     if !listen.addr.ip().is_loopback() && !listen.insecure_http {
         // Said before the seconds that pipelines take to compile.
-        return Err(rayloom_peer::PeerError::InsecureHttp(listen.addr).into());
+        return Err(PeerError::InsecureHttp(listen.addr).into());
     }
-    let opened = tokio::task::spawn_blocking(move || PeerServer::new(PeerConfig { renderer, measure: true, service }));
+    let opened = tokio::task::spawn_blocking(move || {
+        #[cfg(unix)]
+        if let Some(path) = options.trace {
+            let tracer = StoredTracer::open(&path).map_err(|source| PeerError::Captures { path, source })?;
+            return PeerServer::with_tracer(tracer, service);
+        }
+        PeerServer::new(PeerConfig { renderer, measure: true, service })
+    });
     let peer = tokio::select! {
         opened = opened => opened.map_err(|e| Failure::start(format!("the device could not be opened: {e}")))??,
         _ = signals.changed() => return Ok(()),
