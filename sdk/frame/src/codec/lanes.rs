@@ -91,26 +91,30 @@ pub(super) fn encode<P: Copy, T: Lane, const N: usize>(
     let start = out.len();
     out.resize(start + n * N * T::BYTES, 0);
     let out = &mut out[start..];
+    // A row at a time in passes without branches and without bounds to check: compilers turn these into SIMD.
+    let mut residuals = vec![T::default(); rows.width];
     for lane in 0..N {
         let planes = &mut out[lane * T::BYTES * n..(lane + 1) * T::BYTES * n];
         for y in 0..rows.height {
             let row = rows.row(y);
             let above = if y > 0 { rows.row(y - 1) } else { &[] };
-            let mut left = above.first().map_or(T::default(), |p| split(*p)[lane]);
-            let mut above_left = left;
-            for (x, pixel) in row.iter().enumerate() {
-                let value = split(*pixel)[lane];
-                let mut guess = left;
-                if predictor == Predictor::Gradient && y > 0 {
-                    let up = split(above[x])[lane];
-                    guess = left.add(up).sub(above_left);
-                    above_left = up;
+            let (Some(first), Some(residual)) = (row.first(), residuals.first_mut()) else { return };
+            let before = above.first().map_or(T::default(), |p| split(*p)[lane]);
+            *residual = split(*first)[lane].sub(before).fold();
+            let pairs = residuals[1..].iter_mut().zip(row.windows(2));
+            if predictor == Predictor::Gradient && y > 0 {
+                for ((residual, pixels), up) in pairs.zip(above.windows(2)) {
+                    let step = split(up[1])[lane].sub(split(up[0])[lane]);
+                    *residual = split(pixels[1])[lane].sub(split(pixels[0])[lane].add(step)).fold();
                 }
-                let residual = value.sub(guess).fold();
-                for byte in 0..T::BYTES {
-                    planes[byte * n + y * rows.width + x] = residual.byte(byte);
+            } else {
+                for (residual, pixels) in pairs {
+                    *residual = split(pixels[1])[lane].sub(split(pixels[0])[lane]).fold();
                 }
-                left = value;
+            }
+            for (byte, plane) in planes.chunks_exact_mut(n).enumerate() {
+                let row = &mut plane[y * rows.width..(y + 1) * rows.width];
+                row.iter_mut().zip(&residuals).for_each(|(out, residual)| *out = residual.byte(byte));
             }
         }
     }
@@ -130,26 +134,32 @@ pub(super) fn decode<P: Copy + Default, T: Lane, const N: usize>(
     let start = out.len();
     out.resize(start + n, P::default());
     let out = &mut out[start..];
+    let mut residuals = vec![T::default(); width];
     for lane in 0..N {
         let planes = &bytes[lane * T::BYTES * n..(lane + 1) * T::BYTES * n];
         for y in 0..height {
             let (done, rest) = out.split_at_mut(y * width);
+            let row = &mut rest[..width];
             let above = if y > 0 { &done[(y - 1) * width..] } else { &[] };
+            residuals.fill(T::default());
+            for (byte, plane) in planes.chunks_exact(n).enumerate() {
+                let bytes = &plane[y * width..(y + 1) * width];
+                residuals.iter_mut().zip(bytes).for_each(|(residual, b)| *residual = residual.with_byte(byte, *b));
+            }
             let mut left = above.first().map_or(T::default(), |p| split(*p)[lane]);
-            let mut above_left = left;
-            for (x, pixel) in rest[..width].iter_mut().enumerate() {
-                let mut guess = left;
-                if predictor == Predictor::Gradient && y > 0 {
-                    let up = split(above[x])[lane];
-                    guess = left.add(up).sub(above_left);
+            if predictor == Predictor::Gradient && y > 0 {
+                let mut above_left = left;
+                for ((pixel, residual), up) in row.iter_mut().zip(&residuals).zip(above) {
+                    let up = split(*up)[lane];
+                    left = left.add(up).sub(above_left).add(residual.unfold());
                     above_left = up;
+                    set(pixel, lane, left);
                 }
-                let mut residual = T::default();
-                for byte in 0..T::BYTES {
-                    residual = residual.with_byte(byte, planes[byte * n + y * width + x]);
+            } else {
+                for (pixel, residual) in row.iter_mut().zip(&residuals) {
+                    left = left.add(residual.unfold());
+                    set(pixel, lane, left);
                 }
-                left = guess.add(residual.unfold());
-                set(pixel, lane, left);
             }
         }
     }
