@@ -55,6 +55,7 @@ pub(crate) struct Costs {
 }
 
 const BINS: usize = 16;
+const MIN_BINS: usize = 6;
 /// Beyond this depth primitives are halved, not weighed: adversarial positions would otherwise give endless chains.
 const MAX_SAH_DEPTH: u32 = 40;
 
@@ -172,16 +173,18 @@ fn split(set: &mut [PrimitiveBox], node: &BinaryNode, span: &Span, costs: Costs)
         }
         return Some(halve(set, widest));
     }
+    // Small sets need few bins, and most sets are small.
+    let used = count.clamp(MIN_BINS, BINS);
+    let mut bins = [[Bin { extent: Extent::EMPTY, count: 0 }; BINS]; 3];
     // The bin is the integer next to (c - min) * scale - 0.5; adding 1.5 * 2^23 leaves it in the mantissa's low bits. (Added
     // to 2^23 - 0.5 instead, the smallest values would stay below 2^23, where the low bits say 255.)
-    let scale = Vec4::splat(BINS as f32 * 0.999_99) / size.max(Vec4::splat(f32::MIN_POSITIVE));
+    let scale = Vec4::splat(used as f32 * 0.999_99) / size.max(Vec4::splat(f32::MIN_POSITIVE));
     let scale = Vec4::select(size.cmpgt(Vec4::ZERO), scale.min(Vec4::splat(f32::MAX)), Vec4::ZERO);
     let offset = span.centroids.min;
     let bin_of = |p: &PrimitiveBox| -> [usize; 3] {
         let b = (p.centroid() - offset) * scale - Vec4::splat(0.5) + Vec4::splat(12_582_912.0);
-        [b.x, b.y, b.z].map(|f| (f.to_bits() & 0xff).min(BINS as u32 - 1) as usize)
+        [b.x, b.y, b.z].map(|f| (f.to_bits() & 0xff).min(used as u32 - 1) as usize)
     };
-    let mut bins = [[Bin { extent: Extent::EMPTY, count: 0 }; BINS]; 3];
     for p in set.iter() {
         for (axis, bin) in bin_of(p).into_iter().enumerate() {
             let bin = &mut bins[axis][bin];
@@ -196,13 +199,13 @@ fn split(set: &mut [PrimitiveBox], node: &BinaryNode, span: &Span, costs: Costs)
         }
         let mut right_cost = [0.0; BINS];
         let (mut extent, mut n) = (Extent::EMPTY, 0);
-        for i in (1..BINS).rev() {
+        for i in (1..used).rev() {
             extent.grow(bins[i].extent.min, bins[i].extent.max);
             n += bins[i].count;
             right_cost[i] = if n == 0 { f32::INFINITY } else { half_area(extent.min, extent.max) * n as f32 };
         }
         let (mut extent, mut n) = (Extent::EMPTY, 0);
-        for i in 0..BINS - 1 {
+        for i in 0..used - 1 {
             extent.grow(bins[i].extent.min, bins[i].extent.max);
             n += bins[i].count;
             if n == 0 {
@@ -217,8 +220,9 @@ fn split(set: &mut [PrimitiveBox], node: &BinaryNode, span: &Span, costs: Costs)
     let (cost, axis, bin) = best;
     if count <= costs.max_leaf as usize {
         let area = node.half_area();
-        // Written so that a NaN or an infinite cost means a leaf.
-        if !(cost + costs.node * area < count as f32 * area) {
+        // A cost that is NaN or infinite means a leaf.
+        let worth_it = cost + costs.node * area < count as f32 * area;
+        if !worth_it {
             return None;
         }
     }

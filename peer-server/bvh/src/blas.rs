@@ -54,7 +54,7 @@ impl Blas {
         }
         let tree = build_tree(&mut boxes, COSTS);
         let mut words = vec![0u32; HEADER_WORDS + tree.nodes.len() * NODE_WORDS + boxes.len() * TRIANGLE_WORDS];
-        let bounds = tree.nodes.first().map_or(Aabb::EMPTY, |n| n.bounds.iter().fold(Aabb::EMPTY, |a, b| a.union(*b)));
+        let bounds = tree.nodes.first().map_or(Aabb::EMPTY, node::bounds);
         write_tree(&mut words, &tree, boxes.len(), bounds);
         let mut corners = Vec::with_capacity(boxes.len());
         let first = HEADER_WORDS + tree.nodes.len() * NODE_WORDS;
@@ -117,7 +117,7 @@ impl Blas {
                     }
                 };
             }
-            boxes[i] = wide.bounds.iter().fold(Aabb::EMPTY, |a, b| a.union(*b));
+            boxes[i] = node::bounds(&wide);
             node::encode(&wide, &mut self.words[HEADER_WORDS + i * NODE_WORDS..][..NODE_WORDS]);
         }
         self.bounds = boxes.first().copied().unwrap_or(Aabb::EMPTY);
@@ -168,7 +168,7 @@ pub(crate) fn write_tree(words: &mut [u32], tree: &WideTree, primitives: usize, 
     }
 }
 
-fn write_bounds(words: &mut [u32], bounds: Aabb) {
+pub(crate) fn write_bounds(words: &mut [u32], bounds: Aabb) {
     for axis in 0..3 {
         words[4 + axis] = bounds.min[axis].to_bits();
         words[8 + axis] = bounds.max[axis].to_bits();

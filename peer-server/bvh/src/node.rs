@@ -72,8 +72,8 @@ pub(crate) fn collapse(binary: &[BinaryNode], primitive_count: usize) -> WideTre
         let children = &children[..count];
         let slots = assign_slots(binary, root, children);
         let mut node = WideNode { child_base: placed, primitive_base: tree.order.len() as u32, ..WideNode::EMPTY };
-        for slot in 0..WIDTH {
-            let Some(child) = slots[slot] else { continue };
+        for (slot, child) in slots.into_iter().enumerate() {
+            let Some(child) = child else { continue };
             let b = &binary[child as usize];
             node.bounds[slot] = b.bounds();
             node.content[slot] = if b.count == 0 {
@@ -155,9 +155,14 @@ fn exponent(extent: f32) -> u32 {
     biased.clamp(1, 254)
 }
 
+/// The box of all that a node holds.
+pub(crate) fn bounds(node: &WideNode) -> Aabb {
+    node.bounds.iter().fold(Aabb::EMPTY, |a, b| a.union(*b))
+}
+
 /// Packs `node` into its words. Boxes only ever grow.
 pub(crate) fn encode(node: &WideNode, words: &mut [u32]) {
-    let all = node.bounds.iter().fold(Aabb::EMPTY, |a, b| a.union(*b));
+    let all = bounds(node);
     let base = if all.is_empty() { Vec3::ZERO } else { all.min };
     let mut exponents = [1; 3];
     let mut step = Vec3::ONE;
@@ -169,6 +174,7 @@ pub(crate) fn encode(node: &WideNode, words: &mut [u32]) {
         step[axis] = f32::from_bits(exponents[axis] << 23);
     }
     let mut bytes = [[[0u8; WIDTH]; 3]; 2];
+    let per_step = [0, 1, 2].map(|axis: usize| 1.0 / f64::from(step[axis]));
     let (mut node_mask, mut used) = (0, 0u32);
     let mut meta = [0u8; WIDTH];
     for slot in 0..WIDTH {
@@ -185,8 +191,8 @@ pub(crate) fn encode(node: &WideNode, words: &mut [u32]) {
                 bytes[1][axis][slot] = 0;
                 continue;
             }
-            // In f64 the difference of two f32 and its quotient by a power of two are exact where it matters.
-            let quotient = |v: f32| (f64::from(v) - f64::from(base[axis])) / f64::from(step[axis]);
+            // In f64 the difference of two f32 and its product with a power of two are exact where it matters.
+            let quotient = |v: f32| (f64::from(v) - f64::from(base[axis])) * per_step[axis];
             bytes[0][axis][slot] = quotient(b.min[axis]).floor().clamp(0.0, 255.0) as u8;
             bytes[1][axis][slot] = quotient(b.max[axis]).ceil().clamp(0.0, 255.0) as u8;
         }

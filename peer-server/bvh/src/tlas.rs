@@ -6,8 +6,8 @@
 
 use crate::Aabb;
 use crate::binary::{Costs, PrimitiveBox};
-use crate::blas::{build_tree, write_tree};
-use crate::node::{Content, HEADER_WORDS, NODE_WORDS, WIDTH};
+use crate::blas::{build_tree, write_bounds, write_tree};
+use crate::node::{self, Content, HEADER_WORDS, NODE_WORDS, WIDTH, WideNode};
 use glam::Affine3A;
 
 /// Words (u32) of an instance.
@@ -33,27 +33,21 @@ pub struct TlasInstance {
 pub struct Tlas {
     words: Vec<u32>,
     bounds: Aabb,
+    instance_count: usize,
 }
 
 impl Tlas {
     /// Builds over `instances`; a hit names the index in this slice. Empty meshes and transforms that are non-finite or
-    /// not invertible are left out. Cheap enough to be done anew whenever something moved.
+    /// not invertible are left out.
     pub fn build(instances: &[TlasInstance]) -> Tlas {
-        let mut boxes = Vec::with_capacity(instances.len());
-        for (i, instance) in instances.iter().enumerate() {
-            let bounds = instance.blas_bounds.transformed(&instance.transform);
-            let inverse = instance.transform.inverse();
-            let usable = !bounds.is_empty() && bounds.min.is_finite() && bounds.max.is_finite() && inverse.is_finite();
-            if usable {
-                boxes.push(PrimitiveBox::new(bounds, i as u32));
-            }
-        }
+        let placed: Vec<Option<(Aabb, Affine3A)>> = instances.iter().map(place).collect();
+        let boxed = placed.iter().enumerate().filter_map(|(i, p)| Some(PrimitiveBox::new(p.as_ref()?.0, i as u32)));
+        let mut boxes: Vec<PrimitiveBox> = boxed.collect();
         let mut tree = build_tree(&mut boxes, Costs { node: 0.0, max_leaf: 1 });
         // A record for each slot of each node, so that the slot alone names its instance.
         let records = tree.nodes.len() * WIDTH;
         let first = HEADER_WORDS + tree.nodes.len() * NODE_WORDS;
         let mut words = vec![0u32; first + records * INSTANCE_WORDS];
-        let bounds = tree.nodes.first().map_or(Aabb::EMPTY, |n| n.bounds.iter().fold(Aabb::EMPTY, |a, b| a.union(*b)));
         for (i, node) in tree.nodes.iter_mut().enumerate() {
             let mut order = tree.order[node.primitive_base as usize..].iter();
             node.primitive_base = (i * WIDTH) as u32;
@@ -62,13 +56,65 @@ impl Tlas {
                     *offset = slot as u8;
                     let source = *order.next().expect("every leaf has its place in the order");
                     let index = boxes[source as usize].index();
+                    let (_, inverse) = placed[index as usize].as_ref().expect("only placed instances were boxed");
                     let record = first + (i * WIDTH + slot) * INSTANCE_WORDS;
-                    write_instance(&mut words[record..][..INSTANCE_WORDS], &instances[index as usize], index);
+                    let out = &mut words[record..][..INSTANCE_WORDS];
+                    write_instance(out, &instances[index as usize], inverse, index);
                 }
             }
         }
+        let bounds = tree.nodes.first().map_or(Aabb::EMPTY, node::bounds);
         write_tree(&mut words, &tree, records, bounds);
-        Tlas { words, bounds }
+        Tlas { words, bounds, instance_count: boxes.len() }
+    }
+
+    /// Moves the instances, in the order of the build, and keeps the tree's shape: cheaper than a build, slower to walk
+    /// the further they went. Builds anew where that is not possible: other instances are usable than were, or there
+    /// are more or fewer. Upload [`Tlas::bytes`] again afterwards.
+    pub fn refit(&mut self, instances: &[TlasInstance]) {
+        if !self.try_refit(instances) {
+            *self = Tlas::build(instances);
+        }
+    }
+
+    fn try_refit(&mut self, instances: &[TlasInstance]) -> bool {
+        let placed: Vec<Option<(Aabb, Affine3A)>> = instances.iter().map(place).collect();
+        if placed.iter().flatten().count() != self.instance_count {
+            return false;
+        }
+        let node_count = self.words[0] as usize;
+        let first = HEADER_WORDS + node_count * NODE_WORDS;
+        let mut boxes = vec![Aabb::EMPTY; node_count];
+        // Children come after their parents.
+        for i in (0..node_count).rev() {
+            let words = &self.words[HEADER_WORDS + i * NODE_WORDS..][..NODE_WORDS];
+            let mut wide =
+                WideNode { child_base: node::child_base(words), primitive_base: words[5], ..WideNode::EMPTY };
+            let mut child = wide.child_base as usize;
+            for slot in 0..WIDTH {
+                wide.content[slot] = node::content(&self.words[HEADER_WORDS + i * NODE_WORDS..], slot);
+                wide.bounds[slot] = match wide.content[slot] {
+                    Content::Empty => Aabb::EMPTY,
+                    Content::Node => {
+                        child += 1;
+                        boxes[child - 1]
+                    }
+                    Content::Leaf { .. } => {
+                        let record = first + (i * WIDTH + slot) * INSTANCE_WORDS;
+                        let out = &mut self.words[record..][..INSTANCE_WORDS];
+                        let index = out[15];
+                        let Some(Some((bounds, inverse))) = placed.get(index as usize) else { return false };
+                        write_instance(out, &instances[index as usize], inverse, index);
+                        *bounds
+                    }
+                };
+            }
+            boxes[i] = node::bounds(&wide);
+            node::encode(&wide, &mut self.words[HEADER_WORDS + i * NODE_WORDS..][..NODE_WORDS]);
+        }
+        self.bounds = boxes.first().copied().unwrap_or(Aabb::EMPTY);
+        write_bounds(&mut self.words, self.bounds);
+        true
     }
 
     /// What to upload, at an address that is a multiple of [`crate::ALIGNMENT`]. Never empty.
@@ -82,8 +128,15 @@ impl Tlas {
     }
 }
 
-fn write_instance(out: &mut [u32], instance: &TlasInstance, index: u32) {
+/// World bounds and inverse transform; `None` for an instance that cannot be hit.
+fn place(instance: &TlasInstance) -> Option<(Aabb, Affine3A)> {
+    let bounds = instance.blas_bounds.transformed(&instance.transform);
     let inverse = instance.transform.inverse();
+    let usable = !bounds.is_empty() && bounds.min.is_finite() && bounds.max.is_finite() && inverse.is_finite();
+    usable.then_some((bounds, inverse))
+}
+
+fn write_instance(out: &mut [u32], instance: &TlasInstance, inverse: &Affine3A, index: u32) {
     for row in 0..3 {
         let r = inverse.matrix3.row(row);
         let values = [r.x, r.y, r.z, inverse.translation[row]];

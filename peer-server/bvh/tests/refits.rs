@@ -58,3 +58,37 @@ fn a_vertex_lost_and_found_takes_its_triangles_along() {
     blas.refit(&positions);
     assert_eq!(heights(&blas), heights(&whole));
 }
+
+#[test]
+fn a_refit_world_equals_a_built_one_for_every_ray() {
+    let (positions, indices) = sheet(|x, z| (x * 0.7).sin() + (z * 0.4).cos());
+    let blas = Blas::build(&positions, &indices);
+    let place = |turn: f32| -> Vec<TlasInstance> {
+        let at = |i: u32| {
+            let offset = Vec3::new((i % 8) as f32 * 25.0, (i as f32 + turn).sin() * 9.0, (i / 8) as f32 * 25.0);
+            let transform = Affine3A::from_rotation_y(turn * i as f32) * Affine3A::from_translation(offset);
+            TlasInstance { blas_address: 16, blas_bounds: blas.bounds(), transform, flags: 0 }
+        };
+        (0..40).map(at).collect()
+    };
+    let trace = |tlas: &Tlas| -> Vec<Option<(u32, u32, f32)>> {
+        let probe = |i: u32| {
+            let origin = Vec3::new((i % 50) as f32 * 8.0 - 200.0, 80.0, (i / 50) as f32 * 8.0 - 200.0);
+            let ray = Ray { origin, direction: Vec3::new(0.1, -1.0, 0.05), t_min: 0.0, t_max: 1e3 };
+            let hit = closest_reference(tlas, &|_| Some(&blas), &ray, &|_, _, _| true);
+            hit.map(|h| (h.instance, h.primitive, h.t))
+        };
+        (0..2500).map(probe).collect()
+    };
+    let mut tlas = Tlas::build(&place(0.0));
+    for turn in [0.3, 1.7] {
+        tlas.refit(&place(turn));
+        assert_eq!(trace(&tlas), trace(&Tlas::build(&place(turn))));
+    }
+    let mut fewer = place(0.5);
+    fewer[3].transform = Affine3A::from_translation(Vec3::NAN);
+    tlas.refit(&fewer);
+    assert_eq!(trace(&tlas), trace(&Tlas::build(&fewer)));
+    tlas.refit(&[]);
+    assert!(tlas.bounds().is_empty());
+}
