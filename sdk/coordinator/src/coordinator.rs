@@ -119,7 +119,7 @@ impl Coordinator {
         self.peers.insert(peer, Peer::new(peer, prior, speed, self.now));
     }
 
-    /// A peer holds a scene revision: from now on it may be given tiles on that base. The last 8 are remembered.
+    /// A peer holds a scene revision: from now on it may be given tiles on that base. The last 64 are remembered.
     pub fn peer_ready(&mut self, peer: PeerId, scene: u32, revision: u64, now: Time) {
         self.advance(now);
         if let Some(peer) = self.peers.get_mut(&peer).filter(|peer| peer.state != PeerState::Lost) {

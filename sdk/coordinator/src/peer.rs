@@ -5,8 +5,9 @@ use crate::{PeerId, PeerPrior, PeerState, Time};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Scene revisions remembered as ready, the latest ones.
-const REVISIONS: usize = 8;
+/// Scene revisions remembered as ready, the latest ones: twice what a peer holds (16 scenes, two revisions each), since a
+/// scene that is edited must not push out one that rests.
+const REVISIONS: usize = 64;
 /// What was learned of a link before this is half forgotten at the next answer.
 const LINK_KNOWN_FOR: Duration = Duration::from_millis(500);
 
