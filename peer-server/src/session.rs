@@ -338,6 +338,10 @@ impl Session {
             format!("revision {revision} of scene {scene} is not ready here ({ready}): offer it and wait for its status")
         })?;
         if self.newest.len() >= VIEWS && !self.newest.contains_key(&message.view) {
+            // Views come and go (a resized window is a new one) and nobody says so: those without a tile here can go.
+            self.newest.retain(|_, newest| Arc::strong_count(newest) > 1);
+        }
+        if self.newest.len() >= VIEWS && !self.newest.contains_key(&message.view) {
             return Err(format!("a session has at most {VIEWS} views"));
         }
         let frame = Arc::new(self.frames.resolve(message, &resident)?);
