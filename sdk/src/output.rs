@@ -95,18 +95,25 @@ struct Slot {
 
 impl OutputSlot {
     pub(crate) fn publish(&self, output: Arc<Output>) {
-        self.state.lock().latest = Some(output);
+        let mut slot = self.state.lock();
+        // A view's two pipelines may finish frames out of order.
+        if slot.latest.as_ref().is_none_or(|latest| latest.frame_id < output.frame_id) {
+            slot.latest = Some(output);
+        }
+        drop(slot);
         self.arrived.notify_all();
     }
 
     pub(crate) fn close(&self, cause: &str) {
-        self.state.lock().closed = Some(cause.to_owned());
+        // The first cause is the one that matters.
+        self.state.lock().closed.get_or_insert_with(|| cause.to_owned());
         self.arrived.notify_all();
     }
 
     /// The newest output if it is of `min_frame_id` or later; waits at most `timeout` (zero never blocks).
     pub(crate) fn acquire(&self, min_frame_id: u64, timeout: Duration) -> Result<Arc<Output>, Error> {
-        let deadline = Instant::now() + timeout;
+        // A time that no clock reaches is for ever.
+        let deadline = Instant::now().checked_add(timeout);
         let mut slot = self.state.lock();
         loop {
             if let Some(output) = slot.latest.as_ref().filter(|output| output.frame_id >= min_frame_id) {
@@ -115,9 +122,55 @@ impl OutputSlot {
             if let Some(cause) = &slot.closed {
                 return Err(Error::Closed(cause.clone()));
             }
-            if timeout.is_zero() || self.arrived.wait_until(&mut slot, deadline).timed_out() {
+            let is_late = match deadline {
+                _ if timeout.is_zero() => true,
+                Some(deadline) => self.arrived.wait_until(&mut slot, deadline).timed_out(),
+                None => {
+                    self.arrived.wait(&mut slot);
+                    false
+                }
+            };
+            if is_late {
                 return Err(Error::NotReady { min_frame_id, waited: timeout });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(frame_id: u64) -> Arc<Output> {
+        Arc::new(Output {
+            frame_id,
+            camera: Camera::with_fov(1.0, 1.0),
+            size: Extent::new(1, 1),
+            color: vec![0; 4],
+            planes: None,
+            tiles: Vec::new(),
+            fresh: 0.0,
+            times: StageTimes::default(),
+        })
+    }
+
+    #[test]
+    fn an_older_frame_that_comes_late_does_not_replace_a_newer_one() {
+        let slot = OutputSlot::default();
+        slot.publish(output(2));
+        slot.publish(output(1));
+        assert_eq!(slot.acquire(2, Duration::ZERO).unwrap().frame_id, 2);
+    }
+
+    #[test]
+    fn whoever_waits_for_ever_is_woken_when_the_session_ends() {
+        let slot = OutputSlot::default();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| slot.acquire(1, Duration::MAX).err());
+            slot.close("first");
+            slot.close("second");
+            let error = waiting.join().unwrap();
+            assert!(matches!(&error, Some(Error::Closed(cause)) if cause == "first"), "{error:?}");
+        });
     }
 }

@@ -7,9 +7,10 @@ use crate::output::Output;
 use crate::session::Shared;
 use crate::stats::ViewStats;
 use crate::view::ViewShared;
+use parking_lot::Mutex;
 use rayloom_frame::Extent;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A view of a session. Dropping it ends its frames.
@@ -19,7 +20,7 @@ pub struct ViewHandle {
     shared: Arc<Shared>,
     view: Arc<ViewShared>,
     /// The next frame's id must be at least this.
-    next_frame_id: AtomicU64,
+    next_frame_id: Mutex<u64>,
 }
 
 impl ViewHandle {
@@ -27,7 +28,7 @@ impl ViewHandle {
         let view = Arc::new(ViewShared::default());
         let size = desc.size;
         shared.send(Command::CreateView { id, desc, shared: Arc::clone(&view) })?;
-        Ok(ViewHandle { id, size, shared, view, next_frame_id: AtomicU64::new(0) })
+        Ok(ViewHandle { id, size, shared, view, next_frame_id: Mutex::new(0) })
     }
 
     /// Size in pixels.
@@ -49,22 +50,25 @@ impl ViewHandle {
         {
             return Err(Error::Busy { in_flight, limit });
         }
-        let result = self.claim_frame_id(desc.frame_id).and_then(|()| {
-            let begun_ns = self.shared.clock().now_ns();
-            self.shared.send(Command::BeginFrame { view: self.id, desc, begun_ns })
-        });
+        let result = self.hand_over(desc);
         if result.is_err() {
             in_flight.fetch_sub(1, Ordering::AcqRel);
         }
         result
     }
 
-    fn claim_frame_id(&self, frame_id: u64) -> Result<(), Error> {
-        let next = self.next_frame_id.load(Ordering::Acquire);
-        if frame_id < next || frame_id == u64::MAX {
-            return Err(Error::InvalidArgument(format!("frame id {frame_id} does not grow: the next may be {next} or above")));
+    /// Frames reach the director in the order of their ids, from whichever threads they come; an id counts once it has.
+    fn hand_over(&self, desc: FrameDesc) -> Result<(), Error> {
+        let frame_id = desc.frame_id;
+        let mut next = self.next_frame_id.lock();
+        if frame_id < *next || frame_id == u64::MAX {
+            return Err(Error::InvalidArgument(format!(
+                "frame id {frame_id} does not grow: the next may be {next} or above"
+            )));
         }
-        self.next_frame_id.store(frame_id + 1, Ordering::Release);
+        let begun_ns = self.shared.clock().now_ns();
+        self.shared.send(Command::BeginFrame { view: self.id, desc, begun_ns })?;
+        *next = frame_id + 1;
         Ok(())
     }
 
