@@ -1,20 +1,20 @@
 //! The thread that decides and merges: takes commands, asks the coordinator, sends tasks, finishes frames.
 //!
-//! One thread owns all of a session's frames, so nothing here is locked. Everything that waits (network, packing) or
-//! that can run elsewhere (decoding) happens on other threads, which send [`Command`]s through a bounded channel.
+//! One thread owns all of a session's frames, so nothing here is locked. Everything that waits (network, packing)
+//! happens on other threads, which send [`Command`]s through a bounded channel.
 
 use crate::clock::Clock;
 use crate::config::{Embedded, FrameDesc, ViewMode};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
 use crate::progress::ProgressBoard;
-use crate::revisions::Revisions;
+use crate::revisions::{Offered, Revisions};
 use crate::scene_handle::BaseRevision;
 use crate::view::{View, ViewShared};
 use crate::{ViewDesc, blob_store::BlobStore};
-use rayloom_coordinator::PeerId;
+use rayloom_coordinator::{PeerId, Time};
 use rayloom_transport::Link;
-use rayloom_wire::{PeerInfo, ResultSlice, SceneOffer, SceneStage, SceneStatus, StateDelta, TaskRefused, TileDone};
+use rayloom_wire::{PeerInfo, ResultSlice, SceneStage, SceneStatus, StateDelta, TaskRefused, TileDone};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -54,7 +54,7 @@ pub(crate) struct DirectorDesc {
     pub(crate) embedded: Embedded,
     pub(crate) lossless: bool,
     pub(crate) blobs: Arc<BlobStore>,
-    pub(crate) offers: watch::Sender<Vec<SceneOffer>>,
+    pub(crate) offers: watch::Sender<Vec<Offered>>,
     pub(crate) events: Arc<EventQueue>,
     pub(crate) progress: Arc<ProgressBoard>,
 }
@@ -76,17 +76,17 @@ impl Director {
     /// Runs until told to shut down or until every sender is gone.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
-            let due = self.views.values().filter_map(View::poll_timeout).min();
-            let command = match due {
+            // Commands that never stop coming must not hold up a deadline.
+            if self.due().is_some_and(|due| due <= self.desc.clock.now()) {
+                self.handle_timeout();
+            }
+            let command = match self.due() {
                 None => commands.recv().await,
                 Some(due) => {
                     let at = tokio::time::Instant::from_std(self.desc.clock.instant(due));
                     match tokio::time::timeout_at(at, commands.recv()).await {
                         Ok(command) => command,
-                        Err(_) => {
-                            self.handle_timeout();
-                            continue;
-                        }
+                        Err(_) => continue,
                     }
                 }
             };
@@ -95,6 +95,10 @@ impl Director {
                 Some(command) => self.handle(command),
             }
         }
+    }
+
+    fn due(&self) -> Option<Time> {
+        self.views.values().filter_map(View::poll_timeout).min()
     }
 
     fn handle_timeout(&mut self) {
@@ -125,14 +129,12 @@ impl Director {
             }
             Command::Revision { scene, revision, base, delta } => self.revisions.add(scene, revision, base, delta),
             Command::Base(base) => {
-                self.desc.blobs.insert(&base.packed);
-                let retired = self.revisions.add_base(base);
-                self.desc.blobs.remove(&retired);
+                let blobs = self.desc.blobs.insert(&base.packed);
+                self.revisions.add_base(base, blobs);
                 self.desc.offers.send_replace(self.revisions.offers());
             }
             Command::DestroyScene { scene } => {
-                self.desc.progress.end(scene);
-                self.desc.blobs.remove(&self.revisions.remove_scene(scene));
+                self.revisions.remove_scene(scene);
                 self.desc.offers.send_replace(self.revisions.offers());
             }
             Command::Peer(peer, event) => self.handle_peer(peer, event),
@@ -174,7 +176,7 @@ impl Director {
             PeerEvent::Slice(slice) => {
                 self.fleet.received(peer, slice.payload.len());
                 if let Some(view) = self.views.get_mut(&view_of(slice.task)) {
-                    view.slice(slice, now);
+                    view.slice(peer, slice, now);
                 }
             }
             PeerEvent::TileDone { done, arrived_ns } => {
@@ -187,7 +189,7 @@ impl Director {
                 tracing::debug!("peer {} refused task {}: {}", peer.0, refused.task, refused.reason);
                 self.fleet.forget_sent_frames(peer);
                 if let Some(view) = self.views.get_mut(&view_of(refused.task)) {
-                    view.tile_refused(refused.task, now);
+                    view.tile_refused(peer, refused.task, now);
                 }
             }
             PeerEvent::Clock { rtt_ns, offset_ns } => {

@@ -1,17 +1,17 @@
 //! One peer's connection, kept up for as long as the session lives: dial, handshake, offers, uploads, messages in.
 
-use crate::blob_store::BlobStore;
+use crate::blob_store::{BlobLease, BlobStore};
 use crate::clock::Clock;
 use crate::config::PeerAddress;
 use crate::director::{Command, PeerEvent};
+use crate::revisions::Offered;
 use crate::upload;
 use bytes::Bytes;
 use rayloom_coordinator::PeerId;
 use rayloom_transport::webrtc::{DialOptions, dial};
 use rayloom_transport::{Channel, Connection, LinkEvent};
-use rayloom_wire::{
-    BlobNeed, Hello, Message, PeerInfo, Ping, Refused, RefusalCode, Role, SceneOffer, VERSION,
-};
+use rayloom_wire::{BlobNeed, Hello, Message, PeerInfo, Ping, RefusalCode, Refused, Role, SceneStage, VERSION};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -23,6 +23,8 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often clocks are compared.
 const PING_INTERVAL: Duration = Duration::from_millis(500);
+/// Offers that a peer may leave without an answer.
+const OFFERS_UNANSWERED: usize = 256;
 
 /// How a peer is reached.
 pub(crate) enum Reach {
@@ -39,7 +41,7 @@ pub(crate) struct PeerLink {
     pub(crate) reach: Reach,
     pub(crate) director: mpsc::Sender<Command>,
     pub(crate) blobs: Arc<BlobStore>,
-    pub(crate) offers: watch::Receiver<Vec<SceneOffer>>,
+    pub(crate) offers: watch::Receiver<Vec<Offered>>,
     pub(crate) clock: Clock,
     /// Whether a peer may answer with stored captures.
     pub(crate) accept_stored_traces: bool,
@@ -128,7 +130,8 @@ impl PeerLink {
             Ok(Message::Hello(hello)) => {
                 if VERSION.agree(hello.versions).is_none() {
                     let theirs = hello.versions;
-                    let text = format!("this side speaks protocol versions {VERSION}, the peer {theirs}: update the older");
+                    let text =
+                        format!("this side speaks protocol versions {VERSION}, the peer {theirs}: update the older");
                     return refuse(RefusalCode::Version, text);
                 }
                 match hello.role {
@@ -149,19 +152,22 @@ impl PeerLink {
     async fn serve(&mut self, mut connection: Connection, info: PeerInfo) -> String {
         let name = self.name();
         let link = Arc::clone(&connection.link);
-        let connected = PeerEvent::Connected { link: Arc::clone(&link), description: format!("{} at {name}", info.device), info };
+        let connected =
+            PeerEvent::Connected { link: Arc::clone(&link), description: format!("{} at {name}", info.device), info };
         if self.tell(connected).await.is_err() {
             return "the session ended".into();
         }
         let uploads = upload::start(Arc::clone(&link), Arc::clone(&self.blobs));
-        let mut offered: Vec<SceneOffer> = Vec::new();
+        let mut offered: Vec<u64> = Vec::new();
+        // A peer that has begun with a revision waits for all its blobs, also when the engine has let it go meanwhile.
+        let mut unanswered: BTreeMap<u64, Arc<BlobLease>> = BTreeMap::new();
         let mut ping = tokio::time::interval(PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Skip);
         self.offers.mark_changed();
         let cause = loop {
             tokio::select! {
                 event = connection.events.next() => match event {
-                    Some(LinkEvent::Message(_, bytes)) => match self.take(bytes, &uploads).await {
+                    Some(LinkEvent::Message(_, bytes)) => match self.take(bytes, &uploads, &mut unanswered).await {
                         Ok(()) => {}
                         Err(cause) => break cause,
                     },
@@ -173,14 +179,18 @@ impl PeerLink {
                         break "the session ended".into();
                     }
                     let now = self.offers.borrow_and_update().clone();
-                    let new = now.iter().filter(|offer| !offered.contains(offer));
-                    let result = new.into_iter().try_for_each(|offer| {
+                    let mut new = now.iter().filter(|known| !offered.contains(&known.offer.revision));
+                    let result = new.try_for_each(|Offered { offer, blobs }| {
+                        unanswered.insert(offer.revision, Arc::clone(blobs));
                         link.send(Channel::Control, Message::SceneOffer(offer.clone()).encode())
                     });
                     if let Err(error) = result {
                         break format!("{name}: a scene could not be offered: {error}");
                     }
-                    offered = now;
+                    if unanswered.len() > OFFERS_UNANSWERED {
+                        break format!("{name} answers no scene offers");
+                    }
+                    offered = now.iter().map(|known| known.offer.revision).collect();
                 },
                 _ = ping.tick() => {
                     let message = Message::Ping(Ping { sent_ns: self.clock.now_ns() });
@@ -195,7 +205,12 @@ impl PeerLink {
     }
 
     /// One message of the peer; an error ends the link.
-    async fn take(&self, bytes: Bytes, uploads: &mpsc::Sender<BlobNeed>) -> Result<(), String> {
+    async fn take(
+        &self,
+        bytes: Bytes,
+        uploads: &mpsc::Sender<BlobNeed>,
+        unanswered: &mut BTreeMap<u64, Arc<BlobLease>>,
+    ) -> Result<(), String> {
         let arrived_ns = self.clock.now_ns();
         let name = self.name();
         let event = match Message::decode(bytes).map_err(|error| format!("{name} broke the protocol: {error}"))? {
@@ -206,7 +221,12 @@ impl PeerLink {
                 let (rtt_ns, offset_ns) = pong.measure(arrived_ns);
                 PeerEvent::Clock { rtt_ns, offset_ns }
             }
-            Message::SceneStatus(status) => PeerEvent::Scene(status),
+            Message::SceneStatus(status) => {
+                if matches!(status.stage, SceneStage::Ready | SceneStage::Failed { .. }) {
+                    unanswered.remove(&status.revision);
+                }
+                PeerEvent::Scene(status)
+            }
             Message::BlobNeed(need) => {
                 return uploads.try_send(need).map_err(|_| format!("{name} asks for more blobs than it takes"));
             }

@@ -10,7 +10,8 @@ use crate::merging::Merging;
 use crate::output::Output;
 use crate::revisions::Resolved;
 use rayloom_coordinator::{
-    Action, Config, Coordinator, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause, TaskId, TileAssignment, TileReport, Time,
+    Action, Config, Coordinator, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause, TaskId, TileAssignment,
+    TileReport, Time,
 };
 use rayloom_frame::codec::Slice;
 use rayloom_wire::{
@@ -27,6 +28,13 @@ const TASK_PIPELINE_SHIFT: u32 = TASK_VIEW_SHIFT - 1;
 pub(crate) struct Misses {
     pub(crate) late_tiles: u64,
     pub(crate) missing_tiles: u64,
+}
+
+/// Frames of the view that another pipeline made since this one's last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Skipped {
+    any: bool,
+    cut: bool,
 }
 
 /// What a pipeline is made with.
@@ -47,6 +55,7 @@ pub(crate) struct Pipeline {
     merging: Merging,
     flights: VecDeque<Flight>,
     last: Option<Before>,
+    skipped: Skipped,
     pub(crate) misses: Misses,
 }
 
@@ -69,6 +78,7 @@ impl Pipeline {
             merging,
             flights: VecDeque::new(),
             last: None,
+            skipped: Skipped::default(),
             misses: Misses::default(),
         }
     }
@@ -109,7 +119,18 @@ impl Pipeline {
         self.coordinator.handle_timeout(now);
     }
 
-    pub(crate) fn begin_frame(&mut self, desc: FrameDesc, begun_ns: u64, state: Option<Resolved>, now: Time) {
+    /// The view made a frame without this pipeline.
+    pub(crate) fn skip_frame(&mut self, cut: bool) {
+        self.skipped = Skipped { any: true, cut: self.skipped.cut || cut };
+    }
+
+    pub(crate) fn begin_frame(&mut self, mut desc: FrameDesc, begun_ns: u64, state: Option<Resolved>, now: Time) {
+        let skipped = std::mem::take(&mut self.skipped);
+        desc.cut |= skipped.cut;
+        if skipped.any {
+            // It is the camera of a frame that this pipeline's history has not seen.
+            desc.previous_camera = None;
+        }
         let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
         let longest = layers.iter().map(|layer| layer.deadline).max().unwrap_or_default();
         let cost = self.merging.estimate(&layers.iter().map(|layer| layer.request).collect::<Vec<_>>());
@@ -149,14 +170,19 @@ impl Pipeline {
         }
     }
 
-    pub(crate) fn slice(&mut self, slice: ResultSlice, now: Time) {
+    pub(crate) fn slice(&mut self, peer: PeerId, slice: ResultSlice, now: Time) {
         let task = local_task(slice.task);
-        let Some(index) = self.flights.iter().position(|flight| flight.tiles.iter().any(|tile| tile.task == task)) else {
+        let Some(index) = self.flights.iter().position(|flight| flight.tiles.iter().any(|tile| tile.task == task))
+        else {
             return;
         };
         let ResultSlice { plane, scale, codec, rect, ref payload, .. } = slice;
         let coded = Slice { plane, scale, codec, rect, payload: payload.clone() };
         let Some(tile) = self.flights[index].tile(task) else { return };
+        if tile.peer != peer {
+            tracing::warn!("peer {} sent pixels of a task of peer {}", peer.0, tile.peer.0);
+            return;
+        }
         if !tile.arrives(&slice) {
             return;
         }
@@ -182,6 +208,7 @@ impl Pipeline {
                 self.report_if_complete(task, Some(done), now);
             }
             Some(tile) => tracing::warn!("peer {} answered a task of peer {}", peer.0, tile.peer.0),
+            None if self.coordinator.task_peer(task) != Some(peer) => {}
             None => {
                 // The frame is out. What the tile cost is still worth knowing.
                 self.misses.late_tiles += 1;
@@ -198,13 +225,17 @@ impl Pipeline {
             tile.block_rays = done.block_rays;
         }
         if tile.is_complete() {
-            let report = TileReport { service_ns: tile.service_ns(), block_rays: &tile.block_rays, rect: tile.ghost_rect };
+            let report =
+                TileReport { service_ns: tile.service_ns(), block_rays: &tile.block_rays, rect: tile.ghost_rect };
             self.coordinator.tile_done(task, report, now);
         }
     }
 
-    pub(crate) fn tile_refused(&mut self, task: u64, now: Time) {
-        self.coordinator.tile_refused(local_task(task), now);
+    pub(crate) fn tile_refused(&mut self, peer: PeerId, task: u64, now: Time) {
+        let task = local_task(task);
+        if self.coordinator.task_peer(task) == Some(peer) {
+            self.coordinator.tile_refused(task, now);
+        }
     }
 
     /// Carries out the coordinator's decisions; returns the frames that are finished, oldest first.
@@ -269,7 +300,14 @@ impl Pipeline {
         self.send(fleet, peer, &message);
     }
 
-    fn frame_tasks(&self, index: usize, state: &Resolved, peer: PeerId, tiles: &[TileAssignment], fleet: &Fleet) -> FrameTasks {
+    fn frame_tasks(
+        &self,
+        index: usize,
+        state: &Resolved,
+        peer: PeerId,
+        tiles: &[TileAssignment],
+        fleet: &Fleet,
+    ) -> FrameTasks {
         let flight = &self.flights[index];
         let desc = &flight.desc;
         let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
@@ -283,7 +321,10 @@ impl Pipeline {
             camera: desc.camera,
             delta: StateDelta::clone(&state.delta),
             previous: self.previous_frame(flight, state, peer, fleet),
-            layers: layers.iter().map(|l| LayerSpec { request: l.request, deadline_ms: deadline_ms(l.deadline) }).collect(),
+            layers: layers
+                .iter()
+                .map(|l| LayerSpec { request: l.request, deadline_ms: deadline_ms(l.deadline) })
+                .collect(),
             filter_radius: self.view.filter_radius,
             primary: true,
             lossless: self.desc.lossless,
@@ -305,7 +346,8 @@ impl Pipeline {
             return PreviousFrame::Explicit(flight.desc.camera, StateDelta::clone(&state.delta));
         };
         let camera = flight.desc.previous_camera.unwrap_or(before.camera);
-        let same_base = before.state.as_ref().is_some_and(|before| before.scene == state.scene && before.base == state.base);
+        let same_base =
+            before.state.as_ref().is_some_and(|before| before.scene == state.scene && before.base == state.base);
         if same_base && camera == before.camera && fleet.has_frame(peer, self.wire_view(), before.frame_id) {
             return PreviousFrame::Known(before.frame_id);
         }

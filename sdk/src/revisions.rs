@@ -1,8 +1,8 @@
 //! Which scene revisions exist, what each is made of, and which peers hold it.
 
+use crate::blob_store::BlobLease;
 use crate::scene_handle::BaseRevision;
 use rayloom_coordinator::PeerId;
-use rayloom_scene::assets::BlobId;
 use rayloom_wire::{SceneOffer, StateDelta};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,10 +27,16 @@ pub(crate) struct Revisions {
     bases: BTreeMap<u64, Base>,
 }
 
+/// A base revision that peers may fetch.
+#[derive(Clone)]
+pub(crate) struct Offered {
+    pub(crate) offer: SceneOffer,
+    pub(crate) blobs: Arc<BlobLease>,
+}
+
 struct Base {
     scene: u32,
-    offer: SceneOffer,
-    blobs: Vec<BlobId>,
+    offered: Offered,
     ready: BTreeSet<PeerId>,
 }
 
@@ -38,41 +44,49 @@ impl Revisions {
     pub(crate) fn add(&mut self, scene: u32, revision: u64, base: u64, delta: Arc<StateDelta>) {
         self.revisions.insert(revision, Resolved { scene, base, delta });
         while self.revisions.len() > REVISION_LIMIT {
-            self.revisions.pop_first();
+            let Some(victim) = self.oldest_unneeded() else { return };
+            self.revisions.remove(&victim);
         }
     }
 
-    /// Returns the blobs of base revisions that are no longer kept.
-    pub(crate) fn add_base(&mut self, base: BaseRevision) -> Vec<BlobId> {
+    /// The oldest revision, but for the newest of each base that is kept: that is what is shown while a newer base is on its
+    /// way, or of a scene that rests while others move.
+    fn oldest_unneeded(&self) -> Option<u64> {
+        let is_needed = |(revision, this): (&u64, &Resolved)| {
+            let mut later = self.revisions.range(revision + 1..);
+            self.bases.contains_key(&this.base) && !later.any(|(_, other)| other.base == this.base)
+        };
+        self.revisions.iter().find(|entry| !is_needed(*entry)).map(|(revision, _)| *revision)
+    }
+
+    /// Keeps a base revision, and lets go of one that is no longer needed.
+    pub(crate) fn add_base(&mut self, base: BaseRevision, blobs: Arc<BlobLease>) {
         let BaseRevision { scene, revision, packed } = base;
         let root_bytes = packed.root.bytes.len() as u64;
         let offer = SceneOffer { scene, revision, root: packed.root.id.0, root_bytes };
-        let blobs = packed.blobs.iter().map(|blob| blob.id).chain([packed.root.id]).collect();
-        self.bases.insert(revision, Base { scene, offer, blobs, ready: BTreeSet::new() });
+        self.bases.insert(revision, Base { scene, offered: Offered { offer, blobs }, ready: BTreeSet::new() });
         // What nobody holds goes first: a scene that is edited often must not push out the one that is being shown.
-        let mut retired = Vec::new();
         loop {
             let of_scene: Vec<u64> = self.bases.iter().filter(|(_, b)| b.scene == scene).map(|(r, _)| *r).collect();
             if of_scene.len() <= BASES_PER_SCENE {
-                return retired;
+                return;
             }
             let kept = of_scene.iter().rev().find(|r| !self.bases[r].ready.is_empty()).copied();
             let newest = of_scene.last().copied();
             let victim = of_scene.into_iter().find(|r| Some(*r) != kept && Some(*r) != newest);
-            let Some(base) = victim.and_then(|victim| self.bases.remove(&victim)) else { return retired };
-            retired.extend(base.blobs);
+            let Some(victim) = victim else { return };
+            self.bases.remove(&victim);
         }
     }
 
-    pub(crate) fn remove_scene(&mut self, scene: u32) -> Vec<BlobId> {
+    pub(crate) fn remove_scene(&mut self, scene: u32) {
         self.revisions.retain(|_, revision| revision.scene != scene);
-        let gone: Vec<u64> = self.bases.iter().filter(|(_, b)| b.scene == scene).map(|(r, _)| *r).collect();
-        gone.into_iter().filter_map(|revision| self.bases.remove(&revision)).flat_map(|base| base.blobs).collect()
+        self.bases.retain(|_, base| base.scene != scene);
     }
 
     /// What is to be offered to every peer.
-    pub(crate) fn offers(&self) -> Vec<SceneOffer> {
-        self.bases.values().map(|base| base.offer.clone()).collect()
+    pub(crate) fn offers(&self) -> Vec<Offered> {
+        self.bases.values().map(|base| base.offered.clone()).collect()
     }
 
     /// True when this is news.
@@ -93,7 +107,7 @@ impl Revisions {
 
     /// The newest state at or before `revision` that one of the peers which `usable` admits can trace.
     pub(crate) fn resolve(&self, revision: u64, usable: impl Fn(PeerId) -> bool) -> Option<Resolved> {
-        let wanted = self.revisions.range(..=revision).next_back()?.1.scene;
+        let wanted = self.revisions.get(&revision)?.scene;
         let mut of_scene = self.revisions.range(..=revision).rev().map(|(_, r)| r).filter(|r| r.scene == wanted);
         let held = |r: &&Resolved| self.bases.get(&r.base).is_some_and(|base| base.ready.iter().any(|p| usable(*p)));
         of_scene.find(held).cloned()
@@ -103,15 +117,18 @@ impl Revisions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blob_store::BlobStore;
     use rayloom_scene::Scene;
 
-    fn base(scene: u32, revision: u64) -> BaseRevision {
-        BaseRevision { scene, revision, packed: rayloom_scene::assets::pack(&Scene::default()) }
+    fn add_base(revisions: &mut Revisions, scene: u32, revision: u64) {
+        let packed = rayloom_scene::assets::pack(&Scene::default());
+        let blobs = Arc::new(BlobStore::default()).insert(&packed);
+        revisions.add_base(BaseRevision { scene, revision, packed }, blobs);
     }
 
     fn add(revisions: &mut Revisions, revision: u64) {
         revisions.add(1, revision, revision, Arc::default());
-        revisions.add_base(base(1, revision));
+        add_base(revisions, 1, revision);
     }
 
     #[test]
@@ -137,7 +154,33 @@ mod tests {
             add(&mut revisions, revision);
         }
         assert_eq!(revisions.resolve(8, |_| true).unwrap().base, 1);
-        let offered: Vec<u64> = revisions.offers().iter().map(|offer| offer.revision).collect();
+        let offered: Vec<u64> = revisions.offers().iter().map(|offered| offered.offer.revision).collect();
         assert_eq!(offered, [1, 8]);
+    }
+
+    #[test]
+    fn moves_do_not_push_out_what_is_shown_during_an_upload_or_of_a_scene_at_rest() {
+        let mut revisions = Revisions::default();
+        revisions.add(2, 1, 1, Arc::default());
+        add_base(&mut revisions, 2, 1);
+        revisions.peer_ready(PeerId(0), 2, 1);
+        add(&mut revisions, 2);
+        revisions.peer_ready(PeerId(0), 1, 2);
+        add(&mut revisions, 3);
+        let last = 4 + 2 * REVISION_LIMIT as u64;
+        (4..=last).for_each(|revision| revisions.add(1, revision, 3, Arc::default()));
+        assert_eq!(revisions.resolve(last, |_| true).unwrap().base, 2, "the newer base is not there yet");
+        assert_eq!(revisions.resolve(1, |_| true).unwrap().base, 1, "the other scene rests");
+        assert_eq!(revisions.revisions.len(), REVISION_LIMIT);
+    }
+
+    #[test]
+    fn a_destroyed_scene_is_not_shown_as_another() {
+        let mut revisions = Revisions::default();
+        add(&mut revisions, 1);
+        revisions.peer_ready(PeerId(0), 1, 1);
+        revisions.add(2, 2, 2, Arc::default());
+        revisions.remove_scene(2);
+        assert!(revisions.resolve(2, |_| true).is_none());
     }
 }

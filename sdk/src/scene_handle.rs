@@ -7,18 +7,38 @@ use crate::session::Shared;
 use glam::Affine3A;
 use parking_lot::Mutex;
 use rayloom_scene::assets::{PackedScene, Packer};
-use rayloom_scene::{Light, Scene};
+use rayloom_scene::{Light, LightShape, Scene};
 use rayloom_wire::{StateDelta, limits};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Moved instances and changed lights of a delta. A message may hold two, the previous frame's too, at 53 bytes each at most.
+const CHANGES_PER_DELTA: usize = 500;
+
 /// A scene of a session. Revisions are atomic: peers trace a whole one or none of it.
 pub struct SceneHandle {
-    id: u32,
+    lease: Arc<Lease>,
     shared: Arc<Shared>,
     edit: Mutex<Edit>,
     packer: Arc<Mutex<Packer>>,
+}
+
+/// A scene's number. The director hears of the scene's end when the handle and all its packing are gone, so nothing of the
+/// scene comes after; then the number serves the next scene, since peers hold a bounded number of them.
+struct Lease {
+    id: u32,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.shared.progress().end(self.id);
+        match self.shared.send(Command::DestroyScene { scene: self.id }) {
+            Ok(()) => self.shared.return_scene(self.id),
+            Err(_) => tracing::debug!("scene {} outlived its session", self.id),
+        }
+    }
 }
 
 /// The scene as the last structural commit left it, and what has changed since.
@@ -39,7 +59,8 @@ pub(crate) struct BaseRevision {
 }
 
 impl SceneHandle {
-    pub(crate) fn new(id: u32, shared: Arc<Shared>) -> SceneHandle {
+    pub(crate) fn new(shared: Arc<Shared>) -> SceneHandle {
+        let lease = Arc::new(Lease { id: shared.take_scene(), shared: Arc::clone(&shared) });
         let edit = Edit {
             scene: Scene::default(),
             structural: true,
@@ -47,7 +68,7 @@ impl SceneHandle {
             transforms: BTreeMap::new(),
             lights: BTreeMap::new(),
         };
-        SceneHandle { id, shared, edit: Mutex::new(edit), packer: Arc::default() }
+        SceneHandle { lease, shared, edit: Mutex::new(edit), packer: Arc::default() }
     }
 
     /// Replaces the scene by a glTF 2.0 file (`.gltf` or `.glb`). Adds a sun and a sky where the file has no light.
@@ -97,11 +118,14 @@ impl SceneHandle {
         let count = edit.scene.instances.len();
         for (instance, transform) in transforms {
             if *instance as usize >= count {
-                return Err(Error::InvalidArgument(format!("instance {instance} does not exist: the scene has {count}")));
+                return Err(Error::InvalidArgument(format!(
+                    "instance {instance} does not exist: the scene has {count}"
+                )));
             }
             let determinant = transform.matrix3.determinant();
             if !transform.is_finite() || determinant == 0.0 || !determinant.is_finite() {
-                let reason = format!("the transform of instance {instance} is not finite or not invertible: {transform:?}");
+                let reason =
+                    format!("the transform of instance {instance} is not finite or not invertible: {transform:?}");
                 return Err(Error::InvalidArgument(reason));
             }
         }
@@ -119,7 +143,18 @@ impl SceneHandle {
         if index as usize >= count {
             return Err(Error::InvalidArgument(format!("light {index} does not exist: the scene has {count}")));
         }
-        if !(light.color.is_finite() && light.position.is_finite() && light.direction.is_finite() && light.range.is_finite()) {
+        // A peer ends the link of an engine that sends it such a number.
+        let shape_is_finite = match light.shape {
+            LightShape::Directional { angle } => angle.is_finite(),
+            LightShape::Point => true,
+            LightShape::Spot { inner, outer } => inner.is_finite() && outer.is_finite(),
+        };
+        if !(shape_is_finite
+            && light.color.is_finite()
+            && light.position.is_finite()
+            && light.direction.is_finite()
+            && light.range.is_finite())
+        {
             return Err(Error::InvalidArgument(format!("light {index} is not finite: {light:?}")));
         }
         edit.lights.insert(index, light);
@@ -135,15 +170,15 @@ impl SceneHandle {
     /// [`Error::Scene`] names the object that breaks a rule; the last revision stays.
     pub fn commit(&self) -> Result<u64, Error> {
         let mut edit = self.edit.lock();
-        let too_many =
-            edit.transforms.len() > limits::TRANSFORMS_PER_DELTA || edit.lights.len() > limits::LIGHTS_PER_DELTA;
+        let too_many = edit.transforms.len() + edit.lights.len() > CHANGES_PER_DELTA
+            || edit.lights.len() > limits::LIGHTS_PER_DELTA;
         let base = match edit.base {
             Some(base) if !edit.structural && !too_many => base,
             _ => {
                 edit.bake();
                 edit.scene.validate()?;
                 let revision = self.shared.next_revision();
-                self.shared.progress().begin(self.id, revision);
+                self.shared.progress().begin(self.lease.id, revision);
                 edit.base = Some(revision);
                 edit.structural = false;
                 self.pack(edit.scene.clone(), revision);
@@ -155,21 +190,21 @@ impl SceneHandle {
             lights: edit.lights.iter().map(|(i, l)| (*i, *l)).collect(),
         };
         let revision = if delta == StateDelta::default() { base } else { self.shared.next_revision() };
-        self.shared.send(Command::Revision { scene: self.id, revision, base, delta: Arc::new(delta) })?;
+        self.shared.send(Command::Revision { scene: self.lease.id, revision, base, delta: Arc::new(delta) })?;
         Ok(revision)
     }
 
     /// How far the peers are with the newest structural revision.
     pub fn progress(&self) -> SceneProgress {
-        self.shared.progress().of(self.id)
+        self.shared.progress().of(self.lease.id)
     }
 
     /// Packs in the background; the director hears of it when it is done.
     fn pack(&self, scene: Scene, revision: u64) {
-        let (id, packer, director) = (self.id, Arc::clone(&self.packer), self.shared.director());
+        let (lease, packer, director) = (Arc::clone(&self.lease), Arc::clone(&self.packer), self.shared.director());
         self.shared.runtime().spawn_blocking(move || {
             let packed = packer.lock().pack(&scene);
-            let base = BaseRevision { scene: id, revision, packed };
+            let base = BaseRevision { scene: lease.id, revision, packed };
             if director.blocking_send(Command::Base(base)).is_err() {
                 tracing::debug!("the session ended before revision {revision} was packed");
             }
@@ -189,14 +224,6 @@ impl Edit {
             if let Some(slot) = self.scene.lights.get_mut(index as usize) {
                 *slot = light;
             }
-        }
-    }
-}
-
-impl Drop for SceneHandle {
-    fn drop(&mut self) {
-        if self.shared.send(Command::DestroyScene { scene: self.id }).is_err() {
-            tracing::debug!("scene {} outlived its session", self.id);
         }
     }
 }

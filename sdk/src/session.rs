@@ -1,5 +1,6 @@
 //! A session: owns the runtime, the director's thread, the peers' links; makes views, scenes and streams.
 
+use crate::Error;
 use crate::blob_store::BlobStore;
 use crate::clock::Clock;
 use crate::config::{EMBEDDED_PEER, Embedded, SessionDesc, ViewDesc};
@@ -9,12 +10,11 @@ use crate::peer_link::{PeerLink, Reach};
 use crate::progress::ProgressBoard;
 use crate::scene_handle::SceneHandle;
 use crate::view_handle::ViewHandle;
-use crate::Error;
 use parking_lot::Mutex;
 use rayloom_coordinator::PeerId;
 use rayloom_stream::{Stream, StreamDesc, StreamServer};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -30,7 +30,8 @@ pub(crate) struct Shared {
     handle: Handle,
     next_revision: AtomicU64,
     next_view: AtomicU16,
-    next_scene: AtomicU32,
+    /// Numbers of scenes that are gone, and the next that was never given.
+    scenes: Mutex<(Vec<u32>, u32)>,
     max_frames_in_flight: u32,
     progress: Arc<ProgressBoard>,
 }
@@ -52,6 +53,19 @@ impl Shared {
         self.next_revision.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// A number for a scene, one that served before if there is.
+    pub(crate) fn take_scene(&self) -> u32 {
+        let (free, next) = &mut *self.scenes.lock();
+        free.pop().unwrap_or_else(|| {
+            *next += 1;
+            *next - 1
+        })
+    }
+
+    pub(crate) fn return_scene(&self, id: u32) {
+        self.scenes.lock().0.push(id);
+    }
+
     pub(crate) fn progress(&self) -> &ProgressBoard {
         &self.progress
     }
@@ -63,9 +77,9 @@ impl Shared {
     /// Hands a command over without waiting.
     pub(crate) fn send(&self, command: Command) -> Result<(), Error> {
         self.commands.try_send(command).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                Error::InvalidState(format!("{COMMAND_LIMIT} commands wait for the session's thread: the machine is overloaded"))
-            }
+            mpsc::error::TrySendError::Full(_) => Error::InvalidState(format!(
+                "{COMMAND_LIMIT} commands wait for the session's thread: the machine is overloaded"
+            )),
             mpsc::error::TrySendError::Closed(_) => Error::Closed("its thread is gone".into()),
         })
     }
@@ -143,7 +157,7 @@ impl Session {
             handle: runtime.handle().clone(),
             next_revision: AtomicU64::new(1),
             next_view: AtomicU16::new(0),
-            next_scene: AtomicU32::new(1),
+            scenes: Mutex::new((Vec::new(), 1)),
             max_frames_in_flight: desc.max_frames_in_flight,
             progress,
         });
@@ -152,7 +166,7 @@ impl Session {
 
     /// Creates an empty scene.
     pub fn create_scene(&self) -> SceneHandle {
-        SceneHandle::new(self.shared.next_scene.fetch_add(1, Ordering::Relaxed), Arc::clone(&self.shared))
+        SceneHandle::new(Arc::clone(&self.shared))
     }
 
     /// Creates a view.
@@ -161,10 +175,10 @@ impl Session {
     /// [`Error::InvalidArgument`] for a description out of bounds, [`Error::Closed`] after the session ended.
     pub fn create_view(&self, desc: ViewDesc) -> Result<ViewHandle, Error> {
         desc.check()?;
-        let id = self.shared.next_view.fetch_add(1, Ordering::Relaxed);
-        if id >= 1 << 15 {
-            return Err(Error::InvalidState("a session makes at most 32768 views: create a new session".into()));
-        }
+        let next = |id: u16| (id < 1 << 15).then(|| id + 1);
+        let id = self.shared.next_view.try_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let id =
+            id.map_err(|_| Error::InvalidState("a session makes at most 32768 views: create a new session".into()))?;
         ViewHandle::new(id, desc, Arc::clone(&self.shared))
     }
 
@@ -190,14 +204,21 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         let Some(threads) = self.threads.lock().take() else { return };
-        // The director also ends when this is not taken: it drains its queue first.
-        if self.shared.commands.blocking_send(Command::Shutdown).is_err() {
-            tracing::debug!("the director had ended already");
+        let commands = self.shared.commands.clone();
+        // On a thread of its own: the engine's may belong to a runtime, where tokio forbids to wait.
+        let ending = std::thread::spawn(move || {
+            // The director also ends when this is not taken: it drains its queue first.
+            if commands.blocking_send(Command::Shutdown).is_err() {
+                tracing::debug!("the director had ended already");
+            }
+            if threads.director.join().is_err() {
+                tracing::error!("the director's thread had panicked");
+            }
+            threads.runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+        });
+        if ending.join().is_err() {
+            tracing::error!("ending the session panicked");
         }
-        if threads.director.join().is_err() {
-            tracing::error!("the director's thread had panicked");
-        }
-        threads.runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     }
 }
 

@@ -27,8 +27,7 @@ pub(crate) fn start(link: Arc<dyn Link>, blobs: Arc<BlobStore>) -> mpsc::Sender<
 
 async fn send_blob(link: &Arc<dyn Link>, blobs: &BlobStore, id: BlobId, have: u64) -> Result<(), SendError> {
     let Some(bytes) = blobs.find(&id) else {
-        // The revision that used it is gone; the peer learns of the newer one by its own offer.
-        tracing::debug!("a peer asked for blob {id}, which no revision uses any more");
+        tracing::warn!("a peer asked for blob {id}, which no revision that it was offered uses");
         return Ok(());
     };
     let mut offset = usize::try_from(have).unwrap_or(usize::MAX).min(bytes.len());

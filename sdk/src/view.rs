@@ -123,27 +123,35 @@ impl View {
         let resolve = |pipeline: &Pipeline| revisions.resolve(desc.revision, |peer| pipeline.has(peer));
         let (remote, local) = (resolve(&self.remote), resolve(&self.local));
         // Without a peer that can trace, the embedded one steps in where there is one.
-        let mode = if self.mode == ViewMode::Remote && remote.is_none() && local.is_some() { ViewMode::Local } else { self.mode };
+        let mode = if self.mode == ViewMode::Remote && remote.is_none() && local.is_some() {
+            ViewMode::Local
+        } else {
+            self.mode
+        };
         let waiting = if mode == ViewMode::Difference { 2 } else { 1 };
         self.open.insert(desc.frame_id, OpenFrame { mode, waiting, remote: None, local: None });
-        if mode != ViewMode::Local {
+        if mode == ViewMode::Local {
+            self.remote.skip_frame(desc.cut);
+        } else {
             self.remote.begin_frame(desc.clone(), begun_ns, remote, now);
         }
-        if mode != ViewMode::Remote {
+        if mode == ViewMode::Remote {
+            self.local.skip_frame(desc.cut);
+        } else {
             self.local.begin_frame(desc, begun_ns, local, now);
         }
     }
 
-    pub(crate) fn slice(&mut self, slice: ResultSlice, now: Time) {
-        self.pipeline_of(slice.task).slice(slice, now);
+    pub(crate) fn slice(&mut self, peer: PeerId, slice: ResultSlice, now: Time) {
+        self.pipeline_of(slice.task).slice(peer, slice, now);
     }
 
     pub(crate) fn tile_done(&mut self, peer: PeerId, done: TileDone, arrived_ns: u64, offset_ns: i64, now: Time) {
         self.pipeline_of(done.task).tile_done(peer, done, arrived_ns, offset_ns, now);
     }
 
-    pub(crate) fn tile_refused(&mut self, task: u64, now: Time) {
-        self.pipeline_of(task).tile_refused(task, now);
+    pub(crate) fn tile_refused(&mut self, peer: PeerId, task: u64, now: Time) {
+        self.pipeline_of(task).tile_refused(peer, task, now);
     }
 
     /// Carries out decisions and publishes what is finished.
@@ -211,5 +219,12 @@ impl View {
     pub(crate) fn work_of(&self, peer: PeerId) -> (u32, f32) {
         let (remote, local) = (self.remote.work_of(peer), self.local.work_of(peer));
         (remote.0 + local.0, remote.1 + local.1)
+    }
+}
+
+/// Whoever waits for an output learns that none will come: the view, its session or the session's thread is gone.
+impl Drop for View {
+    fn drop(&mut self) {
+        self.shared.outputs.close("its session ended");
     }
 }
