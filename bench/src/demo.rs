@@ -32,7 +32,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     };
     let mut command = Command::new(program("xtask")?);
     // The demo ends its peers and its engine when it is asked to end, and they end with it.
-    let mut demo = Process(command.args(["demo", "--port", "0"]).stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?);
+    let mut demo = Process(
+        command.args(["demo", "--port", "0"]).stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?,
+    );
     let lines = lines_of(&mut demo.0)?;
     let (mut size, mut url) = (None, None);
     let give_up = Instant::now() + START;
@@ -45,10 +47,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     let url = url.ok_or("the demo said nothing of a page")?;
     let profile = std::env::temp_dir().join(format!("rayloom-bench-demo-{}", std::process::id()));
     let mut chromium = Command::new(browser);
-    chromium.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]);
+    chromium.args([
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-sync",
+    ]);
     chromium.args(["--disable-background-networking", "--disable-component-update", "--window-size=1280,720"]);
     chromium.args(["--autoplay-policy=no-user-gesture-required", "--remote-debugging-port=0"]);
-    chromium.arg(format!("--user-data-dir={}", profile.display())).arg(&url).stdout(Stdio::null()).stderr(Stdio::null());
+    chromium
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(&url)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let chromium = Process(chromium.spawn().map_err(|error| format!("{browser} does not start: {error}"))?);
 
     let begin = Instant::now() + WARM_UP;
@@ -96,7 +109,9 @@ impl Drop for Process {
 fn lines_of(child: &mut Child) -> Result<Receiver<String>, String> {
     let output = child.stdout.take().ok_or("the demo's output is not piped")?;
     let (sender, lines) = channel();
-    std::thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    std::thread::spawn(move || {
+        BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
     Ok(lines)
 }
 

@@ -13,7 +13,10 @@ use rayloom_frame::{
 };
 use rayloom_scene::Camera;
 
-use crate::{cpu_time::cpu_seconds, report::{Report, median}};
+use crate::{
+    cpu_time::cpu_seconds,
+    report::{Report, median},
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -68,8 +71,10 @@ struct Measured {
 /// Medians over frames of a camera that moves by fractions of a pixel; of eight tiles another one is late each frame.
 fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
     let kinds = [LayerKind::Direct, LayerKind::Specular, LayerKind::Indirect];
-    let layers: [LayerRequest; 3] = std::array::from_fn(|i| LayerRequest { kind: kinds[i], samples: 1, scale: scales[i] });
-    let tiles: Vec<PlannedTile> = (0..8).map(|i| PlannedTile { rect: Rect::new(i % 4 * 480, i / 4 * 540, 480, 540), ghost: 0 }).collect();
+    let layers: [LayerRequest; 3] =
+        std::array::from_fn(|i| LayerRequest { kind: kinds[i], samples: 1, scale: scales[i] });
+    let tiles: Vec<PlannedTile> =
+        (0..8).map(|i| PlannedTile { rect: Rect::new(i % 4 * 480, i / 4 * 540, 480, 540), ghost: 0 }).collect();
     let mut merger = Merger::new(EXTENT);
     let mut picture = vec![0; EXTENT.pixels() * 4];
     let (mut add, mut finish, mut compose, mut total, mut last) = (vec![], vec![], vec![], vec![], vec![]);
@@ -78,7 +83,9 @@ fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
         let (camera, previous_camera) = (camera(frame_id as f32), camera(frame_id as f32 - 1.0));
         let late = frame_id as usize % 8;
         let start = cpu_seconds();
-        merger.begin(FrameInputs { frame_id, camera, previous_camera, layers: &layers, tiles: &tiles }).map_err(|e| e.to_string())?;
+        merger
+            .begin(FrameInputs { frame_id, camera, previous_camera, layers: &layers, tiles: &tiles })
+            .map_err(|e| e.to_string())?;
         let mut last_tile = Instant::now();
         for (i, tile) in traced.iter().enumerate().filter(|(i, _)| *i != late) {
             last_tile = Instant::now();
@@ -139,7 +146,13 @@ fn hit(origin: Vec3, ray: Vec3) -> Option<(f32, Vec3, u32)> {
             let (near, far) = (a.min(b), a.max(b).min_element());
             let t = near.max_element();
             if t > 0.0 && t < far && t < nearest.0 {
-                let normal = if t == near.x { Vec3::X * -ray.x.signum() } else if t == near.y { Vec3::Y } else { Vec3::Z };
+                let normal = if t == near.x {
+                    Vec3::X * -ray.x.signum()
+                } else if t == near.y {
+                    Vec3::Y
+                } else {
+                    Vec3::Z
+                };
                 nearest = (t, normal, 2 + row * 2 + side);
             }
         }
@@ -164,7 +177,9 @@ fn trace(rect: Rect, frame_id: u64, layers: &[LayerRequest]) -> TracedTile {
         primary.normal.push(hit.map_or(0, |h| encode_normal((h.1 + bump).normalize())));
         primary.base_color.push(hit.map_or(0, |h| 0xff00_0000 | h.2.wrapping_mul(0x9e_3779) & 0xff_ffff));
         primary.material.push(hit.map_or(0, |h| 0x0100_0040 + h.2 * 5));
-        primary.motion.push(f16::from_f32(motion.x).to_bits() as u32 | (f16::from_f32(motion.y).to_bits() as u32) << 16);
+        primary
+            .motion
+            .push(f16::from_f32(motion.x).to_bits() as u32 | (f16::from_f32(motion.y).to_bits() as u32) << 16);
         primary.instance_id.push(hit.map_or(0, |h| h.2));
     }
     let layer = |request: &LayerRequest| {
@@ -172,7 +187,11 @@ fn trace(rect: Rect, frame_id: u64, layers: &[LayerRequest]) -> TracedTile {
         let rect = rect.scaled(scale);
         let sample = |(bx, by)| {
             let (x, y) = scaled_sample_pixel(bx, by, frame_id, scale, EXTENT);
-            let noise = (x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca77) ^ (frame_id as u32).wrapping_mul(0xc2b2_ae3d)).wrapping_mul(0x2c1b_3c6d) >> 16;
+            let noise = (x.wrapping_mul(0x9e37_79b1)
+                ^ y.wrapping_mul(0x85eb_ca77)
+                ^ (frame_id as u32).wrapping_mul(0xc2b2_ae3d))
+            .wrapping_mul(0x2c1b_3c6d)
+                >> 16;
             let value = f16::from_f32(0.2 + noise as f32 / 65536.0).to_bits();
             [value, value, value, 0x3c00]
         };

@@ -65,7 +65,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
         view.begin_frame(FrameDesc::new(first, revision, start_camera)).map_err(text)?;
         let output = view.acquire(first, 2 * PATIENCE).map_err(text)?;
         first += 1;
-        let peers_used = (0..PEERS as u32).filter(|peer| output.tiles.iter().any(|tile| tile.peer == *peer && tile.arrived));
+        let peers_used =
+            (0..PEERS as u32).filter(|peer| output.tiles.iter().any(|tile| tile.peer == *peer && tile.arrived));
         if peers_used.count() == PEERS {
             break;
         }

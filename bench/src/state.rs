@@ -46,7 +46,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
         let t = frame_id as f32 / 30.0;
         let moved: Vec<(u32, Affine3A)> = objects
             .iter()
-            .map(|i| (*i, Affine3A::from_translation(Vec3::new(t, 0.0, 0.1 * t)) * base_instances[*i as usize].transform))
+            .map(|i| {
+                (*i, Affine3A::from_translation(Vec3::new(t, 0.0, 0.1 * t)) * base_instances[*i as usize].transform)
+            })
             .collect();
         scene.set_transforms(&moved).map_err(text)?;
         for index in &lights {

@@ -72,11 +72,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     report.number("default_sockets_mb_s", median(&mut small));
     for rtt in RTTS_MS {
         for loss in LOSSES_PCT {
-            for (key, measured) in [
-                ("goodput_mb_s", median(&mut frames)),
-                ("sctp_goodput_mb_s", median(&mut bulk)),
-                ("tile_p99_ms", p99),
-            ] {
+            for (key, measured) in
+                [("goodput_mb_s", median(&mut frames)), ("sctp_goodput_mb_s", median(&mut bulk)), ("tile_p99_ms", p99)]
+            {
                 let key = format!("{key}.{rtt}.{loss}");
                 if rtt == 0 && loss == 0 { report.number(key, measured) } else { report.unknown(key, NO_RELAY) }
             }

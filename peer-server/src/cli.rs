@@ -75,7 +75,8 @@ impl Options {
             Some(token) => Ok((token.clone(), false)),
             None => {
                 let mut bytes = [0; 16];
-                getrandom::fill(&mut bytes).map_err(|e| Failure::start(format!("the system gives no random bytes: {e}")))?;
+                getrandom::fill(&mut bytes)
+                    .map_err(|e| Failure::start(format!("the system gives no random bytes: {e}")))?;
                 Ok((bytes.iter().map(|b| format!("{b:02x}")).collect(), true))
             }
         }
@@ -86,7 +87,9 @@ impl Options {
             Some(dir) if dir.as_os_str() == "none" => None,
             Some(dir) => Some(dir.clone()),
             None => Some(default_cache_dir().ok_or_else(|| {
-                Failure::usage("neither XDG_CACHE_HOME nor HOME is set: name a folder (--cache-dir), or \"none\"".into())
+                Failure::usage(
+                    "neither XDG_CACHE_HOME nor HOME is set: name a folder (--cache-dir), or \"none\"".into(),
+                )
             })?),
         };
         Ok(CacheConfig { dir, limit_bytes: self.cache_size })
@@ -112,7 +115,10 @@ impl From<PeerError> for Failure {
         let code = match &error {
             PeerError::Device(RendererError::DeviceLost { .. } | RendererError::Timeout { .. }) => 4,
             PeerError::Device(_) => 3,
-            PeerError::Cache { .. } | PeerError::Captures { .. } | PeerError::Listen(_) | PeerError::InsecureHttp(_) => 2,
+            PeerError::Cache { .. }
+            | PeerError::Captures { .. }
+            | PeerError::Listen(_)
+            | PeerError::InsecureHttp(_) => 2,
             _ => 1,
         };
         Failure { code, reason: error.to_string() }

@@ -11,7 +11,9 @@ pub enum PeerError {
     #[error(transparent)]
     Device(#[from] rayloom_renderer::RendererError),
     /// The folder of the scene cache can't be used.
-    #[error("cannot use the scene cache {path}: {source}; choose another folder (--cache-dir), or none (--cache-dir none)")]
+    #[error(
+        "cannot use the scene cache {path}: {source}; choose another folder (--cache-dir), or none (--cache-dir none)"
+    )]
     Cache {
         /// The folder.
         path: PathBuf,

@@ -86,7 +86,12 @@ impl RecentFrames {
         });
     }
 
-    fn recall(&self, tasks: &FrameTasks, frame_id: u64, scene: &ResidentScene) -> Option<(Camera, Vec<(u32, Affine3A)>)> {
+    fn recall(
+        &self,
+        tasks: &FrameTasks,
+        frame_id: u64,
+        scene: &ResidentScene,
+    ) -> Option<(Camera, Vec<(u32, Affine3A)>)> {
         let before = self.ring.iter().find(|r| (r.view, r.frame_id) == (tasks.view, frame_id))?;
         let transforms = match (before.scene, before.revision) == (tasks.scene, tasks.revision) {
             true => before.moved.clone(),

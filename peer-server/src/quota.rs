@@ -37,11 +37,17 @@ impl Quota {
             return Err(format!("task {task} is under way already: ids are unique in a session"));
         }
         if state.tasks.len() >= self.tasks_most {
-            return Err(format!("{} tasks are under way, which is the most per session: send fewer or cancel some", state.tasks.len()));
+            return Err(format!(
+                "{} tasks are under way, which is the most per session: send fewer or cancel some",
+                state.tasks.len()
+            ));
         }
         let total = state.pixels.saturating_add(pixels);
         if total > self.pixels_most {
-            return Err(format!("{total} pixels would be under way, at most {} may be: send fewer or cancel some", self.pixels_most));
+            return Err(format!(
+                "{total} pixels would be under way, at most {} may be: send fewer or cancel some",
+                self.pixels_most
+            ));
         }
         state.pixels = total;
         state.tasks.insert(task, false);

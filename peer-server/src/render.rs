@@ -103,7 +103,9 @@ impl<T: Send + 'static> Device<T> {
                 };
                 // A panic in here is a bug, but engines must learn that nobody traces any more.
                 let lost = catch_unwind(AssertUnwindSafe(work));
-                if let Some(reason) = lost.unwrap_or_else(|_| Some("the tracer panicked: a bug, see the peer's log".into())) {
+                if let Some(reason) =
+                    lost.unwrap_or_else(|_| Some("the tracer panicked: a bug, see the peer's log".into()))
+                {
                     device.stop();
                     failed(reason);
                 }

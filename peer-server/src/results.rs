@@ -85,7 +85,9 @@ fn code(task: u64, frame_id: u64, tag: TileTag, started: std::time::Instant, tra
     let digest = digest(&tile);
     let slices = encode_tile(&tile, mode, limits::SLICE_PAYLOAD_BYTES);
     let count = u16::try_from(slices.len()).ok().filter(|n| *n <= limits::SLICES_PER_TILE);
-    let count = count.ok_or_else(|| format!("the tile has {} slices, at most {} fit: cut it smaller", slices.len(), limits::SLICES_PER_TILE))?;
+    let count = count.ok_or_else(|| {
+        format!("the tile has {} slices, at most {} fit: cut it smaller", slices.len(), limits::SLICES_PER_TILE)
+    })?;
     let slices = slices.into_iter().zip(0u16..).map(|(slice, index)| ResultSlice {
         task,
         frame_id,
@@ -105,7 +107,8 @@ fn code(task: u64, frame_id: u64, tag: TileTag, started: std::time::Instant, tra
         traced_ns: stamp_ns(traced),
         encoded_ns: crate::clock::now_ns(),
     };
-    let done = TileDone { task, frame_id, slices: count, rect: tile.rect, timings, digest, block_rays: tile.block_rays };
+    let done =
+        TileDone { task, frame_id, slices: count, rect: tile.rect, timings, digest, block_rays: tile.block_rays };
     Ok(Coded { task, frame_id, slices, done, tag })
 }
 
@@ -123,7 +126,8 @@ async fn send_tile(out: &Outbound, tile: Coded) -> Result<(), LinkClosed> {
                 Ok(()) => break,
                 Err(SendError::Full { .. }) if stale() => {
                     let newest = tag.newest.load(Relaxed);
-                    let reason = format!("dropped before it was sent: the link is full and frame {newest} is here already");
+                    let reason =
+                        format!("dropped before it was sent: the link is full and frame {newest} is here already");
                     return out.control(refusal(task, frame_id, reason)).await;
                 }
                 Err(SendError::Full { .. }) => out.link().writable(Channel::Frames).await.map_err(|_| LinkClosed)?,

@@ -60,7 +60,10 @@ impl SceneTable {
         let known = self.ready.keys().chain(self.waiting.iter().map(|waiting| &waiting.scene));
         let scenes: HashSet<u32> = known.copied().collect();
         if scenes.len() >= SCENES && !scenes.contains(&offer.scene) {
-            return Some((offer, format!("a session has at most {SCENES} scenes: use the number of one that is no longer needed")));
+            return Some((
+                offer,
+                format!("a session has at most {SCENES} scenes: use the number of one that is no longer needed"),
+            ));
         }
         self.waiting.push_back(offer);
         None

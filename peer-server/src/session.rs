@@ -11,8 +11,8 @@ use crate::server::Shared;
 use crate::transfer::{Transfer, TransferEvent};
 use rayloom_transport::{Channel, Events, LinkEvent};
 use rayloom_wire::{
-    BlobNeed, BlobPart, FrameTasks, Hello, Message, Pong, RefusalCode, Refused, Role, SceneOffer, SceneStage, Task, VERSION,
-    limits,
+    BlobNeed, BlobPart, FrameTasks, Hello, Message, Pong, RefusalCode, Refused, Role, SceneOffer, SceneStage, Task,
+    VERSION, limits,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -131,19 +131,29 @@ impl Session {
         let first = first.map_err(|_| broken(format!("no Hello within {HELLO_WITHIN:?}")))?;
         let hello = match Message::decode(message_of(first)?.1) {
             Ok(Message::Hello(hello)) => hello,
-            Ok(Message::Refused(refused)) => return Err(End::Closed(format!("the engine refuses: {}", refused.reason))),
+            Ok(Message::Refused(refused)) => {
+                return Err(End::Closed(format!("the engine refuses: {}", refused.reason)));
+            }
             Ok(_) => return Err(broken("the first message is not Hello".into())),
             Err(e) => return Err(broken(format!("the first message: {e}"))),
         };
         if VERSION.agree(hello.versions).is_none() {
-            let reason = format!("this peer speaks protocol versions {VERSION}, the engine {}: update the older one", hello.versions);
+            let reason = format!(
+                "this peer speaks protocol versions {VERSION}, the engine {}: update the older one",
+                hello.versions
+            );
             return Err(End::Refuse(RefusalCode::Version, reason));
         }
         if hello.role != Role::Engine {
             let reason = "both sides are peers; a peer takes work from engines only".into();
             return Err(End::Refuse(RefusalCode::Role, reason));
         }
-        tracing::info!(session = self.id, agent = hello.agent, link = self.out.link().description(), "an engine is here");
+        tracing::info!(
+            session = self.id,
+            agent = hello.agent,
+            link = self.out.link().description(),
+            "an engine is here"
+        );
         Ok(())
     }
 
@@ -226,7 +236,12 @@ impl Session {
         }
     }
 
-    async fn transferred(&mut self, event: TransferEvent, offer: SceneOffer, parts: mpsc::Sender<BlobPart>) -> Result<(), End> {
+    async fn transferred(
+        &mut self,
+        event: TransferEvent,
+        offer: SceneOffer,
+        parts: mpsc::Sender<BlobPart>,
+    ) -> Result<(), End> {
         match event {
             TransferEvent::Ask(blobs, have, total) => {
                 self.out.control(status(&offer, SceneStage::Receiving { have, total })).await?;
@@ -335,7 +350,9 @@ impl Session {
         let (scene, revision) = (message.scene, message.revision);
         let resident = self.scenes.find(scene, revision).cloned().ok_or_else(|| {
             let ready = self.scenes.ready_revisions(scene);
-            format!("revision {revision} of scene {scene} is not ready here ({ready}): offer it and wait for its status")
+            format!(
+                "revision {revision} of scene {scene} is not ready here ({ready}): offer it and wait for its status"
+            )
         })?;
         if self.newest.len() >= VIEWS && !self.newest.contains_key(&message.view) {
             // Views come and go (a resized window is a new one) and nobody says so: those without a tile here can go.
@@ -350,7 +367,11 @@ impl Session {
         Ok((resident, frame, newest))
     }
 
-    fn check_task(&self, task: &Task, message: &FrameTasks) -> Result<(rayloom_frame::Rect, crate::quota::TaskGuard), String> {
+    fn check_task(
+        &self,
+        task: &Task,
+        message: &FrameTasks,
+    ) -> Result<(rayloom_frame::Rect, crate::quota::TaskGuard), String> {
         let whole_view = task.rect == message.extent.rect();
         if message.filter_radius > task.ghost && !whole_view {
             return Err(format!(
@@ -361,7 +382,10 @@ impl Session {
         let rect = task.rect.grown(u32::from(task.ghost), message.extent);
         let blocks = rect.scaled(16).pixels();
         if blocks > limits::BLOCKS_PER_TILE {
-            return Err(format!("the tile has {blocks} blocks of 16x16 pixels, at most {} fit: cut it smaller", limits::BLOCKS_PER_TILE));
+            return Err(format!(
+                "the tile has {blocks} blocks of 16x16 pixels, at most {} fit: cut it smaller",
+                limits::BLOCKS_PER_TILE
+            ));
         }
         Ok((rect, self.quota.take(task.id, rect.pixels())?))
     }

@@ -39,7 +39,8 @@ struct Layout {
 
 impl Layout {
     fn header(&self) -> Vec<u32> {
-        let mut words = vec![MAGIC[0], MAGIC[1], self.extent.width, self.extent.height, self.count, self.layers.len() as u32];
+        let mut words =
+            vec![MAGIC[0], MAGIC[1], self.extent.width, self.extent.height, self.count, self.layers.len() as u32];
         words.extend(self.layers.iter().flat_map(|(kind, scale)| [*kind as u32, u32::from(*scale)]));
         words.resize(HEADER_WORDS, 0);
         words
@@ -113,7 +114,10 @@ impl CaptureWriter {
     /// A frame of another shape than the file's, one too many, and what the file system says.
     pub fn add(&mut self, frame: &TracedTile) -> io::Result<()> {
         let layers = frame.layers.iter().map(|layer| (layer.kind, layer.scale));
-        let primary = frame.primary.as_ref().filter(|_| frame.rect == self.layout.extent.rect() && self.written < self.layout.count);
+        let primary = frame
+            .primary
+            .as_ref()
+            .filter(|_| frame.rect == self.layout.extent.rect() && self.written < self.layout.count);
         let Some(primary) = primary.filter(|_| layers.eq(self.layout.layers.iter().copied())) else {
             return Err(invalid(format!("capture {} is not what the file was made for", self.written)));
         };
@@ -164,7 +168,10 @@ impl StoredTracer {
         let layout = Layout::read(&words).map_err(invalid)?;
         let bytes = file.metadata()?.len();
         if bytes != layout.file_bytes() {
-            return Err(invalid(format!("it has {bytes} bytes, its header says {}: let the bench write it again", layout.file_bytes())));
+            return Err(invalid(format!(
+                "it has {bytes} bytes, its header says {}: let the bench write it again",
+                layout.file_bytes()
+            )));
         }
         Ok(StoredTracer { file, layout })
     }
@@ -250,7 +257,8 @@ impl Tracer for StoredTracer {
         let Extent { width, height } = self.layout.extent;
         if frame.extent != self.layout.extent || !frame.extent.rect().contains_rect(rect) || rect.is_empty() {
             let asked = frame.extent;
-            let reason = format!("the captures are of {width}x{height}, asked is {rect:?} of {}x{}", asked.width, asked.height);
+            let reason =
+                format!("the captures are of {width}x{height}, asked is {rect:?} of {}x{}", asked.width, asked.height);
             return Err(TraceError::Refused(reason));
         }
         let missing = frame.layers.iter().find(|layer| !self.layout.layers.contains(&(layer.kind, layer.scale)));
@@ -258,7 +266,8 @@ impl Tracer for StoredTracer {
             let reason = format!("the captures have no layer {} at a scale of {}", layer.kind.name(), layer.scale);
             return Err(TraceError::Refused(reason));
         }
-        let tile = self.crop(frame, rect).map_err(|error| TraceError::DeviceLost(format!("reading the captures: {error}")))?;
+        let tile =
+            self.crop(frame, rect).map_err(|error| TraceError::DeviceLost(format!("reading the captures: {error}")))?;
         Ok(Traced { tile, uploaded, traced: Instant::now() })
     }
 }

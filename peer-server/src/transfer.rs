@@ -158,7 +158,8 @@ impl Transfer {
             return protocol(format!("a piece of blob {} was sent, which was not asked for", hex(&part.id)));
         };
         if part.total_bytes != asked.total {
-            let reason = format!("blob {} has {} bytes, the scene says {}", hex(&part.id), part.total_bytes, asked.total);
+            let reason =
+                format!("blob {} has {} bytes, the scene says {}", hex(&part.id), part.total_bytes, asked.total);
             return Err(PartError::Scene(reason));
         }
         let expected = asked.incoming.as_ref().map_or(asked.offset, Incoming::have);
@@ -191,7 +192,8 @@ impl Transfer {
     }
 
     fn finish(&mut self, id: Id) -> Result<(), PartError> {
-        let incoming = self.asked.remove(&id).and_then(|asked| asked.incoming).expect("a whole blob was being received");
+        let incoming =
+            self.asked.remove(&id).and_then(|asked| asked.incoming).expect("a whole blob was being received");
         let held = match incoming.finish().map_err(|e| PartError::Scene(e.to_string()))? {
             Some(bytes) => Held::Memory(bytes),
             None => Held::Disk,
@@ -222,7 +224,12 @@ impl Transfer {
         (self.have_bytes, self.missing) = (bytes, Vec::new());
         for blob in tables.meshes.iter().chain(&tables.textures) {
             if blob.len > limits::BLOB_BYTES {
-                return Err(format!("blob {} has {} bytes, at most {} are allowed", blob.id, blob.len, limits::BLOB_BYTES));
+                return Err(format!(
+                    "blob {} has {} bytes, at most {} are allowed",
+                    blob.id,
+                    blob.len,
+                    limits::BLOB_BYTES
+                ));
             }
             if !named.insert(blob.id) {
                 continue;
@@ -248,7 +255,9 @@ impl Transfer {
         if bytes <= limit {
             return Ok(());
         }
-        Err(format!("the scene needs more than {limit} bytes, which is what this peer's cache has room for: give it a larger --cache-size"))
+        Err(format!(
+            "the scene needs more than {limit} bytes, which is what this peer's cache has room for: give it a larger --cache-size"
+        ))
     }
 
     fn ask_next(&mut self) -> Result<Advance, String> {
@@ -291,7 +300,9 @@ impl Transfer {
     fn retry(&mut self) -> Result<(), String> {
         self.attempts += 1;
         if self.attempts > ATTEMPTS {
-            return Err("blobs vanish from the cache as fast as they arrive: give the peer a larger --cache-size".into());
+            return Err(
+                "blobs vanish from the cache as fast as they arrive: give the peer a larger --cache-size".into()
+            );
         }
         self.held.clear();
         self.state = State::Root;

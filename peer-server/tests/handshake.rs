@@ -27,7 +27,11 @@ async fn another_version_is_refused_with_both_ranges() {
     engine.send(Message::Hello(Hello { versions, agent: "from the future".into(), role: Role::Engine })).await;
     let refused = engine.refused().await;
     assert_eq!(refused.code, RefusalCode::Version);
-    assert!(refused.reason.contains("900 to 901") && refused.reason.contains(&VERSION.to_string()), "{}", refused.reason);
+    assert!(
+        refused.reason.contains("900 to 901") && refused.reason.contains(&VERSION.to_string()),
+        "{}",
+        refused.reason
+    );
 }
 
 #[tokio::test]

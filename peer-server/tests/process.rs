@@ -111,7 +111,9 @@ async fn a_process_traces_the_same_bits_as_the_library_and_ends_when_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_and_a_taken_port_are_named() {
     let peer = Peer::start("token");
-    let Err(error) = dial(&peer.url, Some("wrong"), &DialOptions::default()).await else { panic!("the token is wrong") };
+    let Err(error) = dial(&peer.url, Some("wrong"), &DialOptions::default()).await else {
+        panic!("the token is wrong")
+    };
     assert!(matches!(error, TransportError::Unauthorized { .. }), "{error}");
     let addr = peer.url.strip_prefix("http://").unwrap();
     let (code, text) = fails(command().args(["--allow-cpu", "--cache-dir", "none", "--listen", addr]));

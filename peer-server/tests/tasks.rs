@@ -8,7 +8,9 @@ use rayloom_frame::codec::{DecodeLimits, Slice, SlicePixels, decode_slice};
 use rayloom_frame::{Extent, LayerKind, LayerRequest, Rect, digest};
 use rayloom_peer::{PeerServer, ServiceConfig};
 use rayloom_transport::Channel;
-use rayloom_wire::{CancelTasks, FrameTasks, LayerSpec, Message, Ping, PreviousFrame, RefusalCode, ResultSlice, StateDelta, Task};
+use rayloom_wire::{
+    CancelTasks, FrameTasks, LayerSpec, Message, Ping, PreviousFrame, RefusalCode, ResultSlice, StateDelta, Task,
+};
 
 async fn ready(server: &PeerServer) -> Engine {
     let mut engine = Engine::greeted(server).await;
@@ -51,7 +53,8 @@ async fn a_tile_comes_back_with_its_ghost_zone_digest_costs_and_stamps() {
     let mut pixels = 0;
     for slice in slices {
         let ResultSlice { plane, scale, codec, rect: part, payload, .. } = slice;
-        let decoded = decode_slice(&Slice { plane, scale, codec, rect: part, payload }, DecodeLimits::new(EXTENT)).unwrap();
+        let decoded =
+            decode_slice(&Slice { plane, scale, codec, rect: part, payload }, DecodeLimits::new(EXTENT)).unwrap();
         let SlicePixels::Layer(decoded) = decoded.pixels else { panic!("only a layer was asked for") };
         for (pixel, i) in decoded.into_iter().zip(0u32..) {
             let (x, y) = (part.x + i % part.width, part.y + i / part.width);

@@ -29,6 +29,7 @@ static uint32_t pick(const char *value, const char *a, const char *b, const char
 
 static Options parse(int argc, char **argv) {
   Options o = { .width = 640, .height = 360, .triangles = 200000, .embedded = 1, .listen = "127.0.0.1:8080" };
+  o.token = getenv("RAYLOOM_TOKEN"); /* A command line is visible to everyone on the machine. */
   for (int i = 1; i < argc; i++) {
     const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
     if (!strcmp(name, "--half")) { o.half = 1; continue; }

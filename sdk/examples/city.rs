@@ -25,7 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     desc.accumulation = Accumulation::Frames(12);
     for layer in &mut desc.layers {
         layer.deadline = Duration::from_secs(1);
-        layer.request.scale = if matches!(layer.request.kind, LayerKind::Specular | LayerKind::Indirect) { 2 } else { 1 };
+        layer.request.scale =
+            if matches!(layer.request.kind, LayerKind::Specular | LayerKind::Indirect) { 2 } else { 1 };
     }
     let view = session.create_view(desc)?;
     let mut source = city(200_000, 1);

@@ -249,10 +249,16 @@ impl FrameDesc {
             return Err(Error::InvalidArgument(reason));
         }
         if self.previous_camera.is_some_and(|camera| !camera.is_valid()) {
-            return Err(Error::InvalidArgument(format!("the previous camera of frame {} is not usable", self.frame_id)));
+            return Err(Error::InvalidArgument(format!(
+                "the previous camera of frame {} is not usable",
+                self.frame_id
+            )));
         }
         if !(self.exposure.is_finite() && self.exposure > 0.0) {
-            return Err(Error::InvalidArgument(format!("exposure is {}, it must be finite and above 0", self.exposure)));
+            return Err(Error::InvalidArgument(format!(
+                "exposure is {}, it must be finite and above 0",
+                self.exposure
+            )));
         }
         if self.layers.is_empty() { Ok(()) } else { check_layers(&self.layers) }
     }

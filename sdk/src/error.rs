@@ -13,7 +13,9 @@ pub enum Error {
     #[error("{0}")]
     InvalidState(String),
     /// As many frames are in flight as the session allows; acquire or wait, then begin again.
-    #[error("{in_flight} frames are in flight, max_frames_in_flight is {limit}: acquire an output before the next frame begins")]
+    #[error(
+        "{in_flight} frames are in flight, max_frames_in_flight is {limit}: acquire an output before the next frame begins"
+    )]
     Busy {
         /// Frames begun and not finished.
         in_flight: u32,

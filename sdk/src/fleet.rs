@@ -2,8 +2,8 @@
 
 use crate::config::{EMBEDDED_PEER, Embedded};
 use crate::revisions::Revisions;
-use crate::view::View;
 use crate::stats::PeerStats;
+use crate::view::View;
 use rayloom_coordinator::{PeerId, PeerPrior, Time};
 use rayloom_transport::{Channel, Link, SendError};
 use rayloom_wire::{Message, PeerInfo, SceneStage};

@@ -162,7 +162,8 @@ impl Flight {
             ..StageTimes::default()
         };
         let complete = self.tiles.iter().filter(|tile| tile.is_complete());
-        let last = complete.filter_map(|tile| tile.done.as_ref().map(|done| (tile, done))).max_by_key(|(_, d)| d.complete_ns);
+        let last =
+            complete.filter_map(|tile| tile.done.as_ref().map(|done| (tile, done))).max_by_key(|(_, d)| d.complete_ns);
         match last {
             Some((tile, done)) => {
                 times.plan_ms = ms(self.taken_ns, tile.sent_ns);

@@ -84,7 +84,9 @@ impl Rates {
 
     pub(crate) fn write(&self, stats: &mut ViewStats) {
         let seconds = |first: u64, last: u64| (last.saturating_sub(first) as f32 / 1e9).max(1e-3);
-        if let (Some((first, _)), Some((last, _)), true) = (self.frames.front(), self.frames.back(), self.frames.len() > 1) {
+        if let (Some((first, _)), Some((last, _)), true) =
+            (self.frames.front(), self.frames.back(), self.frames.len() > 1)
+        {
             // The first frame only marks where the counted time begins.
             let fresh = self.frames.iter().skip(1).filter(|(_, fresh)| *fresh).count();
             stats.shown_fps = (self.frames.len() - 1) as f32 / seconds(*first, *last);
@@ -131,7 +133,9 @@ impl std::fmt::Display for ViewStats {
                 }
                 Some(SceneStage::Building { fraction }) => write!(f, " build {:.0}%", 100.0 * fraction)?,
                 Some(SceneStage::Failed { .. }) => write!(f, " scene failed")?,
-                Some(SceneStage::Ready) | None => write!(f, " {}x{:.1}ms", peer.tiles, peer.work_ms / peer.tiles.max(1) as f32)?,
+                Some(SceneStage::Ready) | None => {
+                    write!(f, " {}x{:.1}ms", peer.tiles, peer.work_ms / peer.tiles.max(1) as f32)?
+                }
             }
         }
         let (sent, received) = (self.sent_bytes_per_s / 1e3, self.received_bytes_per_s / 1e6);

@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     for peer in &fleet.peers {
         command.args(["--peer", &peer.url]);
     }
-    command.args(["--token", &fleet.token, "--size", &format!("{}x{}", size.0, size.1)]);
+    command.env("RAYLOOM_TOKEN", &fleet.token).args(["--size", &format!("{}x{}", size.0, size.1)]);
     command.args(["--listen", &format!("127.0.0.1:{}", options.port)]);
     match &options.scene {
         Some(scene) => command.args(["--scene", scene]),
@@ -132,7 +132,8 @@ fn compile_engine() -> Result<PathBuf, String> {
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let engine = folder.join("engine");
     let libraries = target.join("debug");
-    let mut command = run::command("cc", &["-std=c11", "-O2", "-Wall", "-Wextra", "-Iinclude", "samples/c/main.c", "-o"]);
+    let mut command =
+        run::command("cc", &["-std=c11", "-O2", "-Wall", "-Wextra", "-Iinclude", "samples/c/main.c", "-o"]);
     command.arg(&engine).arg(format!("-L{}", libraries.display())).arg("-lrayloom").arg("-lm");
     command.arg(format!("-Wl,-rpath,{}", libraries.display()));
     run::status(&mut command)?;
@@ -249,7 +250,10 @@ impl Owned {
         // util-linux's setpriv has the kernel end the child when this process ends, however it does.
         let setpriv = Path::new("/usr/bin/setpriv");
         let mut command = if setpriv.exists() { under(setpriv, command) } else { take(command) };
-        let child = command.stdout(stdout).spawn().map_err(|error| format!("`{}` could not be started: {error}", run::describe(&command)))?;
+        let child = command
+            .stdout(stdout)
+            .spawn()
+            .map_err(|error| format!("`{}` could not be started: {error}", run::describe(&command)))?;
         Ok(Owned { child })
     }
 

@@ -149,7 +149,8 @@ pub(crate) fn ensure(purpose: Purpose) -> Result<(), String> {
 fn script(missing: &[&Need]) -> Result<String, String> {
     let mut lines = Vec::new();
     if missing.iter().any(|need| need.backports) && needs_backports_source() {
-        let (uri, codename) = apt_source().ok_or("apt's own sources could not be read: no URI for Debian's backports")?;
+        let (uri, codename) =
+            apt_source().ok_or("apt's own sources could not be read: no URI for Debian's backports")?;
         let line = format!("deb {uri} {codename}-backports main");
         lines.push(format!("echo '{line}' > /etc/apt/sources.list.d/rayloom-backports.list"));
     }

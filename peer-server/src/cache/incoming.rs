@@ -10,7 +10,9 @@ use std::sync::Arc;
 /// Why a blob could not be received.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReceiveError {
-    #[error("blob {expected} arrived with BLAKE3 {found}: it was damaged or forged before it was sent; offer the scene again")]
+    #[error(
+        "blob {expected} arrived with BLAKE3 {found}: it was damaged or forged before it was sent; offer the scene again"
+    )]
     Forged { expected: String, found: String },
     #[error("the scene cache cannot be written: {0}; free some space or choose another --cache-dir")]
     Write(#[from] io::Error),

@@ -10,8 +10,8 @@ use rayloom_scene::assets::{Blob, PackedScene, pack};
 use rayloom_scene::{Camera, Scene};
 use rayloom_transport::{Channel, Connection, Events, Link, LinkEvent, SendError, loopback};
 use rayloom_wire::{
-    BlobNeed, BlobPart, FrameTasks, Hello, LayerSpec, Message, PeerInfo, PreviousFrame, Refused, ResultSlice, Role, SceneOffer,
-    SceneStage, StateDelta, Task, TaskKind, TaskRefused, TileDone, VERSION, limits,
+    BlobNeed, BlobPart, FrameTasks, Hello, LayerSpec, Message, PeerInfo, PreviousFrame, Refused, ResultSlice, Role,
+    SceneOffer, SceneStage, StateDelta, Task, TaskKind, TaskRefused, TileDone, VERSION, limits,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -81,7 +81,11 @@ impl Tracer for FakeTracer {
         }
         assert_ne!(frame.frame_id, u64::MAX - 1, "the paper is torn");
         let uploaded = Instant::now();
-        Ok(Traced { tile: expected_tile(frame.frame_id, &frame.layers, rect, previous_marker(frame)), uploaded, traced: Instant::now() })
+        Ok(Traced {
+            tile: expected_tile(frame.frame_id, &frame.layers, rect, previous_marker(frame)),
+            uploaded,
+            traced: Instant::now(),
+        })
     }
 }
 
@@ -214,7 +218,9 @@ impl Engine {
         loop {
             match self.next().await {
                 Message::BlobNeed(need) => return Ok(need),
-                Message::SceneStatus(status) if matches!(status.stage, SceneStage::Ready | SceneStage::Failed { .. }) => {
+                Message::SceneStatus(status)
+                    if matches!(status.stage, SceneStage::Ready | SceneStage::Failed { .. }) =>
+                {
                     return Err(status.stage);
                 }
                 Message::SceneStatus(_) => {}
@@ -263,7 +269,9 @@ impl Engine {
                 Message::ResultSlice(slice) if slice.task == task => slices.push(slice),
                 Message::TileDone(tile) if tile.task == task => done = Some(tile),
                 Message::TaskRefused(refused) if refused.task == task => break Answer::Refused(refused),
-                Message::ResultSlice(_) | Message::TileDone(_) | Message::TaskRefused(_) => self.other_answers.push(message),
+                Message::ResultSlice(_) | Message::TileDone(_) | Message::TaskRefused(_) => {
+                    self.other_answers.push(message)
+                }
                 other => panic!("an answer to task {task} was expected: {}", short(&other)),
             }
             if done.as_ref().is_some_and(|done| usize::from(done.slices) == slices.len()) {
@@ -305,7 +313,10 @@ pub fn part(blob: &Blob, from: usize, to: usize) -> Message {
 }
 
 pub fn blob(scene: &PackedScene, id: [u8; 32]) -> &Blob {
-    std::iter::once(&scene.root).chain(&scene.blobs).find(|b| b.id.0 == id).expect("the peer asks for the scene's own blobs")
+    std::iter::once(&scene.root)
+        .chain(&scene.blobs)
+        .find(|b| b.id.0 == id)
+        .expect("the peer asks for the scene's own blobs")
 }
 
 pub fn city() -> Scene {

@@ -151,7 +151,8 @@ impl Encoder {
             (PlaneKind::Layer(_), CodecMode::Rgb9e5) => RGB9E5,
             _ => LOSSLESS,
         };
-        let pixels_max = (self.max_slice_bytes / coded_bytes_per_pixel(plane, codec)).clamp(1, u32::MAX as usize) as u32;
+        let pixels_max =
+            (self.max_slice_bytes / coded_bytes_per_pixel(plane, codec)).clamp(1, u32::MAX as usize) as u32;
         let columns = rect.width.min(pixels_max);
         let lines = (pixels_max / columns.max(1)).max(1);
         for y in (0..rect.height).step_by(lines as usize) {
@@ -167,7 +168,13 @@ impl Encoder {
                 self.raw.clear();
                 P::encode(plane, codec, rows, &mut self.raw);
                 let (codec, payload) = self.packed(codec);
-                self.slices.push(Slice { plane, scale, codec, rect: Rect::new(rect.x + x, rect.y + y, width, height), payload });
+                self.slices.push(Slice {
+                    plane,
+                    scale,
+                    codec,
+                    rect: Rect::new(rect.x + x, rect.y + y, width, height),
+                    payload,
+                });
             }
         }
     }
@@ -200,7 +207,8 @@ impl DecodeScratch {
         if transform != LOSSLESS && !(transform == RGB9E5 && matches!(plane, PlaneKind::Layer(_))) {
             return Err(FrameError::UnknownCodec { plane: *plane, codec: *codec });
         }
-        let refuse = |reason: String| FrameError::Payload { plane: *plane, rect: *rect, payload_bytes: payload.len(), reason };
+        let refuse =
+            |reason: String| FrameError::Payload { plane: *plane, rect: *rect, payload_bytes: payload.len(), reason };
         let raw_bytes = pixels * coded_bytes_per_pixel(*plane, transform);
         let raw: &[u8] = if codec & LZ4 == 0 {
             payload
@@ -222,7 +230,15 @@ impl DecodeScratch {
         match plane {
             PlaneKind::Layer(_) if transform == RGB9E5 => rgb9e5::decode(raw, pixels, &mut self.layer),
             PlaneKind::Layer(_) => {
-                lanes::decode(raw, width, height, Predictor::Left, |p: [u16; 4]| p, |p, lane, v| p[lane] = v, &mut self.layer);
+                lanes::decode(
+                    raw,
+                    width,
+                    height,
+                    Predictor::Left,
+                    |p: [u16; 4]| p,
+                    |p, lane, v| p[lane] = v,
+                    &mut self.layer,
+                );
             }
             PlaneKind::Depth => {
                 lanes::decode(raw, width, height, Predictor::Gradient, |p: u32| [p], |p, _, v| *p = v, &mut self.words);
@@ -292,7 +308,8 @@ fn check_rect(plane: PlaneKind, scale: u8, rect: Rect, limits: DecodeLimits) -> 
     let scale_fits = scale == 1 || (scale == 2 && matches!(plane, PlaneKind::Layer(_)));
     let bounds = extent.scaled(scale.max(1) as u32);
     // In 64 bits: the numbers came from elsewhere.
-    let inside = rect.x as u64 + rect.width as u64 <= bounds.width as u64 && rect.y as u64 + rect.height as u64 <= bounds.height as u64;
+    let inside = rect.x as u64 + rect.width as u64 <= bounds.width as u64
+        && rect.y as u64 + rect.height as u64 <= bounds.height as u64;
     let pixels = rect.width as u64 * rect.height as u64;
     if !scale_fits || !inside || pixels == 0 || pixels > max_pixels as u64 {
         return Err(FrameError::SliceOutside { plane, scale, rect, extent, max_pixels });

@@ -15,7 +15,9 @@ pub enum FrameError {
         codec: u8,
     },
     /// A slice's rectangle is empty, too large, or leaves the view; the sender is at fault.
-    #[error("slice of {plane:?} at scale {scale}: {rect:?} is empty, over {max_pixels} pixels or outside of the view of {extent:?}")]
+    #[error(
+        "slice of {plane:?} at scale {scale}: {rect:?} is empty, over {max_pixels} pixels or outside of the view of {extent:?}"
+    )]
     SliceOutside {
         /// The plane.
         plane: PlaneKind,

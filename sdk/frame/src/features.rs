@@ -118,7 +118,9 @@ fn pixel_features(frame: &MergedFrame<'_>, at: usize, right: usize, below: usize
         return [0.0, depth_edge as u8 as f32, 0.0, 0.0, 0.0, 0.0];
     }
     let normal = planes.normal[at];
-    let normal_edge = neighbours.iter().any(|n| planes.normal[*n] != normal && planes.depth[*n] < f32::INFINITY && parts(normal, planes.normal[*n]));
+    let normal_edge = neighbours
+        .iter()
+        .any(|n| planes.normal[*n] != normal && planes.depth[*n] < f32::INFINITY && parts(normal, planes.normal[*n]));
     let [roughness, metalness, _, _] = planes.material[at].to_le_bytes();
     let reflective = roughness < 77 || metalness > 127;
     let disoccluded = frame.lengths[at] <= 1;

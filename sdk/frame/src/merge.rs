@@ -228,10 +228,20 @@ impl Merger {
 
     /// Bytes of the planes that it holds.
     pub fn held_bytes(&self) -> usize {
-        let words = |p: &Primary| [&p.normal, &p.base_color, &p.material, &p.motion, &p.instance_id].map(|v| v.capacity()).iter().sum::<usize>();
+        let words = |p: &Primary| {
+            [&p.normal, &p.base_color, &p.material, &p.motion, &p.instance_id]
+                .map(|v| v.capacity())
+                .iter()
+                .sum::<usize>()
+        };
         let planes = |p: &Primary| 4 * (p.depth.capacity() + words(p));
-        let bytes = [&self.ages, &self.last_ages, &self.lengths, &self.last_lengths].map(|v| v.capacity()).iter().sum::<usize>();
-        let layers = self.layers.iter().map(|l| 8 * (l.current.capacity() + l.history.capacity() + l.coarse.capacity()) + l.coarse_from.capacity());
+        let bytes = [&self.ages, &self.last_ages, &self.lengths, &self.last_lengths]
+            .map(|v| v.capacity())
+            .iter()
+            .sum::<usize>();
+        let layers = self.layers.iter().map(|l| {
+            8 * (l.current.capacity() + l.history.capacity() + l.coarse.capacity()) + l.coarse_from.capacity()
+        });
         planes(&self.planes) + planes(&self.last_planes) + bytes + layers.sum::<usize>()
     }
 
@@ -272,7 +282,9 @@ impl Merger {
         for request in inputs.layers {
             if scales[request.kind as usize] != 0 || !(1..=2).contains(&request.scale) {
                 let (name, scale) = (request.kind.name(), request.scale);
-                return Err(FrameError::Plan(format!("layer {name} at scale {scale}: ask for each layer once, at scale 1 or 2")));
+                return Err(FrameError::Plan(format!(
+                    "layer {name} at scale {scale}: ask for each layer once, at scale 1 or 2"
+                )));
             }
             scales[request.kind as usize] = request.scale;
         }
@@ -433,8 +445,19 @@ impl Merger {
             let plane = PlaneKind::Layer(layer.kind);
             let scale = state.scale(plane);
             let twice = traced.layers[..i].iter().any(|l| l.kind == layer.kind);
-            if twice || scale == 0 || layer.scale != scale || layer.rect != rect.scaled(scale as u32) || layer.pixels.len() != layer.rect.pixels() {
-                return refuse(format!("layer {} at scale {} in {:?} with {} pixels", layer.kind.name(), layer.scale, layer.rect, layer.pixels.len()));
+            if twice
+                || scale == 0
+                || layer.scale != scale
+                || layer.rect != rect.scaled(scale as u32)
+                || layer.pixels.len() != layer.rect.pixels()
+            {
+                return refuse(format!(
+                    "layer {} at scale {} in {:?} with {} pixels",
+                    layer.kind.name(),
+                    layer.scale,
+                    layer.rect,
+                    layer.pixels.len()
+                ));
             }
             if state.has_any_of(plane, layer.rect) {
                 return Ok(Added::Duplicate);
@@ -481,7 +504,9 @@ impl Merger {
 }
 
 fn planned(tiles: &[TileState], tile: u32) -> Result<&TileState, FrameError> {
-    tiles.get(tile as usize).ok_or_else(|| FrameError::NotPlanned { tile, what: format!("one of {} tiles", tiles.len()) })
+    tiles
+        .get(tile as usize)
+        .ok_or_else(|| FrameError::NotPlanned { tile, what: format!("one of {} tiles", tiles.len()) })
 }
 
 fn write_primary(planes: &mut Primary, plane: PlaneKind, extent: Extent, core: Rect, rect: Rect, words: &[u32]) {
@@ -508,17 +533,24 @@ fn check_plan(extent: Extent, tiles: &[PlannedTile]) -> Result<(), FrameError> {
     }
     let mut pixels = 0u64;
     for (i, PlannedTile { rect, .. }) in tiles.iter().enumerate() {
-        let inside = rect.x as u64 + rect.width as u64 <= extent.width as u64 && rect.y as u64 + rect.height as u64 <= extent.height as u64;
+        let inside = rect.x as u64 + rect.width as u64 <= extent.width as u64
+            && rect.y as u64 + rect.height as u64 <= extent.height as u64;
         if rect.is_empty() || !inside {
             return Err(FrameError::Plan(format!("tile {i}, {rect:?}, is empty or leaves the view of {extent:?}")));
         }
         if let Some(other) = tiles[..i].iter().position(|t| !t.rect.intersection(*rect).is_empty()) {
-            return Err(FrameError::Plan(format!("tiles {other} and {i} overlap in {:?}; use `ghost` for margins", tiles[other].rect.intersection(*rect))));
+            return Err(FrameError::Plan(format!(
+                "tiles {other} and {i} overlap in {:?}; use `ghost` for margins",
+                tiles[other].rect.intersection(*rect)
+            )));
         }
         pixels += rect.pixels() as u64;
     }
     if pixels != extent.pixels() as u64 || pixels == 0 {
-        return Err(FrameError::Plan(format!("tiles cover {pixels} of {} pixels; cover each pixel once", extent.pixels())));
+        return Err(FrameError::Plan(format!(
+            "tiles cover {pixels} of {} pixels; cover each pixel once",
+            extent.pixels()
+        )));
     }
     Ok(())
 }

@@ -32,7 +32,9 @@ pub fn draw_tiles(rgba: &mut [u8], extent: Extent, tiles: &[TileLabel]) {
         canvas.fill(Rect { y: rect.bottom() - 1, height: 1, ..rect }, color);
         canvas.fill(Rect { x: rect.right() - 1, width: 1, ..rect }, color);
         if let Some(peer) = tile.peer {
-            canvas.text(rect, &format!("{peer}:{:.0}", tile.milliseconds.clamp(0.0, 99_999.0)), color);
+            // The peer inside the engine's process has no number.
+            let name = if peer == u32::MAX { "E".to_owned() } else { peer.to_string() };
+            canvas.text(rect, &format!("{name}:{:.0}", tile.milliseconds.clamp(0.0, 99_999.0)), color);
         }
     }
 }
@@ -52,7 +54,9 @@ pub fn peer_color(peer: u32) -> [u8; 3] {
 /// The result is as long as the shorter picture.
 pub fn difference(a: &[u8], b: &[u8], gain: u8) -> Vec<u8> {
     let pixels = a.as_chunks::<4>().0.iter().zip(b.as_chunks::<4>().0);
-    pixels.flat_map(|(a, b)| [0, 1, 2, 3].map(|c| if c == 3 { 255 } else { a[c].abs_diff(b[c]).saturating_mul(gain) })).collect()
+    pixels
+        .flat_map(|(a, b)| [0, 1, 2, 3].map(|c| if c == 3 { 255 } else { a[c].abs_diff(b[c]).saturating_mul(gain) }))
+        .collect()
 }
 
 struct Canvas<'a> {
@@ -107,6 +111,7 @@ fn glyph(character: char) -> [u8; 5] {
         '7' => [0b111, 0b001, 0b010, 0b010, 0b010],
         '8' => [0b111, 0b101, 0b111, 0b101, 0b111],
         '9' => [0b111, 0b101, 0b111, 0b001, 0b111],
+        'E' => [0b111, 0b100, 0b110, 0b100, 0b111],
         ':' => [0b000, 0b010, 0b000, 0b010, 0b000],
         _ => [0; 5],
     }
@@ -142,7 +147,11 @@ mod tests {
         let extent = Extent::new(8, 8);
         let mut rgba = vec![7; extent.pixels() * 4];
         let label = |rect| TileLabel { rect, peer: Some(3), milliseconds: f32::NAN };
-        draw_tiles(&mut rgba, extent, &[label(Rect::new(9, 9, 5, 5)), label(Rect::new(6, 6, 1, 1)), label(Rect::new(0, 0, 0, 4))]);
+        draw_tiles(
+            &mut rgba,
+            extent,
+            &[label(Rect::new(9, 9, 5, 5)), label(Rect::new(6, 6, 1, 1)), label(Rect::new(0, 0, 0, 4))],
+        );
         assert_eq!(rgba.as_chunks::<4>().0.iter().filter(|p| p[0] != 7).count(), 1);
     }
 
@@ -150,7 +159,8 @@ mod tests {
     fn the_first_sixteen_peers_have_colours_of_their_own() {
         for a in 0..16 {
             for b in 0..a {
-                let distance: u32 = peer_color(a).into_iter().zip(peer_color(b)).map(|(x, y)| x.abs_diff(y) as u32).sum();
+                let distance: u32 =
+                    peer_color(a).into_iter().zip(peer_color(b)).map(|(x, y)| x.abs_diff(y) as u32).sum();
                 assert!(distance > 20, "{a} and {b}: {:?}, {:?}", peer_color(a), peer_color(b));
             }
         }

@@ -51,7 +51,9 @@ impl Half4 for Portable {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::arch::x86_64::{_MM_FROUND_TO_NEAREST_INT, _mm_cvtph_ps, _mm_cvtps_ph, _mm_cvtsi64_si128, _mm_cvtsi128_si64};
+    use std::arch::x86_64::{
+        _MM_FROUND_TO_NEAREST_INT, _mm_cvtph_ps, _mm_cvtps_ph, _mm_cvtsi64_si128, _mm_cvtsi128_si64,
+    };
 
     use glam::Vec4;
 

@@ -44,7 +44,8 @@ pub(crate) fn linear_to_srgb_with(table: &ToSrgb, linear: f32) -> u8 {
     table[(bits >> 14) as usize]
 }
 
-static TO_LINEAR: LazyLock<[f32; 256]> = LazyLock::new(|| std::array::from_fn(|code| decode(code as f64 / 255.0) as f32));
+static TO_LINEAR: LazyLock<[f32; 256]> =
+    LazyLock::new(|| std::array::from_fn(|code| decode(code as f64 / 255.0) as f32));
 
 static TO_SRGB: LazyLock<ToSrgb> = LazyLock::new(|| {
     std::array::from_fn(|i| {

@@ -23,7 +23,9 @@ fn noise(seed: u64, n: usize) -> impl Iterator<Item = u32> {
 fn tile(rect: Rect, scale: u8, seed: u64) -> TracedTile {
     let layer = |kind: LayerKind| {
         let rect = rect.scaled(scale as u32);
-        let pixels = noise(seed + kind as u64, rect.pixels()).map(|v| [v as u16, (v >> 16) as u16, v as u16 ^ 5, !v as u16]).collect();
+        let pixels = noise(seed + kind as u64, rect.pixels())
+            .map(|v| [v as u16, (v >> 16) as u16, v as u16 ^ 5, !v as u16])
+            .collect();
         LayerPlane { kind, scale, rect, pixels }
     };
     let words = |k: u64| noise(seed + 10 + k, rect.pixels()).collect::<Vec<_>>();
@@ -133,19 +135,29 @@ fn flat_planes_shrink_and_noise_is_stored() {
     let rect = Rect::new(0, 0, 100, 100);
     let mut tile = tile(rect, 1, 3);
     tile.primary.as_mut().unwrap().depth.fill(4.0);
-    tile.layers[0].pixels = noise(5, rect.pixels()).zip(noise(6, rect.pixels() * 2).skip(1)).map(|(a, b)| [(a ^ b) as u16, b as u16, (b >> 16) as u16, (a >> 16) as u16]).collect();
+    tile.layers[0].pixels = noise(5, rect.pixels())
+        .zip(noise(6, rect.pixels() * 2).skip(1))
+        .map(|(a, b)| [(a ^ b) as u16, b as u16, (b >> 16) as u16, (a >> 16) as u16])
+        .collect();
     let slices = encode_tile(&tile, CodecMode::Lossless, 48 * 1024);
     let depth = slices.iter().find(|s| s.plane == PlaneKind::Depth).unwrap();
     assert_eq!(depth.codec, 1);
     assert!(depth.payload.len() < 400, "{} bytes", depth.payload.len());
-    let stored: usize = slices.iter().filter(|s| s.plane == PlaneKind::Layer(LayerKind::Direct)).map(|s| s.payload.len()).sum();
+    let stored: usize =
+        slices.iter().filter(|s| s.plane == PlaneKind::Layer(LayerKind::Direct)).map(|s| s.payload.len()).sum();
     assert!(stored <= rect.pixels() * 8);
 }
 
 #[test]
 fn sizes_are_checked_before_memory_is_taken() {
-    let slice = |rect| Slice { plane: PlaneKind::Depth, scale: 1, codec: 1, rect, payload: Bytes::from_static(&[0; 16]) };
-    for rect in [Rect::new(0, 0, u32::MAX, u32::MAX), Rect::new(u32::MAX, 0, 2, 1), Rect::new(0, 0, 0, 5), Rect::new(199, 0, 2, 1)] {
+    let slice =
+        |rect| Slice { plane: PlaneKind::Depth, scale: 1, codec: 1, rect, payload: Bytes::from_static(&[0; 16]) };
+    for rect in [
+        Rect::new(0, 0, u32::MAX, u32::MAX),
+        Rect::new(u32::MAX, 0, 2, 1),
+        Rect::new(0, 0, 0, 5),
+        Rect::new(199, 0, 2, 1),
+    ] {
         let found = decode_slice(&slice(rect), DecodeLimits::new(EXTENT));
         assert!(matches!(found, Err(FrameError::SliceOutside { .. })), "{found:?}");
     }

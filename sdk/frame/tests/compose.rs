@@ -22,7 +22,12 @@ fn merged(values: [f32; 4]) -> Merger {
     let rect = Rect::new(0, 0, 2, 1);
     let half = |v: f32| [f16::from_f32(v).to_bits(); 4];
     let layers = LayerKind::ALL.map(|kind| LayerRequest { kind, samples: 1, scale: 1 });
-    let plane = |kind: LayerKind| LayerPlane { kind, scale: 1, rect, pixels: vec![half(values[kind as usize]), half(if kind == LayerKind::Unlit { 0.25 } else { 0.0 })] };
+    let plane = |kind: LayerKind| LayerPlane {
+        kind,
+        scale: 1,
+        rect,
+        pixels: vec![half(values[kind as usize]), half(if kind == LayerKind::Unlit { 0.25 } else { 0.0 })],
+    };
     let traced = TracedTile {
         rect,
         layers: LayerKind::ALL.map(plane).to_vec(),
@@ -53,7 +58,9 @@ fn materials_are_multiplied_back_in() {
     assert_eq!(surface.base_color, Vec3::new(1.0, srgb_to_linear(0x80), srgb_to_linear(0x40)));
     let albedo = albedo_divisor(surface.base_color, 0.2);
     let specular = specular_divisor(specular_f0(surface.base_color, 0.2), 128.0 / 255.0, 1.0);
-    for [direct, spec, indirect, unlit] in [[0.5, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.25, 0.5, 0.125, 0.0625], [0.0, 0.0, 0.5, 4.0]] {
+    for [direct, spec, indirect, unlit] in
+        [[0.5, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.25, 0.5, 0.125, 0.0625], [0.0, 0.0, 0.5, 4.0]]
+    {
         let mut merger = merged([direct, spec, indirect, unlit]);
         let rgba = compose(&merger.finish().unwrap(), 0.5, ToneMap::Linear);
         let light = ((direct + indirect) * albedo + spec * specular + unlit) * 0.5;

@@ -42,7 +42,8 @@ fn a_missing_tile_is_seen_from_the_new_camera() {
             })
             .collect::<Vec<_>>()
     };
-    let (warped, frozen) = (psnr_rgba8(&in_tile(&covered), &in_tile(&truth)), psnr_rgba8(&in_tile(&held), &in_tile(&truth)));
+    let (warped, frozen) =
+        (psnr_rgba8(&in_tile(&covered), &in_tile(&truth)), psnr_rgba8(&in_tile(&held), &in_tile(&truth)));
     assert!(warped > 32.0 && warped > frozen + 5.0, "warped {warped:.1} dB, held {frozen:.1} dB");
 }
 
@@ -93,7 +94,8 @@ fn surfaces_that_come_into_view_start_anew() {
     shot.ball.x += 2.0;
     shot.deliver(&mut merger, &LAYERS, &tiles, &[]);
     let frame = merger.finish().unwrap();
-    let uncovered: Vec<usize> = (0..before.len()).filter(|i| before[*i] == 2 && frame.planes.instance_id[*i] == 1).collect();
+    let uncovered: Vec<usize> =
+        (0..before.len()).filter(|i| before[*i] == 2 && frame.planes.instance_id[*i] == 1).collect();
     assert!(uncovered.len() > 100);
     assert!(uncovered.iter().all(|i| frame.lengths[*i] == 1));
     assert_eq!(frame.lengths[index(10, 80)], 7);
@@ -131,7 +133,8 @@ fn half_resolution_layers_keep_edges() {
     let frame = merger.finish().unwrap();
     // The lower half: near the horizon the stripes are finer than a block.
     let near = EXTENT.pixels() / 2..;
-    let found = psnr_layer(&frame.layer(LayerKind::Indirect).unwrap()[near.clone()], &truth.layers[2].pixels[near], 1.0);
+    let found =
+        psnr_layer(&frame.layer(LayerKind::Indirect).unwrap()[near.clone()], &truth.layers[2].pixels[near], 1.0);
     assert!(found > 36.0, "{found:.1} dB");
 }
 
@@ -143,7 +146,10 @@ fn light_that_is_no_number_does_not_stay() {
         let shot = Shot::moving(EXTENT, frame_id, 0.03);
         let mut traced = shot.trace(tiles[0], &LAYERS);
         if frame_id < 2 {
-            traced.layers.iter_mut().for_each(|l| l.pixels[40 * l.rect.width as usize + 40] = [f16::NAN.to_bits(), 0x7c00, 0xfc00, 0]);
+            traced
+                .layers
+                .iter_mut()
+                .for_each(|l| l.pixels[40 * l.rect.width as usize + 40] = [f16::NAN.to_bits(), 0x7c00, 0xfc00, 0]);
         }
         merger.begin(shot.inputs(&LAYERS, &tiles)).unwrap();
         merger.add_tile(frame_id, 0, 0, &traced).unwrap();

@@ -31,7 +31,11 @@ fn run(mode: MergeMode, tiles: &[PlannedTile], max_bytes: usize) -> Bits {
         let mut slices: Vec<_> = tiles
             .iter()
             .enumerate()
-            .flat_map(|(i, tile)| encode_tile(&shot.trace(*tile, &LAYERS), CodecMode::Lossless, max_bytes).into_iter().map(move |s| (i as u32, s)))
+            .flat_map(|(i, tile)| {
+                encode_tile(&shot.trace(*tile, &LAYERS), CodecMode::Lossless, max_bytes)
+                    .into_iter()
+                    .map(move |s| (i as u32, s))
+            })
             .collect();
         if frame_id % 2 == 0 {
             slices.reverse();
@@ -50,7 +54,9 @@ fn run(mode: MergeMode, tiles: &[PlannedTile], max_bytes: usize) -> Bits {
 fn odd_cuts_leave_no_seam() {
     for mode in [MergeMode::Passthrough, MergeMode::Accumulate { max_history: 8 }] {
         let untiled = run(mode, &whole(EXTENT), 48 * 1024);
-        for (columns, rows, ghost, max_bytes) in [(&[31, 32, 63][..], &[17, 40][..], 8, 900), (&[1], &[], 3, 48 * 1024), (&[], &[60], 0, 100)] {
+        for (columns, rows, ghost, max_bytes) in
+            [(&[31, 32, 63][..], &[17, 40][..], 8, 900), (&[1], &[], 3, 48 * 1024), (&[], &[60], 0, 100)]
+        {
             let tiled = run(mode, &cut(EXTENT, columns, rows, ghost), max_bytes);
             assert!(tiled == untiled, "{mode:?}, columns {columns:?}, rows {rows:?}");
         }
@@ -95,7 +101,10 @@ fn ghosts_are_blended_only_where_asked_and_in_any_order() {
             merger.add_tile(1, i as u32, 0, &traced).unwrap();
         }
         let frame = merger.finish().unwrap();
-        frame.layer(LayerKind::Direct).unwrap()[..97].iter().map(|p| half::f16::from_bits(p[0]).to_f32()).collect::<Vec<_>>()
+        frame.layer(LayerKind::Direct).unwrap()[..97]
+            .iter()
+            .map(|p| half::f16::from_bits(p[0]).to_f32())
+            .collect::<Vec<_>>()
     };
     let hard = merge(false, [0, 1]);
     assert_eq!((hard[47], hard[48]), (1.0, 2.0));

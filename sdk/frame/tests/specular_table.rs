@@ -16,7 +16,10 @@ fn the_table_is_the_integral() {
         let (n_dot_v, roughness) = place(i);
         let [a, b] = by_half_vectors(n_dot_v, roughness, 512);
         let [ta, tb] = SPECULAR_TABLE[i].map(f64::from);
-        assert!((a - ta).abs() < 2e-3 && (b - tb).abs() < 2e-3, "n.v {n_dot_v}, roughness {roughness}: ({a}, {b}) is not ({ta}, {tb})");
+        assert!(
+            (a - ta).abs() < 2e-3 && (b - tb).abs() < 2e-3,
+            "n.v {n_dot_v}, roughness {roughness}: ({a}, {b}) is not ({ta}, {tb})"
+        );
     }
 }
 
@@ -30,7 +33,10 @@ fn another_way_to_integrate_agrees() {
         }
         let [a, b] = by_light_directions(n_dot_v, roughness, 400);
         let [ta, tb] = SPECULAR_TABLE[i].map(f64::from);
-        assert!((a - ta).abs() < 2e-3 && (b - tb).abs() < 2e-3, "n.v {n_dot_v}, roughness {roughness}: ({a}, {b}) is not ({ta}, {tb})");
+        assert!(
+            (a - ta).abs() < 2e-3 && (b - tb).abs() < 2e-3,
+            "n.v {n_dot_v}, roughness {roughness}: ({a}, {b}) is not ({ta}, {tb})"
+        );
     }
 }
 

@@ -1,11 +1,11 @@
 //! Frames traced by the embedded peer: a scene becomes a picture, edits are seen, tiles leave no seam.
 
+use glam::{Affine3A, Vec2, Vec3, Vec4};
 use rayloom::frame::{Extent, Rect};
 use rayloom::scene::{Environment, Instance, Light, LightShape, Material, Mesh, MeshPart, Scene};
 use rayloom::{
     Accumulation, Embedded, FrameDesc, Output, SceneHandle, Session, SessionDesc, ToneMap, ViewDesc, ViewHandle,
 };
-use glam::{Affine3A, Vec2, Vec3, Vec4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,12 +41,8 @@ fn square(at: Vec3) -> Scene {
 }
 
 fn session() -> Session {
-    let desc = SessionDesc {
-        embedded: Embedded::Always,
-        embedded_allow_cpu: true,
-        lossless: true,
-        ..SessionDesc::default()
-    };
+    let desc =
+        SessionDesc { embedded: Embedded::Always, embedded_allow_cpu: true, lossless: true, ..SessionDesc::default() };
     Session::new(desc).unwrap()
 }
 

@@ -20,7 +20,9 @@ pub enum TransportError {
         reason: &'static str,
     },
     /// `https://` was asked for.
-    #[error("{url}: signalling over TLS is not part of this build; use http on loopback or through an SSH or VPN tunnel")]
+    #[error(
+        "{url}: signalling over TLS is not part of this build; use http on loopback or through an SSH or VPN tunnel"
+    )]
     TlsUnsupported {
         /// As given.
         url: String,
@@ -93,7 +95,9 @@ pub enum TransportError {
         reason: String,
     },
     /// Signalling went through, then ICE or DTLS did not.
-    #[error("signalling with {remote} worked, but no path for data was found: {reason}; check that UDP may pass between both")]
+    #[error(
+        "signalling with {remote} worked, but no path for data was found: {reason}; check that UDP may pass between both"
+    )]
     NoPath {
         /// The peer's URL, or "a dialler".
         remote: String,

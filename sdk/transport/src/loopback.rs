@@ -74,11 +74,7 @@ impl Link for LoopbackLink {
 
     fn writable(&self, channel: Channel) -> BoxFuture<'_, Result<(), SendError>> {
         Box::pin(async move {
-            self.other
-                .inbox
-                .drained_to(channel, channel.low_water_bytes())
-                .await
-                .map_err(|_| SendError::Closed)
+            self.other.inbox.drained_to(channel, channel.low_water_bytes()).await.map_err(|_| SendError::Closed)
         })
     }
 

@@ -108,7 +108,12 @@ impl Reader {
     pub(crate) fn camera(&mut self, field: &'static str) -> Result<Camera, WireError> {
         let camera = Camera {
             position: self.vec3(field)?,
-            rotation: Quat::from_xyzw(self.finite(field)?, self.finite(field)?, self.finite(field)?, self.finite(field)?),
+            rotation: Quat::from_xyzw(
+                self.finite(field)?,
+                self.finite(field)?,
+                self.finite(field)?,
+                self.finite(field)?,
+            ),
             tan_half_fov: self.vec2(field)?,
             center: self.vec2(field)?,
             jitter: self.vec2(field)?,
@@ -213,7 +218,9 @@ impl Writer {
     }
 
     pub(crate) fn transform(&mut self, t: &Affine3A) {
-        [t.matrix3.x_axis, t.matrix3.y_axis, t.matrix3.z_axis, t.translation].into_iter().for_each(|v| self.vec3(v.into()));
+        [t.matrix3.x_axis, t.matrix3.y_axis, t.matrix3.z_axis, t.translation]
+            .into_iter()
+            .for_each(|v| self.vec3(v.into()));
     }
 
     pub(crate) fn light(&mut self, light: &Light) {

@@ -45,12 +45,19 @@ pub(super) fn encode(rows: Rows<'_, [u16; 4]>, out: &mut Vec<u8>) {
 pub(super) fn decode(bytes: &[u8], pixels: usize, out: &mut Vec<[u16; 4]>) {
     let run = |k: usize| &bytes[k * pixels..(k + 1) * pixels];
     let table = &*HALVES;
-    let half = |exponent: u8, upper: u8, low: u8| table[usize::from(exponent) << 9 | usize::from(upper) << 1 | usize::from(low & 1)];
+    let half = |exponent: u8, upper: u8, low: u8| {
+        table[usize::from(exponent) << 9 | usize::from(upper) << 1 | usize::from(low & 1)]
+    };
     let colours = run(1).iter().zip(run(2)).zip(run(3));
     let pixels = run(0).iter().zip(colours).zip(run(4));
     out.extend(pixels.map(|((shared, ((red, green), blue)), alpha)| {
         let exponent = shared >> 3;
-        [half(exponent, *red, *shared), half(exponent, *green, shared >> 1), half(exponent, *blue, shared >> 2), alpha_half(*alpha)]
+        [
+            half(exponent, *red, *shared),
+            half(exponent, *green, shared >> 1),
+            half(exponent, *blue, shared >> 2),
+            alpha_half(*alpha),
+        ]
     }));
 }
 

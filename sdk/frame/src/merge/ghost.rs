@@ -50,7 +50,13 @@ impl GhostPixels {
 
     /// Mixes all strips into `layer`'s pixels (rows of `width`).
     #[inline(always)]
-    pub(super) fn blend<H: Half4>(&mut self, layer: LayerKind, width: usize, tiles: &[TileState], pixels: &mut [[u16; 4]]) {
+    pub(super) fn blend<H: Half4>(
+        &mut self,
+        layer: LayerKind,
+        width: usize,
+        tiles: &[TileState],
+        pixels: &mut [[u16; 4]],
+    ) {
         self.strips.sort_by_key(|s| (s.tile, s.rect.y, s.rect.x));
         for strip in self.strips.iter().filter(|s| s.layer == layer) {
             let source = tiles[strip.tile as usize].plan();
@@ -62,7 +68,8 @@ impl GhostPixels {
                     }
                     for x in part.x..part.right() {
                         let at = &mut pixels[y as usize * width + x as usize];
-                        let ghost = (y - strip.rect.y) as usize * strip.rect.width as usize + (x - strip.rect.x) as usize;
+                        let ghost =
+                            (y - strip.rect.y) as usize * strip.rect.width as usize + (x - strip.rect.x) as usize;
                         let other = H::load(self.pool[strip.first + ghost]);
                         let own = H::load(*at);
                         *at = H::store(own + (other - own) * share(source.rect, source.ghost, x, y));
@@ -97,7 +104,13 @@ mod tests {
     #[test]
     fn strips_are_all_that_lies_outside_of_the_core() {
         let core = Rect::new(2, 2, 4, 4);
-        for rect in [Rect::new(0, 0, 8, 8), Rect::new(0, 0, 8, 1), Rect::new(0, 3, 8, 2), Rect::new(2, 2, 4, 4), Rect::new(6, 0, 2, 8)] {
+        for rect in [
+            Rect::new(0, 0, 8, 8),
+            Rect::new(0, 0, 8, 1),
+            Rect::new(0, 3, 8, 2),
+            Rect::new(2, 2, 4, 4),
+            Rect::new(6, 0, 2, 8),
+        ] {
             let mut ghosts = GhostPixels::default();
             ghosts.keep(0, LayerKind::Direct, core, rect, &vec![[0; 4]; rect.pixels()]);
             assert_eq!(ghosts.pool.len(), rect.pixels() - rect.intersection(core).pixels(), "{rect:?}");

@@ -23,11 +23,16 @@ impl Reprojection {
         let unjittered = Camera { jitter: Vec2::ZERO, ..*from };
         // A pixel's ray is linear in the pixel: take it apart.
         let origin = unjittered.ray(Vec2::ZERO, size);
-        let ray = Mat3::from_cols(unjittered.ray(Vec2::X, size) - origin, unjittered.ray(Vec2::Y, size) - origin, origin);
+        let ray =
+            Mat3::from_cols(unjittered.ray(Vec2::X, size) - origin, unjittered.ray(Vec2::Y, size) - origin, origin);
         // To homogeneous pixels of the other camera: (x * depth, y * depth, depth).
         let scale = size * 0.5 / to.tan_half_fov;
         let centre = (Vec2::new(to.center.x, -to.center.y) * 0.5 + 0.5) * size;
-        let pixels = Mat3::from_cols(Vec3::new(scale.x, 0.0, 0.0), Vec3::new(0.0, -scale.y, 0.0), Vec3::new(-centre.x, -centre.y, -1.0));
+        let pixels = Mat3::from_cols(
+            Vec3::new(scale.x, 0.0, 0.0),
+            Vec3::new(0.0, -scale.y, 0.0),
+            Vec3::new(-centre.x, -centre.y, -1.0),
+        );
         let view = pixels * Mat3::from_quat(to.rotation.inverse());
         Reprojection { matrix: view * ray, offset: view * (from.position - to.position) }
     }
@@ -65,7 +70,11 @@ impl Guide {
     /// A pixel of the frame itself.
     #[inline(always)]
     pub(super) fn of(planes: &Primary, index: usize) -> Guide {
-        Guide { instance_id: planes.instance_id[index], normal: planes.normal[index], depth: planes.depth[index].min(FAR) }
+        Guide {
+            instance_id: planes.instance_id[index],
+            normal: planes.normal[index],
+            depth: planes.depth[index].min(FAR),
+        }
     }
 
     /// A pixel of this frame, as the frame at the other end of `to` would have it.

@@ -93,7 +93,8 @@ impl Resolve<'_> {
         let has_primary = complete || tile.has_primary_row(row.y);
         // A layer's row without its primary hits can't be placed: it does not count.
         let has_layer = |kind| has_primary && (complete || tile.has_row(PlaneKind::Layer(kind), row.y));
-        let fresh = has_primary && LayerKind::ALL.into_iter().all(|k| self.layers[k as usize].request.is_none() || has_layer(k));
+        let fresh = has_primary
+            && LayerKind::ALL.into_iter().all(|k| self.layers[k as usize].request.is_none() || has_layer(k));
         self.history_taps::<H>(row, has_primary);
         self.ages_and_lengths(row, fresh);
         let mut block_taps_done = false;

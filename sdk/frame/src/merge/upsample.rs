@@ -76,7 +76,8 @@ mod tests {
     fn a_sampled_pixel_takes_its_own_sample_and_an_edge_is_not_crossed() {
         let extent = Extent::new(8, 4);
         let n = extent.pixels();
-        let mut planes = Primary { depth: vec![4.0; n], normal: vec![0; n], instance_id: vec![1; n], ..Primary::default() };
+        let mut planes =
+            Primary { depth: vec![4.0; n], normal: vec![0; n], instance_id: vec![1; n], ..Primary::default() };
         // The right half is another object.
         for i in 0..n {
             if i % 8 >= 4 {

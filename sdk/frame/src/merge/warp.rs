@@ -14,7 +14,13 @@ const ITERATIONS: usize = 4;
 ///
 /// The motion written is from this frame's pixel to where its content was found, so that layers read the same place.
 #[inline(always)]
-pub(super) fn warp_row<H: Half4>(planes: &mut Primary, last: &Primary, to_this: &Reprojection, extent: Extent, row: Rect) {
+pub(super) fn warp_row<H: Half4>(
+    planes: &mut Primary,
+    last: &Primary,
+    to_this: &Reprojection,
+    extent: Extent,
+    row: Rect,
+) {
     let corner = Vec2::new(extent.width as f32 - 0.5, extent.height as f32 - 0.5);
     let index = |p: Vec2| p.y as usize * extent.width as usize + p.x as usize;
     for x in row.x..row.right() {
@@ -49,7 +55,9 @@ pub(super) fn blank_row(planes: &mut Primary, extent: Extent, row: Rect) {
     let start = row.y as usize * extent.width as usize + row.x as usize;
     let range = start..start + row.width as usize;
     planes.depth[range.clone()].fill(crate::SKY_DEPTH);
-    for words in [&mut planes.normal, &mut planes.base_color, &mut planes.material, &mut planes.motion, &mut planes.instance_id] {
+    for words in
+        [&mut planes.normal, &mut planes.base_color, &mut planes.material, &mut planes.motion, &mut planes.instance_id]
+    {
         words[range.clone()].fill(0);
     }
 }

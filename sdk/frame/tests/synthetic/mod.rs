@@ -36,7 +36,12 @@ impl Shot {
     pub(crate) fn moving(extent: Extent, frame_id: u64, step: f32) -> Shot {
         let camera = |frame: f32| {
             let position = Vec3::new(frame * step, 1.5, 4.0);
-            Camera::look_at(position, position + Vec3::new(0.0, -0.35, -1.0), 1.0, extent.width as f32 / extent.height as f32)
+            Camera::look_at(
+                position,
+                position + Vec3::new(0.0, -0.35, -1.0),
+                1.0,
+                extent.width as f32 / extent.height as f32,
+            )
         };
         let (camera, previous_camera) = (camera(frame_id as f32), camera(frame_id as f32 - 1.0));
         Shot { extent, frame_id, camera, previous_camera, ball: Vec3::new(0.0, 0.7, 0.0), noise: 0.0 }
@@ -57,7 +62,8 @@ impl Shot {
         };
         let root = (b * b - 4.0 * a * c).sqrt();
         let ball = ((-b - root) / (2.0 * a), 2);
-        let (depth, id) = [floor, ball].into_iter().filter(|(t, _)| *t > 0.0 && *t < 60.0).min_by(|a, b| a.0.total_cmp(&b.0))?;
+        let (depth, id) =
+            [floor, ball].into_iter().filter(|(t, _)| *t > 0.0 && *t < 60.0).min_by(|a, b| a.0.total_cmp(&b.0))?;
         let point = origin + ray * depth;
         let normal = if id == 1 { Vec3::Y } else { (point - self.ball).normalize() };
         Some((depth, point, normal, id))
@@ -75,13 +81,18 @@ impl Shot {
                 (Vec3::new(wave(p.x), wave(p.z), 0.3 * id as f32), 2.0)
             }
         };
-        let noisy = |c: usize| (1.0 + self.noise * (self.random(x, y, c as u32 * 8 + kind as u32) - 0.5) * 3.46).max(0.0) * light[c];
+        let noisy = |c: usize| {
+            (1.0 + self.noise * (self.random(x, y, c as u32 * 8 + kind as u32) - 0.5) * 3.46).max(0.0) * light[c]
+        };
         [noisy(0), noisy(1), noisy(2), alpha].map(|v| f16::from_f32(v).to_bits())
     }
 
     /// Uniform in [0, 1), of nothing but frame, pixel and channel.
     fn random(&self, x: u32, y: u32, channel: u32) -> f32 {
-        let mut h = x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca77) ^ (self.frame_id as u32).wrapping_mul(0xc2b2_ae3d) ^ channel << 24;
+        let mut h = x.wrapping_mul(0x9e37_79b1)
+            ^ y.wrapping_mul(0x85eb_ca77)
+            ^ (self.frame_id as u32).wrapping_mul(0xc2b2_ae3d)
+            ^ channel << 24;
         for _ in 0..2 {
             h = (h ^ h >> 15).wrapping_mul(0x2c1b_3c6d);
             h = (h ^ h >> 12).wrapping_mul(0x297a_2d39);
@@ -102,7 +113,9 @@ impl Shot {
             primary.normal.push(hit.map_or(0, |h| encode_normal(h.2)));
             primary.base_color.push(hit.map_or(0, |h| if h.3 == 1 { 0xff80_c0ff } else { 0xff20_40e0 }));
             primary.material.push(hit.map_or(0, |h| if h.3 == 1 { 0x0100_00ff } else { 0x0100_0030 }));
-            primary.motion.push(f16::from_f32(motion.x).to_bits() as u32 | (f16::from_f32(motion.y).to_bits() as u32) << 16);
+            primary
+                .motion
+                .push(f16::from_f32(motion.x).to_bits() as u32 | (f16::from_f32(motion.y).to_bits() as u32) << 16);
             primary.instance_id.push(hit.map_or(0, |h| h.3));
         }
         let layer = |request: &LayerRequest| {
@@ -118,11 +131,23 @@ impl Shot {
     }
 
     pub(crate) fn inputs<'a>(&self, layers: &'a [LayerRequest], tiles: &'a [PlannedTile]) -> FrameInputs<'a> {
-        FrameInputs { frame_id: self.frame_id, camera: self.camera, previous_camera: self.previous_camera, layers, tiles }
+        FrameInputs {
+            frame_id: self.frame_id,
+            camera: self.camera,
+            previous_camera: self.previous_camera,
+            layers,
+            tiles,
+        }
     }
 
     /// Opens the frame and adds all tiles but those in `missing`; tile `i` comes from peer `i % 4`.
-    pub(crate) fn deliver(&self, merger: &mut Merger, layers: &[LayerRequest], tiles: &[PlannedTile], missing: &[usize]) {
+    pub(crate) fn deliver(
+        &self,
+        merger: &mut Merger,
+        layers: &[LayerRequest],
+        tiles: &[PlannedTile],
+        missing: &[usize],
+    ) {
         merger.begin(self.inputs(layers, tiles)).unwrap();
         for (i, tile) in tiles.iter().enumerate().filter(|(i, _)| !missing.contains(i)) {
             merger.add_tile(self.frame_id, i as u32, i as u32 % 4, &self.trace(*tile, layers)).unwrap();
@@ -141,7 +166,9 @@ pub(crate) fn cut(extent: Extent, columns: &[u32], rows: &[u32], ghost: u32) -> 
         edges.windows(2).map(|w| (w[0], w[1] - w[0])).collect::<Vec<_>>()
     };
     let columns = spans(columns, extent.width);
-    let tile = |(y, height)| columns.clone().into_iter().map(move |(x, width)| PlannedTile { rect: Rect::new(x, y, width, height), ghost });
+    let tile = |(y, height)| {
+        columns.clone().into_iter().map(move |(x, width)| PlannedTile { rect: Rect::new(x, y, width, height), ghost })
+    };
     spans(rows, extent.height).into_iter().flat_map(tile).collect()
 }
 

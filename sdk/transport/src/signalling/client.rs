@@ -74,11 +74,7 @@ pub(crate) async fn exchange(
     Ok(created.sdp)
 }
 
-async fn post(
-    endpoint: &Endpoint,
-    token: Option<&str>,
-    body: Vec<u8>,
-) -> Result<(StatusCode, Bytes), TransportError> {
+async fn post(endpoint: &Endpoint, token: Option<&str>, body: Vec<u8>) -> Result<(StatusCode, Bytes), TransportError> {
     let unreachable = |source| TransportError::Unreachable { url: endpoint.url.clone(), source };
     let mut request = Request::post(&endpoint.path)
         .header(header::HOST, &endpoint.authority)
@@ -97,9 +93,10 @@ async fn post(
     let talk = async {
         let response = sender.send_request(request).await.map_err(other)?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), BODY_BYTES).collect().await.map_err(|error| {
-            TransportError::BadAnswer { url: endpoint.url.clone(), reason: error.to_string() }
-        })?;
+        let body = Limited::new(response.into_body(), BODY_BYTES)
+            .collect()
+            .await
+            .map_err(|error| TransportError::BadAnswer { url: endpoint.url.clone(), reason: error.to_string() })?;
         Ok((status, body.to_bytes()))
     };
     let mut talk = std::pin::pin!(talk);

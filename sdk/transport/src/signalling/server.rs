@@ -114,8 +114,9 @@ async fn try_create_session(signalling: Arc<Signalling>, request: Request<Body>)
     let config = &signalling.config;
     check_token(config.token.as_deref(), request.headers())?;
     let body = read_body(request.into_body()).await?;
-    let offer: SessionRequest = serde_json::from_slice(&body)
-        .map_err(|error| refused(StatusCode::BAD_REQUEST, "bad_request", format!("the body does not parse: {error}")))?;
+    let offer: SessionRequest = serde_json::from_slice(&body).map_err(|error| {
+        refused(StatusCode::BAD_REQUEST, "bad_request", format!("the body does not parse: {error}"))
+    })?;
     if offer.r#type != SdpType::Offer {
         return Err(refused(StatusCode::BAD_REQUEST, "bad_request", "the type must be \"offer\""));
     }

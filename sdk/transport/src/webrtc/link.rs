@@ -260,8 +260,7 @@ async fn receive(shared: Arc<Shared>, channel: Channel, data: Arc<dyn DataChanne
                         shared.end("the other side announced more than it was sent", Ending::Here);
                     }
                 } else if message.data.len() > MESSAGE_BYTES {
-                    let reason =
-                        format!("a message of {} bytes came, {MESSAGE_BYTES} are allowed", message.data.len());
+                    let reason = format!("a message of {} bytes came, {MESSAGE_BYTES} are allowed", message.data.len());
                     shared.end(&reason, Ending::Here);
                 } else {
                     shared.deliver(channel, &message.data.freeze());
@@ -354,7 +353,8 @@ mod tests {
     fn announcements_parse_or_are_ignored() {
         let taken = Taken { messages: 3, bytes: 70_000 };
         assert_eq!(announcement(b"read bulk 3 70000"), Some((Channel::Bulk, taken)));
-        for other in ["ping", "read ", "read bulk", "read bulk 3", "read sofa 3 4", "read bulk -1 4", "read bulk 3 4e9"] {
+        for other in ["ping", "read ", "read bulk", "read bulk 3", "read sofa 3 4", "read bulk -1 4", "read bulk 3 4e9"]
+        {
             assert_eq!(announcement(other.as_bytes()), None, "{other}");
         }
     }

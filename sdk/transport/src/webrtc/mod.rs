@@ -34,11 +34,7 @@ impl IceConfig {
     /// Loopback and every other interface.
     pub fn every_interface() -> Self {
         Self {
-            bind: vec![
-                Ipv4Addr::LOCALHOST.into(),
-                Ipv4Addr::UNSPECIFIED.into(),
-                Ipv6Addr::UNSPECIFIED.into(),
-            ],
+            bind: vec![Ipv4Addr::LOCALHOST.into(), Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
             ..Self::default()
         }
     }

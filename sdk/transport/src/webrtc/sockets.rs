@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::Once;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use socket2::SockRef;
 use ::webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime, TokioRuntime,
 };
+use parking_lot::Mutex;
+use socket2::SockRef;
 
 use crate::link::SocketBuffers;
 

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use crate::pair::{closed, message, next, number, within};
+use bytes::Bytes;
 use rayloom_transport::{Channel, Connection, Link, LinkEvent, SendError};
 use rayloom_wire::limits::MESSAGE_BYTES;
 

@@ -153,7 +153,9 @@ async fn an_unreachable_peer_is_named() {
 
 #[tokio::test]
 async fn a_server_that_is_no_peer_is_no_peer() {
-    for answer in ["HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nhi", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"] {
+    for answer in
+        ["HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nhi", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"]
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async move {
@@ -165,7 +167,10 @@ async fn a_server_that_is_no_peer_is_no_peer() {
             let _ = stream.read(&mut request).await;
         });
         let error = refused(&url, None, &DialOptions::default()).await;
-        assert!(matches!(error, TransportError::BadAnswer { .. } | TransportError::Refused { status: 404, .. }), "{error}");
+        assert!(
+            matches!(error, TransportError::BadAnswer { .. } | TransportError::Refused { status: 404, .. }),
+            "{error}"
+        );
         assert!(error.to_string().contains("is it a rayloom-peer"), "{error}");
         server.abort();
     }
