@@ -213,9 +213,11 @@ impl Director {
                     self.views.values_mut().for_each(|view| view.peer_ready(peer, scene, revision, now));
                 }
             }
-            SceneStage::Failed { reason } => {
+            SceneStage::Failed { reason } if self.revisions.is_newest(scene, revision) => {
                 self.desc.events.push(Event::SceneFailed { revision, peer: peer.0, cause: reason });
             }
+            // A newer revision is on its way: nobody misses this one.
+            SceneStage::Failed { .. } => {}
             SceneStage::Receiving { .. } | SceneStage::Building { .. } => {}
         }
     }

@@ -94,6 +94,11 @@ impl Revisions {
         self.bases.get_mut(&revision).is_some_and(|base| base.scene == scene && base.ready.insert(peer))
     }
 
+    /// True when no newer base of its scene has taken the revision's place.
+    pub(crate) fn is_newest(&self, scene: u32, revision: u64) -> bool {
+        self.bases.iter().rev().find(|(_, base)| base.scene == scene).is_some_and(|(newest, _)| *newest == revision)
+    }
+
     pub(crate) fn peer_lost(&mut self, peer: PeerId) {
         self.bases.values_mut().for_each(|base| {
             base.ready.remove(&peer);

@@ -264,3 +264,33 @@ impl Traced<'_> {
         words.iter().map(|w| RayHit { hit: w[0] != 0, t: if *any_hit { 0.0 } else { f32::from_bits(w[1]) } }).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+
+    /// The walk is the renderer's own file: a bench of an older one would measure what nobody runs.
+    #[test]
+    fn source_and_spirv_agree() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+        let made = std::env::temp_dir().join(format!("rayloom-trace-{}.spv", std::process::id()));
+        let run = Command::new("glslc")
+            .current_dir(&folder)
+            .args(["-O", "--target-env=vulkan1.3", "-I../../peer-server/renderer/shaders", "-o"])
+            .args([made.as_os_str(), "trace.comp".as_ref()])
+            .output();
+        let run = match run {
+            Ok(run) => run,
+            Err(e) => {
+                assert!(std::env::var_os("CI").is_none(), "glslc does not run ({e}); apt-get install glslc");
+                println!("SKIPPED: glslc does not run ({e}); apt-get install glslc");
+                return;
+            }
+        };
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        let same = std::fs::read(&made).unwrap() == std::fs::read(folder.join("trace.spv")).unwrap();
+        std::fs::remove_file(&made).unwrap();
+        assert!(same, "trace.spv is not what trace.comp compiles to: run the command above in bench/shaders");
+    }
+}
