@@ -24,7 +24,7 @@ const SIZES: [(u32, u32); 7] = [(256, 144), (320, 180), (384, 216), (480, 270), 
 /// Rays of a pixel: one to see, one of shadow; reflection and diffuse bounce with their shadows at half resolution.
 const RAYS_PER_PIXEL: f64 = 3.2;
 /// Share of the cores that tracing may take; the rest is for engine, encoder and browser.
-const TRACING_SHARE: f64 = 0.55;
+const TRACING_SHARE: f64 = 0.65;
 /// Fresh frames a second that the size is chosen for.
 const FPS: f64 = 10.0;
 /// Triangles of the generated city.
