@@ -3,10 +3,11 @@
 use ash::vk;
 
 /// How to get a Vulkan driver, appended to every message that misses one.
-pub(crate) const INSTALL_VULKAN: &str = "On Debian 12 add `deb http://deb.debian.org/debian bookworm-backports main` to \
-the apt sources and run `apt-get update && apt-get install --no-install-recommends -t bookworm-backports \
-mesa-vulkan-drivers libvulkan1` (Intel, AMD, and lavapipe for the CPU). For NVIDIA install `libvulkan1` and the \
-proprietary driver (`nvidia-driver`; in a container set NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility).";
+pub(crate) const INSTALL_VULKAN: &str = "On Debian 12 add the suite bookworm-backports of your mirror to the apt \
+sources (`deb MIRROR bookworm-backports main`, MIRROR as in the sources that are there) and run `apt-get update && \
+apt-get install --no-install-recommends -t bookworm-backports mesa-vulkan-drivers libvulkan1` (Intel, AMD, and lavapipe \
+for the CPU). For NVIDIA install `libvulkan1` and the proprietary driver (`nvidia-driver`; in a container set \
+NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility).";
 
 /// Why a device, a scene or a tile was refused or lost.
 #[derive(Debug, thiserror::Error)]
