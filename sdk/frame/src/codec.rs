@@ -109,18 +109,12 @@ pub fn encode_tile(tile: &TracedTile, mode: CodecMode, max_slice_bytes: usize) -
     encoder.slices
 }
 
-/// Decodes a slice from anywhere.
+/// Decodes one slice; [`Decoder`] does it for many.
 ///
 /// # Errors
-/// An unknown codec, a rectangle outside of the limits, a payload of the wrong length or one that does not decompress.
+/// As [`Decoder::decode`].
 pub fn decode_slice(slice: &Slice, limits: DecodeLimits) -> Result<DecodedSlice, FrameError> {
-    let mut scratch = DecodeScratch::default();
-    scratch.decode(slice, limits)?;
-    let pixels = match slice.plane {
-        PlaneKind::Layer(_) => SlicePixels::Layer(scratch.layer),
-        _ => SlicePixels::Primary(scratch.words),
-    };
-    Ok(DecodedSlice { plane: slice.plane, scale: slice.scale, rect: slice.rect, pixels })
+    Decoder::default().decode(slice, limits)
 }
 
 /// The words of one plane of primary hits.
@@ -188,9 +182,24 @@ impl Encoder {
     }
 }
 
-/// Buffers of a decoder, kept from slice to slice.
-#[derive(Default)]
-pub(crate) struct DecodeScratch {
+/// Decodes slices, one after the other; each thread has its own.
+///
+/// ```
+/// use rayloom_frame::{Extent, LayerKind, LayerPlane, Rect, TracedTile, codec::*};
+/// let rect = Rect::new(0, 0, 2, 1);
+/// let pixels = vec![[0x3c00; 4], [0; 4]];
+/// let layer = LayerPlane { kind: LayerKind::Direct, scale: 1, rect, pixels: pixels.clone() };
+/// let tile = TracedTile { rect, layers: vec![layer], primary: None, block_rays: vec![2] };
+/// let mut decoder = Decoder::default();
+/// for slice in encode_tile(&tile, CodecMode::Lossless, DEFAULT_MAX_SLICE_BYTES) {
+///     let decoded = decoder.decode(&slice, DecodeLimits::new(Extent::new(2, 1)))?;
+///     assert_eq!(decoded.pixels, SlicePixels::Layer(pixels.clone()));
+///     decoder.recycle(decoded);
+/// }
+/// # Ok::<(), rayloom_frame::FrameError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Decoder {
     raw: Vec<u8>,
     /// The decoded pixels of a layer.
     pub(crate) layer: Vec<[u16; 4]>,
@@ -198,9 +207,30 @@ pub(crate) struct DecodeScratch {
     pub(crate) words: Vec<u32>,
 }
 
-impl DecodeScratch {
+impl Decoder {
+    /// Decodes a slice from anywhere.
+    ///
+    /// # Errors
+    /// An unknown codec, a rectangle outside of the limits, a payload of the wrong length or one that does not decompress.
+    pub fn decode(&mut self, slice: &Slice, limits: DecodeLimits) -> Result<DecodedSlice, FrameError> {
+        self.decode_here(slice, limits)?;
+        let pixels = match slice.plane {
+            PlaneKind::Layer(_) => SlicePixels::Layer(std::mem::take(&mut self.layer)),
+            _ => SlicePixels::Primary(std::mem::take(&mut self.words)),
+        };
+        Ok(DecodedSlice { plane: slice.plane, scale: slice.scale, rect: slice.rect, pixels })
+    }
+
+    /// Takes a decoded slice's memory for the next one.
+    pub fn recycle(&mut self, decoded: DecodedSlice) {
+        match decoded.pixels {
+            SlicePixels::Layer(pixels) => self.layer = pixels,
+            SlicePixels::Primary(words) => self.words = words,
+        }
+    }
+
     /// Leaves the slice's pixels in `layer` or `words`.
-    pub(crate) fn decode(&mut self, slice: &Slice, limits: DecodeLimits) -> Result<(), FrameError> {
+    pub(crate) fn decode_here(&mut self, slice: &Slice, limits: DecodeLimits) -> Result<(), FrameError> {
         let Slice { plane, scale, codec, rect, payload } = slice;
         let pixels = check_rect(*plane, *scale, *rect, limits)?;
         let transform = codec & !LZ4;

@@ -20,7 +20,7 @@ use tile::TileState;
 
 use crate::{
     Extent, FrameError, LayerKind, LayerRequest, PlaneKind, Primary, Rect, TracedTile,
-    codec::{DecodeLimits, DecodeScratch, Slice, primary_words},
+    codec::{DecodeLimits, Decoder, Slice, primary_words},
     simd::dispatch,
 };
 
@@ -173,7 +173,7 @@ pub struct Merger {
     last_lengths: Vec<u8>,
     layers: [LayerBuffers; LayerKind::ALL.len()],
     fresh_pixels: usize,
-    decoded: DecodeScratch,
+    decoded: Decoder,
     rows: RowScratch,
 }
 
@@ -211,7 +211,7 @@ impl Merger {
             last_lengths: vec![0; extent.pixels()],
             layers: Default::default(),
             fresh_pixels: 0,
-            decoded: DecodeScratch::default(),
+            decoded: Decoder::default(),
             rows: RowScratch::default(),
         }
     }
@@ -417,7 +417,7 @@ impl Merger {
         if state.has_any_of(slice.plane, slice.rect) {
             return Ok(Added::Duplicate);
         }
-        self.decoded.decode(slice, limits)?;
+        self.decoded.decode_here(slice, limits)?;
         let core = state.plan().rect;
         match slice.plane {
             PlaneKind::Layer(kind) => {
