@@ -87,7 +87,7 @@ pub unsafe extern "C" fn rayloom_frame_begin(
         let Some(out) = out else { return Ok(state.view.begin_frame(begun)?) };
         // Counted first: the frame's drop takes it back.
         let open = state.open_frames.fetch_add(1, Ordering::AcqRel);
-        let waiting = FrameState { view: Arc::clone(&state) };
+        let waiting = FrameState { open_frames: Arc::clone(&state.open_frames) };
         if open >= OPEN_FRAMES_LIMIT {
             let text = format!(
                 "{open} frames of this view were begun and never submitted: submit each, or pass NULL for frame"

@@ -23,17 +23,18 @@ impl SessionState {
 /// A view with its number of frames that wait for planes.
 pub(crate) struct ViewState {
     pub(crate) view: sdk::ViewHandle,
-    pub(crate) open_frames: AtomicU32,
+    pub(crate) open_frames: Arc<AtomicU32>,
 }
 
-/// A frame that was begun and may get planes.
+/// A frame that was begun and may get planes. It keeps no view alive.
 pub(crate) struct FrameState {
-    pub(crate) view: Arc<ViewState>,
+    /// Of its view.
+    pub(crate) open_frames: Arc<AtomicU32>,
 }
 
 impl Drop for FrameState {
     fn drop(&mut self) {
-        self.view.open_frames.fetch_sub(1, Ordering::AcqRel);
+        self.open_frames.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

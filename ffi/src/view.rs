@@ -11,7 +11,6 @@ use sdk::frame::{Extent, LayerKind, LayerRequest};
 use sdk::{Accumulation, LayerDesc, Tier, ViewDesc, ViewMode};
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// Diffuse light from lights and sun with shadow rays, divided by the albedo.
@@ -134,7 +133,7 @@ pub unsafe extern "C" fn rayloom_view_create(
         };
         view.tiles_per_peer = (desc.tiles_per_peer_min, desc.tiles_per_peer_max);
         view.output_planes = desc.flags & RAYLOOM_VIEW_OUTPUT_PLANES != 0;
-        let view = ViewState { view: state.session.create_view(view)?, open_frames: AtomicU32::new(0) };
+        let view = ViewState { view: state.session.create_view(view)?, open_frames: Arc::default() };
         out.write(handles::add(session, Object::View(Arc::new(view)))?);
         Ok(())
     })

@@ -118,7 +118,9 @@ impl Director {
                 self.views.insert(id, view);
             }
             Command::DestroyView { id } => {
-                self.views.remove(&id);
+                if let Some(mut view) = self.views.remove(&id) {
+                    view.cancel(&mut self.fleet);
+                }
             }
             Command::SetMode { id, mode } => self.with_view(id, |view| view.set_mode(mode)),
             Command::SetTilesDrawn { id, drawn } => self.with_view(id, |view| view.set_tiles_drawn(drawn)),
@@ -235,4 +237,64 @@ pub(crate) const TASK_VIEW_SHIFT: u32 = 48;
 
 fn view_of(task: u64) -> u16 {
     (task >> TASK_VIEW_SHIFT) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rayloom_frame::Extent;
+    use rayloom_scene::{Camera, Scene};
+    use rayloom_transport::{LinkEvent, loopback};
+    use rayloom_wire::Message;
+
+    fn info() -> PeerInfo {
+        PeerInfo {
+            device: "a test".into(),
+            is_cpu: true,
+            front_end: "none".into(),
+            rays_per_second: 1e6,
+            memory_bytes: 1 << 30,
+            class: [0; 32],
+            stored_traces: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_destroyed_view_asks_nothing_more_of_its_peers() {
+        let (offers, _offers_seen) = watch::channel(Vec::new());
+        let mut director = Director::new(DirectorDesc {
+            clock: Clock::new(),
+            embedded: Embedded::Never,
+            lossless: false,
+            blobs: Arc::default(),
+            offers,
+            events: Arc::default(),
+            progress: Arc::default(),
+        });
+        let (ours, mut theirs) = loopback();
+        let peer = PeerId(0);
+        let connected = PeerEvent::Connected { link: ours.link, description: String::new(), info: info() };
+        director.handle(Command::Peer(peer, connected));
+        let packed = rayloom_scene::assets::pack(&Scene::default());
+        director.handle(Command::Revision { scene: 1, revision: 1, base: 1, delta: Arc::default() });
+        director.handle(Command::Base(BaseRevision { scene: 1, revision: 1, packed }));
+        let status = SceneStatus { scene: 1, revision: 1, stage: SceneStage::Ready };
+        director.handle(Command::Peer(peer, PeerEvent::Scene(status)));
+        let desc = ViewDesc::new(Extent::new(64, 64));
+        director.handle(Command::CreateView { id: 3, desc, shared: Arc::default() });
+        let desc = FrameDesc::new(0, 1, Camera::with_fov(1.0, 1.0));
+        director.handle(Command::BeginFrame { view: 3, desc, begun_ns: 0 });
+        director.handle(Command::DestroyView { id: 3 });
+        let mut messages = Vec::new();
+        for _ in 0..2 {
+            match theirs.events.next().await {
+                Some(LinkEvent::Message(_, bytes)) => messages.push(Message::decode(bytes).unwrap()),
+                other => panic!("{other:?}"),
+            }
+        }
+        let [Message::FrameTasks(tasks), Message::CancelTasks(cancelled)] = &messages[..] else {
+            panic!("{messages:?}")
+        };
+        assert_eq!(cancelled.ids, tasks.tasks.iter().map(|task| task.id).collect::<Vec<_>>());
+    }
 }

@@ -54,7 +54,7 @@ pub enum Event {
     SceneFailed {
         /// The revision.
         revision: u64,
-        /// Index in the session's list of peers.
+        /// Index in the session's list of peers; [`crate::EMBEDDED_PEER`] also where it failed before it left this process.
         peer: u32,
         /// Why, and what to do.
         cause: String,

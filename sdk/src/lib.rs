@@ -18,7 +18,9 @@ mod fleet;
 mod flight;
 mod merging;
 mod output;
+mod packing;
 mod peer_link;
+mod picture;
 mod pipeline;
 mod progress;
 mod revisions;
@@ -36,6 +38,7 @@ pub use config::{
 pub use error::Error;
 pub use event::{EVENT_LIMIT, Event};
 pub use output::{Output, OutputPlanes, StageTimes, TileOutcome};
+pub use picture::Picture;
 pub use progress::SceneProgress;
 pub use rayloom_wire::SceneStage;
 pub use scene_handle::SceneHandle;

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::{Accumulation, ViewDesc};
 use crate::flight::Flight;
 use crate::output::{Output, OutputPlanes};
+use crate::picture::PicturePool;
 use rayloom_coordinator::{CostMap, PeerId, TaskId};
 use rayloom_frame::codec::Slice;
 use rayloom_frame::compose::compose_into;
@@ -11,6 +12,7 @@ use rayloom_frame::features::{BlockFeatures, estimated_cost};
 use rayloom_frame::merge::{FrameInputs, MergeMode, MergedFrame, Merger, PlannedTile};
 use rayloom_frame::{Extent, LayerRequest};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The merger of one pipeline. It holds one open frame: the oldest in flight.
 pub(crate) struct Merging {
@@ -21,6 +23,9 @@ pub(crate) struct Merging {
     features: Option<BlockFeatures>,
     /// Tiles and milliseconds of each peer in the last finished frame.
     work: BTreeMap<PeerId, (u32, f32)>,
+    pictures: Arc<PicturePool>,
+    /// The last finished frame's features are still to be gathered.
+    has_news: bool,
 }
 
 impl Merging {
@@ -30,7 +35,15 @@ impl Merging {
             Accumulation::Off => MergeMode::Passthrough,
             Accumulation::Frames(max_history) => MergeMode::Accumulate { max_history },
         });
-        Merging { merger, size: view.size, output_planes: view.output_planes, features: None, work: BTreeMap::new() }
+        Merging {
+            merger,
+            size: view.size,
+            output_planes: view.output_planes,
+            features: None,
+            work: BTreeMap::new(),
+            pictures: Arc::default(),
+            has_news: false,
+        }
     }
 
     /// Estimated cost of each block of the next frame, from the last one's features.
@@ -38,6 +51,20 @@ impl Merging {
         let features = self.features.as_ref()?;
         let cost = estimated_cost(features, layers);
         Some(CostMap { blocks_x: features.blocks_x, blocks_y: features.blocks_y, cost })
+    }
+
+    /// Gathers what the last finished frame tells of the next one's cost: after it was published, before another begins.
+    pub(crate) fn learn(&mut self) {
+        if std::mem::take(&mut self.has_news)
+            && let Some(frame) = self.merger.finish()
+        {
+            self.features.get_or_insert_default().update(&frame);
+        }
+    }
+
+    /// No frame is made for now: no peer works.
+    pub(crate) fn rest(&mut self) {
+        self.work.clear();
     }
 
     pub(crate) fn work_of(&self, peer: PeerId) -> (u32, f32) {
@@ -49,6 +76,7 @@ impl Merging {
         if self.merger.open_frame() == Some(flight.desc.frame_id) {
             return;
         }
+        self.learn();
         if flight.desc.cut {
             self.merger.forget();
         }
@@ -65,8 +93,10 @@ impl Merging {
             tiles: if planned.is_empty() { &whole } else { &planned },
         };
         if let Err(error) = self.merger.begin(inputs) {
-            tracing::error!("frame {} can't be merged: {error}", flight.desc.frame_id);
-            return;
+            // A bug of the plan's maker. The frame goes out all the same, from history.
+            tracing::error!("frame {} can't be merged as planned: {error}", flight.desc.frame_id);
+            let without_tiles = FrameInputs { tiles: &whole, ..inputs };
+            self.merger.begin(without_tiles).expect("the whole view is one tile, and its layers were checked before");
         }
         for index in 0..flight.tiles.len() {
             let task = flight.tiles[index].task;
@@ -90,11 +120,11 @@ impl Merging {
         self.open(flight);
         let frame = self.merger.finish()?;
         let merged_ns = clock.now_ns();
-        let mut color = vec![0; self.size.pixels() * 4];
+        let mut color = self.pictures.take(self.size.pixels() * 4);
         compose_into(&frame, flight.desc.exposure, flight.desc.tone_map, &mut color);
         let planes = self.output_planes.then(|| planes_of(&frame));
         let fresh = frame.fresh_fraction();
-        self.features.get_or_insert_default().update(&frame);
+        self.has_news = true;
         let tiles = flight.outcomes();
         self.work.clear();
         for tile in tiles.iter().filter(|tile| tile.arrived) {

@@ -1,6 +1,7 @@
 //! Finished frames, and the slot from which the engine takes them.
 
 use crate::Error;
+use crate::picture::Picture;
 use parking_lot::{Condvar, Mutex};
 use rayloom_frame::{Extent, LayerKind, Primary, Rect};
 use rayloom_scene::Camera;
@@ -69,7 +70,7 @@ pub struct Output {
     /// Size in pixels.
     pub size: Extent,
     /// The composed picture: RGBA8, sRGB, rows from the top, no padding.
-    pub color: Vec<u8>,
+    pub color: Picture,
     /// Layers, planes and ages, where the view asked for them.
     pub planes: Option<OutputPlanes>,
     /// Tiles as planned, and what became of each.
@@ -140,13 +141,14 @@ impl OutputSlot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::picture::PicturePool;
 
     fn output(frame_id: u64) -> Arc<Output> {
         Arc::new(Output {
             frame_id,
             camera: Camera::with_fov(1.0, 1.0),
             size: Extent::new(1, 1),
-            color: vec![0; 4],
+            color: Arc::<PicturePool>::default().take(4),
             planes: None,
             tiles: Vec::new(),
             fresh: 0.0,

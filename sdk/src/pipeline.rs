@@ -17,7 +17,7 @@ use rayloom_frame::codec::Slice;
 use rayloom_wire::{
     CancelTasks, FrameTasks, LayerSpec, Message, PreviousFrame, ResultSlice, StateDelta, Task, TaskKind, TileDone,
 };
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Tasks of a frame whose coordinator may number them: the bits below the view's and the pipeline's.
@@ -122,6 +122,25 @@ impl Pipeline {
     /// The view made a frame without this pipeline.
     pub(crate) fn skip_frame(&mut self, cut: bool) {
         self.skipped = Skipped { any: true, cut: self.skipped.cut || cut };
+        if self.flights.is_empty() {
+            self.merging.rest();
+        }
+    }
+
+    /// See [`Merging::learn`].
+    pub(crate) fn learn(&mut self) {
+        self.merging.learn();
+    }
+
+    /// Tells every peer to drop the tiles that are still asked of it.
+    pub(crate) fn cancel(&mut self, fleet: &mut Fleet) {
+        let mut open: BTreeMap<PeerId, Vec<u64>> = BTreeMap::new();
+        for tile in self.flights.iter().flat_map(|flight| &flight.tiles).filter(|tile| !tile.is_complete()) {
+            open.entry(tile.peer).or_default().push(self.global_task(tile.task));
+        }
+        for (peer, ids) in open {
+            self.send(fleet, peer, &Message::CancelTasks(CancelTasks { ids }));
+        }
     }
 
     pub(crate) fn begin_frame(&mut self, mut desc: FrameDesc, begun_ns: u64, state: Option<Resolved>, now: Time) {

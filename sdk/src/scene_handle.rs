@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::director::Command;
+use crate::packing::PackJob;
 use crate::progress::SceneProgress;
 use crate::session::Shared;
 use glam::Affine3A;
@@ -26,18 +27,22 @@ pub struct SceneHandle {
 
 /// A scene's number. The director hears of the scene's end when the handle and all its packing are gone, so nothing of the
 /// scene comes after; then the number serves the next scene, since peers hold a bounded number of them.
-struct Lease {
+pub(crate) struct Lease {
     id: u32,
     shared: Arc<Shared>,
+}
+
+impl Lease {
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.shared.progress().end(self.id);
-        match self.shared.send(Command::DestroyScene { scene: self.id }) {
-            Ok(()) => self.shared.return_scene(self.id),
-            Err(_) => tracing::debug!("scene {} outlived its session", self.id),
-        }
+        let (shared, id) = (Arc::clone(&self.shared), self.id);
+        self.shared.send_surely(Command::DestroyScene { scene: id }, move || shared.return_scene(id));
     }
 }
 
@@ -164,7 +169,8 @@ impl SceneHandle {
     /// Makes everything changed since the last commit one revision and returns its number, which grows.
     ///
     /// Moved instances and changed lights travel with each frame; anything else is packed and uploaded in the
-    /// background, and frames show the last revision that a peer is ready for until then.
+    /// background, and frames show the last revision that a peer is ready for until then. A revision that is overtaken by a
+    /// newer one before it was packed is never uploaded.
     ///
     /// # Errors
     /// [`Error::Scene`] names the object that breaks a rule; the last revision stays.
@@ -181,7 +187,12 @@ impl SceneHandle {
                 self.shared.progress().begin(self.lease.id, revision);
                 edit.base = Some(revision);
                 edit.structural = false;
-                self.pack(edit.scene.clone(), revision);
+                self.shared.packing().push(PackJob {
+                    lease: Arc::clone(&self.lease),
+                    packer: Arc::clone(&self.packer),
+                    scene: edit.scene.clone(),
+                    revision,
+                });
                 revision
             }
         };
@@ -198,17 +209,11 @@ impl SceneHandle {
     pub fn progress(&self) -> SceneProgress {
         self.shared.progress().of(self.lease.id)
     }
+}
 
-    /// Packs in the background; the director hears of it when it is done.
-    fn pack(&self, scene: Scene, revision: u64) {
-        let (lease, packer, director) = (Arc::clone(&self.lease), Arc::clone(&self.packer), self.shared.director());
-        self.shared.runtime().spawn_blocking(move || {
-            let packed = packer.lock().pack(&scene);
-            let base = BaseRevision { scene: lease.id, revision, packed };
-            if director.blocking_send(Command::Base(base)).is_err() {
-                tracing::debug!("the session ended before revision {revision} was packed");
-            }
-        });
+impl Drop for SceneHandle {
+    fn drop(&mut self) {
+        self.shared.packing().forget(self.lease.id);
     }
 }
 

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::config::{EMBEDDED_PEER, Embedded, SessionDesc, ViewDesc};
 use crate::director::{COMMAND_LIMIT, Command, Director, DirectorDesc};
 use crate::event::{Event, EventQueue};
+use crate::packing::PackQueue;
 use crate::peer_link::{PeerLink, Reach};
 use crate::progress::ProgressBoard;
 use crate::scene_handle::SceneHandle;
@@ -34,19 +35,12 @@ pub(crate) struct Shared {
     scenes: Mutex<(Vec<u32>, u32)>,
     max_frames_in_flight: u32,
     progress: Arc<ProgressBoard>,
+    packing: Arc<PackQueue>,
 }
 
 impl Shared {
     pub(crate) fn clock(&self) -> Clock {
         self.clock
-    }
-
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.handle
-    }
-
-    pub(crate) fn director(&self) -> mpsc::Sender<Command> {
-        self.commands.clone()
     }
 
     pub(crate) fn next_revision(&self) -> u64 {
@@ -70,6 +64,10 @@ impl Shared {
         &self.progress
     }
 
+    pub(crate) fn packing(&self) -> &PackQueue {
+        &self.packing
+    }
+
     pub(crate) fn max_frames_in_flight(&self) -> u32 {
         self.max_frames_in_flight
     }
@@ -82,6 +80,24 @@ impl Shared {
             )),
             mpsc::error::TrySendError::Closed(_) => Error::Closed("its thread is gone".into()),
         })
+    }
+
+    /// Hands a command over that must not be lost, and does `then` once it is; waits in the background where it has to.
+    pub(crate) fn send_surely(&self, command: Command, then: impl FnOnce() + Send + 'static) {
+        match self.commands.try_send(command) {
+            Ok(()) => then(),
+            // Each ends a view or a scene: no more of them can wait than there are of those.
+            Err(mpsc::error::TrySendError::Full(command)) => {
+                let commands = self.commands.clone();
+                self.handle.spawn(async move {
+                    if commands.send(command).await.is_ok() {
+                        then();
+                    }
+                });
+            }
+            // With the session everything of it has ended.
+            Err(mpsc::error::TrySendError::Closed(_)) => {}
+        }
     }
 }
 
@@ -96,6 +112,7 @@ pub struct Session {
 struct Threads {
     runtime: Runtime,
     director: JoinHandle<()>,
+    packer: JoinHandle<()>,
 }
 
 impl Session {
@@ -135,6 +152,14 @@ impl Session {
             .name("rayloom-director".into())
             .spawn(move || timers.block_on(director.run(receiver)))
             .map_err(|source| Error::System { what: "starting the director's thread", source })?;
+        let packing = Arc::new(PackQueue::default());
+        let packer = std::thread::Builder::new()
+            .name("rayloom-pack".into())
+            .spawn({
+                let (packing, commands, events) = (Arc::clone(&packing), commands.clone(), Arc::clone(&events));
+                move || packing.run(&commands, &events)
+            })
+            .map_err(|source| Error::System { what: "starting the thread that packs scenes", source })?;
         let (director_commands, accept_stored_traces) = (commands.clone(), desc.accept_stored_traces);
         let link = move |id, reach| PeerLink {
             id: PeerId(id),
@@ -160,8 +185,9 @@ impl Session {
             scenes: Mutex::new((Vec::new(), 1)),
             max_frames_in_flight: desc.max_frames_in_flight,
             progress,
+            packing,
         });
-        Ok(Session { shared, events, threads: Mutex::new(Some(Threads { runtime, director })) })
+        Ok(Session { shared, events, threads: Mutex::new(Some(Threads { runtime, director, packer })) })
     }
 
     /// Creates an empty scene.
@@ -205,6 +231,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         let Some(threads) = self.threads.lock().take() else { return };
         let commands = self.shared.commands.clone();
+        self.shared.packing.close();
         // On a thread of its own: the engine's may belong to a runtime, where tokio forbids to wait.
         let ending = std::thread::spawn(move || {
             // The director also ends when this is not taken: it drains its queue first.
@@ -213,6 +240,10 @@ impl Drop for Session {
             }
             if threads.director.join().is_err() {
                 tracing::error!("the director's thread had panicked");
+            }
+            // A commit that is being packed is packed to its end: no thread outlives the session.
+            if threads.packer.join().is_err() {
+                tracing::error!("the thread that packs scenes had panicked");
             }
             threads.runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
         });

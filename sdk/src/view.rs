@@ -162,6 +162,7 @@ impl View {
         for output in self.local.act(fleet, events) {
             self.finished(output, true, fleet);
         }
+        self.both().for_each(Pipeline::learn);
     }
 
     fn finished(&mut self, output: Output, is_local: bool, fleet: &Fleet) {
@@ -175,7 +176,7 @@ impl View {
         let Some(open) = self.open.remove(&frame_id) else { return };
         let shown = match (open.mode, open.remote, open.local) {
             (ViewMode::Difference, Some(mut remote), Some(local)) => {
-                remote.color = overlay::difference(&remote.color, &local.color, DIFFERENCE_GAIN);
+                overlay::difference(&mut remote.color, &local.color, DIFFERENCE_GAIN);
                 Some(remote)
             }
             (_, remote, local) => remote.or(local),
@@ -213,6 +214,11 @@ impl View {
         self.shared.publish_peers(fleet.describe(self));
         self.shared.in_flight.fetch_sub(1, Ordering::AcqRel);
         self.shared.outputs.publish(Arc::new(output));
+    }
+
+    /// The view is destroyed: its peers need not go on.
+    pub(crate) fn cancel(&mut self, fleet: &mut Fleet) {
+        self.both().for_each(|pipeline| pipeline.cancel(fleet));
     }
 
     /// Tiles and milliseconds of a peer in the last finished frame.

@@ -105,8 +105,6 @@ impl ViewHandle {
 impl Drop for ViewHandle {
     fn drop(&mut self) {
         self.view.outputs.close("its view was destroyed");
-        if self.shared.send(Command::DestroyView { id: self.id }).is_err() {
-            tracing::debug!("view {} outlived its session", self.id);
-        }
+        self.shared.send_surely(Command::DestroyView { id: self.id }, || {});
     }
 }

@@ -56,7 +56,7 @@ impl Streaming {
         let (width, height) = (output.size.width, output.size.height);
         let time_ns = self.engine.session.now_ns();
         self.stream.submit_image(&output.color, width, height, width as usize * 4, time_ns).unwrap();
-        self.picture.clone_from(&output.color);
+        self.picture = output.color.to_vec();
     }
 
     fn assert_shown(&self, pixels: &[u8]) {

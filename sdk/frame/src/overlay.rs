@@ -49,14 +49,13 @@ pub fn peer_color(peer: u32) -> [u8; 3] {
     [channel(0.0), channel(4.0), channel(2.0)]
 }
 
-/// Absolute difference of two RGBA pictures a channel, times `gain`, opaque; black where they are equal.
+/// Makes `a` the absolute difference of two RGBA pictures a channel, times `gain`, opaque; black where they are equal.
 ///
-/// The result is as long as the shorter picture.
-pub fn difference(a: &[u8], b: &[u8], gain: u8) -> Vec<u8> {
-    let pixels = a.as_chunks::<4>().0.iter().zip(b.as_chunks::<4>().0);
-    pixels
-        .flat_map(|(a, b)| [0, 1, 2, 3].map(|c| if c == 3 { 255 } else { a[c].abs_diff(b[c]).saturating_mul(gain) }))
-        .collect()
+/// Pixels that `b` does not have stay.
+pub fn difference(a: &mut [u8], b: &[u8], gain: u8) {
+    for (a, b) in a.as_chunks_mut::<4>().0.iter_mut().zip(b.as_chunks::<4>().0) {
+        *a = [0, 1, 2, 3].map(|c| if c == 3 { 255 } else { a[c].abs_diff(b[c]).saturating_mul(gain) });
+    }
 }
 
 struct Canvas<'a> {
@@ -168,6 +167,8 @@ mod tests {
 
     #[test]
     fn differences_are_absolute_amplified_and_opaque() {
-        assert_eq!(difference(&[10, 20, 200, 0], &[13, 10, 0, 9], 8), [24, 80, 255, 255]);
+        let mut picture = [10, 20, 200, 0];
+        difference(&mut picture, &[13, 10, 0, 9], 8);
+        assert_eq!(picture, [24, 80, 255, 255]);
     }
 }

@@ -111,6 +111,34 @@ fn a_scene_becomes_a_picture_and_moves() {
 }
 
 #[test]
+fn commits_faster_than_packing_end_with_the_newest_one() {
+    let session = session();
+    let scene = session.create_scene();
+    scene.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
+    let mut newest = 0;
+    for step in 0..200 {
+        scene.edit(|scene| scene.materials[0].roughness = step as f32 / 200.0);
+        newest = commit(&scene);
+    }
+    let view = view(&session, (1, 1));
+    let output = first_fresh(&view, newest, 0);
+    assert!(is_red(pixel(&output, SIZE.width / 2, SIZE.height / 2)));
+    let announced =
+        |event: rayloom::Event| matches!(event, rayloom::Event::SceneReady { revision, .. } if revision == newest);
+    let give_up = std::time::Instant::now() + PATIENCE;
+    let mut frame_id = output.frame_id + 1;
+    while !std::iter::from_fn(|| session.poll_event()).any(announced) {
+        assert!(std::time::Instant::now() < give_up, "revision {newest} was never announced");
+        frame_id = first_fresh(&view, newest, frame_id).frame_id + 1;
+    }
+    // Ends while a commit waits and another is being packed.
+    for _ in 0..3 {
+        scene.edit(|_| ());
+        commit(&scene);
+    }
+}
+
+#[test]
 fn any_cut_gives_the_same_bits() {
     let session = session();
     let scene = session.create_scene();
