@@ -1,11 +1,11 @@
 //! A scene as it stands in one frame: where instances are and were, which lights shine.
 
 use crate::RendererError;
-use crate::layout::{GpuInstance, GpuLight, rows};
+use crate::layout::GpuLight;
+use crate::placement::Placed;
 use crate::scene::SceneShared;
-use crate::vulkan::{Buffer, Place};
+use crate::vulkan::Buffer;
 use glam::Affine3A;
-use rayloom_bvh::{Tlas, TlasInstance};
 use rayloom_scene::{Light, LightShape};
 use std::sync::Arc;
 
@@ -27,9 +27,8 @@ pub(crate) const MAX_LIGHTS: usize = 65536;
 /// A scene as it stands in one frame, ready to be traced by any number of jobs.
 pub struct GpuFrame {
     pub(crate) scene: Arc<SceneShared>,
-    pub(crate) instances: Buffer,
+    pub(crate) placement: Placed,
     pub(crate) lights: Buffer,
-    pub(crate) tlas: Buffer,
     pub(crate) directional_count: u32,
     pub(crate) punctual_count: u32,
     pub(crate) light_count: u32,
@@ -48,34 +47,11 @@ impl GpuFrame {
         let punctual_count = gpu_lights.len() as u32;
         gpu_lights.extend(scene.luminous.iter().map(|t| t.light(&transforms[t.instance as usize])));
 
-        let mut gpu_instances = Vec::with_capacity(transforms.len());
-        let mut placed = Vec::with_capacity(transforms.len());
-        for ((instance, transform), previous) in scene.instances.iter().zip(&transforms).zip(&previous) {
-            let mesh = &scene.meshes[instance.mesh as usize];
-            gpu_instances.push(GpuInstance {
-                transform: rows(transform),
-                previous: rows(previous),
-                vertices: mesh.vertices_address(),
-                triangles: mesh.triangles_address(),
-                reserved: [0; 4],
-            });
-            placed.push(TlasInstance {
-                blas_address: mesh.blas_address(),
-                blas_bounds: mesh.bounds,
-                transform: *transform,
-                flags: 0,
-            });
-        }
-        let tlas = Tlas::build(&placed);
-        let upload = |name: &str, bytes: &[u8]| -> Result<Buffer, RendererError> {
-            let mut buffer = Buffer::new(scene.submitter.context(), name, bytes.len() as u64, Place::Upload)?;
-            assert!(buffer.write(0, bytes), "upload buffers are mapped");
-            Ok(buffer)
-        };
+        let placement = scene.at_rest.moved(&scene, &transforms, &previous, state)?;
+        let context = scene.submitter.context();
         Ok(GpuFrame {
-            instances: upload("instances", bytemuck::cast_slice(&gpu_instances))?,
-            lights: upload("lights", bytemuck::cast_slice(&gpu_lights))?,
-            tlas: upload("instance tree", tlas.bytes())?,
+            placement,
+            lights: Buffer::uploaded(context, "lights", bytemuck::cast_slice(&gpu_lights))?,
             directional_count: first.len() as u32,
             punctual_count,
             light_count: gpu_lights.len() as u32,

@@ -24,6 +24,7 @@ mod job;
 mod layout;
 mod luminous;
 mod mesh;
+mod placement;
 mod renderer;
 mod scene;
 pub mod shaders;

@@ -3,7 +3,7 @@
 use crate::RendererError;
 use crate::layout::GpuVertex;
 use crate::vulkan::{Buffer, Submitter};
-use rayloom_bvh::{Aabb, Blas};
+use rayloom_bvh::{Aabb, Blas, MAX_TRIANGLES};
 use rayloom_frame::normal::encode_normal;
 use rayloom_scene::Mesh;
 
@@ -88,6 +88,10 @@ pub(crate) fn validate(mesh: &Mesh, materials: usize) -> Result<(), String> {
     let vertices = mesh.positions.len();
     if !mesh.indices.len().is_multiple_of(3) {
         return Err(format!("{} indices are not whole triangles", mesh.indices.len()));
+    }
+    if mesh.triangle_count() > MAX_TRIANGLES {
+        let triangles = mesh.triangle_count();
+        return Err(format!("{triangles} triangles, a mesh has at most {MAX_TRIANGLES}: split it"));
     }
     if mesh.normals.len() != vertices {
         return Err(format!("{} normals for {vertices} positions", mesh.normals.len()));

@@ -5,6 +5,7 @@ use crate::frame::{FrameState, GpuFrame};
 use crate::layout::{GpuMaterial, has_holes};
 use crate::luminous::{self, LuminousTriangle};
 use crate::mesh::{self, GpuMesh};
+use crate::placement::Placement;
 use crate::texture::{GpuTexture, TABLE_WORDS};
 use crate::vulkan::{Buffer, Submitter};
 use parking_lot::Mutex;
@@ -35,6 +36,8 @@ pub(crate) struct SceneShared {
     pub(crate) materials: Buffer,
     pub(crate) texture_table: Buffer,
     pub(crate) instances: Vec<Instance>,
+    /// Where nothing has moved.
+    pub(crate) at_rest: Placement,
     pub(crate) lights: Vec<Light>,
     pub(crate) environment: Environment,
     pub(crate) luminous: Vec<LuminousTriangle>,
@@ -147,9 +150,11 @@ pub(crate) fn create(
     let table: Vec<[u32; TABLE_WORDS]> =
         textures.iter().map(|t| t.as_ref().map_or([0; TABLE_WORDS], |t| t.entry())).collect();
     let triangles = scene.instances.iter().map(|i| scene.meshes[i.mesh as usize].triangle_count() as u64).sum();
+    let at_rest = Placement::at_rest(submitter, &scene.instances, &meshes)?;
     Ok(GpuScene {
         shared: Arc::new(SceneShared {
             submitter: submitter.clone(),
+            at_rest,
             meshes,
             textures,
             materials: Buffer::with_bytes(submitter, "materials", bytemuck::cast_slice(&materials))?,

@@ -149,8 +149,8 @@ impl Plan {
         let sky = scene.environment;
         let wants_unlit = self.layers.iter().any(|l| l.kind == LayerKind::Unlit);
         Params {
-            tlas: frame.tlas.address(),
-            instances: frame.instances.address(),
+            tlas: frame.placement.tlas.address(),
+            instances: frame.placement.instances.address(),
             materials: scene.materials.address(),
             textures: scene.texture_table.address(),
             lights: frame.lights.address(),

@@ -4,7 +4,7 @@ mod common;
 use common::*;
 use glam::{Quat, Vec3};
 use rayloom_frame::{Extent, LayerKind, LayerRequest, Rect, TracedTile};
-use rayloom_renderer::TraceJob;
+use rayloom_renderer::{FrameState, TraceJob};
 use rayloom_scene::{Camera, Environment, Instance, Scene};
 
 const EXTENT: Extent = Extent::new(75, 51);
@@ -131,5 +131,31 @@ fn tiles_in_flight_together_do_not_disturb_each_other() {
     assert!(r.trace_begin(&frame, &job).is_err(), "no more than the limit");
     drop(full);
     assert!(r.trace(&frame, &job).is_ok(), "dropped tickets make room");
+    assert_clean(&r);
+}
+
+#[test]
+fn moved_instances_are_traced_as_if_they_had_always_stood_there() {
+    let r = renderer();
+    let rest = cluttered();
+    let on_gpu = r.create_scene(&rest, &mut |_| ()).expect("the scene is valid");
+    let layers = all_layers(1);
+    let job = TraceJob::whole_view(EXTENT, camera(), &layers);
+    // Few: the revision's tree is refitted. Many: it is built anew.
+    for moved in [2u32, 9] {
+        let transforms: Vec<(u32, glam::Affine3A)> = (1..=moved)
+            .map(|i| (i, at(0, 0.3, Vec3::new(i as f32 * 0.4 - 1.5, 0.9, 0.2 * i as f32)).transform))
+            .collect();
+        let state = FrameState { transforms: &transforms, previous_transforms: &transforms, lights: &[] };
+        let frame = std::sync::Arc::new(on_gpu.frame(&state).expect("the state is valid"));
+        let (tile, _) = r.trace(&frame, &job).expect("the job is valid");
+        let mut there = cluttered();
+        for (i, transform) in &transforms {
+            there.instances[*i as usize].transform = *transform;
+        }
+        let expected = trace(&r, &there, &job);
+        assert_same(&expected, &tile, EXTENT.rect());
+        assert_ne!(trace(&r, &rest, &job).primary, expected.primary, "something moved");
+    }
     assert_clean(&r);
 }

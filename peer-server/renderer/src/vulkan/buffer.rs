@@ -78,6 +78,13 @@ impl Buffer {
         Ok(buffer)
     }
 
+    /// A buffer with these bytes, written by the CPU and read once or twice.
+    pub(crate) fn uploaded(context: &Arc<Context>, name: &str, bytes: &[u8]) -> Result<Buffer, RendererError> {
+        let mut buffer = Buffer::new(context, name, bytes.len() as u64, Place::Upload)?;
+        assert!(buffer.write(0, bytes), "upload buffers are mapped");
+        Ok(buffer)
+    }
+
     /// Where shaders find it.
     pub(crate) fn address(&self) -> u64 {
         self.address

@@ -5,6 +5,9 @@ use crate::RendererError;
 use ash::vk;
 use std::fmt;
 
+/// Invocations that walk a tree together (`traverse.glsl`).
+const TRAVERSAL_LANES: u32 = 8;
+
 /// What kind of processor a Vulkan device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceKind {
@@ -97,14 +100,16 @@ fn inspect(instance: &Instance, index: usize, physical: vk::PhysicalDevice) -> C
     let core = properties.properties;
     let int64 = features.features.shader_int64 == vk::TRUE;
     let queue_family = queues.iter().position(|q| q.queue_flags.contains(vk::QueueFlags::COMPUTE));
-    let arithmetic = subgroups.supported_stages.contains(vk::ShaderStageFlags::COMPUTE)
-        && subgroups.supported_operations.contains(vk::SubgroupFeatureFlags::ARITHMETIC);
+    let in_compute = subgroups.supported_stages.contains(vk::ShaderStageFlags::COMPUTE);
+    let subgroup = |operation| in_compute && subgroups.supported_operations.contains(operation);
     let missing = [
         (version < vk::API_VERSION_1_2, "Vulkan 1.2"),
         (features12.buffer_device_address == vk::FALSE, "bufferDeviceAddress"),
         (features12.scalar_block_layout == vk::FALSE, "scalarBlockLayout"),
         (!int64, "shaderInt64"),
-        (!arithmetic, "subgroup arithmetic in compute"),
+        (!subgroup(vk::SubgroupFeatureFlags::ARITHMETIC), "subgroup arithmetic in compute"),
+        (!subgroup(vk::SubgroupFeatureFlags::SHUFFLE), "subgroup shuffles in compute"),
+        (subgroups.subgroup_size < TRAVERSAL_LANES, "subgroups of at least 8 invocations"),
         (queue_family.is_none(), "a compute queue"),
     ];
     let missing: Vec<&str> = missing.iter().filter(|m| m.0).map(|m| m.1).collect();
