@@ -3,12 +3,13 @@
 use glam::{Vec2, Vec3, Vec4};
 
 use crate::{
-    Extent, LayerKind,
+    Extent, Inline, LayerKind, Workers,
     demodulate::{albedo_divisor4, specular_divisor4, specular_f0_4},
     merge::MergedFrame,
     normal::decode_direction,
     simd::{Half4, Kernel, dispatch},
     srgb::{linear_to_srgb_with, to_linear_table, to_srgb_table},
+    workers::{BAND_ROWS, for_each},
 };
 
 /// How scene-linear light becomes display-linear light in [0, 1].
@@ -47,14 +48,32 @@ pub fn compose(frame: &MergedFrame<'_>, exposure: f32, tone_map: ToneMap) -> Vec
 /// # Panics
 /// When `rgba` does not have `4 * width * height` bytes.
 pub fn compose_into(frame: &MergedFrame<'_>, exposure: f32, tone_map: ToneMap, rgba: &mut [u8]) {
+    compose_into_with(frame, exposure, tone_map, rgba, &Inline);
+}
+
+/// [`compose_into`] on these threads; the bits are the same.
+///
+/// # Panics
+/// When `rgba` does not have `4 * width * height` bytes.
+pub fn compose_into_with(
+    frame: &MergedFrame<'_>,
+    exposure: f32,
+    tone_map: ToneMap,
+    rgba: &mut [u8],
+    workers: &dyn Workers,
+) {
     assert_eq!(rgba.len(), frame.extent.pixels() * 4, "the picture has the frame's size");
-    dispatch(Compose { frame, exposure, tone_map, rgba });
+    let bands = rgba.chunks_mut(BAND_ROWS * frame.extent.width as usize * 4).enumerate().collect();
+    for_each(workers, bands, |(index, rgba)| {
+        dispatch(Compose { frame, exposure, tone_map, first_row: index * BAND_ROWS, rgba });
+    });
 }
 
 struct Compose<'a> {
     frame: &'a MergedFrame<'a>,
     exposure: f32,
     tone_map: ToneMap,
+    first_row: usize,
     rgba: &'a mut [u8],
 }
 
@@ -63,7 +82,7 @@ impl Kernel for Compose<'_> {
 
     #[inline(always)]
     fn run<H: Half4>(self) {
-        let Compose { frame, exposure, tone_map, rgba } = self;
+        let Compose { frame, exposure, tone_map, first_row, rgba } = self;
         let Extent { width, height } = frame.extent;
         let size = Vec2::new(width as f32, height as f32);
         let (to_linear, to_srgb) = (to_linear_table(), to_srgb_table());
@@ -73,7 +92,7 @@ impl Kernel for Compose<'_> {
             let origin = ray(0.5, 0.5);
             (origin, ray(1.5, 0.5) - origin, ray(0.5, 1.5) - origin)
         };
-        for y in 0..height as usize {
+        for (y, out) in (first_row..).zip(rgba.chunks_mut(width as usize * 4)) {
             let row = y * width as usize..(y + 1) * width as usize;
             let row_ray = origin + step_y * y as f32;
             let [direct, specular, indirect, unlit] = layers.map(|l| l.map(|pixels| &pixels[row.clone()]));
@@ -81,7 +100,6 @@ impl Kernel for Compose<'_> {
             let normal = &frame.planes.normal[row.clone()];
             let base_color = &frame.planes.base_color[row.clone()];
             let material = &frame.planes.material[row.clone()];
-            let out = &mut rgba[row.start * 4..row.end * 4];
             for (x, pixel) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
                 let read = |layer: Option<&[[u16; 4]]>| layer.map_or(Vec4::ZERO, |pixels| H::load(pixels[x]));
                 let mut light = read(unlit);

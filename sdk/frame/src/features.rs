@@ -1,6 +1,8 @@
 //! What a frame's primary hits say about the work of tracing it: features of 16x16 blocks and a first guess of their cost.
 
-use crate::{Extent, LayerKind, LayerRequest, merge::MergedFrame, normal::decode_direction};
+use crate::{
+    Extent, Inline, LayerKind, LayerRequest, Workers, merge::MergedFrame, normal::decode_direction, workers::for_each,
+};
 
 /// Side of a block in pixels; blocks are anchored at the view's origin, like [`crate::TracedTile::block_rays`].
 pub const BLOCK_SIZE: u32 = 16;
@@ -47,28 +49,36 @@ impl BlockFeatures {
 
     /// [`BlockFeatures::of`] without taking new memory.
     pub fn update(&mut self, frame: &MergedFrame<'_>) {
+        self.update_with(frame, &Inline);
+    }
+
+    /// [`BlockFeatures::update`] on these threads.
+    pub fn update_with(&mut self, frame: &MergedFrame<'_>, workers: &dyn Workers) {
         let Extent { width, height } = frame.extent;
         let blocks = frame.extent.scaled(BLOCK_SIZE);
         (self.blocks_x, self.blocks_y) = (blocks.width, blocks.height);
         self.values.clear();
         self.values.resize(blocks.pixels(), [0.0; FEATURES]);
-        for y in 0..height as usize {
-            let row = y * width as usize;
-            // Below the last row and right of the last column there is no edge.
-            let below = if y + 1 < height as usize { width as usize } else { 0 };
-            let block_row = (y / BLOCK_SIZE as usize) * blocks.width as usize;
-            for x in 0..width as usize {
-                let right = (x + 1 < width as usize) as usize;
-                let values = &mut self.values[block_row + x / BLOCK_SIZE as usize];
-                for (sum, value) in values.iter_mut().zip(pixel_features(frame, row + x, right, below)) {
-                    *sum += value;
+        let bands = self.values.chunks_mut(blocks.width as usize).enumerate().collect();
+        for_each(workers, bands, |(block_y, values): (usize, &mut [[f32; FEATURES]])| {
+            let first = block_y * BLOCK_SIZE as usize;
+            for y in first..(first + BLOCK_SIZE as usize).min(height as usize) {
+                let row = y * width as usize;
+                // Below the last row and right of the last column there is no edge.
+                let below = if y + 1 < height as usize { width as usize } else { 0 };
+                for x in 0..width as usize {
+                    let right = (x + 1 < width as usize) as usize;
+                    let sums = values[x / BLOCK_SIZE as usize].iter_mut();
+                    for (sum, value) in sums.zip(pixel_features(frame, row + x, right, below)) {
+                        *sum += value;
+                    }
                 }
             }
-        }
-        for (i, values) in self.values.iter_mut().enumerate() {
-            let inverse = 1.0 / block_pixels(frame.extent, i as u32 % blocks.width, i as u32 / blocks.width) as f32;
-            values.iter_mut().for_each(|v| *v *= inverse);
-        }
+            for (x, values) in values.iter_mut().enumerate() {
+                let inverse = 1.0 / block_pixels(frame.extent, x as u32, block_y as u32) as f32;
+                values.iter_mut().for_each(|v| *v *= inverse);
+            }
+        });
     }
 }
 

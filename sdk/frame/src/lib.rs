@@ -24,9 +24,11 @@ mod simd;
 mod specular_table;
 pub mod srgb;
 mod tile;
+mod workers;
 
 pub use digest::digest;
 pub use error::FrameError;
 pub use layer::{LayerKind, LayerRequest, PlaneKind};
 pub use rect::{Extent, Rect};
 pub use tile::{LayerPlane, Primary, SKY_DEPTH, TracedTile};
+pub use workers::{Inline, Workers};

@@ -15,13 +15,12 @@ use ghost::GhostPixels;
 use layer::{LayerBuffers, copy_rows};
 use rayloom_scene::Camera;
 use reproject::{LastFrame, Reprojection};
-use resolve::{History, Resolve, RowScratch};
+use resolve::History;
 use tile::TileState;
 
 use crate::{
-    Extent, FrameError, LayerKind, LayerRequest, PlaneKind, Primary, Rect, TracedTile,
-    codec::{DecodeLimits, Decoder, Slice, primary_words},
-    simd::dispatch,
+    Extent, FrameError, Inline, LayerKind, LayerRequest, PlaneKind, Primary, Rect, TracedTile, Workers,
+    codec::{DecodeLimits, DecodedSlice, Decoder, Slice, SlicePixels, primary_words},
 };
 
 /// The most tiles that a frame may be cut into.
@@ -163,6 +162,8 @@ pub struct Merger {
     history_camera: Option<Camera>,
     tiles: Vec<TileState>,
     tile_count: usize,
+    /// The tiles' indices from left to right.
+    from_left: Vec<u32>,
     results: Vec<TileResult>,
     ghosts: GhostPixels,
     planes: Primary,
@@ -174,7 +175,6 @@ pub struct Merger {
     layers: [LayerBuffers; LayerKind::ALL.len()],
     fresh_pixels: usize,
     decoded: Decoder,
-    rows: RowScratch,
 }
 
 impl Merger {
@@ -200,6 +200,7 @@ impl Merger {
             history_camera: None,
             tiles: Vec::new(),
             tile_count: 0,
+            from_left: Vec::new(),
             results: Vec::new(),
             ghosts: GhostPixels::default(),
             planes: primary(plane()),
@@ -212,7 +213,6 @@ impl Merger {
             layers: Default::default(),
             fresh_pixels: 0,
             decoded: Decoder::default(),
-            rows: RowScratch::default(),
         }
     }
 
@@ -308,6 +308,9 @@ impl Merger {
         for (state, plan) in self.tiles.iter_mut().zip(inputs.tiles) {
             state.begin(*plan, scales);
         }
+        self.from_left.clear();
+        self.from_left.extend(0..self.tile_count as u32);
+        self.from_left.sort_by_key(|i| inputs.tiles[*i as usize].rect.x);
         self.ghosts.clear();
         self.frame = Some((inputs.frame_id, inputs.camera, inputs.previous_camera));
         self.is_finished = false;
@@ -342,12 +345,37 @@ impl Merger {
         added
     }
 
+    /// Takes a slice that was decoded elsewhere, for example by threads with a [`Decoder`] each.
+    ///
+    /// # Errors
+    /// What the plan does not ask for, and pixels that are not those of the rectangle. Nothing of a refused slice counts.
+    pub fn add_decoded(
+        &mut self,
+        frame_id: u64,
+        tile: u32,
+        peer: u32,
+        slice: &DecodedSlice,
+    ) -> Result<Added, FrameError> {
+        if self.open_frame() != Some(frame_id) {
+            self.counts.stale += 1;
+            return Ok(Added::Stale);
+        }
+        let added = self.try_add_decoded(tile, peer, slice);
+        self.count(&added);
+        added
+    }
+
     /// Closes the open frame: what did not come is filled from history. Without an open frame, the last one again;
     /// `None` before the first.
     pub fn finish(&mut self) -> Option<MergedFrame<'_>> {
+        self.finish_with(&Inline)
+    }
+
+    /// [`Merger::finish`] on these threads; the bits are the same.
+    pub fn finish_with(&mut self, workers: &dyn Workers) -> Option<MergedFrame<'_>> {
         let (frame_id, camera, previous_camera) = self.frame?;
         if !self.is_finished {
-            self.resolve(frame_id, &camera, &previous_camera);
+            self.resolve(frame_id, &camera, &previous_camera, workers);
             self.is_finished = true;
         }
         Some(MergedFrame {
@@ -363,7 +391,7 @@ impl Merger {
         })
     }
 
-    fn resolve(&mut self, frame_id: u64, camera: &Camera, previous_camera: &Camera) {
+    fn resolve(&mut self, frame_id: u64, camera: &Camera, previous_camera: &Camera, workers: &dyn Workers) {
         let accumulates = self.mode != MergeMode::Passthrough;
         self.is_history = accumulates;
         let history = self.history_camera.filter(|_| accumulates).map(|last| History {
@@ -378,19 +406,22 @@ impl Merger {
             motion_leads_there: same_view(&last, previous_camera),
         });
         let tiles = &self.tiles[..self.tile_count];
-        self.fresh_pixels = dispatch(Resolve {
+        let inputs = resolve::Inputs {
             extent: self.extent,
             frame_id,
             mode: self.mode,
             tiles,
-            ghosts: (self.blend_ghosts && accumulates).then_some(&mut self.ghosts),
+            from_left: &self.from_left,
+            ghosts: (self.blend_ghosts && accumulates).then_some(self.ghosts.sorted()),
+            history,
+        };
+        let outputs = resolve::Outputs {
             planes: &mut self.planes,
             ages: &mut self.ages,
             lengths: &mut self.lengths,
             layers: &mut self.layers,
-            history,
-            scratch: &mut self.rows,
-        });
+        };
+        self.fresh_pixels = resolve::resolve(&inputs, outputs, workers);
         self.results.clear();
         let (ages, width) = (&self.ages, self.extent.width as usize);
         self.results.extend(tiles.iter().map(|tile| {
@@ -405,33 +436,70 @@ impl Merger {
     }
 
     fn try_add_slice(&mut self, tile: u32, peer: u32, slice: &Slice) -> Result<Added, FrameError> {
-        let state = planned(&self.tiles[..self.tile_count], tile)?;
-        let scale = state.scale(slice.plane);
-        // The decoder's check comes first: only then is the rectangle's arithmetic safe.
         let limits = DecodeLimits::new(self.extent);
         slice.check(limits)?;
-        if slice.scale != scale || !state.traced(scale, self.extent).contains_rect(slice.rect) {
-            let what = format!("{:?} at scale {} in {:?}", slice.plane, slice.scale, slice.rect);
-            return Err(FrameError::NotPlanned { tile, what });
-        }
-        if state.has_any_of(slice.plane, slice.rect) {
+        if !self.wants(tile, slice.plane, slice.scale, slice.rect)? {
             return Ok(Added::Duplicate);
         }
         self.decoded.decode_here(slice, limits)?;
-        let core = state.plan().rect;
-        match slice.plane {
-            PlaneKind::Layer(kind) => {
-                self.layers[kind as usize].write(core, slice.rect, &self.decoded.layer, self.extent, scale as u32);
-                if self.blend_ghosts && scale == 1 {
-                    self.ghosts.keep(tile, kind, core, slice.rect, &self.decoded.layer);
-                }
-            }
-            plane => write_primary(&mut self.planes, plane, self.extent, core, slice.rect, &self.decoded.words),
+        // Its buffers, while the rest of the merger takes what is in them.
+        let decoded = std::mem::take(&mut self.decoded);
+        let added = match slice.plane {
+            PlaneKind::Layer(kind) => self.place_layer(tile, peer, kind, slice.rect, &decoded.layer),
+            plane => self.place_words(tile, peer, plane, slice.rect, &decoded.words),
+        };
+        self.decoded = decoded;
+        Ok(added)
+    }
+
+    fn try_add_decoded(&mut self, tile: u32, peer: u32, slice: &DecodedSlice) -> Result<Added, FrameError> {
+        let DecodedSlice { plane, scale, rect, pixels } = slice;
+        if !self.wants(tile, *plane, *scale, *rect)? {
+            return Ok(Added::Duplicate);
         }
+        match (plane, pixels) {
+            (PlaneKind::Layer(kind), SlicePixels::Layer(pixels)) if pixels.len() == rect.pixels() => {
+                Ok(self.place_layer(tile, peer, *kind, *rect, pixels))
+            }
+            (PlaneKind::Layer(_), _) | (_, SlicePixels::Layer(_)) => Err(mismatch(tile, slice)),
+            (_, SlicePixels::Primary(words)) if words.len() == rect.pixels() => {
+                Ok(self.place_words(tile, peer, *plane, *rect, words))
+            }
+            _ => Err(mismatch(tile, slice)),
+        }
+    }
+
+    /// False when some of it came before.
+    fn wants(&self, tile: u32, plane: PlaneKind, scale: u8, rect: Rect) -> Result<bool, FrameError> {
+        let state = planned(&self.tiles[..self.tile_count], tile)?;
+        // The rectangle may come from anywhere: its ends may be no numbers at all.
+        let ends = rect.x.checked_add(rect.width).is_some() && rect.y.checked_add(rect.height).is_some();
+        let planned = scale == state.scale(plane) && scale > 0 && ends && !rect.is_empty();
+        if !planned || !state.traced(scale, self.extent).contains_rect(rect) {
+            let what = format!("{plane:?} at scale {scale} in {rect:?}");
+            return Err(FrameError::NotPlanned { tile, what });
+        }
+        Ok(!state.has_any_of(plane, rect))
+    }
+
+    fn place_layer(&mut self, tile: u32, peer: u32, kind: LayerKind, rect: Rect, pixels: &[[u16; 4]]) -> Added {
         let state = &mut self.tiles[tile as usize];
+        let (core, scale) = (state.plan().rect, state.scale(PlaneKind::Layer(kind)));
+        self.layers[kind as usize].write(core, rect, pixels, self.extent, scale as u32);
+        if self.blend_ghosts && scale == 1 {
+            self.ghosts.keep(tile, kind, core, rect, pixels);
+        }
         state.set_peer(peer);
-        state.note(slice.plane, slice.rect);
-        Ok(Added::Stored { tile_complete: state.is_complete() })
+        state.note(PlaneKind::Layer(kind), rect);
+        Added::Stored { tile_complete: state.is_complete() }
+    }
+
+    fn place_words(&mut self, tile: u32, peer: u32, plane: PlaneKind, rect: Rect, words: &[u32]) -> Added {
+        let state = &mut self.tiles[tile as usize];
+        write_primary(&mut self.planes, plane, self.extent, state.plan().rect, rect, words);
+        state.set_peer(peer);
+        state.note(plane, rect);
+        Added::Stored { tile_complete: state.is_complete() }
     }
 
     fn try_add_tile(&mut self, tile: u32, peer: u32, traced: &TracedTile) -> Result<Added, FrameError> {
@@ -474,23 +542,16 @@ impl Merger {
                 }
             }
         }
-        let core = state.plan().rect;
-        let state = &mut self.tiles[tile as usize];
-        state.set_peer(peer);
+        self.tiles[tile as usize].set_peer(peer);
         for layer in &traced.layers {
-            self.layers[layer.kind as usize].write(core, layer.rect, &layer.pixels, self.extent, layer.scale as u32);
-            if self.blend_ghosts && layer.scale == 1 {
-                self.ghosts.keep(tile, layer.kind, core, layer.rect, &layer.pixels);
-            }
-            state.note(PlaneKind::Layer(layer.kind), layer.rect);
+            self.place_layer(tile, peer, layer.kind, layer.rect, &layer.pixels);
         }
         if let Some(primary) = &traced.primary {
             for plane in PlaneKind::PRIMARY {
-                write_primary(&mut self.planes, plane, self.extent, core, rect, primary_words(primary, plane));
-                state.note(plane, rect);
+                self.place_words(tile, peer, plane, rect, primary_words(primary, plane));
             }
         }
-        Ok(Added::Stored { tile_complete: state.is_complete() })
+        Ok(Added::Stored { tile_complete: self.tiles[tile as usize].is_complete() })
     }
 
     fn count(&mut self, added: &Result<Added, FrameError>) {
@@ -507,6 +568,14 @@ fn planned(tiles: &[TileState], tile: u32) -> Result<&TileState, FrameError> {
     tiles
         .get(tile as usize)
         .ok_or_else(|| FrameError::NotPlanned { tile, what: format!("one of {} tiles", tiles.len()) })
+}
+
+fn mismatch(tile: u32, slice: &DecodedSlice) -> FrameError {
+    let (kind, pixels) = match &slice.pixels {
+        SlicePixels::Layer(pixels) => ("layer pixels", pixels.len()),
+        SlicePixels::Primary(words) => ("words", words.len()),
+    };
+    FrameError::NotPlanned { tile, what: format!("{:?} with {pixels} {kind} in {:?}", slice.plane, slice.rect) }
 }
 
 fn write_primary(planes: &mut Primary, plane: PlaneKind, extent: Extent, core: Rect, rect: Rect, words: &[u32]) {

@@ -5,7 +5,7 @@ mod synthetic;
 use bytes::Bytes;
 use rayloom_frame::{
     Extent, FrameError, LayerKind, PlaneKind, Rect,
-    codec::{CodecMode, Slice, encode_tile},
+    codec::{CodecMode, DecodeLimits, DecodedSlice, Slice, SlicePixels, decode_slice, encode_tile},
     merge::{Added, MergeCounts, MergeMode, Merger, PlannedTile},
 };
 use synthetic::{LAYERS, Shot, cut, whole};
@@ -64,7 +64,19 @@ fn garbage_is_refused_and_leaves_no_trace() {
     let mut wrong = shot.trace(tiles[0], &LAYERS[..3]);
     wrong.layers[1].pixels.pop();
     assert!(matches!(merger.add_tile(1, 0, 0, &wrong), Err(FrameError::NotPlanned { .. })));
-    assert_eq!(merger.counts().rejected, bad.len() as u64 + 1);
+    let decoded = decode_slice(&depth, DecodeLimits::new(EXTENT)).unwrap();
+    let bad_decoded = [
+        DecodedSlice { pixels: SlicePixels::Primary(vec![0; 40 * 30 - 1]), ..decoded.clone() },
+        DecodedSlice { pixels: SlicePixels::Layer(vec![[0; 4]; 40 * 30]), ..decoded.clone() },
+        DecodedSlice { rect: Rect::new(u32::MAX, 0, 40, 30), ..decoded.clone() },
+        DecodedSlice { rect: Rect::new(0, 0, 0, 30), ..decoded.clone() },
+        DecodedSlice { plane: PlaneKind::Layer(LayerKind::Unlit), ..decoded.clone() },
+        DecodedSlice { plane: PlaneKind::Layer(LayerKind::Direct), ..decoded },
+    ];
+    for slice in &bad_decoded {
+        assert!(matches!(merger.add_decoded(1, 0, 0, slice), Err(FrameError::NotPlanned { .. })), "{slice:?}");
+    }
+    assert_eq!(merger.counts().rejected, (bad.len() + 1 + bad_decoded.len()) as u64);
     let frame = merger.finish().unwrap();
     assert_eq!((frame.fresh_fraction(), frame.tiles[0].peer), (0.0, None));
     assert!(frame.layer(LayerKind::Direct).unwrap().iter().all(|p| *p == [0; 4]));

@@ -48,32 +48,29 @@ impl GhostPixels {
         }
     }
 
-    /// Mixes all strips into `layer`'s pixels (rows of `width`).
-    #[inline(always)]
-    pub(super) fn blend<H: Half4>(
-        &mut self,
-        layer: LayerKind,
-        width: usize,
-        tiles: &[TileState],
-        pixels: &mut [[u16; 4]],
-    ) {
+    /// Ready for [`GhostPixels::blend_row`], in an order that does not depend on that of arrival.
+    pub(super) fn sorted(&mut self) -> &GhostPixels {
         self.strips.sort_by_key(|s| (s.tile, s.rect.y, s.rect.x));
-        for strip in self.strips.iter().filter(|s| s.layer == layer) {
+        self
+    }
+
+    /// Mixes all strips into row `y` of `layer`, of which `pixels` holds the whole view's width.
+    #[inline(always)]
+    pub(super) fn blend_row<H: Half4>(&self, layer: LayerKind, y: u32, tiles: &[TileState], pixels: &mut [[u16; 4]]) {
+        let of_row = |s: &&Strip| s.layer == layer && (s.rect.y..s.rect.bottom()).contains(&y);
+        for strip in self.strips.iter().filter(of_row) {
             let source = tiles[strip.tile as usize].plan();
             for owner in tiles {
                 let part = owner.plan().rect.intersection(strip.rect);
-                for y in part.y..part.y + part.height {
-                    if !owner.has_row(PlaneKind::Layer(layer), y) {
-                        continue;
-                    }
-                    for x in part.x..part.right() {
-                        let at = &mut pixels[y as usize * width + x as usize];
-                        let ghost =
-                            (y - strip.rect.y) as usize * strip.rect.width as usize + (x - strip.rect.x) as usize;
-                        let other = H::load(self.pool[strip.first + ghost]);
-                        let own = H::load(*at);
-                        *at = H::store(own + (other - own) * share(source.rect, source.ghost, x, y));
-                    }
+                if !(part.y..part.y + part.height).contains(&y) || !owner.has_row(PlaneKind::Layer(layer), y) {
+                    continue;
+                }
+                for x in part.x..part.right() {
+                    let at = &mut pixels[x as usize];
+                    let ghost = (y - strip.rect.y) as usize * strip.rect.width as usize + (x - strip.rect.x) as usize;
+                    let other = H::load(self.pool[strip.first + ghost]);
+                    let own = H::load(*at);
+                    *at = H::store(own + (other - own) * share(source.rect, source.ghost, x, y));
                 }
             }
         }

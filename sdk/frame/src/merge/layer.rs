@@ -19,6 +19,16 @@ pub(super) struct LayerBuffers {
     pub(super) coarse_from: Vec<u8>,
 }
 
+/// What a layer's merged pixels are made of, but for those that become it in place.
+#[derive(Clone, Copy)]
+pub(super) struct LayerSource<'a> {
+    pub(super) request: Option<LayerRequest>,
+    pub(super) has_history: bool,
+    pub(super) history: &'a [[u16; 4]],
+    pub(super) coarse: &'a [[u16; 4]],
+    pub(super) coarse_from: &'a [u8],
+}
+
 /// No tile has given this block.
 pub(super) const MISSING: u8 = 0;
 /// A tile that only touches the block gave it.
@@ -43,6 +53,13 @@ impl LayerBuffers {
             self.coarse_from.clear();
             self.coarse_from.resize(blocks, MISSING);
         }
+    }
+
+    /// What is read, and the pixels that become the merged layer.
+    pub(super) fn split(&mut self) -> (LayerSource<'_>, &mut [[u16; 4]]) {
+        let LayerBuffers { request, current, history, has_history, coarse, coarse_from } = self;
+        let source = LayerSource { request: *request, has_history: *has_history, history, coarse, coarse_from };
+        (source, current)
     }
 
     /// Takes a decoded rectangle of a tile whose core is `core`, all in this layer's own pixels except the core.

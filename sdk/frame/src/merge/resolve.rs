@@ -1,30 +1,30 @@
 //! From signals to merged layers, row by row: reprojected history and this frame's samples, weighted.
+//!
+//! Rows are worked on in bands, which may run on different threads: what a band writes, no other reads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use glam::{Vec2, Vec4};
 
 use super::{
     MergeMode,
     ghost::GhostPixels,
-    layer::{LayerBuffers, MISSING},
+    layer::{LayerBuffers, LayerSource, MISSING},
     reproject::{HistoryTap, LastFrame, Reprojection},
     tile::TileState,
     upsample::{BlockTap, block_taps},
-    warp::{blank_row, warp_row},
+    warp::{PrimaryRow, primary_bands},
 };
 use crate::{
-    Extent, LayerKind, PlaneKind, Primary, Rect,
-    simd::{Half4, Kernel},
+    Extent, LayerKind, LayerRequest, PlaneKind, Primary, Rect, Workers,
+    simd::{Half4, Kernel, dispatch},
+    workers::{BAND_ROWS, for_each},
 };
 
 /// Age of pixels that were never traced.
 pub(super) const NEVER: u8 = u8::MAX;
 
-/// Buffers of one row, kept from frame to frame.
-#[derive(Default)]
-pub(super) struct RowScratch {
-    history: Vec<HistoryTap>,
-    blocks: Vec<BlockTap>,
-}
+const LAYERS: usize = LayerKind::ALL.len();
 
 /// The last finished frame, where its pixels may be used.
 pub(super) struct History<'a> {
@@ -35,105 +35,244 @@ pub(super) struct History<'a> {
     pub(super) motion_leads_there: bool,
 }
 
-/// Everything that makes a merged frame out of what arrived; gives back the number of fresh pixels.
-pub(super) struct Resolve<'a> {
+/// Everything that a merged frame is made of, but for the pixels that become it in place.
+pub(super) struct Inputs<'a> {
     pub(super) extent: Extent,
     pub(super) frame_id: u64,
     pub(super) mode: MergeMode,
     pub(super) tiles: &'a [TileState],
-    pub(super) ghosts: Option<&'a mut GhostPixels>,
+    /// Their indices from left to right.
+    pub(super) from_left: &'a [u32],
+    pub(super) ghosts: Option<&'a GhostPixels>,
+    pub(super) history: Option<History<'a>>,
+}
+
+/// What arrived, and becomes the merged frame.
+pub(super) struct Outputs<'a> {
     pub(super) planes: &'a mut Primary,
     pub(super) ages: &'a mut [u8],
     pub(super) lengths: &'a mut [u8],
-    pub(super) layers: &'a mut [LayerBuffers; LayerKind::ALL.len()],
-    pub(super) history: Option<History<'a>>,
-    pub(super) scratch: &'a mut RowScratch,
+    pub(super) layers: &'a mut [LayerBuffers; LAYERS],
 }
 
-impl Kernel for Resolve<'_> {
+/// Makes the merged frame; gives back the number of fresh pixels.
+pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn Workers) -> usize {
+    let Outputs { planes, ages, lengths, layers } = outputs;
+    let band_pixels = BAND_ROWS * inputs.extent.width as usize;
+    // All planes first: they guide the upsampling across borders of tiles and bands.
+    if !inputs.tiles.iter().all(TileState::is_complete) {
+        let bands = primary_bands(planes, band_pixels).enumerate().collect();
+        for_each(workers, bands, |(index, band)| dispatch(FillPlanes { inputs, first_row: index * BAND_ROWS, band }));
+    }
+    let planes = &*planes;
+    let fresh_pixels = AtomicUsize::new(0);
+    let [direct, specular, indirect, unlit] = layers.each_mut().map(|layer| {
+        let (source, current) = layer.split();
+        let empty: &mut [[u16; 4]] = &mut [];
+        (source, if source.request.is_some() { current } else { empty })
+    });
+    let sources = [direct.0, specular.0, indirect.0, unlit.0];
+    let mut currents = [direct.1, specular.1, indirect.1, unlit.1];
+    let rows = ages.chunks_mut(band_pixels).zip(lengths.chunks_mut(band_pixels)).enumerate();
+    let bands = rows
+        .map(|(index, (ages, lengths))| Band {
+            first_row: index * BAND_ROWS,
+            ages,
+            lengths,
+            currents: currents.each_mut().map(|rest| {
+                let length = band_pixels.min(rest.len());
+                let (band, others) = std::mem::take(rest).split_at_mut(length);
+                *rest = others;
+                band
+            }),
+        })
+        .collect();
+    for_each(workers, bands, |band| {
+        let fresh = dispatch(MergeBand { inputs, planes, sources: &sources, band });
+        fresh_pixels.fetch_add(fresh, Ordering::Relaxed);
+    });
+    fresh_pixels.into_inner()
+}
+
+/// Fills the missing rows of a band of planes from the last frame.
+struct FillPlanes<'a, 'b> {
+    inputs: &'a Inputs<'a>,
+    first_row: usize,
+    band: PrimaryRow<'b>,
+}
+
+impl Kernel for FillPlanes<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<H: Half4>(self) {
+        let FillPlanes { inputs, first_row, mut band } = self;
+        let width = inputs.extent.width as usize;
+        for (row, y) in (first_row as u32..).take(band.depth.len() / width).enumerate() {
+            for tile in inputs.tiles.iter().filter(|t| !t.is_complete()) {
+                let rect = tile.plan().rect;
+                if !(rect.y..rect.bottom()).contains(&y) || tile.has_primary_row(y) {
+                    continue;
+                }
+                let first = row * width + rect.x as usize;
+                let mut part = band.part(first..first + rect.width as usize);
+                match &inputs.history {
+                    Some(h) => part.warp::<H>(h.last.planes, &h.to_this, inputs.extent, (rect.x, y)),
+                    None => part.blank(),
+                }
+            }
+        }
+    }
+}
+
+/// Whole rows of what is written.
+struct Band<'a> {
+    first_row: usize,
+    ages: &'a mut [u8],
+    lengths: &'a mut [u8],
+    currents: [&'a mut [[u16; 4]]; LAYERS],
+}
+
+struct MergeBand<'a, 'b> {
+    inputs: &'a Inputs<'a>,
+    planes: &'a Primary,
+    sources: &'a [LayerSource<'a>; LAYERS],
+    band: Band<'b>,
+}
+
+/// Neighbouring pixels of a row of which the same came.
+#[derive(Clone, Copy)]
+struct Segment {
+    rect: Rect,
+    came: Came,
+}
+
+/// What came of a tile's row.
+#[derive(Clone, Copy, PartialEq)]
+struct Came {
+    has_primary: bool,
+    has_layer: [bool; LAYERS],
+    /// All that was asked for.
+    fresh: bool,
+}
+
+impl Came {
+    fn of(tile: &TileState, y: u32, requests: [Option<LayerRequest>; LAYERS]) -> Came {
+        let complete = tile.is_complete();
+        let has_primary = complete || tile.has_primary_row(y);
+        // A layer's row without its primary hits can't be placed: it does not count.
+        let has_layer = LayerKind::ALL.map(|kind| has_primary && (complete || tile.has_row(PlaneKind::Layer(kind), y)));
+        let fresh = has_primary && requests.iter().zip(has_layer).all(|(request, has)| request.is_none() || has);
+        Came { has_primary, has_layer, fresh }
+    }
+}
+
+impl Kernel for MergeBand<'_, '_> {
     type Output = usize;
 
     #[inline(always)]
     fn run<H: Half4>(mut self) -> usize {
-        if let Some(ghosts) = self.ghosts.take() {
-            for kind in LayerKind::ALL {
-                let layer = &mut self.layers[kind as usize];
-                if layer.request.is_some_and(|r| r.scale == 1) {
-                    ghosts.blend::<H>(kind, self.extent.width as usize, self.tiles, &mut layer.current);
-                }
-            }
-        }
-        // All planes first: they guide the upsampling across tile borders.
-        for tile in self.tiles.iter().filter(|t| !t.is_complete()) {
-            let Rect { x, y, width, height } = tile.plan().rect;
-            for y in (y..y + height).filter(|y| !tile.has_primary_row(*y)) {
-                let row = Rect::new(x, y, width, 1);
-                match &self.history {
-                    Some(h) => warp_row::<H>(self.planes, h.last.planes, &h.to_this, self.extent, row),
-                    None => blank_row(self.planes, self.extent, row),
-                }
-            }
-        }
+        let width = self.inputs.extent.width as usize;
+        let requests = self.sources.each_ref().map(|source| source.request);
+        let mut scratch = RowScratch::default();
         let mut fresh_pixels = 0;
-        for tile in self.tiles {
-            let Rect { x, y, width, height } = tile.plan().rect;
-            for y in y..y + height {
-                fresh_pixels += self.row::<H>(tile, Rect::new(x, y, width, 1));
+        for row in 0..self.band.ages.len() / width {
+            let y = (self.band.first_row + row) as u32;
+            if let Some(ghosts) = self.inputs.ghosts {
+                for kind in LayerKind::ALL {
+                    if requests[kind as usize].is_some_and(|r| r.scale == 1) {
+                        let pixels = &mut self.band.currents[kind as usize][row * width..(row + 1) * width];
+                        ghosts.blend_row::<H>(kind, y, self.inputs.tiles, pixels);
+                    }
+                }
+            }
+            // Tiles in a row meet end to end; those of which the same came are one piece of work.
+            let mut open: Option<Segment> = None;
+            for index in self.inputs.from_left {
+                let tile = &self.inputs.tiles[*index as usize];
+                let rect = tile.plan().rect;
+                if !(rect.y..rect.bottom()).contains(&y) {
+                    continue;
+                }
+                let came = Came::of(tile, y, requests);
+                match &mut open {
+                    Some(segment) if segment.came == came => segment.rect.width += rect.width,
+                    _ => {
+                        let begun = Segment { rect: Rect::new(rect.x, y, rect.width, 1), came };
+                        if let Some(segment) = open.replace(begun) {
+                            fresh_pixels += self.segment::<H>(row, segment, &mut scratch);
+                        }
+                    }
+                }
+            }
+            if let Some(segment) = open {
+                fresh_pixels += self.segment::<H>(row, segment, &mut scratch);
             }
         }
         fresh_pixels
     }
 }
 
-impl Resolve<'_> {
-    /// Merges one row of a tile; gives back its fresh pixels.
+/// Buffers of one row.
+#[derive(Default)]
+struct RowScratch {
+    history: Vec<HistoryTap>,
+    blocks: Vec<BlockTap>,
+}
+
+impl MergeBand<'_, '_> {
+    /// Merges a segment in row `row` of the band; gives back its fresh pixels.
     #[inline(always)]
-    fn row<H: Half4>(&mut self, tile: &TileState, row: Rect) -> usize {
-        let complete = tile.is_complete();
-        let has_primary = complete || tile.has_primary_row(row.y);
-        // A layer's row without its primary hits can't be placed: it does not count.
-        let has_layer = |kind| has_primary && (complete || tile.has_row(PlaneKind::Layer(kind), row.y));
-        let fresh = has_primary
-            && LayerKind::ALL.into_iter().all(|k| self.layers[k as usize].request.is_none() || has_layer(k));
-        self.history_taps::<H>(row, has_primary);
-        self.ages_and_lengths(row, fresh);
+    fn segment<H: Half4>(&mut self, row: usize, segment: Segment, scratch: &mut RowScratch) -> usize {
+        let Inputs { extent, frame_id, mode, history, .. } = self.inputs;
+        let Segment { rect, came } = segment;
+        let width = rect.width as usize;
+        let start = row * extent.width as usize + rect.x as usize;
+        self.history_taps::<H>(rect, came.has_primary, scratch);
+        self.ages_and_lengths(start..start + width, came.fresh, scratch);
         let mut block_taps_done = false;
         for kind in LayerKind::ALL {
-            let layer = &mut self.layers[kind as usize];
-            let Some(request) = layer.request else { continue };
-            let start = row.y as usize * self.extent.width as usize + row.x as usize;
-            let signal = if !has_layer(kind) {
+            let source = &self.sources[kind as usize];
+            let Some(request) = source.request else { continue };
+            let signal = if !came.has_layer[kind as usize] {
                 Signal::Missing
             } else if request.scale == 1 {
                 Signal::Full
             } else {
                 if !block_taps_done {
-                    block_taps(self.planes, self.extent, self.frame_id, row, &mut self.scratch.blocks);
+                    block_taps(self.planes, *extent, *frame_id, rect, &mut scratch.blocks);
                     block_taps_done = true;
                 }
-                Signal::Coarse(&self.scratch.blocks)
+                Signal::Coarse(&scratch.blocks)
             };
-            let limit = self.mode.history_limit(kind);
-            match &self.history {
-                Some(h) if layer.has_history => {
-                    accumulate::<H>(layer, start, signal, &self.scratch.history, h.last.steps(), limit);
+            let current = &mut self.band.currents[kind as usize][start..start + width];
+            match history {
+                Some(h) if source.has_history => {
+                    accumulate::<H>(
+                        source,
+                        current,
+                        signal,
+                        &scratch.history,
+                        h.last.steps(),
+                        mode.history_limit(kind),
+                    );
                 }
-                _ => take::<H>(layer, start, row.width as usize, signal, self.mode == MergeMode::Passthrough),
+                _ => take::<H>(source, current, signal, *mode == MergeMode::Passthrough),
             }
         }
-        if fresh { row.width as usize } else { 0 }
+        if came.fresh { width } else { 0 }
     }
 
     /// Finds where each pixel of the row was in the last frame.
     #[inline(always)]
-    fn history_taps<H: Half4>(&mut self, row: Rect, has_primary: bool) {
-        let Some(history) = &self.history else { return };
-        let planes = &*self.planes;
+    fn history_taps<H: Half4>(&self, row: Rect, has_primary: bool, scratch: &mut RowScratch) {
+        let Some(history) = &self.inputs.history else { return };
+        let planes = self.planes;
         // Warped pixels carry the way to where they were found.
         let by_motion = !has_primary || history.motion_leads_there;
-        let first = row.y as usize * self.extent.width as usize + row.x as usize;
-        self.scratch.history.clear();
-        self.scratch.history.reserve(row.width as usize);
+        let first = row.y as usize * self.inputs.extent.width as usize + row.x as usize;
+        scratch.history.clear();
+        scratch.history.reserve(row.width as usize);
         // A loop, not `extend`: closures would not be compiled for the processor.
         for x in 0..row.width {
             let index = first + x as usize;
@@ -145,21 +284,19 @@ impl Resolve<'_> {
             } else {
                 history.last.reprojection.apply(pixel, planes.depth[index]).0
             };
-            self.scratch.history.push(history.last.tap(planes, index, pixel, position));
+            scratch.history.push(history.last.tap(planes, index, pixel, position));
         }
     }
 
     #[inline(always)]
-    fn ages_and_lengths(&mut self, row: Rect, fresh: bool) {
-        let start = row.y as usize * self.extent.width as usize + row.x as usize;
-        let range = start..start + row.width as usize;
-        let (ages, lengths) = (&mut self.ages[range.clone()], &mut self.lengths[range]);
-        if self.history.is_none() {
+    fn ages_and_lengths(&mut self, range: std::ops::Range<usize>, fresh: bool, scratch: &RowScratch) {
+        let (ages, lengths) = (&mut self.band.ages[range.clone()], &mut self.band.lengths[range]);
+        if self.inputs.history.is_none() {
             ages.fill(if fresh { 0 } else { NEVER });
             lengths.fill(fresh as u8);
             return;
         }
-        for ((age, length), tap) in ages.iter_mut().zip(lengths).zip(&self.scratch.history) {
+        for ((age, length), tap) in ages.iter_mut().zip(lengths).zip(&scratch.history) {
             *age = if fresh { 0 } else { tap.age.saturating_add(1) };
             *length = if fresh { tap.length.saturating_add(1) } else { tap.length };
         }
@@ -179,9 +316,8 @@ enum Signal<'a> {
 
 /// The signal alone; with `exact` bit for bit where it has full resolution, else made finite, as history has to be.
 #[inline(always)]
-fn take<H: Half4>(layer: &mut LayerBuffers, start: usize, width: usize, signal: Signal<'_>, exact: bool) {
-    let LayerBuffers { current, coarse, coarse_from, .. } = layer;
-    let row = &mut current[start..start + width];
+fn take<H: Half4>(layer: &LayerSource<'_>, row: &mut [[u16; 4]], signal: Signal<'_>, exact: bool) {
+    let LayerSource { coarse, coarse_from, .. } = layer;
     match signal {
         Signal::Missing => row.fill([0; 4]),
         Signal::Full if exact => {}
@@ -205,15 +341,14 @@ fn take<H: Half4>(layer: &mut LayerBuffers, start: usize, width: usize, signal: 
 /// Exponential accumulation whose weight is one over the frames gathered, at most `limit` (Nehab et al. 2007).
 #[inline(always)]
 fn accumulate<H: Half4>(
-    layer: &mut LayerBuffers,
-    start: usize,
+    layer: &LayerSource<'_>,
+    row: &mut [[u16; 4]],
     signal: Signal<'_>,
     taps: &[HistoryTap],
     steps: (usize, usize),
     limit: u8,
 ) {
-    let LayerBuffers { current, history, coarse, coarse_from, .. } = layer;
-    let row = &mut current[start..start + taps.len()];
+    let LayerSource { history, coarse, coarse_from, .. } = layer;
     match signal {
         Signal::Missing => {
             for (pixel, tap) in row.iter_mut().zip(taps) {

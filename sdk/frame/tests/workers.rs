@@ -1,0 +1,104 @@
+//! A frame that threads worked on has the same bits as one that was worked on in order.
+
+mod synthetic;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayloom_frame::{
+    Extent, Inline, LayerKind, Workers,
+    codec::{CodecMode, DecodeLimits, Decoder, encode_tile},
+    compose::{ToneMap, compose_into_with},
+    features::BlockFeatures,
+    merge::{Added, MergeMode, Merger},
+};
+use synthetic::{LAYERS, Shot, cut};
+
+const EXTENT: Extent = Extent::new(83, 67);
+
+/// Three threads that take parts from the last to the first.
+struct Threads;
+
+impl Workers for Threads {
+    fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
+        let taken = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    loop {
+                        let part = taken.fetch_add(1, Ordering::Relaxed);
+                        if part >= parts {
+                            break;
+                        }
+                        work(parts - 1 - part);
+                    }
+                });
+            }
+        });
+    }
+}
+
+/// Layers, planes, ages, lengths, fresh share, picture and features of each of five frames, some with missing tiles.
+fn bits(workers: &dyn Workers, mode: MergeMode, blend_ghosts: bool) -> Vec<Vec<u32>> {
+    let tiles = cut(EXTENT, &[17, 40], &[15, 33], 4);
+    let mut merger = Merger::new(EXTENT);
+    merger.set_mode(mode);
+    merger.set_blend_ghosts(blend_ghosts);
+    let mut features = BlockFeatures::default();
+    (3..8)
+        .map(|frame_id| {
+            let shot = Shot { noise: 0.3, ..Shot::moving(EXTENT, frame_id, 0.05) };
+            shot.deliver(&mut merger, &LAYERS, &tiles, if frame_id % 2 == 0 { &[1, 4, 8] } else { &[] });
+            let frame = merger.finish_with(workers).unwrap();
+            let mut rgba = vec![0; EXTENT.pixels() * 4];
+            compose_into_with(&frame, 1.0, ToneMap::Aces, &mut rgba, workers);
+            features.update_with(&frame, workers);
+            let layers = LayerKind::ALL.into_iter().flat_map(|k| frame.layer(k).unwrap().as_flattened());
+            let planes = frame.planes;
+            let words = [&planes.normal, &planes.base_color, &planes.material, &planes.motion, &planes.instance_id];
+            let bytes = frame.ages.iter().chain(frame.lengths).chain(&rgba).map(|b| u32::from(*b));
+            let floats = planes.depth.iter().chain(features.values.as_flattened()).map(|f| f.to_bits());
+            layers
+                .map(|h| u32::from(*h))
+                .chain(words.into_iter().flatten().copied())
+                .chain(bytes)
+                .chain(floats)
+                .chain([frame.fresh_fraction().to_bits()])
+                .collect()
+        })
+        .collect()
+}
+
+#[test]
+fn threads_make_the_same_bits() {
+    for mode in [MergeMode::Passthrough, MergeMode::Accumulate { max_history: 8 }] {
+        for blend_ghosts in [false, true] {
+            assert!(bits(&Threads, mode, blend_ghosts) == bits(&Inline, mode, blend_ghosts), "{mode:?} {blend_ghosts}");
+        }
+    }
+}
+
+#[test]
+fn slices_may_be_decoded_elsewhere() {
+    let tiles = cut(EXTENT, &[40], &[33], 4);
+    let shot = Shot::moving(EXTENT, 1, 0.0);
+    let (mut here, mut elsewhere) = (Merger::new(EXTENT), Merger::new(EXTENT));
+    let mut decoder = Decoder::default();
+    for merger in [&mut here, &mut elsewhere] {
+        merger.begin(shot.inputs(&LAYERS, &tiles)).unwrap();
+    }
+    for (i, tile) in (0..).zip(&tiles) {
+        for slice in encode_tile(&shot.trace(*tile, &LAYERS), CodecMode::Rgb9e5, 1000) {
+            let decoded = decoder.decode(&slice, DecodeLimits::new(EXTENT)).unwrap();
+            let added = here.add_slice(1, i, 0, &slice).unwrap();
+            assert_eq!(elsewhere.add_decoded(1, i, 0, &decoded).unwrap(), added);
+            assert_eq!(elsewhere.add_decoded(1, i, 0, &decoded).unwrap(), Added::Duplicate);
+            decoder.recycle(decoded);
+        }
+    }
+    assert!(elsewhere.is_complete());
+    let (here, elsewhere) = (here.finish().unwrap(), elsewhere.finish().unwrap());
+    assert_eq!(here.planes, elsewhere.planes);
+    for kind in LayerKind::ALL {
+        assert_eq!(here.layer(kind), elsewhere.layer(kind));
+    }
+}
