@@ -4,12 +4,18 @@
 //! alone, never from the pixels, so two peers that trace the same tile cut it alike.
 
 mod lanes;
+mod pack;
+mod planes;
 mod rgb9e5;
 
 use bytes::Bytes;
 use lanes::{Predictor, Rows};
+use planes::Planes;
 
-use crate::{Extent, FrameError, LayerPlane, PlaneKind, Primary, Rect, TracedTile};
+use crate::{
+    Extent, FrameError, PlaneKind, Primary, Rect, TracedTile,
+    simd::{Half4, Kernel, dispatch},
+};
 
 /// A slice's size limit that fits every transport's message, headers included.
 pub const DEFAULT_MAX_SLICE_BYTES: usize = 48 * 1024;
@@ -27,8 +33,8 @@ pub enum CodecMode {
 const LOSSLESS: u8 = 0;
 /// RGB9E5 and an 8-bit alpha.
 const RGB9E5: u8 = 2;
-/// Added where the bytes are an LZ4 block; without it they are stored, because LZ4 found nothing.
-const LZ4: u8 = 1;
+/// Added where the planes of bytes are packed; without it they are stored, because packing saved nothing.
+const PACKED: u8 = 1;
 
 /// A coded rectangle of one plane of a tile.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +43,7 @@ pub struct Slice {
     pub plane: PlaneKind,
     /// One pixel per `scale` x `scale` block of the view; 1 for planes of primary hits.
     pub scale: u8,
-    /// 0 lossless stored, 1 lossless LZ4, 2 RGB9E5 stored, 3 RGB9E5 LZ4.
+    /// 0 lossless stored, 1 lossless packed, 2 RGB9E5 stored, 3 RGB9E5 packed.
     pub codec: u8,
     /// In this plane's own (scaled) pixels, absolute in the view.
     pub rect: Rect,
@@ -90,24 +96,94 @@ pub enum SlicePixels {
     Primary(Vec<u32>),
 }
 
-/// Cuts and codes a tile: planes of primary hits first (the merger needs them to place the layers), then the layers.
-///
-/// Each payload has at most `max_slice_bytes` bytes, but holds at least one pixel.
+/// Cuts and codes a tile into all of its slices: [`TileEncoder`], run to its end.
 ///
 /// # Panics
-/// When a plane does not have its rectangle's number of pixels: a bug of the tracer.
+/// As [`TileEncoder::new`].
 pub fn encode_tile(tile: &TracedTile, mode: CodecMode, max_slice_bytes: usize) -> Vec<Slice> {
-    let mut encoder = Encoder { mode, max_slice_bytes, raw: Vec::new(), packed: Vec::new(), slices: Vec::new() };
-    if let Some(primary) = &tile.primary {
-        for plane in PlaneKind::PRIMARY {
-            encoder.plane(plane, 1, tile.rect, primary_words(primary, plane));
+    TileEncoder::new(tile, mode, max_slice_bytes).collect()
+}
+
+/// Cuts and codes a tile, a slice at a time: planes of primary hits first (the merger needs them to place the layers), then
+/// the layers. How many slices there will be is known from the start ([`ExactSizeIterator::len`]).
+///
+/// Each payload has at most `max_slice_bytes` bytes, but holds at least one pixel.
+#[derive(Debug)]
+pub struct TileEncoder<'a> {
+    tile: &'a TracedTile,
+    plan: Vec<PlaneCuts>,
+    /// The slice that comes next: index in `plan` and place in its plane.
+    at: (usize, u32, u32),
+    left: usize,
+    planes: Planes,
+    packed: Vec<u8>,
+}
+
+impl<'a> TileEncoder<'a> {
+    /// Begins a tile.
+    ///
+    /// # Panics
+    /// When a plane does not have its rectangle's number of pixels: a bug of the tracer.
+    pub fn new(tile: &'a TracedTile, mode: CodecMode, max_slice_bytes: usize) -> TileEncoder<'a> {
+        let cut = |source: Source, plane: PlaneKind, scale: u8, rect: Rect, pixels: usize| {
+            assert_eq!(pixels, rect.pixels(), "a traced {plane:?} has its rectangle's pixels");
+            let transform = match (plane, mode) {
+                (PlaneKind::Layer(_), CodecMode::Rgb9e5) => RGB9E5,
+                _ => LOSSLESS,
+            };
+            PlaneCuts::new(source, plane, scale, rect, transform, max_slice_bytes)
+        };
+        let primary = tile.primary.iter().flat_map(|primary| {
+            PlaneKind::PRIMARY
+                .map(|plane| cut(Source::Primary, plane, 1, tile.rect, primary_words(primary, plane).len()))
+        });
+        let layers = tile.layers.iter().enumerate().map(|(index, layer)| {
+            cut(Source::Layer(index), PlaneKind::Layer(layer.kind), layer.scale, layer.rect, layer.pixels.len())
+        });
+        let plan: Vec<PlaneCuts> = primary.chain(layers).collect();
+        let left = plan.iter().map(PlaneCuts::slices).sum();
+        TileEncoder { tile, plan, at: (0, 0, 0), left, planes: Planes::default(), packed: Vec::new() }
+    }
+
+    fn code(&mut self, cuts: PlaneCuts, part: Rect) -> Slice {
+        let is_packed =
+            dispatch(EncodeSlice { tile: self.tile, cuts, part, planes: &mut self.planes, out: &mut self.packed });
+        let PlaneCuts { plane, scale, rect, transform, .. } = cuts;
+        Slice {
+            plane,
+            scale,
+            codec: transform | if is_packed { PACKED } else { 0 },
+            rect: Rect::new(rect.x + part.x, rect.y + part.y, part.width, part.height),
+            payload: Bytes::copy_from_slice(&self.packed),
         }
     }
-    for LayerPlane { kind, scale, rect, pixels } in &tile.layers {
-        encoder.plane(PlaneKind::Layer(*kind), *scale, *rect, pixels);
-    }
-    encoder.slices
 }
+
+impl Iterator for TileEncoder<'_> {
+    type Item = Slice;
+
+    fn next(&mut self) -> Option<Slice> {
+        loop {
+            let (index, x, y) = self.at;
+            let cuts = *self.plan.get(index)?;
+            if y >= cuts.rect.height || cuts.rect.is_empty() {
+                self.at = (index + 1, 0, 0);
+                continue;
+            }
+            let part = Rect::new(x, y, cuts.columns.min(cuts.rect.width - x), cuts.lines.min(cuts.rect.height - y));
+            let is_last_of_row = part.right() == cuts.rect.width;
+            self.at = if is_last_of_row { (index, 0, part.bottom()) } else { (index, part.right(), y) };
+            self.left -= 1;
+            return Some(self.code(cuts, part));
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for TileEncoder<'_> {}
 
 /// Decodes one slice; [`Decoder`] does it for many.
 ///
@@ -130,54 +206,108 @@ pub(crate) fn primary_words(primary: &Primary, plane: PlaneKind) -> &[u32] {
     }
 }
 
-struct Encoder {
-    mode: CodecMode,
-    max_slice_bytes: usize,
-    raw: Vec<u8>,
-    packed: Vec<u8>,
-    slices: Vec<Slice>,
+/// Where a plane's pixels stand in a traced tile.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Primary,
+    Layer(usize),
 }
 
-impl Encoder {
-    fn plane<P: Pixel>(&mut self, plane: PlaneKind, scale: u8, rect: Rect, pixels: &[P]) {
-        assert_eq!(pixels.len(), rect.pixels(), "a traced {plane:?} has its rectangle's pixels");
-        let codec = match (plane, self.mode) {
-            (PlaneKind::Layer(_), CodecMode::Rgb9e5) => RGB9E5,
-            _ => LOSSLESS,
-        };
-        let pixels_max =
-            (self.max_slice_bytes / coded_bytes_per_pixel(plane, codec)).clamp(1, u32::MAX as usize) as u32;
-        let columns = rect.width.min(pixels_max);
-        let lines = (pixels_max / columns.max(1)).max(1);
-        for y in (0..rect.height).step_by(lines as usize) {
-            for x in (0..rect.width).step_by(columns.max(1) as usize) {
-                let (width, height) = (columns.min(rect.width - x), lines.min(rect.height - y));
-                let rows = Rows {
-                    pixels,
-                    stride: rect.width as usize,
-                    first: y as usize * rect.width as usize + x as usize,
-                    width: width as usize,
-                    height: height as usize,
-                };
-                self.raw.clear();
-                P::encode(plane, codec, rows, &mut self.raw);
-                let (codec, payload) = self.packed(codec);
-                self.slices.push(Slice {
-                    plane,
-                    scale,
-                    codec,
-                    rect: Rect::new(rect.x + x, rect.y + y, width, height),
-                    payload,
-                });
-            }
-        }
+/// A plane and how it is cut: full columns and lines, the last ones what is left.
+#[derive(Clone, Copy, Debug)]
+struct PlaneCuts {
+    source: Source,
+    plane: PlaneKind,
+    scale: u8,
+    rect: Rect,
+    transform: u8,
+    columns: u32,
+    lines: u32,
+}
+
+impl PlaneCuts {
+    fn new(
+        source: Source,
+        plane: PlaneKind,
+        scale: u8,
+        rect: Rect,
+        transform: u8,
+        max_slice_bytes: usize,
+    ) -> PlaneCuts {
+        let pixels_max = (max_slice_bytes / coded_bytes_per_pixel(plane, transform)).clamp(1, u32::MAX as usize) as u32;
+        let columns = rect.width.min(pixels_max).max(1);
+        PlaneCuts { source, plane, scale, rect, transform, columns, lines: (pixels_max / columns).max(1) }
     }
 
-    fn packed(&mut self, codec: u8) -> (u8, Bytes) {
-        self.packed.resize(lz4_flex::block::get_maximum_output_size(self.raw.len()), 0);
-        match lz4_flex::block::compress_into(&self.raw, &mut self.packed) {
-            Ok(n) if n < self.raw.len() => (codec | LZ4, Bytes::copy_from_slice(&self.packed[..n])),
-            _ => (codec, Bytes::copy_from_slice(&self.raw)),
+    fn slices(&self) -> usize {
+        self.rect.width.div_ceil(self.columns) as usize * self.rect.height.div_ceil(self.lines) as usize
+    }
+}
+
+/// Codes one slice; true when it is packed.
+struct EncodeSlice<'a> {
+    tile: &'a TracedTile,
+    cuts: PlaneCuts,
+    /// Of the plane, from its own corner.
+    part: Rect,
+    planes: &'a mut Planes,
+    out: &'a mut Vec<u8>,
+}
+
+impl Kernel for EncodeSlice<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<H: Half4>(self) -> bool {
+        let EncodeSlice { tile, cuts, part, planes, out } = self;
+        let stride = cuts.rect.width as usize;
+        let first = part.y as usize * stride + part.x as usize;
+        let (width, height) = (part.width as usize, part.height as usize);
+        match (cuts.source, &tile.primary) {
+            (Source::Layer(index), _) => {
+                let rows = Rows { pixels: &tile.layers[index].pixels[..], stride, first, width, height };
+                match cuts.transform {
+                    RGB9E5 => rgb9e5::encode(rows, planes),
+                    _ => lanes::encode::<[u16; 4], u16, 4, 8>(rows, Predictor::Up, planes),
+                }
+            }
+            (Source::Primary, Some(primary)) => {
+                let rows = Rows { pixels: primary_words(primary, cuts.plane), stride, first, width, height };
+                match Words::of(cuts.plane) {
+                    Words::Number(predictor) => lanes::encode::<u32, u32, 1, 4>(rows, predictor, planes),
+                    Words::Halves(predictor) => lanes::encode::<u32, u16, 2, 4>(rows, predictor, planes),
+                    Words::Bytes => lanes::encode::<u32, u8, 4, 4>(rows, Predictor::Up, planes),
+                }
+            }
+            (Source::Primary, None) => unreachable!("the plan has planes of primary hits only where there are any"),
+        }
+        let is_packed = planes.pack(out);
+        if !is_packed {
+            planes.store(out);
+        }
+        is_packed
+    }
+}
+
+/// How a word of primary hits is predicted.
+enum Words {
+    /// As one number.
+    Number(Predictor),
+    /// As two.
+    Halves(Predictor),
+    /// As four, from the pixel above.
+    Bytes,
+}
+
+impl Words {
+    #[inline(always)]
+    fn of(plane: PlaneKind) -> Words {
+        match plane {
+            PlaneKind::Depth => Words::Number(Predictor::Gradient),
+            PlaneKind::Motion => Words::Halves(Predictor::Gradient),
+            PlaneKind::Normal => Words::Halves(Predictor::Up),
+            PlaneKind::BaseColor | PlaneKind::Material => Words::Bytes,
+            PlaneKind::InstanceId | PlaneKind::Layer(_) => Words::Number(Predictor::Up),
         }
     }
 }
@@ -200,7 +330,7 @@ impl Encoder {
 /// ```
 #[derive(Debug, Default)]
 pub struct Decoder {
-    raw: Vec<u8>,
+    planes: Planes,
     /// The decoded pixels of a layer.
     pub(crate) layer: Vec<[u16; 4]>,
     /// The decoded words of a primary plane.
@@ -233,99 +363,76 @@ impl Decoder {
     pub(crate) fn decode_here(&mut self, slice: &Slice, limits: DecodeLimits) -> Result<(), FrameError> {
         let Slice { plane, scale, codec, rect, payload } = slice;
         let pixels = check_rect(*plane, *scale, *rect, limits)?;
-        let transform = codec & !LZ4;
+        let transform = codec & !PACKED;
         if transform != LOSSLESS && !(transform == RGB9E5 && matches!(plane, PlaneKind::Layer(_))) {
             return Err(FrameError::UnknownCodec { plane: *plane, codec: *codec });
         }
+        let bytes_per_pixel = coded_bytes_per_pixel(*plane, transform);
+        let stored_bytes = pixels * bytes_per_pixel;
         let refuse =
             |reason: String| FrameError::Payload { plane: *plane, rect: *rect, payload_bytes: payload.len(), reason };
-        let raw_bytes = pixels * coded_bytes_per_pixel(*plane, transform);
-        let raw: &[u8] = if codec & LZ4 == 0 {
-            payload
-        } else {
-            // LZ4 never expands by more than its own framing: longer payloads are padding.
-            if payload.len() >= raw_bytes {
-                return Err(refuse(format!("stored pixels have {raw_bytes} bytes, compressed ones must have fewer")));
-            }
-            self.raw.resize(raw_bytes, 0);
-            let n = lz4_flex::block::decompress_into(payload, &mut self.raw).map_err(|e| refuse(e.to_string()))?;
-            &self.raw[..n]
-        };
-        if raw.len() != raw_bytes {
-            return Err(refuse(format!("{} bytes of pixels, {raw_bytes} expected", raw.len())));
+        let is_packed = codec & PACKED != 0;
+        if is_packed && payload.len() >= stored_bytes {
+            return Err(refuse(format!("stored pixels have {stored_bytes} bytes, packed ones must have fewer")));
         }
         self.layer.clear();
         self.words.clear();
-        let (width, height) = (rect.width as usize, rect.height as usize);
-        match plane {
-            PlaneKind::Layer(_) if transform == RGB9E5 => rgb9e5::decode(raw, pixels, &mut self.layer),
-            PlaneKind::Layer(_) => {
-                lanes::decode(
-                    raw,
-                    width,
-                    height,
-                    Predictor::Left,
-                    |p: [u16; 4]| p,
-                    |p, lane, v| p[lane] = v,
-                    &mut self.layer,
-                );
-            }
-            PlaneKind::Depth => {
-                lanes::decode(raw, width, height, Predictor::Gradient, |p: u32| [p], |p, _, v| *p = v, &mut self.words);
-            }
-            PlaneKind::InstanceId => {
-                lanes::decode(raw, width, height, Predictor::Left, |p: u32| [p], |p, _, v| *p = v, &mut self.words);
-            }
-            PlaneKind::Normal | PlaneKind::Motion => lanes::decode(
-                raw,
-                width,
-                height,
-                Predictor::Left,
-                halves,
-                |p, lane, v| *p = *p & !(0xffff << (16 * lane)) | (v as u32) << (16 * lane),
-                &mut self.words,
-            ),
-            PlaneKind::BaseColor | PlaneKind::Material => lanes::decode(
-                raw,
-                width,
-                height,
-                Predictor::Left,
-                u32::to_le_bytes,
-                |p, lane, v| *p = *p & !(0xff << (8 * lane)) | (v as u32) << (8 * lane),
-                &mut self.words,
-            ),
+        self.planes.resize(bytes_per_pixel, pixels);
+        let is_whole = dispatch(DecodeSlice {
+            payload,
+            is_packed,
+            plane: *plane,
+            transform,
+            width: rect.width as usize,
+            height: rect.height as usize,
+            decoder: self,
+        });
+        if is_whole {
+            return Ok(());
         }
-        Ok(())
+        Err(refuse(match is_packed {
+            true => "the packed planes end early, hold a width that there is not, or something follows them".into(),
+            false => format!("{} bytes of pixels, {stored_bytes} expected", payload.len()),
+        }))
     }
 }
 
-/// A pixel that the encoder takes: a layer's or a word of a primary plane.
-trait Pixel: Sized {
-    fn encode(plane: PlaneKind, codec: u8, rows: Rows<'_, Self>, out: &mut Vec<u8>);
+/// Decodes one slice whose sizes were checked; false when its payload is not what an encoder makes.
+struct DecodeSlice<'a> {
+    payload: &'a [u8],
+    is_packed: bool,
+    plane: PlaneKind,
+    transform: u8,
+    width: usize,
+    height: usize,
+    decoder: &'a mut Decoder,
 }
 
-impl Pixel for [u16; 4] {
-    fn encode(_: PlaneKind, codec: u8, rows: Rows<'_, Self>, out: &mut Vec<u8>) {
-        match codec {
-            RGB9E5 => rgb9e5::encode(rows, out),
-            _ => lanes::encode(rows, Predictor::Left, |p| p, out),
+impl Kernel for DecodeSlice<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<H: Half4>(self) -> bool {
+        let DecodeSlice { payload, is_packed, plane, transform, width, height, decoder } = self;
+        let Decoder { planes, layer, words } = decoder;
+        if !(if is_packed { planes.unpack(payload) } else { planes.load(payload) }) {
+            return false;
         }
-    }
-}
-
-impl Pixel for u32 {
-    fn encode(plane: PlaneKind, _: u8, rows: Rows<'_, Self>, out: &mut Vec<u8>) {
-        match plane {
-            PlaneKind::Depth => lanes::encode(rows, Predictor::Gradient, |p| [p], out),
-            PlaneKind::Normal | PlaneKind::Motion => lanes::encode(rows, Predictor::Left, halves, out),
-            PlaneKind::BaseColor | PlaneKind::Material => lanes::encode(rows, Predictor::Left, u32::to_le_bytes, out),
-            PlaneKind::InstanceId | PlaneKind::Layer(_) => lanes::encode(rows, Predictor::Left, |p| [p], out),
+        match (plane, Words::of(plane)) {
+            (PlaneKind::Layer(_), _) if transform == RGB9E5 => rgb9e5::decode(planes, width, height, layer),
+            (PlaneKind::Layer(_), _) => {
+                lanes::decode::<[u16; 4], u16, 4, 8>(planes, width, height, Predictor::Up, layer);
+            }
+            (_, Words::Number(predictor)) => {
+                lanes::decode::<u32, u32, 1, 4>(planes, width, height, predictor, words);
+            }
+            (_, Words::Halves(predictor)) => {
+                lanes::decode::<u32, u16, 2, 4>(planes, width, height, predictor, words);
+            }
+            (_, Words::Bytes) => lanes::decode::<u32, u8, 4, 4>(planes, width, height, Predictor::Up, words),
         }
+        true
     }
-}
-
-fn halves(word: u32) -> [u16; 2] {
-    [word as u16, (word >> 16) as u16]
 }
 
 const fn coded_bytes_per_pixel(plane: PlaneKind, codec: u8) -> usize {

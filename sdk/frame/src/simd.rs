@@ -1,8 +1,10 @@
-//! Half floats by the processor's own conversion where it has one: the only unsafe code of this room.
+//! Half floats by the processor's own conversion where it has one: with [`codec`] the only unsafe code of this room.
 //!
 //! A [`Kernel`] is compiled twice from one source, for F16C and AVX2 and for any processor; both give the same numbers,
 //! because no contraction of multiplications and additions is allowed in either.
 #![allow(unsafe_code)]
+
+pub(crate) mod codec;
 
 use glam::Vec4;
 use half::f16;
