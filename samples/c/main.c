@@ -100,6 +100,7 @@ int main(int argc, char **argv) {
   rayloom_scene_desc scene_desc = RAYLOOM_SCENE_DESC_INIT;
   rayloom_scene *scene; check(rayloom_scene_create(session, &scene_desc, &scene));
   City city; uint64_t revision;
+  printf("scene: loading\n");
   if (o.scene) check(rayloom_scene_load_gltf(scene, o.scene));
   else { check(rayloom_scene_load_city(scene, o.triangles, 1)); find_movable(scene, &city); }
   check(rayloom_scene_commit(scene, &revision));
@@ -121,6 +122,7 @@ int main(int argc, char **argv) {
   Walker walker = { { m[12], m[13], m[14] }, atan2f(m[8], m[10]), asinf(-m[9]), { 0 } };
   uint64_t now = 0, before = 0, told = 0, shown = 0, count = 0;
   int ready = 0, posed = 0; /* A peer has the scene; the next frame's state is committed. */
+  float way = -1;           /* How far to the peers the scene was when that was told last. */
   static const char *const stages[] = { "waiting for a peer", "uploading", "building", "ready", "failed" };
   rayloom_scene_progress_info progress = RAYLOOM_SCENE_PROGRESS_INFO_INIT;
   while (!stopped && (!o.frames || count < o.frames)) {
@@ -132,10 +134,12 @@ int main(int argc, char **argv) {
       ready = progress.peers_ready > 0;
     }
     check(rayloom_session_now(session, &now));
-    if (now - told > 1000000000) {
-      told = now;
-      if (ready) check(rayloom_view_stats_text(view, sizeof text, text, NULL));
-      else snprintf(text, sizeof text, "scene: %s %.0f %%", stages[progress.stage], (double)progress.fraction * 100);
+    float gone = (float)progress.stage + .99f * progress.fraction;
+    if (gone != way || now - told > 1000000000) {
+      if (!ready || gone != way)
+        snprintf(text, sizeof text, "scene: %s %.0f %%", stages[progress.stage], (double)progress.fraction * 100);
+      else check(rayloom_view_stats_text(view, sizeof text, text, NULL));
+      told = now; way = gone;
       printf("%s\n", text); check(rayloom_stream_send_message(stream, text));
     }
     if (!posed) { /* The next frame's state, once, however often it has to wait for its turn. */

@@ -1,10 +1,13 @@
 //! `cargo xtask demo`: peers, a sample engine and a page, from nothing.
 
+use crate::bar::Bar;
+use crate::fleet::{self, Fleet};
 use crate::install::{self, Purpose};
-use crate::run::{self, cargo};
+use crate::owned::{self, Owned};
+use crate::{compile, run};
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 
 const USAGE: &str = "\
 usage: cargo xtask demo [OPTIONS]
@@ -46,14 +49,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
     let options = parse(arguments)?;
     install::ensure(Purpose::Demo)?;
-    println!("building (the first time takes some minutes)");
-    run::shown(&cargo(), &["build", "--package", "rayloom-peer", "--package", "rayloom-ffi"])?;
+    compile::build(&["rayloom-peer", "rayloom-ffi"])?;
     let engine = compile_engine()?;
     let gpu = has_gpu()?;
     let mut fleet = Fleet::start(options.peers, gpu)?;
     let size = options.size.unwrap_or_else(|| choose_size(&fleet, gpu));
     println!("{}x{} over {} peers", size.0, size.1, options.peers);
-    let mut command = run::command(&engine.to_string_lossy(), &[]);
+    let mut command = owned::command(&engine);
     for peer in &fleet.peers {
         command.args(["--peer", &peer.url]);
     }
@@ -70,7 +72,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         command.env("LP_NUM_THREADS", "1");
     }
     command.args(&options.engine);
-    let mut engine = Owned::spawn(&mut command, Stdio::inherit())?;
+    let mut engine = Owned::spawn(command.stdout(Stdio::piped()))?;
+    watch(engine.child.stdout.take().ok_or("the engine's output is not piped")?)?;
     let status = engine.child.wait().map_err(|error| format!("waiting for the engine failed: {error}"))?;
     fleet.end();
     if status.success() { Ok(()) } else { Err(format!("the engine ended with {status}; its last lines say why")) }
@@ -145,13 +148,9 @@ fn compile_engine() -> Result<PathBuf, String> {
     Ok(engine)
 }
 
-fn peer_program() -> PathBuf {
-    run::target().join("debug/rayloom-peer")
-}
-
 /// Prints the devices; true when one of them is a GPU that can be used.
 fn has_gpu() -> Result<bool, String> {
-    let program = peer_program();
+    let program = fleet::program();
     let list = run::captured(&program.to_string_lossy(), &["--list-devices"])
         .ok_or("no Vulkan device was found: `rayloom-peer --list-devices` says why")?;
     print!("{list}");
@@ -170,130 +169,38 @@ fn choose_size(fleet: &Fleet, gpu: bool) -> (u32, u32) {
     *fits.unwrap_or(&SIZES[0])
 }
 
-/// The peers that this demo started.
-struct Fleet {
-    token: String,
-    peers: Vec<Peer>,
-}
-
-struct Peer {
-    process: Owned,
-    url: String,
-    rays_per_second: f64,
-}
-
-impl Fleet {
-    fn start(count: usize, gpu: bool) -> Result<Fleet, String> {
-        let token = random_token()?;
-        let mut peers = Vec::new();
-        for index in 0..count {
-            let cache = run::target().join(format!("demo/cache-{index}"));
-            let mut command = Command::new(peer_program());
-            command.args(["--listen", "127.0.0.1:0", "--log", "warn", "--cache-dir"]).arg(cache);
-            command.env("RAYLOOM_TOKEN", &token);
-            if !gpu {
-                command.arg("--allow-cpu").env("LP_NUM_THREADS", "1");
-            }
-            println!("starting peer {} of {count}", index + 1);
-            peers.push(Peer::start(&mut command)?);
-        }
-        Ok(Fleet { token, peers })
-    }
-
-    /// Asks every peer to end and waits for it.
-    fn end(&mut self) {
-        self.peers.iter_mut().for_each(|peer| peer.process.end());
-    }
-}
-
-impl Peer {
-    /// Starts a peer and waits until it says that it is ready.
-    fn start(command: &mut Command) -> Result<Peer, String> {
-        let mut process = Owned::spawn(command, Stdio::piped())?;
-        let output = process.child.stdout.take().ok_or("the peer's output is not piped")?;
-        let mut lines = BufReader::new(output).lines();
-        for line in lines.by_ref() {
-            let line = line.map_err(|error| format!("reading the peer's output failed: {error}"))?;
-            println!("  {line}");
-            if let Some(rest) = line.strip_prefix("rayloom-peer ready on ") {
-                let url = rest.split_whitespace().next().unwrap_or_default().to_owned();
-                let rays_per_second = mrays(rest).unwrap_or(1.0) * 1e6;
-                // What it prints later is passed on, so that its pipe never fills.
-                std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("  {line}")));
-                return Ok(Peer { process, url, rays_per_second });
+/// Shows what the engine prints until it ends: its lines of a scene's way to the peers ("scene: uploading 43 %") as a
+/// bar for each stage, everything else as it is.
+fn watch(output: impl Read) -> Result<(), String> {
+    let mut bar: Option<(String, Bar)> = None;
+    for line in BufReader::new(output).lines() {
+        let line = line.map_err(|error| format!("reading the engine's output failed: {error}"))?;
+        match (line.strip_prefix("scene: "), &bar) {
+            (None, Some((_, bar))) => bar.line(&line),
+            (None, None) => println!("{line}"),
+            (Some(progress), _) => {
+                let (stage, fraction) = progress_of(progress);
+                if bar.as_ref().is_none_or(|(current, _)| current != stage) {
+                    if let Some((_, ended)) = bar.take() {
+                        ended.done();
+                    }
+                    bar = (stage != "ready").then(|| (stage.to_owned(), Bar::start(&format!("scene: {stage}"))));
+                }
+                if let Some((_, bar)) = &bar {
+                    bar.at(fraction, "");
+                }
             }
         }
-        Err("a peer ended before it was ready; its lines above say why".into())
     }
+    Ok(())
 }
 
-/// The number before "Mrays/s".
-fn mrays(line: &str) -> Option<f64> {
-    let before = line.split("Mrays/s").next().filter(|before| before.len() < line.len())?;
-    before.split(|c: char| !c.is_ascii_digit() && c != '.').rfind(|word| !word.is_empty())?.parse().ok()
-}
-
-fn random_token() -> Result<String, String> {
-    let mut bytes = [0; 16];
-    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
-    read.map_err(|error| format!("/dev/urandom: {error}"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// A process that does not outlive this one.
-struct Owned {
-    child: Child,
-}
-
-impl Owned {
-    fn spawn(command: &mut Command, stdout: Stdio) -> Result<Owned, String> {
-        // util-linux's setpriv has the kernel end the child when this process ends, however it does.
-        let setpriv = Path::new("/usr/bin/setpriv");
-        let mut command = if setpriv.exists() { under(setpriv, command) } else { take(command) };
-        let child = command
-            .stdout(stdout)
-            .spawn()
-            .map_err(|error| format!("`{}` could not be started: {error}", run::describe(&command)))?;
-        Ok(Owned { child })
-    }
-
-    fn end(&mut self) {
-        let id = self.child.id().to_string();
-        if run::captured("kill", &["-TERM", &id]).is_none() && self.child.kill().is_err() {
-            eprintln!("process {id} could not be ended");
-        }
-        if let Err(error) = self.child.wait() {
-            eprintln!("waiting for process {id} failed: {error}");
-        }
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.end();
-        }
-    }
-}
-
-/// The same command, started by setpriv.
-fn under(setpriv: &Path, command: &Command) -> Command {
-    let mut wrapped = Command::new(setpriv);
-    wrapped.args(["--pdeathsig", "TERM", "--"]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => wrapped.env(name, value),
-            None => wrapped.env_remove(name),
-        };
-    }
-    if let Some(folder) = command.get_current_dir() {
-        wrapped.current_dir(folder);
-    }
-    wrapped
-}
-
-fn take(command: &mut Command) -> Command {
-    std::mem::replace(command, Command::new(""))
+/// Of "uploading 43 %" or "loading".
+fn progress_of(text: &str) -> (&str, Option<f32>) {
+    let Some((stage, percent)) = text.strip_suffix(" %").and_then(|text| text.rsplit_once(' ')) else {
+        return (text, None);
+    };
+    (stage, percent.parse().ok().map(|percent: f32| percent / 100.0))
 }
 
 #[cfg(test)]
@@ -301,9 +208,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_speed_is_read_from_the_ready_line() {
-        assert_eq!(mrays("http://127.0.0.1:1 (device llvmpipe, front end compute, 1.93 Mrays/s)"), Some(1.93));
-        assert_eq!(mrays("http://127.0.0.1:1"), None);
+    fn a_scene_s_progress_is_read_from_the_engine_s_lines() {
+        assert_eq!(progress_of("uploading 43 %"), ("uploading", Some(0.43)));
+        assert_eq!(progress_of("waiting for a peer 0 %"), ("waiting for a peer", Some(0.0)));
+        assert_eq!(progress_of("loading"), ("loading", None));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What the demo and the tests need beside the Rust toolchain: looked for, named with the reason, installed.
 
+use crate::apt::{self, Step};
 use crate::run::{self, captured};
+use std::io::IsTerminal;
 use std::path::Path;
 
 /// What things are needed for.
@@ -131,90 +133,61 @@ pub(crate) fn ensure(purpose: Purpose) -> Result<(), String> {
         let lines: Vec<String> = missing.iter().map(|need| format!("  {}: {}", need.what, need.elsewhere)).collect();
         return Err(format!("this is no Debian system, install these and run again:\n{}", lines.join("\n")));
     }
-    let script = script(&missing)?;
+    let backports = if missing.iter().any(|need| need.backports) { backports_source()? } else { None };
+    let steps = steps(&missing, backports.as_deref());
+    let by_hand: Vec<String> = steps.iter().map(|step| step.shell("")).collect();
+    let by_hand = by_hand.join(" &&\n  ");
+    let needs_root = |how: &str| {
+        let shell = if has("sudo") { "sudo sh -c" } else { "su - -c" };
+        Err(format!("installing needs root{how}; run this, and then the same command again:\n\n{shell} '{by_hand}'"))
+    };
     let is_root = captured("id", &["-u"]).is_some_and(|id| id.trim() == "0");
-    let prefix: &[&str] = if is_root { &[] } else { &["sudo", "-n"] };
-    if !is_root && captured("sudo", &["-n", "true"]).is_none() {
-        return Err(format!("installing needs root; run this and then the same command again:\n\n{script}"));
+    if !is_root {
+        if !has("sudo") {
+            return needs_root("");
+        }
+        // It asks for a password where it can.
+        let asks: &[&str] = if std::io::stdin().is_terminal() { &["-v"] } else { &["-n", "true"] };
+        if run::shown("sudo", asks).is_err() {
+            return needs_root(" and sudo refused");
+        }
     }
-    println!("installing:\n{script}");
-    let words: Vec<&str> = prefix.iter().copied().chain(["sh", "-ec", &script]).collect();
-    let mut command = run::command(words[0], &words[1..]);
-    run::status(command.env("DEBIAN_FRONTEND", "noninteractive"))?;
+    println!("installing:\n  {by_hand}");
+    apt::install(&steps, is_root)?;
     let still: Vec<&str> = missing.iter().filter(|need| !(need.is_there)()).map(|need| need.what).collect();
     if still.is_empty() { Ok(()) } else { Err(format!("installed, but still not found: {}", still.join(", "))) }
 }
 
-/// The shell commands that install everything missing.
-fn script(missing: &[&Need]) -> Result<String, String> {
-    let mut lines = Vec::new();
-    if missing.iter().any(|need| need.backports) && needs_backports_source() {
-        let (uri, codename) =
-            apt_source().ok_or("apt's own sources could not be read: no URI for Debian's backports")?;
-        let line = format!("deb {uri} {codename}-backports main");
-        lines.push(format!("echo '{line}' > /etc/apt/sources.list.d/rayloom-backports.list"));
-    }
-    lines.push("apt-get update".to_owned());
-    let packages = |backports| -> Vec<&str> {
-        missing.iter().filter(|n| n.backports == backports).flat_map(|n| n.packages.iter().copied()).collect()
+/// What is to be done, in order.
+fn steps(missing: &[&Need], backports: Option<&str>) -> Vec<Step> {
+    let packages = |of_backports| -> Vec<&'static str> {
+        let needs = missing.iter().filter(|need| need.backports == of_backports);
+        needs.flat_map(|need| need.packages.iter().copied()).collect()
     };
-    let (stable, backported) = (packages(false), packages(true));
-    if !backported.is_empty() {
-        let suite = if apt_codename().as_deref() == Some("bookworm") { "-t bookworm-backports " } else { "" };
-        lines.push(format!("apt-get install -y --no-install-recommends {suite}{}", backported.join(" ")));
+    let mut steps = Vec::new();
+    if let Some(source) = backports {
+        steps.push(Step::Source(source.to_owned()));
     }
-    if !stable.is_empty() {
-        lines.push(format!("apt-get install -y --no-install-recommends {}", stable.join(" ")));
-    }
-    Ok(lines.join("\n"))
-}
-
-/// Debian 12's own Mesa has no ray tracing; later releases need no backports.
-fn needs_backports_source() -> bool {
-    let policy = captured("apt-cache", &["policy"]).unwrap_or_default();
-    apt_codename().as_deref() == Some("bookworm") && !policy.contains("bookworm-backports")
-}
-
-fn apt_codename() -> Option<String> {
-    let release = std::fs::read_to_string("/etc/os-release").ok()?;
-    let line = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
-    Some(line.trim_matches('"').to_owned())
-}
-
-/// The mirror that this machine already uses for Debian, and its release.
-fn apt_source() -> Option<(String, String)> {
-    let codename = apt_codename()?;
-    let mut files = vec![Path::new("/etc/apt/sources.list").to_owned()];
-    if let Ok(folder) = std::fs::read_dir("/etc/apt/sources.list.d") {
-        files.extend(folder.flatten().map(|entry| entry.path()));
-    }
-    files.sort();
-    let texts = files.iter().filter_map(|file| std::fs::read_to_string(file).ok());
-    texts.filter_map(|text| debian_mirror(&text, &codename)).next().map(|uri| (uri, codename))
-}
-
-/// The URI of the stanza (deb822) or line (one-line style) that serves the release itself.
-fn debian_mirror(text: &str, codename: &str) -> Option<String> {
-    let mut uri = None;
-    for line in text.lines().map(str::trim) {
-        if line.is_empty() {
-            uri = None;
-        } else if let Some(rest) = line.strip_prefix("URIs:") {
-            uri = rest.split_whitespace().next().map(str::to_owned);
-        } else if let Some(rest) = line.strip_prefix("Suites:") {
-            if rest.split_whitespace().any(|suite| suite == codename) && uri.is_some() {
-                return uri;
-            }
-        } else if let Some(rest) = line.strip_prefix("deb ") {
-            let mut words = rest.split_whitespace().skip_while(|word| word.starts_with('[') || word.ends_with(']'));
-            if let (Some(found), Some(suite)) = (words.next(), words.next())
-                && suite == codename
-            {
-                return Some(found.to_owned());
-            }
+    steps.push(Step::Update);
+    let suite = if apt::codename().as_deref() == Some("bookworm") { "bookworm-backports" } else { "" };
+    for (suite, packages) in [(suite, packages(true)), ("", packages(false))] {
+        if !packages.is_empty() {
+            steps.push(Step::Install { suite, packages });
         }
     }
-    None
+    steps
+}
+
+/// The line of the missing source: Debian 12's own Mesa has no ray tracing; later releases need no backports.
+fn backports_source() -> Result<Option<String>, String> {
+    let policy = captured("apt-cache", &["policy"]).unwrap_or_default();
+    if apt::codename().as_deref() != Some("bookworm") || policy.contains("bookworm-backports") {
+        return Ok(None);
+    }
+    let uri = apt::mirror("bookworm").ok_or(
+        "apt's own sources name no mirror of Debian: /etc/apt/sources.list or a file in /etc/apt/sources.list.d must",
+    )?;
+    Ok(Some(format!("deb {uri} bookworm-backports main")))
 }
 
 fn has(program: &str) -> bool {
@@ -251,16 +224,6 @@ fn mesa_version(text: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_mirror_is_read_from_both_styles_of_sources() {
-        let deb822 = "Types: deb\n# a comment\nURIs: http://mirror.example/debian\nSuites: bookworm bookworm-updates\n";
-        assert_eq!(debian_mirror(deb822, "bookworm").as_deref(), Some("http://mirror.example/debian"));
-        let security = "Types: deb\nURIs: http://mirror.example/security\nSuites: bookworm-security\n";
-        assert_eq!(debian_mirror(security, "bookworm"), None);
-        let line = "deb [signed-by=/k.gpg arch=amd64] http://one.example/debian bookworm main\n";
-        assert_eq!(debian_mirror(line, "bookworm").as_deref(), Some("http://one.example/debian"));
-    }
 
     #[test]
     fn mesa_versions_compare() {

@@ -1,9 +1,14 @@
 //! `cargo xtask`: one entry for the demo, the tests and the benches; installs what they need.
 #![forbid(unsafe_code)]
 
+mod apt;
+mod bar;
 mod bench;
+mod compile;
 mod demo;
+mod fleet;
 mod install;
+mod owned;
 mod run;
 mod tests;
 
