@@ -3,25 +3,10 @@
 // of 0.1 ms (Unix time, modulo), then 8 bits that count the key presses which the engine has seen.
 // Prints one JSON line.
 
-import { createRequire } from "node:module";
-
-const require = createRequire(new URL("../../bindings/web/package.json", import.meta.url));
-const { chromium } = require("playwright-core");
+import { launch } from "../../tests/clients/browser.mjs";
 
 const task = JSON.parse(process.argv[2]);
-const browser = await chromium.launch({
-  executablePath: task.chromium,
-  headless: true,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const browser = await launch(task.chromium);
 try {
   const page = await browser.newPage({ viewport: { width: 1280, height: 720 } });
   await page.goto(task.url);

@@ -3,27 +3,12 @@
 // file `pixels`, and one more line when the page has heard that the stream ended ("ended").
 
 import { writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-
-const require = createRequire(new URL("../../bindings/web/package.json", import.meta.url));
-const { chromium } = require("playwright-core");
+import { launch } from "./browser.mjs";
 
 const task = JSON.parse(process.argv[2]);
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-const browser = await chromium.launch({
-  executablePath: task.chromium,
-  headless: true,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const browser = await launch(task.chromium);
 try {
   const page = await browser.newPage({ viewport: { width: 800, height: 600 } });
   const problems = [];

@@ -1,5 +1,5 @@
 //! Devices are listed with reasons, named by number or part of the name, and a CPU only on request.
-mod common;
+mod small_scenes;
 
 use rayloom_renderer::{DeviceKind, Renderer, RendererError, RendererOptions, list_devices};
 

@@ -1,12 +1,12 @@
 //! Light has the energy that its units promise, stops at shadows, and is lost nowhere.
-mod common;
+mod small_scenes;
 
-use common::*;
 use glam::{Vec2, Vec3};
 use rayloom_frame::demodulate::specular_divisor;
 use rayloom_frame::{Extent, LayerKind, LayerRequest};
 use rayloom_renderer::TraceJob;
 use rayloom_scene::{Camera, Environment, Light, LightShape, Texture, TextureData, TextureSlot};
+use small_scenes::*;
 use std::f32::consts::PI;
 
 const EXTENT: Extent = Extent::new(32, 24);

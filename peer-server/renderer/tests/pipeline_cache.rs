@@ -1,8 +1,8 @@
 //! Compiled pipelines are kept where the options say, and a damaged cache only costs time.
-mod common;
+mod small_scenes;
 
-use common::assert_clean;
 use rayloom_renderer::{Renderer, RendererOptions};
+use small_scenes::assert_clean;
 
 #[test]
 fn a_warm_up_stores_the_cache_and_garbage_in_its_place_is_ignored() {

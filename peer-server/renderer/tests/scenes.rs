@@ -1,11 +1,11 @@
 //! What stands in a scene is seen where it stands: sky, moved instances, holes, textures; nonsense is refused.
-mod common;
+mod small_scenes;
 
-use common::*;
 use glam::{Affine3A, Vec2, Vec3};
 use rayloom_frame::{Extent, LayerKind, Rect, SKY_DEPTH};
 use rayloom_renderer::{FrameState, RendererError, TraceJob};
 use rayloom_scene::{AlphaMode, Camera, Environment, Texture, TextureData, TextureSlot};
+use small_scenes::*;
 use std::sync::Arc;
 
 const EXTENT: Extent = Extent::new(48, 32);

@@ -1,11 +1,11 @@
 //! A tile holds exactly the pixels that a full frame has there, however odd its borders.
-mod common;
+mod small_scenes;
 
-use common::*;
 use glam::{Quat, Vec3};
 use rayloom_frame::{Extent, LayerKind, LayerRequest, Rect, TracedTile};
 use rayloom_renderer::{FrameState, TraceJob};
 use rayloom_scene::{Camera, Environment, Instance, Scene};
+use small_scenes::*;
 
 const EXTENT: Extent = Extent::new(75, 51);
 const FILTER: u32 = 5;

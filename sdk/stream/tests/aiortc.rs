@@ -1,10 +1,10 @@
 //! aiortc, a WebRTC stack that shares no code with ours or Chromium's, watches over WHEP.
 
-mod common;
+mod served_picture;
 
-use common::{HEIGHT, Served, WIDTH, psnr_db};
 use rayloom_stream::StreamDesc;
 use rayloom_test_clients::watch_with_aiortc;
+use served_picture::{HEIGHT, Served, WIDTH, psnr_db};
 
 #[test]
 fn aiortc_decodes_the_picture_and_leaves() {

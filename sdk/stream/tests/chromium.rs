@@ -1,13 +1,13 @@
 //! A real Chromium plays the demo page: frames are decoded, the canvas shows the submitted
 //! picture, input and messages go both ways, and the page hears the end at once.
 
-mod common;
+mod served_picture;
 
 use std::time::{Duration, Instant};
 
-use common::{HEIGHT, Served, WIDTH, psnr_db};
 use rayloom_stream::{InputEvent, InputKind, KeyCode, StreamDesc};
 use rayloom_test_clients::Browser;
+use served_picture::{HEIGHT, Served, WIDTH, psnr_db};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 

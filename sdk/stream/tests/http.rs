@@ -1,12 +1,12 @@
 //! The HTTP side as a stranger sees it: tokens, origins, limits, and reasons one can act on.
 
-mod common;
+mod served_picture;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use common::runtime;
 use rayloom_stream::{Stream, StreamDesc, StreamError, StreamServer};
+use served_picture::runtime;
 
 fn start(desc: StreamDesc) -> (Stream, tokio::runtime::Runtime) {
     let runtime = runtime();

@@ -1,20 +1,20 @@
 //! Viewers on our own WebRTC stack: an IDR at the start and on request, places that are limited,
 //! and places that come free when a viewer vanishes without a word.
 
-mod common;
+mod served_picture;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Served, runtime};
 use rayloom_stream::StreamDesc;
 use rtc::peer_connection::configuration::interceptor_registry::register_default_interceptors;
 use rtc::peer_connection::configuration::media_engine::MediaEngine;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
+use served_picture::{Served, runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};

@@ -1,4 +1,4 @@
-//! What the tests of this room share: a served test picture and PSNR.
+//! A served test picture, and how close a shown one comes to it (PSNR).
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::sync::Arc;
