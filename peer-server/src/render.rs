@@ -27,6 +27,14 @@ pub(crate) struct ResidentScene {
     _source: Scene,
 }
 
+#[cfg(test)]
+impl ResidentScene {
+    /// An empty scene of a tracer that keeps nothing.
+    pub(crate) fn without_device() -> ResidentScene {
+        ResidentScene { transforms: Arc::default(), lights: 0, on_device: Box::new(()), _source: Scene::default() }
+    }
+}
+
 /// One tile to trace. `tag` goes with it and comes back with the result.
 pub(crate) struct TileJob<T> {
     pub(crate) session: u64,
@@ -155,14 +163,14 @@ impl<T: Send + 'static> Device<T> {
     /// Works until the device is stopped, or lost: then says why.
     fn trace_tiles<R: Tracer>(&self, tracer: &R) -> Option<String> {
         while let Some(job) = self.tiles.pop() {
-            let mut started = Instant::now();
+            let popped = Instant::now();
+            let mut started = popped;
             let scene = job.scene.on_device.downcast_ref().expect("all scenes come from the one tracer");
             let mut result = tracer.trace(scene, &job.frame, job.rect);
             if let Ok(traced) = &mut result {
                 // The time that the device spent on the other lane's tile is not this one's cost.
                 let mut last = self.last_traced.lock();
-                let free = last.map_or(started, |last| last.min(traced.traced));
-                started = started.max(free);
+                started = started_at(popped, *last, traced);
                 traced.uploaded = traced.uploaded.max(started);
                 *last = Some(last.map_or(traced.traced, |last| last.max(traced.traced)));
             }
@@ -253,6 +261,16 @@ impl Scenes {
     }
 }
 
+/// When the device began with a tile: by its own clock, or else when it was seen to be done with its last one. Never before
+/// the tile's turn came.
+fn started_at(popped: Instant, last_traced: Option<Instant>, traced: &Traced) -> Instant {
+    let begun = match traced.on_device {
+        Some(busy) => traced.traced.checked_sub(busy),
+        None => last_traced.map(|last| last.min(traced.traced)),
+    };
+    begun.map_or(popped, |begun| begun.max(popped))
+}
+
 fn lost<V>(result: &Result<V, TraceError>) -> Option<String> {
     match result {
         Err(TraceError::DeviceLost(reason)) => Some(reason.clone()),
@@ -316,5 +334,95 @@ impl<J> Queue<J> {
         };
         self.wake.notify_all();
         drop(dropped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rayloom_frame::{Extent, TracedTile};
+    use rayloom_scene::Camera;
+    use rayloom_wire::PeerInfo;
+    use std::time::Duration;
+    use tokio::sync::mpsc;
+
+    /// Every tile is seen to be done long after it began; the device says that it was at it for `busy`.
+    struct Clocked {
+        busy: Option<Duration>,
+    }
+
+    impl Tracer for Clocked {
+        type Scene = ();
+
+        fn info(&self) -> PeerInfo {
+            unreachable!("nobody asks")
+        }
+
+        fn create_scene(&self, _: &Scene, _: &mut dyn FnMut(f32)) -> Result<(), TraceError> {
+            Ok(())
+        }
+
+        fn trace(&self, (): &(), _: &Frame, rect: Rect) -> Result<Traced, TraceError> {
+            let uploaded = Instant::now();
+            // What a thread sees that was woken late: far later than it began.
+            let traced = uploaded + Duration::from_secs(100 * u64::from(rect.x));
+            let tile = TracedTile { rect, layers: Vec::new(), primary: None, block_rays: Vec::new() };
+            Ok(Traced { tile, uploaded, traced, on_device: self.busy })
+        }
+    }
+
+    /// The time that each of the tiles at x = 1, 2, 3 is charged with.
+    fn charged(busy: Option<Duration>) -> Vec<Duration> {
+        let device = Device::<()>::new();
+        let camera = Camera::with_fov(1.0, 1.5);
+        let frame = Arc::new(Frame {
+            serial: 1,
+            frame_id: 1,
+            extent: Extent::new(16, 16),
+            camera,
+            transforms: Vec::new(),
+            lights: Vec::new(),
+            previous_camera: camera,
+            previous_transforms: Vec::new(),
+            layers: Vec::new(),
+            filter_radius: 0,
+            primary: false,
+        });
+        let scene = Arc::new(ResidentScene::without_device());
+        let (reply, mut outcomes) = mpsc::unbounded_channel();
+        for x in 1..=3 {
+            let (frame, scene, reply) = (frame.clone(), scene.clone(), reply.clone());
+            device.trace(TileJob { session: 1, task: 1, frame, scene, rect: Rect::new(x, 0, 1, 1), tag: (), reply });
+        }
+        let device = Arc::new(device);
+        std::thread::scope(|threads| {
+            let lane = threads.spawn(|| device.trace_tiles(&Clocked { busy }));
+            let charged = (0..3).map(|_| {
+                let TileOutcome { started, result, .. } = outcomes.blocking_recv().expect("the lane answers");
+                let traced = result.expect("it traces everything");
+                assert!(started <= traced.uploaded && traced.uploaded <= traced.traced);
+                traced.traced - started
+            });
+            let charged = charged.collect();
+            device.stop();
+            assert_eq!(lane.join().expect("no panic"), None);
+            charged
+        })
+    }
+
+    #[test]
+    fn a_device_with_a_clock_says_what_a_tile_cost() {
+        let busy = Duration::from_millis(7);
+        assert_eq!(charged(Some(busy)), [busy; 3]);
+        // Never more than since its turn came.
+        let most = charged(Some(Duration::from_secs(1_000_000)));
+        assert!(most.iter().zip(1..).all(|(charged, x)| charged.as_secs() / 100 == x), "{most:?}");
+    }
+
+    #[test]
+    fn without_one_a_tile_costs_the_time_since_the_last_was_done() {
+        let charged = charged(None);
+        assert_eq!(charged[0].as_secs() / 100, 1);
+        assert!(charged[1..].iter().all(|charged| charged.as_secs() <= 100), "{charged:?}");
     }
 }

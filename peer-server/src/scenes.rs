@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 /// Scenes of a session at a time.
 const SCENES: usize = 16;
-/// Revisions of each that stay usable: the newest, and the one whose tasks may still be on their way.
-const READY_REVISIONS: usize = 2;
+/// Revisions of each that stay usable: the newest ones, since tasks of the last but one may still be on their way, and the
+/// newest that tasks named. While a scene is edited fast an engine may let go of any of them but that one.
+const READY_REVISIONS: usize = 3;
 /// Names of blobs whose transfer failed, while pieces of them may still arrive.
 const ABANDONED: usize = 8192;
 /// Shortest time between two messages about progress.
@@ -19,15 +20,20 @@ pub(crate) const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(crate) struct SceneTable {
     ready: HashMap<u32, VecDeque<(u64, Arc<ResidentScene>)>>,
+    /// The newest revision of each scene that tasks named.
+    named: HashMap<u32, u64>,
     waiting: VecDeque<SceneOffer>,
     abandoned: HashSet<[u8; 32]>,
     last_build_progress: Option<Instant>,
 }
 
 impl SceneTable {
-    /// The revision, if it is ready here.
-    pub(crate) fn find(&self, scene: u32, revision: u64) -> Option<&Arc<ResidentScene>> {
-        self.ready.get(&scene)?.iter().find(|(ready, _)| *ready == revision).map(|(_, resident)| resident)
+    /// The revision that tasks name, if it is ready here.
+    pub(crate) fn name(&mut self, scene: u32, revision: u64) -> Option<&Arc<ResidentScene>> {
+        let (_, resident) = self.ready.get(&scene)?.iter().find(|(ready, _)| *ready == revision)?;
+        let named = self.named.entry(scene).or_default();
+        *named = revision.max(*named);
+        Some(resident)
     }
 
     /// For people: which revisions of a scene are ready.
@@ -46,7 +52,9 @@ impl SceneTable {
         let ready = self.ready.entry(offer.scene).or_default();
         ready.retain(|(revision, _)| *revision != offer.revision);
         if ready.len() == READY_REVISIONS {
-            ready.pop_front();
+            let named = self.named.get(&offer.scene);
+            let oldest = ready.iter().position(|(revision, _)| Some(revision) != named);
+            oldest.and_then(|oldest| ready.remove(oldest));
         }
         ready.push_back((offer.revision, resident));
     }
@@ -98,4 +106,51 @@ impl SceneTable {
 
 pub(crate) fn status(offer: &SceneOffer, stage: SceneStage) -> rayloom_wire::Message {
     rayloom_wire::Message::SceneStatus(SceneStatus { scene: offer.scene, revision: offer.revision, stage })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCENE: u32 = 4;
+
+    fn table(revisions: impl IntoIterator<Item = u64>) -> SceneTable {
+        let mut table = SceneTable::default();
+        make_ready(&mut table, revisions);
+        table
+    }
+
+    fn make_ready(table: &mut SceneTable, revisions: impl IntoIterator<Item = u64>) {
+        for revision in revisions {
+            let offer = SceneOffer { scene: SCENE, revision, root: [revision as u8; 32], root_bytes: 1 };
+            table.set_ready(&offer, Arc::new(ResidentScene::without_device()));
+        }
+    }
+
+    fn ready(table: &SceneTable) -> Vec<u64> {
+        table.ready[&SCENE].iter().map(|(revision, _)| *revision).collect()
+    }
+
+    #[test]
+    fn the_newest_revision_that_tasks_named_outlives_any_number_of_edits() {
+        let mut table = table([1, 2]);
+        assert!(table.name(SCENE, 1).is_some());
+        make_ready(&mut table, 3..100);
+        assert_eq!(ready(&table), [1, 98, 99]);
+        assert!(table.name(SCENE, 98).is_some());
+        // A late frame's tasks don't bring an old one back into favour.
+        assert!(table.name(SCENE, 1).is_some());
+        make_ready(&mut table, 100..102);
+        assert_eq!(ready(&table), [98, 100, 101]);
+        assert!(table.name(SCENE, 1).is_none(), "and what is gone is not named");
+    }
+
+    #[test]
+    fn before_any_task_the_newest_stay() {
+        let mut table = table(1..10);
+        assert_eq!(ready(&table), [7, 8, 9]);
+        make_ready(&mut table, [8]);
+        assert_eq!(ready(&table), [7, 9, 8], "offered again, it is the newest once more");
+        assert!(table.name(SCENE + 1, 8).is_none());
+    }
 }

@@ -348,7 +348,7 @@ impl Session {
         message: &FrameTasks,
     ) -> Result<(Arc<crate::render::ResidentScene>, Arc<crate::tracer::Frame>, Arc<AtomicU64>), String> {
         let (scene, revision) = (message.scene, message.revision);
-        let resident = self.scenes.find(scene, revision).cloned().ok_or_else(|| {
+        let resident = self.scenes.name(scene, revision).cloned().ok_or_else(|| {
             let ready = self.scenes.ready_revisions(scene);
             format!(
                 "revision {revision} of scene {scene} is not ready here ({ready}): offer it and wait for its status"

@@ -268,7 +268,7 @@ impl Tracer for StoredTracer {
         }
         let tile =
             self.crop(frame, rect).map_err(|error| TraceError::DeviceLost(format!("reading the captures: {error}")))?;
-        Ok(Traced { tile, uploaded, traced: Instant::now() })
+        Ok(Traced { tile, uploaded, traced: Instant::now(), on_device: None })
     }
 }
 

@@ -4,7 +4,7 @@ use glam::Affine3A;
 use rayloom_frame::{Extent, LayerRequest, Rect, TracedTile};
 use rayloom_scene::{Camera, Light, Scene};
 use rayloom_wire::PeerInfo;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Traces tiles of scenes. Scenes are made on one thread, tiles are traced on others.
 pub trait Tracer: Send + Sync + 'static {
@@ -62,8 +62,11 @@ pub struct Traced {
     pub tile: TracedTile,
     /// When scene state and camera were on the device.
     pub uploaded: Instant,
-    /// When it was traced and filtered (reading back comes after).
+    /// When it was seen to be traced and filtered (reading back comes after).
     pub traced: Instant,
+    /// How long the device was at it by its own clock, where it has one: on a busy machine this thread may have learnt late
+    /// that it was done.
+    pub on_device: Option<Duration>,
 }
 
 /// Why something was not traced.

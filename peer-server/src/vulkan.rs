@@ -110,7 +110,9 @@ impl Tracer for VulkanTracer {
         };
         let (tile, timings) = self.renderer.trace(&on_device, &job).map_err(trace_error)?;
         let now = Instant::now();
-        Ok(Traced { tile, uploaded, traced: now.checked_sub(timings.readback).unwrap_or(now).max(uploaded) })
+        let traced = now.checked_sub(timings.readback).unwrap_or(now).max(uploaded);
+        let on_device = (!timings.passes.is_empty()).then(|| timings.gpu());
+        Ok(Traced { tile, uploaded, traced, on_device })
     }
 }
 

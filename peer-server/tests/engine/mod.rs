@@ -85,6 +85,7 @@ impl Tracer for FakeTracer {
             tile: expected_tile(frame.frame_id, &frame.layers, rect, previous_marker(frame)),
             uploaded,
             traced: Instant::now(),
+            on_device: None,
         })
     }
 }

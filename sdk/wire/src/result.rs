@@ -39,7 +39,7 @@ pub struct TileTimings {
     pub uploaded_ns: u64,
     /// Traced and filtered.
     pub traced_ns: u64,
-    /// Read back and coded.
+    /// Read back and coded, less the time for which coding waited for the link.
     pub encoded_ns: u64,
 }
 
