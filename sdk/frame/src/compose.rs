@@ -1,14 +1,14 @@
 //! The picture out of the merged layers: materials multiplied back in, exposed, tone mapped, in sRGB.
 
-use glam::{Vec2, Vec3, Vec4};
+use glam::{Vec2, Vec3};
 
 use crate::{
-    Extent, Inline, LayerKind, Workers,
-    demodulate::{albedo_divisor4, specular_divisor4, specular_f0_4},
+    Inline, LayerKind, Workers,
+    demodulate::{DIELECTRIC_F0, MIN_DIVISOR, SpecularRows, specular_rows, specular_scale_and_bias_lanes},
     merge::MergedFrame,
-    normal::decode_direction,
-    simd::{Half4, Kernel, dispatch},
-    srgb::{linear_to_srgb_with, to_linear_table, to_srgb_table},
+    normal::{decode_directions, dot},
+    simd::{Half4, Kernel, Lanes, dispatch},
+    srgb::{linear_to_srgb_lanes, to_linear_table, to_srgb_table},
     workers::{BAND_ROWS, for_each},
 };
 
@@ -24,12 +24,13 @@ pub enum ToneMap {
 
 impl ToneMap {
     #[inline(always)]
-    fn apply(self, light: Vec4) -> Vec4 {
+    fn apply<L: Lanes>(self, light: L) -> L {
         match self {
             ToneMap::Linear => light,
             ToneMap::Aces => {
-                let x = light.max(Vec4::ZERO);
-                (x * (x * 2.51 + 0.03)) / (x * (x * 2.43 + 0.59) + 0.14)
+                let x = light.max(L::zero());
+                let above = x * (x * L::splat(2.51) + L::splat(0.03));
+                above / (x * (x * L::splat(2.43) + L::splat(0.59)) + L::splat(0.14))
             }
         }
     }
@@ -83,48 +84,125 @@ impl Kernel for Compose<'_> {
     #[inline(always)]
     fn run<H: Half4>(self) {
         let Compose { frame, exposure, tone_map, first_row, rgba } = self;
-        let Extent { width, height } = frame.extent;
-        let size = Vec2::new(width as f32, height as f32);
-        let (to_linear, to_srgb) = (to_linear_table(), to_srgb_table());
-        let layers = LayerKind::ALL.map(|kind| frame.layer(kind));
-        let (origin, step_x, step_y) = {
-            let ray = |x, y| frame.camera.ray(Vec2::new(x, y), size);
-            let origin = ray(0.5, 0.5);
-            (origin, ray(1.5, 0.5) - origin, ray(0.5, 1.5) - origin)
-        };
-        for (y, out) in (first_row..).zip(rgba.chunks_mut(width as usize * 4)) {
-            let row = y * width as usize..(y + 1) * width as usize;
-            let row_ray = origin + step_y * y as f32;
-            let [direct, specular, indirect, unlit] = layers.map(|l| l.map(|pixels| &pixels[row.clone()]));
-            let depth = &frame.planes.depth[row.clone()];
-            let normal = &frame.planes.normal[row.clone()];
-            let base_color = &frame.planes.base_color[row.clone()];
-            let material = &frame.planes.material[row.clone()];
-            for (x, pixel) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                let read = |layer: Option<&[[u16; 4]]>| layer.map_or(Vec4::ZERO, |pixels| H::load(pixels[x]));
-                let mut light = read(unlit);
-                if depth[x] < f32::INFINITY {
-                    let [r, g, b, _] = base_color[x].to_le_bytes().map(usize::from);
-                    let base = Vec4::new(to_linear[r], to_linear[g], to_linear[b], 0.0);
-                    let [roughness, metalness, _, _] = material[x].to_le_bytes().map(|v| v as f32 * (1.0 / 255.0));
-                    light += (read(direct) + read(indirect)) * albedo_divisor4(base, metalness);
-                    let reflected = read(specular);
-                    // Alpha is the distance of what is reflected.
-                    if reflected.with_w(0.0) != Vec4::ZERO {
-                        let n_dot_v = cosine(decode_direction(normal[x]), row_ray + step_x * x as f32);
-                        light += reflected * specular_divisor4(specular_f0_4(base, metalness), roughness, n_dot_v);
-                    }
+        let width = frame.extent.width as usize;
+        let to_srgb = to_srgb_table();
+        let unlit = frame.layer(LayerKind::Unlit);
+        let materials = Materials::new(frame);
+        for (y, row) in (first_row..).zip(rgba.chunks_mut(width * 4)) {
+            for (x, out) in (0..).step_by(8).zip(row.chunks_mut(8 * 4)) {
+                let index = y * width + x;
+                let mut light = read::<H::Lanes>(unlit, index);
+                let depth = H::Lanes::load_from(bytemuck::cast_slice(&frame.planes.depth), index);
+                let surface = depth.lt(H::Lanes::splat(f32::INFINITY));
+                if surface.mask_bits() != 0 {
+                    materials.add_reflected(&mut light, surface, x, y);
                 }
-                let shown = tone_map.apply(light * exposure).to_array();
-                let [r, g, b] = [shown[0], shown[1], shown[2]].map(|v| linear_to_srgb_with(to_srgb, v));
-                *pixel = [r, g, b, 255];
+                let mut word = H::Lanes::splat_bits(0xff00_0000);
+                for light in light.into_iter().rev() {
+                    let code = linear_to_srgb_lanes(to_srgb, tone_map.apply(light * H::Lanes::splat(exposure)));
+                    word = word.shift_left::<8>() | code;
+                }
+                // Alpha was shifted out and is the highest byte again.
+                let words = (word | H::Lanes::splat_bits(0xff00_0000)).to_bits();
+                out.copy_from_slice(&bytemuck::cast_slice(&words)[..out.len()]);
             }
         }
     }
 }
 
-/// Between a normal and the way back along a ray, neither of unit length; NaN and negative cosines are the divisor's to clamp.
+/// What takes lighting to light: materials, and the camera that looks at them.
+struct Materials<'a> {
+    frame: &'a MergedFrame<'a>,
+    direct: Option<&'a [[u16; 4]]>,
+    specular: Option<&'a [[u16; 4]]>,
+    indirect: Option<&'a [[u16; 4]]>,
+    /// The ray of the first pixel, and what a pixel to the right and one down adds.
+    origin: Vec3,
+    step_x: Vec3,
+    step_y: Vec3,
+    to_linear: &'static [f32; 256],
+    specular_rows: &'static SpecularRows,
+}
+
+impl<'a> Materials<'a> {
+    fn new(frame: &'a MergedFrame<'a>) -> Materials<'a> {
+        let size = Vec2::new(frame.extent.width as f32, frame.extent.height as f32);
+        let ray = |x, y| frame.camera.ray(Vec2::new(x, y), size);
+        let origin = ray(0.5, 0.5);
+        Materials {
+            frame,
+            direct: frame.layer(LayerKind::Direct),
+            specular: frame.layer(LayerKind::Specular),
+            indirect: frame.layer(LayerKind::Indirect),
+            origin,
+            step_x: ray(1.5, 0.5) - origin,
+            step_y: ray(0.5, 1.5) - origin,
+            to_linear: to_linear_table(),
+            specular_rows: specular_rows(),
+        }
+    }
+
+    /// Adds the light that eight pixels' surfaces reflect to `light`'s red, green and blue.
+    #[inline(always)]
+    fn add_reflected<L: Lanes>(&self, light: &mut [L; 3], surface: L, x: usize, y: usize) {
+        let planes = self.frame.planes;
+        let index = y * self.frame.extent.width as usize + x;
+        let base_color = L::load_from(&planes.base_color, index);
+        let base = [
+            base_color.look_up(self.to_linear),
+            base_color.shift_right::<8>().look_up(self.to_linear),
+            base_color.shift_right::<16>().look_up(self.to_linear),
+        ];
+        let material = L::load_from(&planes.material, index);
+        let metalness = (material.shift_right::<8>() & L::splat_bits(255)).integer_to_float() * L::splat(1.0 / 255.0);
+        let smallest = L::splat(MIN_DIVISOR);
+        let (direct, indirect) = (read::<L>(self.direct, index), read::<L>(self.indirect, index));
+        for c in 0..3 {
+            let divisor = (base[c] * (L::splat(1.0) - metalness)).max(smallest);
+            light[c] = light[c] + (((direct[c] + indirect[c]) * divisor) & surface);
+        }
+        let specular = read::<L>(self.specular, index);
+        let is_lit = (specular[0] | specular[1] | specular[2]).abs().eq_bits(L::zero()).not() & surface;
+        if is_lit.mask_bits() == 0 {
+            return;
+        }
+        let n_dot_v = self.cosine(L::load_from(&planes.normal, index), x, y);
+        let (a, b) = specular_scale_and_bias_lanes(self.specular_rows, material, n_dot_v);
+        let dielectric = L::splat(DIELECTRIC_F0);
+        for c in 0..3 {
+            let f0 = dielectric + (base[c] - dielectric) * metalness;
+            light[c] = light[c] + ((specular[c] * (f0 * a + b).max(smallest)) & surface);
+        }
+    }
+
+    /// Between normals and the way back along the pixels' rays, neither of unit length; NaN and negative cosines are the
+    /// divisor's to clamp.
+    #[inline(always)]
+    fn cosine<L: Lanes>(&self, normal: L, x: usize, y: usize) -> L {
+        let normal = decode_directions(normal);
+        let (row, step) = ((self.origin + self.step_y * y as f32).to_array(), self.step_x.to_array());
+        let x = L::splat_bits(x as u32).add_bits(L::counting()).integer_to_float();
+        let ray = [
+            L::splat(row[0]) + L::splat(step[0]) * x,
+            L::splat(row[1]) + L::splat(step[1]) * x,
+            L::splat(row[2]) + L::splat(step[2]) * x,
+        ];
+        (L::zero() - dot(normal, ray)) / (dot(normal, normal) * dot(ray, ray)).sqrt()
+    }
+}
+
+/// Red, green and blue of eight pixels of a layer, black where it was not traced and beyond its end.
 #[inline(always)]
-fn cosine(normal: Vec3, ray: Vec3) -> f32 {
-    -normal.dot(ray) / (normal.length_squared() * ray.length_squared()).sqrt()
+fn read<L: Lanes>(layer: Option<&[[u16; 4]]>, index: usize) -> [L; 3] {
+    let Some(layer) = layer else { return [L::zero(); 3] };
+    let rest = &layer[index..];
+    let [r, g, b, _] = match rest.first_chunk() {
+        Some(pixels) => L::load_pixels(pixels),
+        None => {
+            let mut padded = [[0; 4]; 8];
+            padded[..rest.len()].copy_from_slice(rest);
+            L::load_pixels(&padded)
+        }
+    };
+    [r, g, b]
 }

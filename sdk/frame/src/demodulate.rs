@@ -4,10 +4,12 @@
 //! are packed in the planes* (8-bit sRGB base colour, 8-bit roughness and metalness, octahedral normal), not from the
 //! floats before packing. The renderer's GLSL mirrors these few lines and reads [`SPECULAR_TABLE`] from a buffer.
 
+use std::sync::LazyLock;
+
 use glam::{Vec3, Vec4};
 
 pub use crate::specular_table::SPECULAR_TABLE;
-use crate::{Extent, srgb::srgb_to_linear};
+use crate::{Extent, simd::Lanes, srgb::srgb_to_linear};
 
 /// Rows and columns of [`SPECULAR_TABLE`].
 pub const SPECULAR_TABLE_SIZE: usize = 32;
@@ -21,13 +23,13 @@ pub const DIELECTRIC_F0: f32 = 0.04;
 /// What diffuse light is divided by: the diffuse albedo of a linear base colour, at least [`MIN_DIVISOR`] a channel.
 #[inline]
 pub fn albedo_divisor(base_color: Vec3, metalness: f32) -> Vec3 {
-    albedo_divisor4(base_color.extend(0.0), metalness).truncate()
+    (base_color * (1.0 - metalness)).max(Vec3::splat(MIN_DIVISOR))
 }
 
 /// Reflectance at normal incidence of a linear base colour.
 #[inline]
 pub fn specular_f0(base_color: Vec3, metalness: f32) -> Vec3 {
-    specular_f0_4(base_color.extend(0.0), metalness).truncate()
+    Vec3::splat(DIELECTRIC_F0) + (base_color - Vec3::splat(DIELECTRIC_F0)) * metalness
 }
 
 /// What specular light is divided by: `f0 * A + B` of [`SPECULAR_TABLE`], at least [`MIN_DIVISOR`] a channel.
@@ -36,25 +38,8 @@ pub fn specular_f0(base_color: Vec3, metalness: f32) -> Vec3 {
 /// clamped to [0, 1].
 #[inline]
 pub fn specular_divisor(f0: Vec3, roughness: f32, n_dot_v: f32) -> Vec3 {
-    specular_divisor4(f0.extend(0.0), roughness, n_dot_v).truncate()
-}
-
-// The same in the four lanes of a vector register; the fourth is ignored.
-
-#[inline(always)]
-pub(crate) fn albedo_divisor4(base_color: Vec4, metalness: f32) -> Vec4 {
-    (base_color * (1.0 - metalness)).max(Vec4::splat(MIN_DIVISOR))
-}
-
-#[inline(always)]
-pub(crate) fn specular_f0_4(base_color: Vec4, metalness: f32) -> Vec4 {
-    Vec4::splat(DIELECTRIC_F0) + (base_color - Vec4::splat(DIELECTRIC_F0)) * metalness
-}
-
-#[inline(always)]
-pub(crate) fn specular_divisor4(f0: Vec4, roughness: f32, n_dot_v: f32) -> Vec4 {
     let (a, b) = specular_scale_and_bias(roughness, n_dot_v);
-    (f0 * a + Vec4::splat(b)).max(Vec4::splat(MIN_DIVISOR))
+    (f0 * a + Vec3::splat(b)).max(Vec3::splat(MIN_DIVISOR))
 }
 
 /// Bilinear look-up of (A, B); samples lie at texel centres, like a texture with clamped edges.
@@ -75,6 +60,44 @@ fn specular_scale_and_bias(roughness: f32, n_dot_v: f32) -> (f32, f32) {
     let (top, bottom) = (pair(y0), pair(y0 + 1));
     let mixed = top + (bottom - top) * fy;
     (mixed.x + (mixed.z - mixed.x) * fx, mixed.y + (mixed.w - mixed.y) * fx)
+}
+
+/// [`SPECULAR_TABLE`] with its rows interpolated for each 8-bit roughness.
+pub(crate) type SpecularRows = [[[f32; 2]; SPECULAR_TABLE_SIZE]; 256];
+
+/// For loops that look up many values.
+pub(crate) fn specular_rows() -> &'static SpecularRows {
+    static ROWS: LazyLock<Box<SpecularRows>> = LazyLock::new(|| {
+        let mut rows = Box::new([[[0.0; 2]; SPECULAR_TABLE_SIZE]; 256]);
+        for (code, row) in rows.iter_mut().enumerate() {
+            let roughness = code as f32 * (1.0 / 255.0);
+            for (column, entry) in row.iter_mut().enumerate() {
+                let (a, b) = specular_scale_and_bias(roughness, (column as f32 + 0.5) / SPECULAR_TABLE_SIZE as f32);
+                *entry = [a, b];
+            }
+        }
+        rows
+    });
+    &ROWS
+}
+
+/// (A, B) of eight pixels, for the 8-bit roughness in each lane's lowest byte.
+#[inline(always)]
+pub(crate) fn specular_scale_and_bias_lanes<L: Lanes>(rows: &SpecularRows, roughness: L, n_dot_v: L) -> (L, L) {
+    let size = L::splat(SPECULAR_TABLE_SIZE as f32);
+    let last = L::splat((SPECULAR_TABLE_SIZE - 1) as f32);
+    let x = (n_dot_v * size - L::splat(0.5)).max(L::zero()).min(last);
+    let x0 = x.float_to_integer().min_signed(L::splat_bits(SPECULAR_TABLE_SIZE as u32 - 2));
+    let fx = x - x0.integer_to_float();
+    let (roughness, columns) = (roughness.to_bits(), x0.to_bits());
+    let mut found = [[0.0; 4]; 8];
+    for i in 0..8 {
+        let row = rows[(roughness[i] & 255) as usize].as_flattened();
+        let first = 2 * columns[i] as usize;
+        found[i] = *row[first..].first_chunk().expect("the column has a right neighbour");
+    }
+    let [a, b, right_a, right_b] = L::load_columns(found);
+    (a + (right_a - a) * fx, b + (right_b - b) * fx)
 }
 
 /// A surface as the planes of primary hits describe it.
@@ -143,6 +166,7 @@ pub const fn scaled_sample_pixel(block_x: u32, block_y: u32, frame_id: u64, scal
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::{Half4, Kernel, dispatch};
 
     #[test]
     fn divisors_never_vanish() {
@@ -167,6 +191,29 @@ mod tests {
             let centre = |v: usize| (v as f32 + 0.5) / SPECULAR_TABLE_SIZE as f32;
             let (a, b) = specular_scale_and_bias(centre(y), centre(x));
             assert!((a - entry[0]).abs() < 1e-5 && (b - entry[1]).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn eight_pixels_look_up_what_each_does() {
+        struct Eight([u32; 8], [f32; 8]);
+        impl Kernel for Eight {
+            type Output = ([f32; 8], [f32; 8]);
+
+            #[inline(always)]
+            fn run<H: Half4>(self) -> Self::Output {
+                let (roughness, n_dot_v) = (H::Lanes::load_bits(&self.0), H::Lanes::load(&self.1));
+                let (a, b) = specular_scale_and_bias_lanes(specular_rows(), roughness, n_dot_v);
+                (a.to_array(), b.to_array())
+            }
+        }
+        let n_dot_v = [f32::NAN, -1.0, 0.0, 0.013, 0.4, 0.77, 1.0, 9.0];
+        for code in 0..256 {
+            let (a, b) = dispatch(Eight([code; 8], n_dot_v));
+            for i in 0..8 {
+                let expected = specular_scale_and_bias(code as f32 / 255.0, n_dot_v[i]);
+                assert!((a[i] - expected.0).abs() < 1e-5 && (b[i] - expected.1).abs() < 1e-5, "{code} {i}");
+            }
         }
     }
 

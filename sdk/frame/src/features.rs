@@ -1,7 +1,11 @@
 //! What a frame's primary hits say about the work of tracing it: features of 16x16 blocks and a first guess of their cost.
 
 use crate::{
-    Extent, Inline, LayerKind, LayerRequest, Workers, merge::MergedFrame, normal::decode_direction, workers::for_each,
+    Extent, Inline, LayerKind, LayerRequest, Workers,
+    merge::MergedFrame,
+    normal::similar_normals,
+    simd::{Half4, Kernel, Lanes, dispatch},
+    workers::for_each,
 };
 
 /// Side of a block in pixels; blocks are anchored at the view's origin, like [`crate::TracedTile::block_rays`].
@@ -54,31 +58,46 @@ impl BlockFeatures {
 
     /// [`BlockFeatures::update`] on these threads.
     pub fn update_with(&mut self, frame: &MergedFrame<'_>, workers: &dyn Workers) {
-        let Extent { width, height } = frame.extent;
         let blocks = frame.extent.scaled(BLOCK_SIZE);
         (self.blocks_x, self.blocks_y) = (blocks.width, blocks.height);
         self.values.clear();
         self.values.resize(blocks.pixels(), [0.0; FEATURES]);
         let bands = self.values.chunks_mut(blocks.width as usize).enumerate().collect();
-        for_each(workers, bands, |(block_y, values): (usize, &mut [[f32; FEATURES]])| {
-            let first = block_y * BLOCK_SIZE as usize;
-            for y in first..(first + BLOCK_SIZE as usize).min(height as usize) {
-                let row = y * width as usize;
-                // Below the last row and right of the last column there is no edge.
-                let below = if y + 1 < height as usize { width as usize } else { 0 };
-                for x in 0..width as usize {
-                    let right = (x + 1 < width as usize) as usize;
-                    let sums = values[x / BLOCK_SIZE as usize].iter_mut();
-                    for (sum, value) in sums.zip(pixel_features(frame, row + x, right, below)) {
-                        *sum += value;
-                    }
+        for_each(workers, bands, |(block_y, values)| {
+            dispatch(BlockRow { frame, first_row: block_y as u32 * BLOCK_SIZE, values });
+        });
+    }
+}
+
+/// Features of a row of blocks.
+struct BlockRow<'a> {
+    frame: &'a MergedFrame<'a>,
+    first_row: u32,
+    values: &'a mut [[f32; FEATURES]],
+}
+
+impl Kernel for BlockRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<H: Half4>(self) {
+        let BlockRow { frame, first_row, values } = self;
+        let Extent { width, height } = frame.extent;
+        let rows = first_row..(first_row + BLOCK_SIZE).min(height);
+        for (first, values) in (0..width).step_by(BLOCK_SIZE as usize).zip(values) {
+            let columns = first..(first + BLOCK_SIZE).min(width);
+            let mut sums = [H::Lanes::zero(); FEATURES];
+            for y in rows.clone() {
+                for x in columns.clone().step_by(8) {
+                    add_features(frame, x, y, &mut sums);
                 }
             }
-            for (x, values) in values.iter_mut().enumerate() {
-                let inverse = 1.0 / block_pixels(frame.extent, x as u32, block_y as u32) as f32;
-                values.iter_mut().for_each(|v| *v *= inverse);
+            let pixels = (columns.len() * rows.len()) as f32;
+            for (value, sum) in values.iter_mut().zip(sums) {
+                *value = sum.to_bits().iter().sum::<u32>() as f32 / pixels;
             }
-        });
+            values[Feature::Smoothness as usize] /= 255.0;
+        }
     }
 }
 
@@ -114,37 +133,51 @@ fn rays_per_sample(kind: LayerKind, features: &[f32; FEATURES]) -> f32 {
     }
 }
 
-#[inline]
-fn pixel_features(frame: &MergedFrame<'_>, at: usize, right: usize, below: usize) -> [f32; FEATURES] {
+/// Adds what eight pixels from (`x`, `y`) on count to the lanes' sums: integers, smoothness in 255ths.
+#[inline(always)]
+fn add_features<L: Lanes>(frame: &MergedFrame<'_>, x: u32, y: u32, sums: &mut [L; FEATURES]) {
+    let Extent { width, height } = frame.extent;
     let planes = frame.planes;
-    let depth = planes.depth[at];
-    let neighbours = [at + right, at + below];
-    let depth_edge = neighbours.iter().any(|n| {
-        let other = planes.depth[*n];
-        let both_sky = depth == f32::INFINITY && other == f32::INFINITY;
-        !both_sky && (other - depth).abs() > 0.1 * depth.min(other)
-    });
-    if depth == f32::INFINITY {
-        return [0.0, depth_edge as u8 as f32, 0.0, 0.0, 0.0, 0.0];
+    let depths: &[u32] = bytemuck::cast_slice(&planes.depth);
+    let at = y as usize * width as usize + x as usize;
+    let columns = L::splat_bits(width - x);
+    let in_view = columns.gt_signed(L::counting());
+    // Below the last row and right of the last column there is no edge.
+    let has_right = columns.gt_signed(L::counting().add_bits(L::splat_bits(1)));
+    let has_below = if y + 1 < height { in_view } else { L::zero() };
+    let below = if y + 1 < height { at + width as usize } else { at };
+    let right = (at + 1).min(depths.len());
+    let sky = L::splat(f32::INFINITY);
+    let depth = L::load_from(depths, at);
+    let surface = depth.lt(sky) & in_view;
+    let normal = L::load_from(&planes.normal, at);
+    let (mut depth_edges, mut normal_edges) = (L::zero(), L::zero());
+    for (neighbour, has) in [(right, has_right), (below, has_below)] {
+        let other = L::load_from(depths, neighbour);
+        // False between pixels of the sky, where the difference is no number.
+        let apart = (L::splat(0.1) * depth.min(other)).lt((other - depth).abs());
+        depth_edges = depth_edges | (apart & has);
+        let both = other.lt(sky) & surface & has;
+        let similar = similar_normals(normal, L::load_from(&planes.normal, neighbour), both);
+        normal_edges = normal_edges | (both & similar.not());
     }
-    let normal = planes.normal[at];
-    let normal_edge = neighbours
-        .iter()
-        .any(|n| planes.normal[*n] != normal && planes.depth[*n] < f32::INFINITY && parts(normal, planes.normal[*n]));
-    let [roughness, metalness, _, _] = planes.material[at].to_le_bytes();
-    let reflective = roughness < 77 || metalness > 127;
-    let disoccluded = frame.lengths[at] <= 1;
-    let flag = |f: bool| f as u8 as f32;
-    [1.0, flag(depth_edge), flag(normal_edge), flag(reflective), 1.0 - roughness as f32 / 255.0, flag(disoccluded)]
-}
-
-/// True when the cosine between packed normals is below 0.9.
-fn parts(a: u32, b: u32) -> bool {
-    let (a, b) = (decode_direction(a), decode_direction(b));
-    let dot = a.dot(b);
-    dot * dot.abs() < 0.81 * a.length_squared() * b.length_squared()
-}
-
-fn block_pixels(extent: Extent, x: u32, y: u32) -> u32 {
-    (extent.width - x * BLOCK_SIZE).min(BLOCK_SIZE) * (extent.height - y * BLOCK_SIZE).min(BLOCK_SIZE)
+    let byte = L::splat_bits(255);
+    let material = L::load_from(&planes.material, at);
+    let (roughness, metalness) = (material & byte, material.shift_right::<8>() & byte);
+    let reflective = L::splat_bits(77).gt_signed(roughness) | metalness.gt_signed(L::splat_bits(127));
+    let rest = &frame.lengths[at..];
+    let lengths = rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut padded = [0; 8];
+        padded[..rest.len()].copy_from_slice(rest);
+        padded
+    });
+    let disoccluded = L::splat_bits(2).gt_signed(L::load_bytes(&lengths));
+    // Subtracting a mask adds one.
+    sums[Feature::Coverage as usize] = sums[Feature::Coverage as usize].sub_bits(surface);
+    sums[Feature::DepthEdges as usize] = sums[Feature::DepthEdges as usize].sub_bits(depth_edges);
+    sums[Feature::NormalEdges as usize] = sums[Feature::NormalEdges as usize].sub_bits(normal_edges);
+    sums[Feature::Reflective as usize] = sums[Feature::Reflective as usize].sub_bits(reflective & surface);
+    let smoothness = byte.sub_bits(roughness) & surface;
+    sums[Feature::Smoothness as usize] = sums[Feature::Smoothness as usize].add_bits(smoothness);
+    sums[Feature::Disoccluded as usize] = sums[Feature::Disoccluded as usize].sub_bits(disoccluded & surface);
 }

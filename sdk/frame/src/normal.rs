@@ -2,6 +2,8 @@
 
 use glam::Vec3;
 
+use crate::simd::Lanes;
+
 /// Packs a unit vector into two 16-bit snorm (x in the low half). The zero vector and non-finite ones give +Z.
 pub fn encode_normal(normal: Vec3) -> u32 {
     let sum = normal.x.abs() + normal.y.abs() + normal.z.abs();
@@ -29,6 +31,53 @@ pub(crate) fn decode_direction(packed: u32) -> Vec3 {
     let z = 1.0 - x.abs() - y.abs();
     let fold = (-z).max(0.0);
     Vec3::new(x - fold * sign(x), y - fold * sign(y), z)
+}
+
+/// [`decode_direction`] of eight normals: x, y and z.
+#[inline(always)]
+pub(crate) fn decode_directions<L: Lanes>(packed: L) -> [L; 3] {
+    let (x, y) = (upper_snorm(packed.shift_left::<16>()), upper_snorm(packed));
+    let z = L::splat(1.0) - x.abs() - y.abs();
+    let fold = (L::zero() - z).max(L::zero());
+    let sign = L::splat_bits(0x8000_0000);
+    [x - (fold | (x & sign)), y - (fold | (y & sign)), z]
+}
+
+#[inline(always)]
+fn upper_snorm<L: Lanes>(word: L) -> L {
+    (word.shift_right_signed::<16>().integer_to_float() * L::splat(1.0 / 32767.0)).max(L::splat(-1.0))
+}
+
+/// A mask of packed normals the cosine between which is at least 0.9; lanes that are not `wanted` may be wrong.
+#[inline(always)]
+pub(crate) fn similar_normals<L: Lanes>(a: L, b: L, wanted: L) -> L {
+    let nearly_equal = nearly_equal_normals(a, b);
+    if (wanted & nearly_equal.not()).mask_bits() == 0 {
+        return nearly_equal;
+    }
+    let (a, b) = (decode_directions(a), decode_directions(b));
+    let cosine = dot(a, b);
+    // The square loses the sign of the cosine: keep it.
+    (dot(a, a) * dot(b, b) * L::splat(0.81)).le(cosine * cosine.abs()) | nearly_equal
+}
+
+/// A mask of packed normals whose numbers are so close (0.1) that they stand for directions within 20 degrees.
+#[inline(always)]
+fn nearly_equal_normals<L: Lanes>(a: L, b: L) -> L {
+    let x = upper_distance(a.shift_left::<16>(), b.shift_left::<16>());
+    L::splat_bits(3277).gt_signed(x.max_signed(upper_distance(a, b)))
+}
+
+/// Between the signed numbers in the upper halves of words.
+#[inline(always)]
+fn upper_distance<L: Lanes>(a: L, b: L) -> L {
+    let (a, b) = (a.shift_right_signed::<16>(), b.shift_right_signed::<16>());
+    a.sub_bits(b).max_signed(b.sub_bits(a))
+}
+
+#[inline(always)]
+pub(crate) fn dot<L: Lanes>(a: [L; 3], b: [L; 3]) -> L {
+    (a[0] * b[0] + a[1] * b[1]) + a[2] * b[2]
 }
 
 #[inline]

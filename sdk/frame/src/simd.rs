@@ -6,11 +6,18 @@
 
 pub(crate) mod codec;
 
+mod lanes;
+
 use glam::Vec4;
 use half::f16;
 
-/// Converts four half floats at once.
+pub(crate) use lanes::Lanes;
+use lanes::PortableLanes;
+
+/// Converts four half floats at once, and has lanes for eight pixels at once.
 pub(crate) trait Half4 {
+    /// Eight lanes of 32 bits.
+    type Lanes: Lanes;
     /// The four numbers.
     fn load(bits: [u16; 4]) -> Vec4;
     /// The nearest half floats, ties to even.
@@ -40,6 +47,8 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 pub(crate) struct Portable;
 
 impl Half4 for Portable {
+    type Lanes = PortableLanes;
+
     #[inline(always)]
     fn load(bits: [u16; 4]) -> Vec4 {
         Vec4::from_array(bits.map(|b| f16::from_bits(b).to_f32_const()))
@@ -59,7 +68,7 @@ mod x86 {
 
     use glam::Vec4;
 
-    use super::{Half4, Kernel};
+    use super::{Half4, Kernel, lanes::x86::Avx2};
 
     /// Only [`run`] names this type, so its methods run only where F16C is there.
     struct F16c;
@@ -70,6 +79,8 @@ mod x86 {
     }
 
     impl Half4 for F16c {
+        type Lanes = Avx2;
+
         #[inline(always)]
         fn load(bits: [u16; 4]) -> Vec4 {
             // SAFETY: F16C is there, see the type.

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use crate::simd::Lanes;
+
 /// Linear light of an sRGB code in [0, 1].
 pub fn srgb_to_linear(code: u8) -> f32 {
     TO_LINEAR[code as usize]
@@ -21,8 +23,8 @@ const STEPS_PER_OCTAVE: usize = 512;
 /// Linear light below this is code 0 or 1 (12.92 * 255 / 4096 = 0.8): one comparison.
 const SMALLEST: f32 = 1.0 / 4096.0;
 
-/// The table for loops that look up many values.
-pub(crate) type ToSrgb = [u8; TO_SRGB_LEN];
+/// The table for loops that look up many values; eight at once read four bytes each.
+pub(crate) type ToSrgb = [u8; TO_SRGB_LEN + 3];
 
 /// The table that [`linear_to_srgb_with`] reads.
 pub(crate) fn to_srgb_table() -> &'static ToSrgb {
@@ -44,6 +46,15 @@ pub(crate) fn linear_to_srgb_with(table: &ToSrgb, linear: f32) -> u8 {
     table[(bits >> 14) as usize]
 }
 
+/// [`linear_to_srgb_with`] of eight values.
+#[inline(always)]
+pub(crate) fn linear_to_srgb_lanes<L: Lanes>(table: &ToSrgb, linear: L) -> L {
+    let smallest = L::splat(SMALLEST);
+    let bits = linear.max(smallest).min(L::splat(1.0)).sub_bits(smallest);
+    let dark = L::splat_bits(1) & L::splat(0.5).le(linear * L::splat(12.92 * 255.0));
+    bits.shift_right::<14>().look_up_bytes(table).select(smallest.le(linear), dark)
+}
+
 static TO_LINEAR: LazyLock<[f32; 256]> =
     LazyLock::new(|| std::array::from_fn(|code| decode(code as f64 / 255.0) as f32));
 
@@ -52,7 +63,7 @@ static TO_SRGB: LazyLock<ToSrgb> = LazyLock::new(|| {
         let low = f32::from_bits(SMALLEST.to_bits() + ((i as u32) << 14));
         let high = f32::from_bits(SMALLEST.to_bits() + ((i as u32 + 1) << 14));
         // The middle of the step, so that the error is at most half a step's either way; 1 stands for itself.
-        let middle = if i + 1 == TO_SRGB_LEN { 1.0 } else { (low as f64 + high as f64) * 0.5 };
+        let middle = if i + 1 >= TO_SRGB_LEN { 1.0 } else { (low as f64 + high as f64) * 0.5 };
         (encode(middle) * 255.0).round() as u8
     })
 });
@@ -68,6 +79,25 @@ fn encode(linear: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::{Half4, Kernel, dispatch};
+
+    #[test]
+    fn eight_values_get_the_codes_that_each_gets() {
+        struct Eight([f32; 8]);
+        impl Kernel for Eight {
+            type Output = [u32; 8];
+
+            #[inline(always)]
+            fn run<H: Half4>(self) -> [u32; 8] {
+                linear_to_srgb_lanes(to_srgb_table(), H::Lanes::load(&self.0)).to_bits()
+            }
+        }
+        for i in 0..4000 {
+            let v = i as f32 * 3e-4;
+            let values = [v, -v, v * 1e-3, v * 1e9, f32::NAN, f32::INFINITY, 1.0 / (v + 1e-9), 1.0];
+            assert_eq!(dispatch(Eight(values)), values.map(|v| linear_to_srgb(v).into()));
+        }
+    }
 
     #[test]
     fn every_code_comes_back() {

@@ -11,7 +11,7 @@ use rayloom_frame::{
     features::BlockFeatures,
     merge::{Added, MergeMode, Merger},
 };
-use synthetic::{LAYERS, Shot, cut};
+use synthetic::{LAYERS, Shot, cut, whole};
 
 const EXTENT: Extent = Extent::new(83, 67);
 
@@ -79,26 +79,27 @@ fn threads_make_the_same_bits() {
 
 #[test]
 fn slices_may_be_decoded_elsewhere() {
-    let tiles = cut(EXTENT, &[40], &[33], 4);
-    let shot = Shot::moving(EXTENT, 1, 0.0);
-    let (mut here, mut elsewhere) = (Merger::new(EXTENT), Merger::new(EXTENT));
-    let mut decoder = Decoder::default();
-    for merger in [&mut here, &mut elsewhere] {
-        merger.begin(shot.inputs(&LAYERS, &tiles)).unwrap();
-    }
-    for (i, tile) in (0..).zip(&tiles) {
-        for slice in encode_tile(&shot.trace(*tile, &LAYERS), CodecMode::Rgb9e5, 1000) {
-            let decoded = decoder.decode(&slice, DecodeLimits::new(EXTENT)).unwrap();
-            let added = here.add_slice(1, i, 0, &slice).unwrap();
-            assert_eq!(elsewhere.add_decoded(1, i, 0, &decoded).unwrap(), added);
-            assert_eq!(elsewhere.add_decoded(1, i, 0, &decoded).unwrap(), Added::Duplicate);
-            decoder.recycle(decoded);
+    for tiles in [whole(EXTENT), cut(EXTENT, &[40], &[33], 4)] {
+        let shot = Shot::moving(EXTENT, 1, 0.0);
+        let (mut here, mut elsewhere) = (Merger::new(EXTENT), Merger::new(EXTENT));
+        let mut decoder = Decoder::default();
+        for merger in [&mut here, &mut elsewhere] {
+            merger.begin(shot.inputs(&LAYERS, &tiles)).unwrap();
         }
-    }
-    assert!(elsewhere.is_complete());
-    let (here, elsewhere) = (here.finish().unwrap(), elsewhere.finish().unwrap());
-    assert_eq!(here.planes, elsewhere.planes);
-    for kind in LayerKind::ALL {
-        assert_eq!(here.layer(kind), elsewhere.layer(kind));
+        for (i, tile) in (0..).zip(&tiles) {
+            for slice in encode_tile(&shot.trace(*tile, &LAYERS), CodecMode::Rgb9e5, 1000) {
+                let decoded = decoder.decode(&slice, DecodeLimits::new(EXTENT)).unwrap();
+                let added = here.add_slice(1, i, 0, &slice).unwrap();
+                assert_eq!(elsewhere.add_decoded(1, i, 0, &decoded).unwrap(), added);
+                assert_eq!(elsewhere.add_decoded(1, i, 0, &decoded).unwrap(), Added::Duplicate);
+                decoder.recycle(decoded);
+            }
+        }
+        assert!(elsewhere.is_complete());
+        let (here, elsewhere) = (here.finish().unwrap(), elsewhere.finish().unwrap());
+        assert_eq!(here.planes, elsewhere.planes);
+        for kind in LayerKind::ALL {
+            assert_eq!(here.layer(kind), elsewhere.layer(kind));
+        }
     }
 }

@@ -27,6 +27,7 @@ pub(super) struct LayerSource<'a> {
     pub(super) history: &'a [[u16; 4]],
     pub(super) coarse: &'a [[u16; 4]],
     pub(super) coarse_from: &'a [u8],
+    pub(super) all_blocks_came: bool,
 }
 
 /// No tile has given this block.
@@ -58,7 +59,14 @@ impl LayerBuffers {
     /// What is read, and the pixels that become the merged layer.
     pub(super) fn split(&mut self) -> (LayerSource<'_>, &mut [[u16; 4]]) {
         let LayerBuffers { request, current, history, has_history, coarse, coarse_from } = self;
-        let source = LayerSource { request: *request, has_history: *has_history, history, coarse, coarse_from };
+        let source = LayerSource {
+            request: *request,
+            has_history: *has_history,
+            history,
+            coarse,
+            coarse_from,
+            all_blocks_came: !coarse_from.contains(&MISSING),
+        };
         (source, current)
     }
 

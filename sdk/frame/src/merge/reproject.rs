@@ -1,9 +1,9 @@
 //! Where a pixel's surface was in another frame, and which of that frame's pixels show the same surface.
 
-use glam::{Mat3, Vec2, Vec3, Vec4};
+use glam::{Mat3, Vec2, Vec3};
 use rayloom_scene::Camera;
 
-use crate::{Extent, Primary, normal::decode_direction};
+use crate::{Extent, Primary, normal::similar_normals, simd::Lanes};
 
 /// Depth that stands for the sky in comparisons, where infinity would give NaN.
 const FAR: f32 = 1e30;
@@ -47,93 +47,109 @@ impl Reprojection {
         (Vec2::new(h.x, h.y) * inverse, if sky { f32::INFINITY } else { h.z })
     }
 
-    /// Only the depth in the other camera, at most [`FAR`].
+    /// Pixels of a row in the other camera.
     #[inline(always)]
-    fn depth(&self, pixel: Vec2, depth: f32) -> f32 {
-        if depth >= FAR {
-            return FAR;
+    pub(super) fn positions<L: Lanes>(&self, x: L, y: f32, depth: L) -> (L, L) {
+        let [a, b, c] = self.homogeneous(x, y, depth);
+        // Behind the camera there is no pixel.
+        let inverse = (L::splat(1.0) / c).select(L::zero().lt(c), L::splat(f32::NAN));
+        (a * inverse, b * inverse)
+    }
+
+    /// Only the depths in the other camera, at most [`FAR`].
+    #[inline(always)]
+    fn depths<L: Lanes>(&self, x: L, y: f32, depth: L) -> L {
+        let [_, _, there] = self.homogeneous(x, y, depth);
+        L::splat(FAR).select(L::splat(FAR).le(depth), there)
+    }
+
+    /// (x * depth, y * depth, depth) of pixels of a row in the other camera; (x, y, 1) of the sky.
+    #[inline(always)]
+    fn homogeneous<L: Lanes>(&self, x: L, y: f32, depth: L) -> [L; 3] {
+        let row = self.matrix.y_axis * y + self.matrix.z_axis;
+        let (across, row, offset) = (self.matrix.x_axis.to_array(), row.to_array(), self.offset.to_array());
+        let sky = L::splat(FAR).le(depth);
+        let mut all = [L::zero(); 3];
+        for i in 0..3 {
+            let direction = x * L::splat(across[i]) + L::splat(row[i]);
+            all[i] = direction.select(sky, direction * depth + L::splat(offset[i]));
         }
-        (self.matrix.x_axis.z * pixel.x + self.matrix.y_axis.z * pixel.y + self.matrix.z_axis.z) * depth + self.offset.z
+        all
     }
 }
 
-/// What makes two pixels show the same surface.
+/// What makes pixels show the same surface, of eight pixels.
 #[derive(Clone, Copy)]
-pub(super) struct Guide {
-    pub(super) instance_id: u32,
-    pub(super) normal: u32,
-    /// Planar depth in the frame that is compared with, at most [`FAR`].
-    pub(super) depth: f32,
+pub(super) struct Guides<L> {
+    instance_id: L,
+    normal: L,
+    /// Planar depth, at most [`FAR`].
+    pub(super) depth: L,
 }
 
-impl Guide {
-    /// A pixel of the frame itself.
+impl<L: Lanes> Guides<L> {
+    /// Eight pixels from `index` on.
     #[inline(always)]
-    pub(super) fn of(planes: &Primary, index: usize) -> Guide {
-        Guide {
-            instance_id: planes.instance_id[index],
-            normal: planes.normal[index],
-            depth: planes.depth[index].min(FAR),
+    pub(super) fn load(planes: &Primary, index: usize) -> Guides<L> {
+        Guides {
+            instance_id: L::load_from(&planes.instance_id, index),
+            normal: L::load_from(&planes.normal, index),
+            depth: L::load_from(bytemuck::cast_slice(&planes.depth), index).min(L::splat(FAR)),
         }
     }
 
-    /// A pixel of this frame, as the frame at the other end of `to` would have it.
+    /// Pixels here and there.
     #[inline(always)]
-    fn in_other_frame(planes: &Primary, index: usize, pixel: Vec2, to: &Reprojection) -> Guide {
-        let depth = to.depth(pixel, planes.depth[index]);
-        Guide { instance_id: planes.instance_id[index], normal: planes.normal[index], depth }
+    pub(super) fn gather(planes: &Primary, at: &[u32; 8], offset: usize) -> Guides<L> {
+        Guides {
+            instance_id: L::gather(&planes.instance_id, at, offset),
+            normal: L::gather(&planes.normal, at, offset),
+            depth: L::gather(bytemuck::cast_slice(&planes.depth), at, offset).min(L::splat(FAR)),
+        }
     }
 
-    /// 1 for each of four pixels that shows this surface, else 0: same instance, depth within `tolerance` of it, normals
-    /// within 26 degrees.
+    /// `self` where the mask has its bits.
     #[inline(always)]
-    pub(super) fn same_surface(&self, planes: &Primary, taps: [usize; 4], tolerance: f32) -> Vec4 {
-        let depths = Vec4::from_array(taps.map(|i| planes.depth[i])).min(Vec4::splat(FAR));
-        let near = (depths - Vec4::splat(self.depth)).abs().cmple(Vec4::splat(self.depth * tolerance));
-        let mut same = Vec4::select(near, Vec4::ONE, Vec4::ZERO);
-        let ids = taps.map(|i| planes.instance_id[i]);
-        if ids != [self.instance_id; 4] {
-            same *= Vec4::from_array(ids.map(|id| if id == self.instance_id { 1.0 } else { 0.0 }));
+    pub(super) fn select(&self, mask: L, other: &Guides<L>) -> Guides<L> {
+        Guides {
+            instance_id: self.instance_id.select(mask, other.instance_id),
+            normal: self.normal.select(mask, other.normal),
+            depth: self.depth.select(mask, other.depth),
         }
-        let normals = taps.map(|i| planes.normal[i]);
-        if normals != [self.normal; 4] {
-            same *= similar_normals(self.normal, normals);
-        }
-        same
+    }
+
+    /// A mask of the pixels of `there` that show the surface that they show here: same instance, depth within `tolerance`
+    /// of it, normals within 26 degrees.
+    #[inline(always)]
+    pub(super) fn same_surface(&self, there: &Guides<L>, tolerance: f32) -> L {
+        let near = (there.depth - self.depth).abs().le(self.depth * L::splat(tolerance));
+        let same = near & there.instance_id.eq_bits(self.instance_id);
+        same & similar_normals(self.normal, there.normal, same)
     }
 }
 
-/// 1 where the cosine between packed normals is at least 0.9.
-#[inline(always)]
-fn similar_normals(normal: u32, others: [u32; 4]) -> Vec4 {
-    let snorm = |v: u32| v as u16 as i16 as f32 * (1.0 / 32767.0);
-    let (x, y) = (Vec4::from_array(others.map(snorm)), Vec4::from_array(others.map(|o| snorm(o >> 16))));
-    // Numbers that are this close stand for directions within 20 degrees.
-    let apart = (x - Vec4::splat(snorm(normal))).abs().max((y - Vec4::splat(snorm(normal >> 16))).abs());
-    if apart.max_element() < 0.1 {
-        return Vec4::ONE;
-    }
-    let n = decode_direction(normal);
-    let z = Vec4::ONE - x.abs() - y.abs();
-    let fold = (-z).max(Vec4::ZERO);
-    let (x, y) = (x - fold.copysign(x), y - fold.copysign(y));
-    let dot = x * n.x + y * n.y + z * n.z;
-    let limit = (x * x + y * y + z * z) * (0.81 * n.length_squared());
-    // The square loses the sign of the cosine: keep it.
-    Vec4::select((dot * dot.abs()).cmpge(limit), Vec4::ONE, Vec4::ZERO)
-}
-
-/// Where a pixel reads the last frame: four neighbours, their weights, and how many frames they have gathered.
-#[derive(Clone, Copy, Default)]
-pub(super) struct HistoryTap {
-    /// Index of the top left neighbour.
-    pub(super) index: u32,
-    /// Frames gathered; 0 where the surface was not visible: the neighbours are then only the best that there is.
-    pub(super) length: u8,
-    /// Age of the nearest neighbour.
-    pub(super) age: u8,
+/// Where eight pixels read the last frame: four neighbours each, their weights, and how many frames they have gathered.
+#[derive(Clone, Copy)]
+pub(super) struct HistoryTaps<L> {
+    /// Index of each pixel's top left neighbour.
+    pub(super) first: [u32; 8],
+    /// True when the indices follow one another, as they do on a surface.
+    pub(super) contiguous: bool,
     /// Of the four neighbours (top left, top right, bottom left, bottom right); the sum is 1.
-    pub(super) weights: Vec4,
+    pub(super) weights: [L; 4],
+    /// Integers: frames gathered; 0 where the surface was not visible: the neighbours are then only the best that there is.
+    pub(super) lengths: L,
+    /// Integers: the age of the nearest neighbour, where it was asked for.
+    pub(super) ages: L,
+}
+
+#[inline(always)]
+fn bytes_at<L: Lanes>(plane: &[u8], at: &[u32; 8]) -> L {
+    let mut found = [0; 8];
+    for (byte, at) in found.iter_mut().zip(at) {
+        *byte = plane[*at as usize];
+    }
+    L::load_bytes(&found)
 }
 
 /// The last frame, as history taps read it.
@@ -157,41 +173,74 @@ impl LastFrame<'_> {
         ((width > 1) as usize, if height > 1 { width as usize } else { 0 })
     }
 
-    /// The tap for pixel `index` of `planes` at `pixel` (its centre), which was at `position` in the last frame.
+    /// The taps for eight pixels of a row at (`x`, `y`) (their centres), which were at `position` in the last frame.
     #[inline(always)]
-    pub(super) fn tap(&self, planes: &Primary, index: usize, pixel: Vec2, position: Vec2) -> HistoryTap {
+    pub(super) fn taps<L: Lanes>(
+        &self,
+        here: &Guides<L>,
+        (x, y): (L, f32),
+        position: (L, L),
+        with_ages: bool,
+    ) -> HistoryTaps<L> {
         let Extent { width, height } = self.extent;
         let (right, down) = self.steps();
-        let last = Vec2::new((width - 1) as f32, (height - 1) as f32);
-        let corner = position - 0.5;
+        let (last_x, last_y) = (L::splat((width - 1) as f32), L::splat((height - 1) as f32));
+        let half = L::splat(0.5);
+        let (corner_x, corner_y) = (position.0 - half, position.1 - half);
+        let minus_half = L::splat(-0.5);
         // False for NaN too.
-        let inside = corner.x >= -0.5 && corner.y >= -0.5 && corner.x <= last.x + 0.5 && corner.y <= last.y + 0.5;
-        // max before min, so that NaN becomes 0.
-        let (cx, cy) = (corner.x.max(0.0).min(last.x), corner.y.max(0.0).min(last.y));
-        let (x0, y0) = ((cx as u32).min(width.saturating_sub(2)), (cy as u32).min(height.saturating_sub(2)));
-        let (fx, fy) = (cx - x0 as f32, cy - y0 as f32);
-        let first = y0 as usize * width as usize + x0 as usize;
-        let taps = [first, first + right, first + down, first + right + down];
-        let bilinear = Vec4::new((1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy);
-        let nearest = taps[(fx > 0.5) as usize + 2 * (fy > 0.5) as usize];
-        let mut tap = HistoryTap { index: first as u32, length: 0, age: self.ages[nearest], weights: bilinear };
-        if inside {
-            let guide = Guide::in_other_frame(planes, index, pixel, &self.reprojection);
-            let weights = bilinear * guide.same_surface(self.planes, taps, HISTORY_DEPTH_TOLERANCE);
-            let sum = weights.element_sum();
-            if sum > 0.05 {
-                tap.weights = weights * (1.0 / sum);
-                tap.length = self.lengths[nearest].max(1);
-            }
+        let inside =
+            minus_half.le(corner_x) & minus_half.le(corner_y) & corner_x.le(last_x + half) & corner_y.le(last_y + half);
+        // NaN becomes 0 at the first step.
+        let (cx, cy) = (corner_x.max(L::zero()).min(last_x), corner_y.max(L::zero()).min(last_y));
+        let x0 = cx.min(L::splat(width.saturating_sub(2) as f32)).float_to_integer();
+        let y0 = cy.min(L::splat(height.saturating_sub(2) as f32)).float_to_integer();
+        let (fx, fy) = (cx - x0.integer_to_float(), cy - y0.integer_to_float());
+        let (gx, gy) = (L::splat(1.0) - fx, L::splat(1.0) - fy);
+        let bilinear = [gx * gy, fx * gy, gx * fy, fx * fy];
+        let first = y0.mul_bits(L::splat_bits(width)).add_bits(x0);
+        let places = first.to_bits();
+        let follows = first.eq_bits(L::splat_bits(places[0]).add_bits(L::counting()));
+        let contiguous = follows.mask_bits() == 0xff && right == 1 && down > 0;
+
+        let offsets = [0, right, down, right + down];
+        let depth = self.reprojection.depths(x, y, here.depth);
+        let here = Guides { depth, ..*here };
+        let mut weights = bilinear;
+        for k in 0..4 {
+            let there = if contiguous {
+                Guides::load(self.planes, places[0] as usize + offsets[k])
+            } else {
+                Guides::gather(self.planes, &places, offsets[k])
+            };
+            weights[k] = bilinear[k] & here.same_surface(&there, HISTORY_DEPTH_TOLERANCE);
         }
-        tap
+        let sum = (weights[0] + weights[1]) + (weights[2] + weights[3]);
+        let found = L::splat(0.05).lt(sum) & inside;
+        let inverse = L::splat(1.0) / sum;
+        for k in 0..4 {
+            weights[k] = (weights[k] * inverse).select(found, bilinear[k]);
+        }
+
+        let (is_right, is_lower) = (half.lt(fx), half.lt(fy));
+        let (is_right, is_lower) = (is_right.mask_bits(), is_lower.mask_bits());
+        let mut nearest = places;
+        for (i, place) in nearest.iter_mut().enumerate() {
+            *place += (is_right >> i & 1) as u32 * right as u32 + (is_lower >> i & 1) as u32 * down as u32;
+        }
+        let lengths = bytes_at::<L>(self.lengths, &nearest).max_signed(L::splat_bits(1)) & found;
+        let ages = if with_ages { bytes_at(self.ages, &nearest) } else { L::zero() };
+        HistoryTaps { first: places, contiguous, weights, lengths, ages }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::normal::encode_normal;
+    use crate::{
+        normal::encode_normal,
+        simd::{Half4, Kernel, dispatch},
+    };
 
     #[test]
     fn reprojection_agrees_with_the_cameras() {
@@ -213,6 +262,20 @@ mod tests {
         }
     }
 
+    /// Which of the pixels at `taps` show what pixel 0 shows.
+    struct Same<'a>(&'a Primary, u32, [u32; 4]);
+
+    impl Kernel for Same<'_> {
+        type Output = u8;
+
+        #[inline(always)]
+        fn run<H: Half4>(self) -> u8 {
+            let Same(planes, pixel, [a, b, c, d]) = self;
+            let here = Guides::<H::Lanes>::gather(planes, &[pixel; 8], 0);
+            here.same_surface(&Guides::gather(planes, &[a, b, c, d, a, b, c, d], 0), 0.08).mask_bits() & 15
+        }
+    }
+
     #[test]
     fn another_instance_depth_or_normal_is_another_surface() {
         let up = encode_normal(Vec3::Y);
@@ -223,10 +286,9 @@ mod tests {
             instance_id: vec![3, 3, 3, 3, 4, 0],
             ..Primary::default()
         };
-        let guide = Guide::of(&planes, 0);
-        assert_eq!(guide.same_surface(&planes, [0, 1, 2, 3], 0.08).to_array(), [1.0, 1.0, 0.0, 0.0]);
-        assert_eq!(guide.same_surface(&planes, [4, 5, 0, 0], 0.08).to_array(), [0.0, 0.0, 1.0, 1.0]);
-        assert_eq!(Guide::of(&planes, 5).same_surface(&planes, [5, 0, 5, 1], 0.08).to_array(), [1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(dispatch(Same(&planes, 0, [0, 1, 2, 3])), 0b0011);
+        assert_eq!(dispatch(Same(&planes, 0, [4, 5, 0, 0])), 0b1100);
+        assert_eq!(dispatch(Same(&planes, 5, [5, 0, 5, 1])), 0b0101);
     }
 
     #[test]
@@ -234,6 +296,34 @@ mod tests {
         // On the octahedron's fold the packed numbers jump, the directions do not.
         let a = encode_normal(Vec3::new(1e-3, 1e-3, -1.0).normalize());
         let b = encode_normal(Vec3::new(-1e-3, -1e-3, -1.0).normalize());
-        assert_eq!(similar_normals(a, [b; 4]), Vec4::ONE);
+        let planes = Primary { depth: vec![1.0; 2], normal: vec![a, b], instance_id: vec![1; 2], ..Primary::default() };
+        assert_eq!(dispatch(Same(&planes, 0, [1, 0, 1, 0])), 0b1111);
+    }
+
+    #[test]
+    fn eight_pixels_are_reprojected_as_one_is() {
+        struct Row(Reprojection, [f32; 8]);
+        impl Kernel for Row {
+            type Output = ([f32; 8], [f32; 8], [f32; 8]);
+
+            #[inline(always)]
+            fn run<H: Half4>(self) -> Self::Output {
+                let x = H::Lanes::counting().integer_to_float() * H::Lanes::splat(40.0);
+                let depth = H::Lanes::load(&self.1);
+                let (a, b) = self.0.positions(x, 20.5, depth);
+                (a.to_array(), b.to_array(), self.0.depths(x, 20.5, depth).to_array())
+            }
+        }
+        let a = Camera::look_at(Vec3::new(1.0, 2.0, 5.0), Vec3::ZERO, 1.0, 16.0 / 9.0);
+        let b = Camera::look_at(Vec3::new(1.3, 1.9, 4.5), Vec3::new(0.2, 0.0, 0.0), 0.9, 16.0 / 9.0);
+        let map = Reprojection::new(&a, &b, Extent::new(320, 180));
+        let depths = [0.1, 1.0, 3.0, f32::INFINITY, 20.0, 0.01, 1e31, 7.0];
+        let (x, y, depth) = dispatch(Row(map, depths));
+        for i in 0..8 {
+            let (pixel, expected) = map.apply(Vec2::new(i as f32 * 40.0, 20.5), depths[i]);
+            assert_eq!(pixel.is_finite(), x[i].is_finite() && y[i].is_finite());
+            assert!(!pixel.is_finite() || (Vec2::new(x[i], y[i]) - pixel).length() < 1e-2, "{i}: {pixel}");
+            assert!((expected.min(FAR) - depth[i]).abs() < 1e-4, "{i}: {expected}");
+        }
     }
 }

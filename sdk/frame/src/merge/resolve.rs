@@ -2,22 +2,23 @@
 //!
 //! Rows are worked on in bands, which may run on different threads: what a band writes, no other reads.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use glam::{Vec2, Vec4};
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use super::{
     MergeMode,
     ghost::GhostPixels,
     layer::{LayerBuffers, LayerSource, MISSING},
-    reproject::{HistoryTap, LastFrame, Reprojection},
+    reproject::{Guides, HistoryTaps, LastFrame, Reprojection},
     tile::TileState,
-    upsample::{BlockTap, block_taps},
+    upsample::{BlockRow, BlockTaps},
     warp::{PrimaryRow, primary_bands},
 };
 use crate::{
     Extent, LayerKind, LayerRequest, PlaneKind, Primary, Rect, Workers,
-    simd::{Half4, Kernel, dispatch},
+    simd::{Half4, Kernel, Lanes, dispatch},
     workers::{BAND_ROWS, for_each},
 };
 
@@ -174,7 +175,6 @@ impl Kernel for MergeBand<'_, '_> {
     fn run<H: Half4>(mut self) -> usize {
         let width = self.inputs.extent.width as usize;
         let requests = self.sources.each_ref().map(|source| source.request);
-        let mut scratch = RowScratch::default();
         let mut fresh_pixels = 0;
         for row in 0..self.band.ages.len() / width {
             let y = (self.band.first_row + row) as u32;
@@ -200,223 +200,285 @@ impl Kernel for MergeBand<'_, '_> {
                     _ => {
                         let begun = Segment { rect: Rect::new(rect.x, y, rect.width, 1), came };
                         if let Some(segment) = open.replace(begun) {
-                            fresh_pixels += self.segment::<H>(row, segment, &mut scratch);
+                            fresh_pixels += self.segment::<H::Lanes>(row, segment);
                         }
                     }
                 }
             }
             if let Some(segment) = open {
-                fresh_pixels += self.segment::<H>(row, segment, &mut scratch);
+                fresh_pixels += self.segment::<H::Lanes>(row, segment);
             }
         }
         fresh_pixels
     }
 }
 
-/// Buffers of one row.
-#[derive(Default)]
-struct RowScratch {
-    history: Vec<HistoryTap>,
-    blocks: Vec<BlockTap>,
-}
-
 impl MergeBand<'_, '_> {
     /// Merges a segment in row `row` of the band; gives back its fresh pixels.
     #[inline(always)]
-    fn segment<H: Half4>(&mut self, row: usize, segment: Segment, scratch: &mut RowScratch) -> usize {
-        let Inputs { extent, frame_id, mode, history, .. } = self.inputs;
+    fn segment<L: Lanes>(&mut self, row: usize, segment: Segment) -> usize {
+        let Inputs { extent, frame_id, history, .. } = self.inputs;
         let Segment { rect, came } = segment;
-        let width = rect.width as usize;
-        let start = row * extent.width as usize + rect.x as usize;
-        self.history_taps::<H>(rect, came.has_primary, scratch);
-        self.ages_and_lengths(start..start + width, came.fresh, scratch);
-        let mut block_taps_done = false;
-        for kind in LayerKind::ALL {
-            let source = &self.sources[kind as usize];
-            let Some(request) = source.request else { continue };
-            let signal = if !came.has_layer[kind as usize] {
-                Signal::Missing
-            } else if request.scale == 1 {
-                Signal::Full
-            } else {
-                if !block_taps_done {
-                    block_taps(self.planes, *extent, *frame_id, rect, &mut scratch.blocks);
-                    block_taps_done = true;
+        let blocks = BlockRow::new(self.planes, *extent, *frame_id, rect.y);
+        // Warped pixels carry the way to where they were found.
+        let by_motion = history.as_ref().is_some_and(|h| !came.has_primary || h.motion_leads_there);
+        let has_coarse = LayerKind::ALL.into_iter().any(|kind| {
+            came.has_layer[kind as usize] && self.sources[kind as usize].request.is_some_and(|r| r.scale == 2)
+        });
+        for x in (rect.x..rect.right()).step_by(8) {
+            let index = (rect.y * extent.width + x) as usize;
+            let here = Guides::<L>::load(self.planes, index);
+            let start = row * extent.width as usize + x as usize;
+            let range = start..start + (rect.right() - x).min(8) as usize;
+            let mut taps = None;
+            if let Some(history) = history {
+                let centre = L::splat_bits(x).add_bits(L::counting()).integer_to_float() + L::splat(0.5);
+                let y = rect.y as f32 + 0.5;
+                let position = if by_motion {
+                    let words = L::load_from(&self.planes.motion, index);
+                    let right = (words & L::splat_bits(0xffff)).half_to_float();
+                    let down = words.shift_right::<16>().half_to_float();
+                    (centre + right, L::splat(y) + down)
+                } else {
+                    history.last.reprojection.positions(centre, y, here.depth)
+                };
+                taps = Some(history.last.taps(&here, (centre, y), position, !came.fresh));
+            }
+            self.ages_and_lengths(range.clone(), came.fresh, &taps);
+            let block_taps = if has_coarse { Some(blocks.taps(x, &here)) } else { None };
+            for kind in LayerKind::ALL {
+                let source = &self.sources[kind as usize];
+                let Some(request) = source.request else { continue };
+                let signal = match &block_taps {
+                    _ if !came.has_layer[kind as usize] => Signal::Missing,
+                    Some(taps) if request.scale == 2 => Signal::Coarse(&blocks, taps),
+                    _ => Signal::Full,
+                };
+                let pixels = &mut self.band.currents[kind as usize][range.clone()];
+                let merge = MergePixels {
+                    source,
+                    signal,
+                    taps: taps.as_ref().filter(|_| source.has_history),
+                    steps: history.as_ref().map_or((0, 0), |h| h.last.steps()),
+                    mode: self.inputs.mode,
+                    limit: self.inputs.mode.history_limit(kind),
+                };
+                match pixels.first_chunk_mut() {
+                    Some(pixels) => merge.run(pixels),
+                    None => {
+                        let mut padded = [[0; 4]; 8];
+                        padded[..pixels.len()].copy_from_slice(pixels);
+                        merge.run(&mut padded);
+                        pixels.copy_from_slice(&padded[..pixels.len()]);
+                    }
                 }
-                Signal::Coarse(&scratch.blocks)
-            };
-            let current = &mut self.band.currents[kind as usize][start..start + width];
-            match history {
-                Some(h) if source.has_history => {
-                    accumulate::<H>(
-                        source,
-                        current,
-                        signal,
-                        &scratch.history,
-                        h.last.steps(),
-                        mode.history_limit(kind),
-                    );
-                }
-                _ => take::<H>(source, current, signal, *mode == MergeMode::Passthrough),
             }
         }
-        if came.fresh { width } else { 0 }
-    }
-
-    /// Finds where each pixel of the row was in the last frame.
-    #[inline(always)]
-    fn history_taps<H: Half4>(&self, row: Rect, has_primary: bool, scratch: &mut RowScratch) {
-        let Some(history) = &self.inputs.history else { return };
-        let planes = self.planes;
-        // Warped pixels carry the way to where they were found.
-        let by_motion = !has_primary || history.motion_leads_there;
-        let first = row.y as usize * self.inputs.extent.width as usize + row.x as usize;
-        scratch.history.clear();
-        scratch.history.reserve(row.width as usize);
-        // A loop, not `extend`: closures would not be compiled for the processor.
-        for x in 0..row.width {
-            let index = first + x as usize;
-            let pixel = Vec2::new((row.x + x) as f32 + 0.5, row.y as f32 + 0.5);
-            let position = if by_motion {
-                let word = planes.motion[index];
-                let motion = H::load([word as u16, (word >> 16) as u16, 0, 0]);
-                pixel + Vec2::new(motion.x, motion.y)
-            } else {
-                history.last.reprojection.apply(pixel, planes.depth[index]).0
-            };
-            scratch.history.push(history.last.tap(planes, index, pixel, position));
-        }
+        if came.fresh { rect.width as usize } else { 0 }
     }
 
     #[inline(always)]
-    fn ages_and_lengths(&mut self, range: std::ops::Range<usize>, fresh: bool, scratch: &RowScratch) {
+    fn ages_and_lengths<L: Lanes>(&mut self, range: Range<usize>, fresh: bool, taps: &Option<HistoryTaps<L>>) {
         let (ages, lengths) = (&mut self.band.ages[range.clone()], &mut self.band.lengths[range]);
-        if self.inputs.history.is_none() {
+        let Some(taps) = taps else {
             ages.fill(if fresh { 0 } else { NEVER });
             lengths.fill(fresh as u8);
             return;
-        }
-        for ((age, length), tap) in ages.iter_mut().zip(lengths).zip(&scratch.history) {
-            *age = if fresh { 0 } else { tap.age.saturating_add(1) };
-            *length = if fresh { tap.length.saturating_add(1) } else { tap.length };
+        };
+        let (one, most) = (L::splat_bits(1), L::splat_bits(255));
+        if fresh {
+            ages.fill(0);
+            lengths.copy_from_slice(&taps.lengths.add_bits(one).min_signed(most).to_bytes()[..lengths.len()]);
+        } else {
+            ages.copy_from_slice(&taps.ages.add_bits(one).min_signed(most).to_bytes()[..ages.len()]);
+            lengths.copy_from_slice(&taps.lengths.to_bytes()[..lengths.len()]);
         }
     }
 }
 
-/// Where a row of this frame's signal is.
+/// Where eight pixels of this frame's signal are.
 #[derive(Clone, Copy)]
-enum Signal<'a> {
+enum Signal<'a, L> {
     /// Nowhere: history alone counts.
     Missing,
     /// In the layer's own pixels.
     Full,
     /// In the blocks of the half-resolution plane.
-    Coarse(&'a [BlockTap]),
+    Coarse(&'a BlockRow<'a>, &'a BlockTaps<L>),
 }
 
-/// The signal alone; with `exact` bit for bit where it has full resolution, else made finite, as history has to be.
-#[inline(always)]
-fn take<H: Half4>(layer: &LayerSource<'_>, row: &mut [[u16; 4]], signal: Signal<'_>, exact: bool) {
-    let LayerSource { coarse, coarse_from, .. } = layer;
-    match signal {
-        Signal::Missing => row.fill([0; 4]),
-        Signal::Full if exact => {}
-        Signal::Full => {
-            for pixel in row {
-                *pixel = H::store(finite(H::load(*pixel)));
-            }
-        }
-        Signal::Coarse(taps) => {
-            for (pixel, tap) in row.iter_mut().zip(taps) {
-                *pixel = if exact && tap.weights.x == 1.0 {
-                    coarse[tap.blocks[0] as usize]
-                } else {
-                    H::store(upsample::<H>(coarse, coarse_from, tap))
-                };
-            }
-        }
-    }
-}
-
-/// Exponential accumulation whose weight is one over the frames gathered, at most `limit` (Nehab et al. 2007).
-#[inline(always)]
-fn accumulate<H: Half4>(
-    layer: &LayerSource<'_>,
-    row: &mut [[u16; 4]],
-    signal: Signal<'_>,
-    taps: &[HistoryTap],
+/// Eight pixels of one layer.
+struct MergePixels<'a, L> {
+    source: &'a LayerSource<'a>,
+    signal: Signal<'a, L>,
+    /// `None` where there is no history: the signal counts alone.
+    taps: Option<&'a HistoryTaps<L>>,
     steps: (usize, usize),
+    mode: MergeMode,
     limit: u8,
-) {
-    let LayerSource { history, coarse, coarse_from, .. } = layer;
-    match signal {
-        Signal::Missing => {
-            for (pixel, tap) in row.iter_mut().zip(taps) {
-                *pixel = H::store(read_history::<H>(history, tap, steps));
+}
+
+impl<L: Lanes> MergePixels<'_, L> {
+    /// Exponential accumulation whose weight is one over the frames gathered, at most `limit` (Nehab et al. 2007).
+    #[inline(always)]
+    fn run(self, pixels: &mut [[u16; 4]; 8]) {
+        // Two pixels in the lanes of each.
+        let halves: &mut [[u16; 8]; 4] = bytemuck::cast_mut(pixels);
+        let exact = self.mode == MergeMode::Passthrough;
+        let mut samples = [L::zero(); 4];
+        match self.signal {
+            Signal::Missing => {}
+            Signal::Full if exact => return,
+            Signal::Full => {
+                samples = [
+                    finite(L::load_halves(&halves[0])),
+                    finite(L::load_halves(&halves[1])),
+                    finite(L::load_halves(&halves[2])),
+                    finite(L::load_halves(&halves[3])),
+                ];
             }
+            Signal::Coarse(row, taps) => samples = upsample(self.source, row, taps),
         }
-        Signal::Full => {
-            for (pixel, tap) in row.iter_mut().zip(taps) {
-                let sample = finite(H::load(*pixel));
-                *pixel = H::store(mix::<H>(sample, history, tap, steps, limit));
+        let merged = match self.taps {
+            None => samples,
+            Some(taps) => {
+                let before = read_history(self.source.history, taps, self.steps);
+                match self.signal {
+                    Signal::Missing => before,
+                    _ => mix(samples, before, taps.lengths, self.limit),
+                }
             }
+        };
+        for k in 0..4 {
+            halves[k] = merged[k].to_halves();
         }
-        Signal::Coarse(blocks) => {
-            for ((pixel, tap), block) in row.iter_mut().zip(taps).zip(blocks) {
-                let sample = upsample::<H>(coarse, coarse_from, block);
-                *pixel = H::store(mix::<H>(sample, history, tap, steps, limit));
+        if let Signal::Coarse(row, taps) = self.signal
+            && exact
+        {
+            // A sample stays as it came.
+            let [blocks, _] = row.blocks(self.source.coarse, taps);
+            let weights = taps.weights[0].to_array();
+            for pair in 0..4 {
+                let [left, _] = taps.of_pair(&blocks, pair);
+                for side in 0..2 {
+                    if weights[2 * pair + side] == 1.0 {
+                        pixels[2 * pair + side] = left[side];
+                    }
+                }
             }
         }
     }
 }
 
+/// Samples, and what they make of history.
 #[inline(always)]
-fn mix<H: Half4>(sample: Vec4, history: &[[u16; 4]], tap: &HistoryTap, steps: (usize, usize), limit: u8) -> Vec4 {
-    if tap.length == 0 {
-        return sample;
+fn mix<L: Lanes>(samples: [L; 4], before: [L; 4], lengths: L, limit: u8) -> [L; 4] {
+    let gathered = lengths.min_signed(L::splat_bits(limit.saturating_sub(1).into())).integer_to_float();
+    let weight = L::splat(1.0) / (gathered + L::splat(1.0));
+    let mut merged = [
+        before[0] + (samples[0] - before[0]) * weight.spread::<0>(),
+        before[1] + (samples[1] - before[1]) * weight.spread::<1>(),
+        before[2] + (samples[2] - before[2]) * weight.spread::<2>(),
+        before[3] + (samples[3] - before[3]) * weight.spread::<3>(),
+    ];
+    let anew = lengths.eq_bits(L::zero());
+    if anew.mask_bits() != 0 {
+        let anew = [anew.spread::<0>(), anew.spread::<1>(), anew.spread::<2>(), anew.spread::<3>()];
+        for k in 0..4 {
+            merged[k] = samples[k].select(anew[k], merged[k]);
+        }
     }
-    let before = read_history::<H>(history, tap, steps);
-    before + (sample - before) * INVERSE[tap.length.min(limit.saturating_sub(1)) as usize]
+    merged
 }
 
-/// 1 / (n + 1): the weight of a sample that follows n others.
-static INVERSE: [f32; 256] = {
-    let mut table = [0.0; 256];
-    let mut n = 0;
-    while n < 256 {
-        table[n] = 1.0 / (n + 1) as f32;
-        n += 1;
-    }
-    table
-};
-
+/// The last frame at the taps' places, two pixels in each.
 #[inline(always)]
-fn read_history<H: Half4>(history: &[[u16; 4]], tap: &HistoryTap, (right, down): (usize, usize)) -> Vec4 {
-    let index = tap.index as usize;
-    let [a, b, c, d] = tap.weights.to_array();
-    H::load(history[index]) * a
-        + H::load(history[index + right]) * b
-        + H::load(history[index + down]) * c
-        + H::load(history[index + right + down]) * d
+fn read_history<L: Lanes>(history: &[[u16; 4]], taps: &HistoryTaps<L>, (right, down): (usize, usize)) -> [L; 4] {
+    let mut sums = [L::zero(); 4];
+    if taps.contiguous {
+        let first = taps.first[0] as usize;
+        for (row, weights) in
+            [(first, [taps.weights[0], taps.weights[1]]), (first + down, [taps.weights[2], taps.weights[3]])]
+        {
+            let row: &[[u16; 4]; 9] =
+                history[row..].first_chunk().expect("the last pixel's neighbours are in the view");
+            for (side, weights) in weights.into_iter().enumerate() {
+                let spread =
+                    [weights.spread::<0>(), weights.spread::<1>(), weights.spread::<2>(), weights.spread::<3>()];
+                for pair in 0..4 {
+                    let pixels = [row[2 * pair + side], row[2 * pair + side + 1]];
+                    sums[pair] = sums[pair] + L::load_halves(&bytemuck::cast(pixels)) * spread[pair];
+                }
+            }
+        }
+        return sums;
+    }
+    for (offset, weights) in [0, right, down, right + down].into_iter().zip(taps.weights) {
+        let spread = [weights.spread::<0>(), weights.spread::<1>(), weights.spread::<2>(), weights.spread::<3>()];
+        for pair in 0..4 {
+            let [a, b] = [taps.first[2 * pair], taps.first[2 * pair + 1]];
+            let pixels = [history[a as usize + offset], history[b as usize + offset]];
+            sums[pair] = sums[pair] + L::load_halves(&bytemuck::cast(pixels)) * spread[pair];
+        }
+    }
+    sums
 }
 
 /// The weighted blocks that came; all of a row's own blocks did, else the row is missing.
 #[inline(always)]
-fn upsample<H: Half4>(coarse: &[[u16; 4]], from: &[u8], tap: &BlockTap) -> Vec4 {
-    let weights = tap.weights.to_array();
-    let (mut sum, mut weight) = (Vec4::ZERO, 0.0);
-    for (block, w) in tap.blocks.into_iter().zip(weights) {
-        let block = block as usize;
-        if w > 0.0 && from[block] != MISSING {
-            sum += finite(H::load(coarse[block])) * w;
-            weight += w;
+fn upsample<L: Lanes>(source: &LayerSource<'_>, row: &BlockRow<'_>, taps: &BlockTaps<L>) -> [L; 4] {
+    let mut all_weights = taps.weights;
+    if !source.all_blocks_came {
+        all_weights = without_missing(source.coarse_from, row, taps);
+    }
+    let blocks = row.blocks(source.coarse, taps);
+    let mut sums = [L::zero(); 4];
+    for lower in 0..1 + taps.four as usize {
+        for side in 0..2 {
+            let weights = all_weights[2 * lower + side];
+            let spread = [weights.spread::<0>(), weights.spread::<1>(), weights.spread::<2>(), weights.spread::<3>()];
+            for pair in 0..4 {
+                let pixels = taps.of_pair(&blocks[lower], pair)[side];
+                sums[pair] = sums[pair] + finite(L::load_halves(&bytemuck::cast(pixels))) * spread[pair];
+            }
         }
     }
-    if weight > 0.0 { sum * (1.0 / weight) } else { Vec4::ZERO }
+    sums
+}
+
+/// The taps' weights, those of missing blocks given to the others.
+#[inline(always)]
+fn without_missing<L: Lanes>(from: &[u8], row: &BlockRow<'_>, taps: &BlockTaps<L>) -> [L; 4] {
+    let blocks = row.blocks(from, taps);
+    let mut came = [[0; 8]; 4];
+    for pair in 0..4 {
+        for lower in 0..2 {
+            for (side, of_side) in taps.of_pair(&blocks[lower], pair).into_iter().enumerate() {
+                for (i, from) in of_side.into_iter().enumerate() {
+                    came[2 * lower + side][2 * pair + i] = (from != MISSING) as u8;
+                }
+            }
+        }
+    }
+    let mut weights = taps.weights;
+    for (weight, came) in weights.iter_mut().zip(came) {
+        *weight = L::zero().select(L::load_bytes(&came).eq_bits(L::zero()), *weight);
+    }
+    let sum = (weights[0] + weights[1]) + (weights[2] + weights[3]);
+    let (is_some, inverse) = (L::zero().lt(sum), L::splat(1.0) / sum);
+    // Where nothing is missing the weights stay, bit for bit.
+    let mut changed = L::zero();
+    for (weight, before) in weights.iter().zip(taps.weights) {
+        changed = changed | weight.eq_bits(before).not();
+    }
+    for (weight, before) in weights.iter_mut().zip(taps.weights) {
+        *weight = ((*weight * inverse) & is_some).select(changed, before);
+    }
+    weights
 }
 
 /// Infinity and NaN would stay in history for ever: they count as no light.
 #[inline(always)]
-fn finite(value: Vec4) -> Vec4 {
-    Vec4::select(value.is_finite_mask(), value, Vec4::ZERO)
+fn finite<L: Lanes>(value: L) -> L {
+    value & value.abs().lt(L::splat(f32::INFINITY))
 }

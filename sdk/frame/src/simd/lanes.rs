@@ -1,0 +1,719 @@
+//! Eight lanes of 32 bits: in a register of AVX2, or in an array; the same bits from both.
+
+use std::ops::{Add, BitAnd, BitOr, Div, Mul, Sub};
+
+use half::f16;
+
+/// Eight lanes, each an `f32`, an integer or a mask (all bits or none), as the operation takes them.
+///
+/// Operators are of `f32`, but for `&` and `|`. Comparisons give masks and are false for NaN.
+pub(crate) trait Lanes:
+    Copy
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + BitAnd<Output = Self>
+    + BitOr<Output = Self>
+{
+    fn splat(value: f32) -> Self;
+    fn splat_bits(value: u32) -> Self;
+    fn load(values: &[f32; 8]) -> Self;
+    fn load_bits(values: &[u32; 8]) -> Self;
+    /// Integers of 0 to 255.
+    fn load_bytes(values: &[u8; 8]) -> Self;
+    /// `f32` of the half floats with these bits.
+    fn load_halves(values: &[u16; 8]) -> Self;
+    /// The channels of eight pixels, of four half floats each.
+    fn load_pixels(pixels: &[[u16; 4]; 8]) -> [Self; 4];
+    /// The columns of eight rows.
+    fn load_columns(rows: [[f32; 4]; 8]) -> [Self; 4];
+    /// The table's entries at the integers' lowest eight bits.
+    fn look_up(self, table: &[f32; 256]) -> Self;
+    /// The table's bytes at the integers, which are held within it; the last three bytes are never reached.
+    fn look_up_bytes<const LEN: usize>(self, table: &[u8; LEN]) -> Self;
+    fn to_array(self) -> [f32; 8];
+    fn to_bits(self) -> [u32; 8];
+    /// The nearest half floats, ties to even.
+    fn to_halves(self) -> [u16; 8];
+    /// Integers of 0 to 255.
+    fn to_bytes(self) -> [u8; 8];
+
+    /// The smaller; `other` where one of both is NaN.
+    fn min(self, other: Self) -> Self;
+    /// The larger; `other` where one of both is NaN.
+    fn max(self, other: Self) -> Self;
+    fn sqrt(self) -> Self;
+    fn lt(self, other: Self) -> Self;
+    fn le(self, other: Self) -> Self;
+
+    fn add_bits(self, other: Self) -> Self;
+    fn sub_bits(self, other: Self) -> Self;
+    /// The lower 32 bits of the product.
+    fn mul_bits(self, other: Self) -> Self;
+    fn min_signed(self, other: Self) -> Self;
+    fn max_signed(self, other: Self) -> Self;
+    fn gt_signed(self, other: Self) -> Self;
+    fn eq_bits(self, other: Self) -> Self;
+    fn shift_left<const N: i32>(self) -> Self;
+    fn shift_right<const N: i32>(self) -> Self;
+    /// Keeps the sign.
+    fn shift_right_signed<const N: i32>(self) -> Self;
+    /// `f32` of signed integers.
+    fn integer_to_float(self) -> Self;
+    /// Signed integers, rounded towards zero; the numbers have to fit.
+    fn float_to_integer(self) -> Self;
+    /// `f32` of the half floats in the lower 16 bits; the upper ones are 0.
+    fn half_to_float(self) -> Self;
+
+    /// `self` where the mask has its bits, else `other`.
+    fn select(self, mask: Self, other: Self) -> Self;
+    /// A bit for each lane whose uppermost bit is set, the first lane's lowest.
+    fn mask_bits(self) -> u8;
+    /// Four times lane `2 * PAIR`, four times lane `2 * PAIR + 1`.
+    fn spread<const PAIR: usize>(self) -> Self;
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        self & Self::splat_bits(0x7fff_ffff)
+    }
+
+    #[inline(always)]
+    fn zero() -> Self {
+        Self::splat_bits(0)
+    }
+
+    /// Masks with all bits where `self` has none.
+    #[inline(always)]
+    fn not(self) -> Self {
+        self.eq_bits(Self::zero())
+    }
+
+    /// 0, 1, 2 to 7.
+    #[inline(always)]
+    fn counting() -> Self {
+        Self::load_bits(&[0, 1, 2, 3, 4, 5, 6, 7])
+    }
+
+    /// From `words[at]` on; beyond the end there are zeroes.
+    #[inline(always)]
+    fn load_from(words: &[u32], at: usize) -> Self {
+        let rest = &words[at..];
+        match rest.first_chunk() {
+            Some(words) => Self::load_bits(words),
+            None => {
+                let mut padded = [0; 8];
+                padded[..rest.len()].copy_from_slice(rest);
+                Self::load_bits(&padded)
+            }
+        }
+    }
+
+    /// The words at eight places.
+    #[inline(always)]
+    fn gather(words: &[u32], at: &[u32; 8], offset: usize) -> Self {
+        let mut found = [0; 8];
+        for i in 0..8 {
+            found[i] = words[at[i] as usize + offset];
+        }
+        Self::load_bits(&found)
+    }
+}
+
+/// For any processor.
+#[derive(Clone, Copy)]
+pub(crate) struct PortableLanes([u32; 8]);
+
+impl PortableLanes {
+    #[inline(always)]
+    fn map(self, f: impl Fn(u32) -> u32) -> Self {
+        PortableLanes(self.0.map(f))
+    }
+
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(u32, u32) -> u32) -> Self {
+        PortableLanes(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+
+    #[inline(always)]
+    fn zip_floats(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        self.zip(other, |a, b| f(f32::from_bits(a), f32::from_bits(b)).to_bits())
+    }
+
+    #[inline(always)]
+    fn compare(self, other: Self, f: impl Fn(f32, f32) -> bool) -> Self {
+        self.zip(other, |a, b| mask(f(f32::from_bits(a), f32::from_bits(b))))
+    }
+}
+
+#[inline(always)]
+fn mask(set: bool) -> u32 {
+    (set as u32).wrapping_neg()
+}
+
+macro_rules! portable_operators {
+    ($($operator:ident $function:ident $method:ident $expression:expr;)*) => {
+        $(impl $operator for PortableLanes {
+            type Output = Self;
+            #[inline(always)]
+            fn $function(self, other: Self) -> Self {
+                self.$method(other, $expression)
+            }
+        })*
+    };
+}
+portable_operators! {
+    Add add zip_floats |a, b| a + b;
+    Sub sub zip_floats |a, b| a - b;
+    Mul mul zip_floats |a, b| a * b;
+    Div div zip_floats |a, b| a / b;
+    BitAnd bitand zip |a, b| a & b;
+    BitOr bitor zip |a, b| a | b;
+}
+
+impl Lanes for PortableLanes {
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        PortableLanes([value.to_bits(); 8])
+    }
+
+    #[inline(always)]
+    fn splat_bits(value: u32) -> Self {
+        PortableLanes([value; 8])
+    }
+
+    #[inline(always)]
+    fn load(values: &[f32; 8]) -> Self {
+        PortableLanes(values.map(f32::to_bits))
+    }
+
+    #[inline(always)]
+    fn load_bits(values: &[u32; 8]) -> Self {
+        PortableLanes(*values)
+    }
+
+    #[inline(always)]
+    fn load_bytes(values: &[u8; 8]) -> Self {
+        PortableLanes(values.map(u32::from))
+    }
+
+    #[inline(always)]
+    fn load_halves(values: &[u16; 8]) -> Self {
+        PortableLanes(values.map(|v| f16::from_bits(v).to_f32_const().to_bits()))
+    }
+
+    #[inline(always)]
+    fn load_pixels(pixels: &[[u16; 4]; 8]) -> [Self; 4] {
+        std::array::from_fn(|channel| Self::load_halves(&pixels.map(|pixel| pixel[channel])))
+    }
+
+    #[inline(always)]
+    fn load_columns(rows: [[f32; 4]; 8]) -> [Self; 4] {
+        std::array::from_fn(|column| PortableLanes(rows.map(|row| row[column].to_bits())))
+    }
+
+    #[inline(always)]
+    fn look_up(self, table: &[f32; 256]) -> Self {
+        self.map(|index| table[(index & 255) as usize].to_bits())
+    }
+
+    #[inline(always)]
+    fn look_up_bytes<const LEN: usize>(self, table: &[u8; LEN]) -> Self {
+        const { assert!(LEN > 3) }
+        self.map(|index| table[(index as i32).clamp(0, LEN as i32 - 4) as usize].into())
+    }
+
+    #[inline(always)]
+    fn to_array(self) -> [f32; 8] {
+        self.0.map(f32::from_bits)
+    }
+
+    #[inline(always)]
+    fn to_bits(self) -> [u32; 8] {
+        self.0
+    }
+
+    #[inline(always)]
+    fn to_halves(self) -> [u16; 8] {
+        self.0.map(|v| f16::from_f32_const(f32::from_bits(v)).to_bits())
+    }
+
+    #[inline(always)]
+    fn to_bytes(self) -> [u8; 8] {
+        self.0.map(|v| v as u8)
+    }
+
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        self.zip_floats(other, |a, b| if a < b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.zip_floats(other, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        self.map(|v| f32::from_bits(v).sqrt().to_bits())
+    }
+
+    #[inline(always)]
+    fn lt(self, other: Self) -> Self {
+        self.compare(other, |a, b| a < b)
+    }
+
+    #[inline(always)]
+    fn le(self, other: Self) -> Self {
+        self.compare(other, |a, b| a <= b)
+    }
+
+    #[inline(always)]
+    fn add_bits(self, other: Self) -> Self {
+        self.zip(other, u32::wrapping_add)
+    }
+
+    #[inline(always)]
+    fn sub_bits(self, other: Self) -> Self {
+        self.zip(other, u32::wrapping_sub)
+    }
+
+    #[inline(always)]
+    fn mul_bits(self, other: Self) -> Self {
+        self.zip(other, u32::wrapping_mul)
+    }
+
+    #[inline(always)]
+    fn min_signed(self, other: Self) -> Self {
+        self.zip(other, |a, b| (a as i32).min(b as i32) as u32)
+    }
+
+    #[inline(always)]
+    fn max_signed(self, other: Self) -> Self {
+        self.zip(other, |a, b| (a as i32).max(b as i32) as u32)
+    }
+
+    #[inline(always)]
+    fn gt_signed(self, other: Self) -> Self {
+        self.zip(other, |a, b| mask(a as i32 > b as i32))
+    }
+
+    #[inline(always)]
+    fn eq_bits(self, other: Self) -> Self {
+        self.zip(other, |a, b| mask(a == b))
+    }
+
+    #[inline(always)]
+    fn shift_left<const N: i32>(self) -> Self {
+        self.map(|v| v << N)
+    }
+
+    #[inline(always)]
+    fn shift_right<const N: i32>(self) -> Self {
+        self.map(|v| v >> N)
+    }
+
+    #[inline(always)]
+    fn shift_right_signed<const N: i32>(self) -> Self {
+        self.map(|v| (v as i32 >> N) as u32)
+    }
+
+    #[inline(always)]
+    fn integer_to_float(self) -> Self {
+        self.map(|v| (v as i32 as f32).to_bits())
+    }
+
+    #[inline(always)]
+    fn float_to_integer(self) -> Self {
+        self.map(|v| f32::from_bits(v) as i32 as u32)
+    }
+
+    #[inline(always)]
+    fn half_to_float(self) -> Self {
+        Self::load_halves(&self.0.map(|v| v as u16))
+    }
+
+    #[inline(always)]
+    fn select(self, mask: Self, other: Self) -> Self {
+        PortableLanes(std::array::from_fn(|i| self.0[i] & mask.0[i] | other.0[i] & !mask.0[i]))
+    }
+
+    #[inline(always)]
+    fn mask_bits(self) -> u8 {
+        (0..8).map(|i| ((self.0[i] >> 31) as u8) << i).sum()
+    }
+
+    #[inline(always)]
+    fn spread<const PAIR: usize>(self) -> Self {
+        let [first, second] = [self.0[2 * PAIR], self.0[2 * PAIR + 1]];
+        PortableLanes([first, first, first, first, second, second, second, second])
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod x86 {
+    use std::{
+        arch::x86_64::*,
+        mem::transmute,
+        ops::{Add, BitAnd, BitOr, Div, Mul, Sub},
+    };
+
+    use super::Lanes;
+
+    /// A register. Only [`super::super::x86::run`] names this type, so its methods run only where AVX2 and F16C are there.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx2(__m256);
+
+    /// A call of intrinsics.
+    macro_rules! avx2 {
+        ($expression:expr) => {{
+            // SAFETY: AVX2 and F16C are there, see the type; any bits are values of the types that are transmuted. (Loads and
+            // stores of the intrinsics go through memory where debug assertions check their pointers.)
+            unsafe { $expression }
+        }};
+    }
+
+    /// Intrinsics of integers.
+    macro_rules! integers {
+        ($function:ident($($argument:expr),*)) => {
+            Avx2(avx2!(_mm256_castsi256_ps($function($(_mm256_castps_si256($argument.0)),*))))
+        };
+    }
+
+    macro_rules! operators {
+        ($($operator:ident $function:ident $intrinsic:ident;)*) => {
+            $(impl $operator for Avx2 {
+                type Output = Self;
+                #[inline(always)]
+                fn $function(self, other: Self) -> Self {
+                    Avx2(avx2!($intrinsic(self.0, other.0)))
+                }
+            })*
+        };
+    }
+    operators! {
+        Add add _mm256_add_ps;
+        Sub sub _mm256_sub_ps;
+        Mul mul _mm256_mul_ps;
+        Div div _mm256_div_ps;
+        BitAnd bitand _mm256_and_ps;
+        BitOr bitor _mm256_or_ps;
+    }
+
+    impl Lanes for Avx2 {
+        #[inline(always)]
+        fn splat(value: f32) -> Self {
+            Avx2(avx2!(_mm256_set1_ps(value)))
+        }
+
+        #[inline(always)]
+        fn splat_bits(value: u32) -> Self {
+            Avx2(avx2!(_mm256_castsi256_ps(_mm256_set1_epi32(value as i32))))
+        }
+
+        #[inline(always)]
+        fn load(values: &[f32; 8]) -> Self {
+            Avx2(avx2!(transmute::<[f32; 8], __m256>(*values)))
+        }
+
+        #[inline(always)]
+        fn load_bits(values: &[u32; 8]) -> Self {
+            Avx2(avx2!(transmute::<[u32; 8], __m256>(*values)))
+        }
+
+        #[inline(always)]
+        fn load_bytes(values: &[u8; 8]) -> Self {
+            Avx2(avx2!(_mm256_castsi256_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(*values))))))
+        }
+
+        #[inline(always)]
+        fn load_halves(values: &[u16; 8]) -> Self {
+            Avx2(avx2!(_mm256_cvtph_ps(transmute::<[u16; 8], __m128i>(*values))))
+        }
+
+        #[inline(always)]
+        fn load_pixels(pixels: &[[u16; 4]; 8]) -> [Self; 4] {
+            let pairs: &[[u16; 8]; 4] = bytemuck::cast_ref(pixels);
+            avx2!({
+                let [a, b, c, d] = transmute::<[[u16; 8]; 4], [__m128i; 4]>(*pairs);
+                let (even, odd) = (_mm_unpacklo_epi16(a, b), _mm_unpackhi_epi16(a, b));
+                let (red_green, blue_alpha) = (_mm_unpacklo_epi16(even, odd), _mm_unpackhi_epi16(even, odd));
+                let (even, odd) = (_mm_unpacklo_epi16(c, d), _mm_unpackhi_epi16(c, d));
+                let (red_green2, blue_alpha2) = (_mm_unpacklo_epi16(even, odd), _mm_unpackhi_epi16(even, odd));
+                [
+                    Avx2(_mm256_cvtph_ps(_mm_unpacklo_epi64(red_green, red_green2))),
+                    Avx2(_mm256_cvtph_ps(_mm_unpackhi_epi64(red_green, red_green2))),
+                    Avx2(_mm256_cvtph_ps(_mm_unpacklo_epi64(blue_alpha, blue_alpha2))),
+                    Avx2(_mm256_cvtph_ps(_mm_unpackhi_epi64(blue_alpha, blue_alpha2))),
+                ]
+            })
+        }
+
+        #[inline(always)]
+        fn load_columns(rows: [[f32; 4]; 8]) -> [Self; 4] {
+            avx2!({
+                // Rows i and i + 4 in one register.
+                let [a, b, c, d] = [
+                    transmute::<[[f32; 4]; 2], __m256>([rows[0], rows[4]]),
+                    transmute::<[[f32; 4]; 2], __m256>([rows[1], rows[5]]),
+                    transmute::<[[f32; 4]; 2], __m256>([rows[2], rows[6]]),
+                    transmute::<[[f32; 4]; 2], __m256>([rows[3], rows[7]]),
+                ];
+                let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+                let (ab2, cd2) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+                [
+                    Avx2(_mm256_shuffle_ps::<0b01_00_01_00>(ab, cd)),
+                    Avx2(_mm256_shuffle_ps::<0b11_10_11_10>(ab, cd)),
+                    Avx2(_mm256_shuffle_ps::<0b01_00_01_00>(ab2, cd2)),
+                    Avx2(_mm256_shuffle_ps::<0b11_10_11_10>(ab2, cd2)),
+                ]
+            })
+        }
+
+        #[inline(always)]
+        fn look_up(self, table: &[f32; 256]) -> Self {
+            let index = self & Self::splat_bits(255);
+            // SAFETY: AVX2 is there, see the type; the indices are below the table's length.
+            Avx2(unsafe { _mm256_i32gather_ps::<4>(table.as_ptr(), _mm256_castps_si256(index.0)) })
+        }
+
+        #[inline(always)]
+        fn look_up_bytes<const LEN: usize>(self, table: &[u8; LEN]) -> Self {
+            const { assert!(LEN > 3 && LEN < i32::MAX as usize) }
+            let index = self.min_signed(Self::splat_bits(LEN as u32 - 4)).max_signed(Self::zero());
+            // SAFETY: AVX2 is there, see the type; four bytes from each index on are in the table.
+            let words = unsafe { _mm256_i32gather_epi32::<1>(table.as_ptr().cast(), _mm256_castps_si256(index.0)) };
+            Avx2(avx2!(_mm256_castsi256_ps(words))) & Self::splat_bits(255)
+        }
+
+        #[inline(always)]
+        fn to_array(self) -> [f32; 8] {
+            bytemuck::cast(self.to_bits())
+        }
+
+        #[inline(always)]
+        fn to_bits(self) -> [u32; 8] {
+            avx2!(transmute::<__m256, [u32; 8]>(self.0))
+        }
+
+        #[inline(always)]
+        fn to_halves(self) -> [u16; 8] {
+            avx2!(transmute::<__m128i, [u16; 8]>(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0)))
+        }
+
+        #[inline(always)]
+        fn to_bytes(self) -> [u8; 8] {
+            avx2!({
+                let words = _mm256_castps_si256(self.0);
+                let halves = _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+                _mm_cvtsi128_si64(_mm_packus_epi16(halves, halves)).to_le_bytes()
+            })
+        }
+
+        #[inline(always)]
+        fn min(self, other: Self) -> Self {
+            Avx2(avx2!(_mm256_min_ps(self.0, other.0)))
+        }
+
+        #[inline(always)]
+        fn max(self, other: Self) -> Self {
+            Avx2(avx2!(_mm256_max_ps(self.0, other.0)))
+        }
+
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            Avx2(avx2!(_mm256_sqrt_ps(self.0)))
+        }
+
+        #[inline(always)]
+        fn lt(self, other: Self) -> Self {
+            Avx2(avx2!(_mm256_cmp_ps::<_CMP_LT_OQ>(self.0, other.0)))
+        }
+
+        #[inline(always)]
+        fn le(self, other: Self) -> Self {
+            Avx2(avx2!(_mm256_cmp_ps::<_CMP_LE_OQ>(self.0, other.0)))
+        }
+
+        #[inline(always)]
+        fn add_bits(self, other: Self) -> Self {
+            integers!(_mm256_add_epi32(self, other))
+        }
+
+        #[inline(always)]
+        fn sub_bits(self, other: Self) -> Self {
+            integers!(_mm256_sub_epi32(self, other))
+        }
+
+        #[inline(always)]
+        fn mul_bits(self, other: Self) -> Self {
+            integers!(_mm256_mullo_epi32(self, other))
+        }
+
+        #[inline(always)]
+        fn min_signed(self, other: Self) -> Self {
+            integers!(_mm256_min_epi32(self, other))
+        }
+
+        #[inline(always)]
+        fn max_signed(self, other: Self) -> Self {
+            integers!(_mm256_max_epi32(self, other))
+        }
+
+        #[inline(always)]
+        fn gt_signed(self, other: Self) -> Self {
+            integers!(_mm256_cmpgt_epi32(self, other))
+        }
+
+        #[inline(always)]
+        fn eq_bits(self, other: Self) -> Self {
+            integers!(_mm256_cmpeq_epi32(self, other))
+        }
+
+        #[inline(always)]
+        fn shift_left<const N: i32>(self) -> Self {
+            Avx2(avx2!(_mm256_castsi256_ps(_mm256_slli_epi32::<N>(_mm256_castps_si256(self.0)))))
+        }
+
+        #[inline(always)]
+        fn shift_right<const N: i32>(self) -> Self {
+            Avx2(avx2!(_mm256_castsi256_ps(_mm256_srli_epi32::<N>(_mm256_castps_si256(self.0)))))
+        }
+
+        #[inline(always)]
+        fn shift_right_signed<const N: i32>(self) -> Self {
+            Avx2(avx2!(_mm256_castsi256_ps(_mm256_srai_epi32::<N>(_mm256_castps_si256(self.0)))))
+        }
+
+        #[inline(always)]
+        fn integer_to_float(self) -> Self {
+            Avx2(avx2!(_mm256_cvtepi32_ps(_mm256_castps_si256(self.0))))
+        }
+
+        #[inline(always)]
+        fn float_to_integer(self) -> Self {
+            Avx2(avx2!(_mm256_castsi256_ps(_mm256_cvttps_epi32(self.0))))
+        }
+
+        #[inline(always)]
+        fn half_to_float(self) -> Self {
+            avx2!({
+                let words = _mm256_castps_si256(self.0);
+                let halves = _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+                Avx2(_mm256_cvtph_ps(halves))
+            })
+        }
+
+        #[inline(always)]
+        fn select(self, mask: Self, other: Self) -> Self {
+            Avx2(avx2!(_mm256_blendv_ps(other.0, self.0, mask.0)))
+        }
+
+        #[inline(always)]
+        fn mask_bits(self) -> u8 {
+            avx2!(_mm256_movemask_ps(self.0)) as u8
+        }
+
+        #[inline(always)]
+        fn spread<const PAIR: usize>(self) -> Self {
+            let (a, b) = (2 * PAIR as i32, 2 * PAIR as i32 + 1);
+            Avx2(avx2!(_mm256_permutevar8x32_ps(self.0, _mm256_setr_epi32(a, a, a, a, b, b, b, b))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::simd::{Half4, Kernel, Portable, dispatch};
+
+    /// Every operation on the same inputs: what a kernel can see of the lanes.
+    struct All {
+        a: [u32; 8],
+        b: [u32; 8],
+        halves: [[u16; 4]; 8],
+    }
+
+    impl Kernel for All {
+        type Output = Vec<[u32; 8]>;
+
+        #[inline(always)]
+        fn run<H: Half4>(self) -> Self::Output {
+            type L<H> = <H as Half4>::Lanes;
+            let (a, b) = (L::<H>::load_bits(&self.a), L::<H>::load_bits(&self.b));
+            // Payloads of NaN differ between conversions in hardware and in software: no kernel looks at them.
+            let number = |v: [u32; 8]| v.map(|v| if f32::from_bits(v).is_nan() { u32::MAX } else { v });
+            let small = a & L::<H>::splat_bits(0xffff);
+            let [r, g, bl, al] = L::<H>::load_pixels(&self.halves);
+            let mut table = [0.0; 256];
+            for (i, entry) in table.iter_mut().enumerate() {
+                *entry = i as f32 * 0.25;
+            }
+            let rows = self.halves.map(|pixel| pixel.map(f32::from));
+            let [c0, c1, c2, c3] = L::<H>::load_columns(rows);
+            let bytes: [u8; 8] = self.a.map(|v| v as u8);
+            let mut out = vec![
+                number((a + b).to_bits()),
+                number((a - b).to_bits()),
+                number((a * b).to_bits()),
+                number((a / b).to_bits()),
+                (a & b).to_bits(),
+                (a | b).to_bits(),
+                number(a.min(b).to_bits()),
+                number(a.max(b).to_bits()),
+                number(a.abs().sqrt().to_bits()),
+                a.lt(b).to_bits(),
+                a.le(b).to_bits(),
+                a.add_bits(b).to_bits(),
+                a.sub_bits(b).to_bits(),
+                a.mul_bits(b).to_bits(),
+                a.min_signed(b).to_bits(),
+                a.max_signed(b).to_bits(),
+                a.gt_signed(b).to_bits(),
+                a.eq_bits(b).to_bits(),
+                a.eq_bits(a).not().to_bits(),
+                a.shift_left::<16>().to_bits(),
+                a.shift_right::<7>().to_bits(),
+                a.shift_right_signed::<16>().to_bits(),
+                a.integer_to_float().to_bits(),
+                small.integer_to_float().float_to_integer().to_bits(),
+                number(small.half_to_float().to_bits()),
+                a.select(b.lt(a), b).to_bits(),
+                [a.mask_bits().into(); 8],
+                a.spread::<0>().to_bits(),
+                a.spread::<3>().to_bits(),
+                a.look_up(&table).to_bits(),
+                a.look_up_bytes(&[1, 2, 3, 4, 5, 6, 7, 8]).to_bits(),
+                (a & L::<H>::splat_bits(7)).look_up_bytes(&[1, 2, 3, 4, 5, 6, 7, 8]).to_bits(),
+                L::<H>::load_bytes(&bytes).to_bits(),
+                L::<H>::load_bytes(&bytes).to_bytes().map(u32::from),
+                L::<H>::load(&a.to_array()).to_bits(),
+                L::<H>::load_from(&self.a, 3).to_bits(),
+                L::<H>::gather(&self.b, &[0, 6, 1, 5, 2, 4, 3, 0], 1).to_bits(),
+                (a - b)
+                    .select((a - b).lt(L::<H>::splat(f32::INFINITY)), b)
+                    .to_halves()
+                    .map(|h| if half::f16::from_bits(h).is_nan() { 0x7fff } else { u32::from(h) }),
+            ];
+            out.extend([r, g, bl, al, c0, c1, c2, c3].map(|v| number(v.to_bits())));
+            out.push(number(
+                L::<H>::load_halves(bytemuck::cast_ref::<_, [[u16; 8]; 4]>(&self.halves).first().unwrap()).to_bits(),
+            ));
+            out
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn registers_and_arrays_give_the_same_bits(
+            a in any::<[u32; 8]>(), b in any::<[u32; 8]>(), halves in any::<[[u16; 4]; 8]>(), near in any::<bool>()
+        ) {
+            // Random bits are seldom of numbers whose sum rounds.
+            let b = if near { a.map(|v| v ^ 0x0050_1234) } else { b };
+            let all = || All { a, b, halves };
+            prop_assert_eq!(dispatch(all()), all().run::<Portable>());
+        }
+    }
+}
