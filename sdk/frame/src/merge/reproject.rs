@@ -98,6 +98,16 @@ impl<L: Lanes> Guides<L> {
         }
     }
 
+    /// Pixels at `index` and `steps` (0 to 15) to the right of it.
+    #[inline(always)]
+    fn window(planes: &Primary, index: usize, steps: L) -> Guides<L> {
+        Guides {
+            instance_id: L::load_window(&planes.instance_id, index, steps),
+            normal: L::load_window(&planes.normal, index, steps),
+            depth: L::load_window(bytemuck::cast_slice(&planes.depth), index, steps).min(L::splat(FAR)),
+        }
+    }
+
     /// Pixels here and there.
     #[inline(always)]
     pub(super) fn gather(planes: &Primary, at: &[u32; 8], offset: usize) -> Guides<L> {
@@ -135,6 +145,8 @@ pub(super) struct HistoryTaps<L> {
     pub(super) first: [u32; 8],
     /// True when the indices follow one another, as they do on a surface.
     pub(super) contiguous: bool,
+    /// True when only the top left neighbours weigh anything.
+    pub(super) is_single: bool,
     /// Of the four neighbours (top left, top right, bottom left, bottom right); the sum is 1.
     pub(super) weights: [L; 4],
     /// Integers: frames gathered; 0 where the surface was not visible: the neighbours are then only the best that there is.
@@ -143,13 +155,43 @@ pub(super) struct HistoryTaps<L> {
     pub(super) ages: L,
 }
 
-#[inline(always)]
-fn bytes_at<L: Lanes>(plane: &[u8], at: &[u32; 8]) -> L {
-    let mut found = [0; 8];
-    for (byte, at) in found.iter_mut().zip(at) {
-        *byte = plane[*at as usize];
+/// Which of the four neighbours of eight pixels is nearest.
+struct Nearest<'a, L> {
+    places: &'a [u32; 8],
+    contiguous: bool,
+    right: usize,
+    down: usize,
+    is_right: L,
+    is_lower: L,
+}
+
+impl<L: Lanes> Nearest<'_, L> {
+    /// The bytes of a plane there, as integers.
+    #[inline(always)]
+    fn of(&self, plane: &[u8]) -> L {
+        if self.contiguous {
+            let row = &plane[self.places[0] as usize..];
+            if let (Some(upper), Some(lower)) =
+                (row.first_chunk(), row.get(self.down..).and_then(|r| r.first_chunk::<9>()))
+            {
+                return self.of_row(lower).select(self.is_lower, self.of_row(upper));
+            }
+        }
+        let (is_right, is_lower) = (self.is_right.mask_bits(), self.is_lower.mask_bits());
+        let mut found = [0; 8];
+        for (i, found) in found.iter_mut().enumerate() {
+            let step = (is_right >> i & 1) as usize * self.right + (is_lower >> i & 1) as usize * self.down;
+            *found = plane[self.places[i] as usize + step];
+        }
+        L::load_bytes(&found)
     }
-    L::load_bytes(&found)
+
+    #[inline(always)]
+    fn of_row(&self, row: &[u8; 9]) -> L {
+        let [left @ .., _] = *row;
+        let [_, right @ ..] = *row;
+        L::load_bytes(&right).select(self.is_right, L::load_bytes(&left))
+    }
 }
 
 /// The last frame, as history taps read it.
@@ -202,6 +244,10 @@ impl LastFrame<'_> {
         let places = first.to_bits();
         let follows = first.eq_bits(L::splat_bits(places[0]).add_bits(L::counting()));
         let contiguous = follows.mask_bits() == 0xff && right == 1 && down > 0;
+        // Where the picture shrinks or grows a neighbour is left out or read twice.
+        let steps = first.sub_bits(L::splat_bits(places[0]));
+        let is_near = L::splat_bits(15).gt_signed(steps) & steps.gt_signed(L::splat_bits(u32::MAX));
+        let is_window = is_near.mask_bits() == 0xff && right == 1;
 
         let offsets = [0, right, down, right + down];
         let depth = self.reprojection.depths(x, y, here.depth);
@@ -210,6 +256,8 @@ impl LastFrame<'_> {
         for k in 0..4 {
             let there = if contiguous {
                 Guides::load(self.planes, places[0] as usize + offsets[k])
+            } else if is_window {
+                Guides::window(self.planes, places[0] as usize + offsets[k], steps)
             } else {
                 Guides::gather(self.planes, &places, offsets[k])
             };
@@ -222,15 +270,12 @@ impl LastFrame<'_> {
             weights[k] = (weights[k] * inverse).select(found, bilinear[k]);
         }
 
-        let (is_right, is_lower) = (half.lt(fx), half.lt(fy));
-        let (is_right, is_lower) = (is_right.mask_bits(), is_lower.mask_bits());
-        let mut nearest = places;
-        for (i, place) in nearest.iter_mut().enumerate() {
-            *place += (is_right >> i & 1) as u32 * right as u32 + (is_lower >> i & 1) as u32 * down as u32;
-        }
-        let lengths = bytes_at::<L>(self.lengths, &nearest).max_signed(L::splat_bits(1)) & found;
-        let ages = if with_ages { bytes_at(self.ages, &nearest) } else { L::zero() };
-        HistoryTaps { first: places, contiguous, weights, lengths, ages }
+        let nearest =
+            Nearest { places: &places, contiguous, right, down, is_right: half.lt(fx), is_lower: half.lt(fy) };
+        let lengths = nearest.of(self.lengths).max_signed(L::splat_bits(1)) & found;
+        let ages = if with_ages { nearest.of(self.ages) } else { L::zero() };
+        let is_single = (weights[1] | weights[2] | weights[3]).eq_bits(L::zero()).mask_bits() == 0xff;
+        HistoryTaps { first: places, contiguous, is_single, weights, lengths, ages }
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     layer::{LayerBuffers, LayerSource, MISSING},
     reproject::{Guides, HistoryTaps, LastFrame, Reprojection},
     tile::TileState,
-    upsample::{BlockRow, BlockTaps},
+    upsample::{BlockRow, BlockTaps, Blocks},
     warp::{PrimaryRow, primary_bands},
 };
 use crate::{
@@ -375,15 +375,14 @@ impl<L: Lanes> MergePixels<'_, L> {
 fn mix<L: Lanes>(samples: [L; 4], before: [L; 4], lengths: L, limit: u8) -> [L; 4] {
     let gathered = lengths.min_signed(L::splat_bits(limit.saturating_sub(1).into())).integer_to_float();
     let weight = L::splat(1.0) / (gathered + L::splat(1.0));
-    let mut merged = [
-        before[0] + (samples[0] - before[0]) * weight.spread::<0>(),
-        before[1] + (samples[1] - before[1]) * weight.spread::<1>(),
-        before[2] + (samples[2] - before[2]) * weight.spread::<2>(),
-        before[3] + (samples[3] - before[3]) * weight.spread::<3>(),
-    ];
+    let weight = spread(weight);
+    let mut merged = before;
+    for k in 0..4 {
+        merged[k] = before[k] + (samples[k] - before[k]) * weight[k];
+    }
     let anew = lengths.eq_bits(L::zero());
     if anew.mask_bits() != 0 {
-        let anew = [anew.spread::<0>(), anew.spread::<1>(), anew.spread::<2>(), anew.spread::<3>()];
+        let anew = spread(anew);
         for k in 0..4 {
             merged[k] = samples[k].select(anew[k], merged[k]);
         }
@@ -395,61 +394,86 @@ fn mix<L: Lanes>(samples: [L; 4], before: [L; 4], lengths: L, limit: u8) -> [L; 
 #[inline(always)]
 fn read_history<L: Lanes>(history: &[[u16; 4]], taps: &HistoryTaps<L>, (right, down): (usize, usize)) -> [L; 4] {
     let mut sums = [L::zero(); 4];
+    let offsets = [0, right, down, right + down];
+    // A picture that stands still reads one pixel each.
+    let count = if taps.is_single { 1 } else { 4 };
     if taps.contiguous {
         let first = taps.first[0] as usize;
-        for (row, weights) in
-            [(first, [taps.weights[0], taps.weights[1]]), (first + down, [taps.weights[2], taps.weights[3]])]
-        {
-            let row: &[[u16; 4]; 9] =
-                history[row..].first_chunk().expect("the last pixel's neighbours are in the view");
-            for (side, weights) in weights.into_iter().enumerate() {
-                let spread =
-                    [weights.spread::<0>(), weights.spread::<1>(), weights.spread::<2>(), weights.spread::<3>()];
-                for pair in 0..4 {
-                    let pixels = [row[2 * pair + side], row[2 * pair + side + 1]];
-                    sums[pair] = sums[pair] + L::load_halves(&bytemuck::cast(pixels)) * spread[pair];
-                }
+        for (offset, weights) in offsets.into_iter().zip(taps.weights).take(count) {
+            let row: &[[u16; 4]; 8] =
+                history[first + offset..].first_chunk().expect("the last pixel's neighbours are in the view");
+            let spread = spread(weights);
+            for (pair, halves) in bytemuck::cast_ref::<_, [[u16; 8]; 4]>(row).iter().enumerate() {
+                sums[pair] = sums[pair] + L::load_halves(halves) * spread[pair];
             }
         }
         return sums;
     }
-    for (offset, weights) in [0, right, down, right + down].into_iter().zip(taps.weights) {
-        let spread = [weights.spread::<0>(), weights.spread::<1>(), weights.spread::<2>(), weights.spread::<3>()];
-        for pair in 0..4 {
-            let [a, b] = [taps.first[2 * pair], taps.first[2 * pair + 1]];
-            let pixels = [history[a as usize + offset], history[b as usize + offset]];
-            sums[pair] = sums[pair] + L::load_halves(&bytemuck::cast(pixels)) * spread[pair];
+    let weights = [spread(taps.weights[0]), spread(taps.weights[1]), spread(taps.weights[2]), spread(taps.weights[3])];
+    for (pair, sum) in sums.iter_mut().enumerate() {
+        let [a, b] = [taps.first[2 * pair] as usize, taps.first[2 * pair + 1] as usize];
+        for (row, weights) in [0, down].into_iter().zip(weights.as_chunks::<2>().0) {
+            // Most neighbours stay neighbours.
+            let (left, next) = if b == a + 1 && right == 1 {
+                let [first, second, third] =
+                    *history[a + row..].first_chunk().expect("the last pixel's neighbours are in the view");
+                ([first, second], [second, third])
+            } else {
+                let pixels = [history[a + row], history[b + row]];
+                (pixels, [history[a + row + right], history[b + row + right]])
+            };
+            *sum = *sum + L::load_halves(&bytemuck::cast(left)) * weights[0][pair];
+            *sum = *sum + L::load_halves(&bytemuck::cast(next)) * weights[1][pair];
         }
     }
     sums
+}
+
+/// Each lane four times: for the channels of two pixels in each.
+#[inline(always)]
+fn spread<L: Lanes>(lanes: L) -> [L; 4] {
+    [lanes.spread::<0>(), lanes.spread::<1>(), lanes.spread::<2>(), lanes.spread::<3>()]
 }
 
 /// The weighted blocks that came; all of a row's own blocks did, else the row is missing.
 #[inline(always)]
 fn upsample<L: Lanes>(source: &LayerSource<'_>, row: &BlockRow<'_>, taps: &BlockTaps<L>) -> [L; 4] {
-    let mut all_weights = taps.weights;
+    let mut weights = taps.weights;
     if !source.all_blocks_came {
-        all_weights = without_missing(source.coarse_from, row, taps);
+        let from = row.blocks(source.coarse_from, taps);
+        if from.as_flattened().contains(&MISSING) {
+            weights = without_missing(&from, taps);
+        }
     }
     let blocks = row.blocks(source.coarse, taps);
     let mut sums = [L::zero(); 4];
-    for lower in 0..1 + taps.four as usize {
-        for side in 0..2 {
-            let weights = all_weights[2 * lower + side];
-            let spread = [weights.spread::<0>(), weights.spread::<1>(), weights.spread::<2>(), weights.spread::<3>()];
-            for pair in 0..4 {
-                let pixels = taps.of_pair(&blocks[lower], pair)[side];
-                sums[pair] = sums[pair] + finite(L::load_halves(&bytemuck::cast(pixels))) * spread[pair];
-            }
+    for (blocks, weights) in blocks.iter().zip(weights.as_chunks().0).take(1 + taps.four as usize) {
+        // Two loops, each with its places known.
+        if taps.odd == 0 {
+            add_blocks::<L, 0>(blocks, weights, &mut sums);
+        } else {
+            add_blocks::<L, 1>(blocks, weights, &mut sums);
         }
     }
     sums
 }
 
-/// The taps' weights, those of missing blocks given to the others.
+/// Adds a row's left and right blocks; two pixels read neighbouring blocks (`STEP` 1) or the same (0).
 #[inline(always)]
-fn without_missing<L: Lanes>(from: &[u8], row: &BlockRow<'_>, taps: &BlockTaps<L>) -> [L; 4] {
-    let blocks = row.blocks(from, taps);
+fn add_blocks<L: Lanes, const STEP: usize>(blocks: &[[u16; 4]; 6], weights: &[L; 2], sums: &mut [L; 4]) {
+    let mut pairs = [L::zero(); 5];
+    for (i, pair) in pairs.iter_mut().enumerate() {
+        *pair = finite(L::load_halves(&bytemuck::cast([blocks[i], blocks[i + STEP]])));
+    }
+    let (left, right) = (spread(weights[0]), spread(weights[1]));
+    for pair in 0..4 {
+        sums[pair] = sums[pair] + pairs[pair] * left[pair] + pairs[pair + 1] * right[pair];
+    }
+}
+
+/// The taps' weights, those of missing blocks given to the others.
+#[cold]
+fn without_missing<L: Lanes>(blocks: &Blocks<u8>, taps: &BlockTaps<L>) -> [L; 4] {
     let mut came = [[0; 8]; 4];
     for pair in 0..4 {
         for lower in 0..2 {

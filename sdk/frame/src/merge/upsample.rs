@@ -19,7 +19,7 @@ pub(super) struct BlockTaps<L> {
     /// Column of the first pixel's left block; -1 left of the view.
     first: i32,
     /// 1 when the first pixel lies between two blocks' samples, then every other one does.
-    odd: usize,
+    pub(super) odd: usize,
     /// Of the blocks (top left, top right, bottom left, bottom right); the sum is 1.
     pub(super) weights: [L; 4],
     /// False when the lower two weigh nothing.

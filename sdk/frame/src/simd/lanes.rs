@@ -70,6 +70,8 @@ pub(crate) trait Lanes:
     fn select(self, mask: Self, other: Self) -> Self;
     /// A bit for each lane whose uppermost bit is set, the first lane's lowest.
     fn mask_bits(self) -> u8;
+    /// The lanes that the integers' lowest three bits name.
+    fn permute(self, index: Self) -> Self;
     /// Four times lane `2 * PAIR`, four times lane `2 * PAIR + 1`.
     fn spread<const PAIR: usize>(self) -> Self;
 
@@ -107,6 +109,13 @@ pub(crate) trait Lanes:
                 Self::load_bits(&padded)
             }
         }
+    }
+
+    /// The words at `at` plus each lane's integer, 0 to 15; beyond the end there are zeroes.
+    #[inline(always)]
+    fn load_window(words: &[u32], at: usize, steps: Self) -> Self {
+        let (near, far) = (Self::load_from(words, at), Self::load_from(words, (at + 8).min(words.len())));
+        far.permute(steps).select(steps.gt_signed(Self::splat_bits(7)), near.permute(steps))
     }
 
     /// The words at eight places.
@@ -341,6 +350,11 @@ impl Lanes for PortableLanes {
     #[inline(always)]
     fn mask_bits(self) -> u8 {
         (0..8).map(|i| ((self.0[i] >> 31) as u8) << i).sum()
+    }
+
+    #[inline(always)]
+    fn permute(self, index: Self) -> Self {
+        index.map(|index| self.0[(index & 7) as usize])
     }
 
     #[inline(always)]
@@ -615,6 +629,11 @@ pub(super) mod x86 {
         }
 
         #[inline(always)]
+        fn permute(self, index: Self) -> Self {
+            Avx2(avx2!(_mm256_permutevar8x32_ps(self.0, _mm256_castps_si256(index.0))))
+        }
+
+        #[inline(always)]
         fn spread<const PAIR: usize>(self) -> Self {
             let (a, b) = (2 * PAIR as i32, 2 * PAIR as i32 + 1);
             Avx2(avx2!(_mm256_permutevar8x32_ps(self.0, _mm256_setr_epi32(a, a, a, a, b, b, b, b))))
@@ -682,6 +701,7 @@ mod tests {
                 number(small.half_to_float().to_bits()),
                 a.select(b.lt(a), b).to_bits(),
                 [a.mask_bits().into(); 8],
+                a.permute(b).to_bits(),
                 a.spread::<0>().to_bits(),
                 a.spread::<3>().to_bits(),
                 a.look_up(&table).to_bits(),
@@ -691,6 +711,12 @@ mod tests {
                 L::<H>::load_bytes(&bytes).to_bytes().map(u32::from),
                 L::<H>::load(&a.to_array()).to_bits(),
                 L::<H>::load_from(&self.a, 3).to_bits(),
+                L::<H>::load_window(
+                    self.halves.map(|p| p.map(u32::from)).as_flattened(),
+                    20,
+                    a & L::<H>::splat_bits(15),
+                )
+                .to_bits(),
                 L::<H>::gather(&self.b, &[0, 6, 1, 5, 2, 4, 3, 0], 1).to_bits(),
                 (a - b)
                     .select((a - b).lt(L::<H>::splat(f32::INFINITY)), b)
