@@ -628,7 +628,7 @@ typedef struct rayloom_session_desc {
    */
   uint32_t max_frames_in_flight;
   /**
-   * Threads for the network: 1 to 64.
+   * Threads for the network, and as many that merge a frame together: 1 to 64.
    */
   uint32_t worker_threads;
 } rayloom_session_desc;

@@ -66,7 +66,7 @@ pub struct rayloom_session_desc {
     pub embedded_device: *const c_char,
     /// Frames begun and not finished, per view: 1 to 8.
     pub max_frames_in_flight: u32,
-    /// Threads for the network: 1 to 64.
+    /// Threads for the network, and as many that merge a frame together: 1 to 64.
     pub worker_threads: u32,
 }
 descriptor!(rayloom_session_desc, RAYLOOM_STRUCT_SESSION_DESC);

@@ -49,7 +49,7 @@ pub struct SessionDesc {
     pub embedded_allow_cpu: bool,
     /// Frames begun and not finished, per view; 1 to 8.
     pub max_frames_in_flight: u32,
-    /// Threads for the network; 1 to 64.
+    /// Threads for the network, and as many that merge a frame together; 1 to 64.
     pub worker_threads: u32,
     /// Layers come back bit for bit (tests, captures) instead of RGB9E5.
     pub lossless: bool,

@@ -7,17 +7,19 @@ use crate::clock::Clock;
 use crate::config::{Embedded, FrameDesc, ViewMode};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
+use crate::pipeline::PipelineDesc;
 use crate::progress::ProgressBoard;
 use crate::revisions::{Offered, Revisions};
 use crate::scene_handle::BaseRevision;
 use crate::view::{View, ViewShared};
 use crate::{ViewDesc, blob_store::BlobStore};
 use rayloom_coordinator::{PeerId, Time};
+use rayloom_frame::codec::DecodedSlice;
 use rayloom_transport::Link;
-use rayloom_wire::{PeerInfo, ResultSlice, SceneStage, SceneStatus, StateDelta, TaskRefused, TileDone};
+use rayloom_wire::{PeerInfo, SceneStage, SceneStatus, StateDelta, TaskRefused, TileDone};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 /// Commands that may wait; senders wait beyond.
 pub(crate) const COMMAND_LIMIT: usize = 4096;
@@ -42,10 +44,23 @@ pub(crate) enum PeerEvent {
     Lost { cause: String },
     Unreachable { cause: String },
     Scene(SceneStatus),
-    Slice(ResultSlice),
+    Slice(ArrivedSlice),
     TileDone { done: TileDone, arrived_ns: u64 },
     TaskRefused(TaskRefused),
     Clock { rtt_ns: u64, offset_ns: i64 },
+}
+
+/// A slice of a tile, decoded where it arrived.
+pub(crate) struct ArrivedSlice {
+    pub(crate) task: u64,
+    pub(crate) index: u16,
+    /// Slices of the tile.
+    pub(crate) count: u16,
+    /// Coded bytes.
+    pub(crate) coded_bytes: usize,
+    pub(crate) decoded: DecodedSlice,
+    /// Its share of the memory that decoded slices may take on their way to the director.
+    pub(crate) _memory: OwnedSemaphorePermit,
 }
 
 /// What the director works with.
@@ -53,10 +68,19 @@ pub(crate) struct DirectorDesc {
     pub(crate) clock: Clock,
     pub(crate) embedded: Embedded,
     pub(crate) lossless: bool,
+    /// Threads that merge a frame together.
+    pub(crate) merge_threads: usize,
     pub(crate) blobs: Arc<BlobStore>,
     pub(crate) offers: watch::Sender<Vec<Offered>>,
     pub(crate) events: Arc<EventQueue>,
     pub(crate) progress: Arc<ProgressBoard>,
+}
+
+impl DirectorDesc {
+    fn pipeline(&self, view: u16) -> PipelineDesc {
+        let DirectorDesc { clock, lossless, merge_threads, .. } = *self;
+        PipelineDesc { view, is_local: false, lossless, merge_threads, clock }
+    }
 }
 
 /// State of the thread.
@@ -113,7 +137,7 @@ impl Director {
         let now = self.desc.clock.now();
         match command {
             Command::CreateView { id, desc, shared } => {
-                let mut view = View::new(id, desc, shared, self.desc.clock, self.desc.lossless);
+                let mut view = View::new(desc, shared, self.desc.pipeline(id));
                 self.fleet.introduce(&mut view, &self.revisions, now);
                 self.views.insert(id, view);
             }
@@ -176,7 +200,7 @@ impl Director {
             }
             PeerEvent::Scene(status) => self.handle_scene(peer, status),
             PeerEvent::Slice(slice) => {
-                self.fleet.received(peer, slice.payload.len());
+                self.fleet.received(peer, slice.coded_bytes);
                 if let Some(view) = self.views.get_mut(&view_of(slice.task)) {
                     view.slice(peer, slice, now);
                 }
@@ -266,6 +290,7 @@ mod tests {
             clock: Clock::new(),
             embedded: Embedded::Never,
             lossless: false,
+            merge_threads: 1,
             blobs: Arc::default(),
             offers,
             events: Arc::default(),

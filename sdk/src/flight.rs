@@ -1,13 +1,14 @@
 //! A frame between its begin and its output: which tiles were asked for, what has arrived, and when.
 
 use crate::config::FrameDesc;
+use crate::director::ArrivedSlice;
 use crate::output::{StageTimes, TileOutcome};
 use crate::revisions::Resolved;
 use rayloom_coordinator::{PeerId, TaskId, TileAssignment};
-use rayloom_frame::codec::Slice;
-use rayloom_frame::{LayerRequest, Rect};
+use rayloom_frame::codec::DecodedSlice;
+use rayloom_frame::{LayerKind, LayerRequest, PlaneKind, Rect};
 use rayloom_scene::Camera;
-use rayloom_wire::{ResultSlice, TileDone};
+use rayloom_wire::TileDone;
 
 /// A frame in flight.
 pub(crate) struct Flight {
@@ -39,6 +40,9 @@ pub(crate) struct Before {
     pub(crate) state: Option<Resolved>,
 }
 
+/// Bytes of a traced pixel with every plane of primary hits and every layer.
+const TRACED_BYTES_PER_PIXEL: usize = 4 * PlaneKind::PRIMARY.len() + 8 * LayerKind::ALL.len();
+
 /// A tile of a frame in flight.
 pub(crate) struct FlightTile {
     pub(crate) task: TaskId,
@@ -46,8 +50,9 @@ pub(crate) struct FlightTile {
     /// Without and with the ghost zone.
     pub(crate) rect: Rect,
     pub(crate) ghost_rect: Rect,
-    /// Slices that arrived before their frame was opened in the merger.
-    pub(crate) waiting: Vec<Slice>,
+    /// Slices that arrived before their frame was opened in the merger, and their bytes.
+    waiting: Vec<DecodedSlice>,
+    waiting_bytes: usize,
     pub(crate) block_rays: Vec<u32>,
     seen: Vec<bool>,
     arrived: u16,
@@ -66,6 +71,11 @@ struct Done {
     complete_ns: u64,
 }
 
+/// Bytes that a decoded slice's pixels take.
+pub(crate) fn decoded_bytes(slice: &DecodedSlice) -> usize {
+    slice.rect.pixels() * slice.plane.bytes_per_pixel()
+}
+
 impl FlightTile {
     pub(crate) fn new(peer: PeerId, tile: &TileAssignment, ghost_rect: Rect, sent_ns: u64) -> FlightTile {
         FlightTile {
@@ -74,6 +84,7 @@ impl FlightTile {
             rect: tile.rect,
             ghost_rect,
             waiting: Vec::new(),
+            waiting_bytes: 0,
             arrived: 0,
             block_rays: Vec::new(),
             seen: Vec::new(),
@@ -84,16 +95,34 @@ impl FlightTile {
     }
 
     /// Counts a slice; false for duplicates and for slices that contradict earlier ones or the tile.
-    pub(crate) fn arrives(&mut self, header: &ResultSlice) -> bool {
-        let plane_rect = self.ghost_rect.scaled(u32::from(header.scale));
-        if !plane_rect.contains_rect(header.rect) || *self.expected.get_or_insert(header.count) != header.count {
-            tracing::debug!("a slice of task {} does not fit its tile: {:?}", header.task, header.rect);
+    pub(crate) fn arrives(&mut self, slice: &ArrivedSlice) -> bool {
+        let DecodedSlice { scale, rect, .. } = slice.decoded;
+        let plane_rect = self.ghost_rect.scaled(u32::from(scale));
+        if !plane_rect.contains_rect(rect) || *self.expected.get_or_insert(slice.count) != slice.count {
+            tracing::debug!("a slice of task {} does not fit its tile: {rect:?}", slice.task);
             return false;
         }
-        self.seen.resize(usize::from(header.count), false);
-        let is_new = !std::mem::replace(&mut self.seen[usize::from(header.index)], true);
+        self.seen.resize(usize::from(slice.count), false);
+        let is_new = !std::mem::replace(&mut self.seen[usize::from(slice.index)], true);
         self.arrived += u16::from(is_new);
         is_new
+    }
+
+    /// Keeps a slice until its frame's turn; no more of them than the tile has pixels for.
+    pub(crate) fn wait(&mut self, decoded: DecodedSlice) {
+        let bytes = decoded_bytes(&decoded);
+        if self.waiting_bytes + bytes > self.ghost_rect.pixels() * TRACED_BYTES_PER_PIXEL {
+            tracing::warn!("peer {} sent more pixels of a tile than it has: {:?}", self.peer.0, decoded.rect);
+            return;
+        }
+        self.waiting_bytes += bytes;
+        self.waiting.push(decoded);
+    }
+
+    /// The slices that waited.
+    pub(crate) fn take_waiting(&mut self) -> Vec<DecodedSlice> {
+        self.waiting_bytes = 0;
+        std::mem::take(&mut self.waiting)
     }
 
     /// Takes the peer's report; the stamps go to the engine's clock.

@@ -30,6 +30,7 @@ mod stats;
 mod upload;
 mod view;
 mod view_handle;
+mod workers;
 
 pub use config::{
     Accumulation, EMBEDDED_PEER, Embedded, FrameDesc, LayerDesc, PeerAddress, SessionDesc, Tier, ToneMap, ViewDesc,

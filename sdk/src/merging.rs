@@ -5,9 +5,10 @@ use crate::config::{Accumulation, ViewDesc};
 use crate::flight::Flight;
 use crate::output::{Output, OutputPlanes};
 use crate::picture::PicturePool;
+use crate::workers::MergeThreads;
 use rayloom_coordinator::{CostMap, PeerId, TaskId};
-use rayloom_frame::codec::Slice;
-use rayloom_frame::compose::compose_into;
+use rayloom_frame::codec::DecodedSlice;
+use rayloom_frame::compose::compose_into_with;
 use rayloom_frame::features::{BlockFeatures, estimated_cost};
 use rayloom_frame::merge::{FrameInputs, MergeMode, MergedFrame, Merger, PlannedTile};
 use rayloom_frame::{Extent, LayerRequest};
@@ -17,6 +18,7 @@ use std::sync::Arc;
 /// The merger of one pipeline. It holds one open frame: the oldest in flight.
 pub(crate) struct Merging {
     merger: Merger,
+    threads: MergeThreads,
     size: Extent,
     output_planes: bool,
     /// What the last finished frame tells of the next one's cost.
@@ -29,7 +31,7 @@ pub(crate) struct Merging {
 }
 
 impl Merging {
-    pub(crate) fn new(view: &ViewDesc) -> Merging {
+    pub(crate) fn new(view: &ViewDesc, threads: MergeThreads) -> Merging {
         let mut merger = Merger::new(view.size);
         merger.set_mode(match view.accumulation {
             Accumulation::Off => MergeMode::Passthrough,
@@ -37,6 +39,7 @@ impl Merging {
         });
         Merging {
             merger,
+            threads,
             size: view.size,
             output_planes: view.output_planes,
             features: None,
@@ -58,7 +61,7 @@ impl Merging {
         if std::mem::take(&mut self.has_news)
             && let Some(frame) = self.merger.finish()
         {
-            self.features.get_or_insert_default().update(&frame);
+            self.features.get_or_insert_default().update_with(&frame, &self.threads);
         }
     }
 
@@ -100,16 +103,16 @@ impl Merging {
         }
         for index in 0..flight.tiles.len() {
             let task = flight.tiles[index].task;
-            for slice in std::mem::take(&mut flight.tiles[index].waiting) {
+            for slice in flight.tiles[index].take_waiting() {
                 self.add(flight, task, &slice);
             }
         }
     }
 
     /// Takes a slice of the open frame.
-    pub(crate) fn add(&mut self, flight: &Flight, task: TaskId, slice: &Slice) {
+    pub(crate) fn add(&mut self, flight: &Flight, task: TaskId, slice: &DecodedSlice) {
         let Some((tile, peer)) = flight.plan_index(task) else { return };
-        if let Err(error) = self.merger.add_slice(flight.desc.frame_id, tile, peer.0, slice) {
+        if let Err(error) = self.merger.add_decoded(flight.desc.frame_id, tile, peer.0, slice) {
             tracing::warn!("peer {} sent a slice that can't be used: {error}", peer.0);
         }
     }
@@ -118,10 +121,10 @@ impl Merging {
     pub(crate) fn finish(&mut self, flight: &mut Flight, clock: Clock) -> Option<Output> {
         let merge_ns = clock.now_ns();
         self.open(flight);
-        let frame = self.merger.finish()?;
+        let frame = self.merger.finish_with(&self.threads)?;
         let merged_ns = clock.now_ns();
         let mut color = self.pictures.take(self.size.pixels() * 4);
-        compose_into(&frame, flight.desc.exposure, flight.desc.tone_map, &mut color);
+        compose_into_with(&frame, flight.desc.exposure, flight.desc.tone_map, &mut color, &self.threads);
         let planes = self.output_planes.then(|| planes_of(&frame));
         let fresh = frame.fresh_fraction();
         self.has_news = true;

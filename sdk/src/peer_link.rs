@@ -3,18 +3,23 @@
 use crate::blob_store::{BlobLease, BlobStore};
 use crate::clock::Clock;
 use crate::config::PeerAddress;
-use crate::director::{Command, PeerEvent};
+use crate::director::{ArrivedSlice, Command, PeerEvent};
+use crate::flight::decoded_bytes;
 use crate::revisions::Offered;
 use crate::upload;
 use bytes::Bytes;
 use rayloom_coordinator::PeerId;
+use rayloom_frame::codec::{DecodeLimits, Decoder, Slice};
+use rayloom_frame::{Extent, FrameError};
 use rayloom_transport::webrtc::{DialOptions, dial};
 use rayloom_transport::{Channel, Connection, LinkEvent};
-use rayloom_wire::{BlobNeed, Hello, Message, PeerInfo, Ping, RefusalCode, Refused, Role, SceneStage, VERSION};
+use rayloom_wire::{
+    BlobNeed, Hello, Message, PeerInfo, Ping, RefusalCode, Refused, ResultSlice, Role, SceneStage, VERSION, limits,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// Shortest and longest pause between attempts to reach a peer.
@@ -25,6 +30,9 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_millis(500);
 /// Offers that a peer may leave without an answer.
 const OFFERS_UNANSWERED: usize = 256;
+
+/// Decoded pixels of one peer that may wait for the director.
+const DECODED_AHEAD_KIB: u32 = 64 << 10;
 
 /// How a peer is reached.
 pub(crate) enum Reach {
@@ -161,13 +169,14 @@ impl PeerLink {
         let mut offered: Vec<u64> = Vec::new();
         // A peer that has begun with a revision waits for all its blobs, also when the engine has let it go meanwhile.
         let mut unanswered: BTreeMap<u64, Arc<BlobLease>> = BTreeMap::new();
+        let mut decoding = Decoding::default();
         let mut ping = tokio::time::interval(PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Skip);
         self.offers.mark_changed();
         let cause = loop {
             tokio::select! {
                 event = connection.events.next() => match event {
-                    Some(LinkEvent::Message(_, bytes)) => match self.take(bytes, &uploads, &mut unanswered).await {
+                    Some(LinkEvent::Message(_, bytes)) => match self.take(bytes, &uploads, &mut unanswered, &mut decoding).await {
                         Ok(()) => {}
                         Err(cause) => break cause,
                     },
@@ -210,11 +219,19 @@ impl PeerLink {
         bytes: Bytes,
         uploads: &mpsc::Sender<BlobNeed>,
         unanswered: &mut BTreeMap<u64, Arc<BlobLease>>,
+        decoding: &mut Decoding,
     ) -> Result<(), String> {
         let arrived_ns = self.clock.now_ns();
         let name = self.name();
         let event = match Message::decode(bytes).map_err(|error| format!("{name} broke the protocol: {error}"))? {
-            Message::ResultSlice(slice) => PeerEvent::Slice(slice),
+            Message::ResultSlice(slice) => match self.decode(slice, decoding).await {
+                Ok(arrived) => PeerEvent::Slice(arrived),
+                // The tile misses its deadline, which is how every kind of loss is seen.
+                Err(error) => {
+                    tracing::warn!("{name} sent a slice that can't be used: {error}");
+                    return Ok(());
+                }
+            },
             Message::TileDone(done) => PeerEvent::TileDone { done, arrived_ns },
             Message::TaskRefused(refused) => PeerEvent::TaskRefused(refused),
             Message::Pong(pong) => {
@@ -234,5 +251,31 @@ impl PeerLink {
             other => return Err(format!("{name} sent a message that peers don't send: {other:?}")),
         };
         self.tell(event).await.map_err(|()| "the session ended".into())
+    }
+
+    /// Decodes here, so that several links' slices are decoded at the same time and the director only places them.
+    async fn decode(&self, slice: ResultSlice, decoding: &mut Decoding) -> Result<ArrivedSlice, FrameError> {
+        let ResultSlice { task, index, count, plane, scale, codec, rect, payload, .. } = slice;
+        let coded_bytes = payload.len();
+        // The view that it is for is the director's to know; the tile's rectangle is checked there.
+        let limits = DecodeLimits::new(Extent::new(limits::VIEW_SIDE, limits::VIEW_SIDE));
+        let decoded = decoding.decoder.decode(&Slice { plane, scale, codec, rect, payload }, limits)?;
+        let kib =
+            u32::try_from(decoded_bytes(&decoded).div_ceil(1024)).unwrap_or(DECODED_AHEAD_KIB).min(DECODED_AHEAD_KIB);
+        let memory = Arc::clone(&decoding.memory).acquire_many_owned(kib).await;
+        let memory = memory.expect("nobody closes the semaphore");
+        Ok(ArrivedSlice { task, index, count, coded_bytes, decoded, _memory: memory })
+    }
+}
+
+/// What decodes a link's slices, and the memory that they may take before the director has them.
+struct Decoding {
+    decoder: Decoder,
+    memory: Arc<Semaphore>,
+}
+
+impl Default for Decoding {
+    fn default() -> Decoding {
+        Decoding { decoder: Decoder::default(), memory: Arc::new(Semaphore::new(DECODED_AHEAD_KIB as usize)) }
     }
 }

@@ -2,21 +2,19 @@
 
 use crate::clock::Clock;
 use crate::config::{FrameDesc, ViewDesc};
-use crate::director::TASK_VIEW_SHIFT;
+use crate::director::{ArrivedSlice, TASK_VIEW_SHIFT};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
 use crate::flight::{Before, Flight, FlightTile, TilePlan};
 use crate::merging::Merging;
 use crate::output::Output;
 use crate::revisions::Resolved;
+use crate::workers::MergeThreads;
 use rayloom_coordinator::{
     Action, Config, Coordinator, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause, TaskId, TileAssignment,
     TileReport, Time,
 };
-use rayloom_frame::codec::Slice;
-use rayloom_wire::{
-    CancelTasks, FrameTasks, LayerSpec, Message, PreviousFrame, ResultSlice, StateDelta, Task, TaskKind, TileDone,
-};
+use rayloom_wire::{CancelTasks, FrameTasks, LayerSpec, Message, PreviousFrame, StateDelta, Task, TaskKind, TileDone};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -38,11 +36,14 @@ struct Skipped {
 }
 
 /// What a pipeline is made with.
+#[derive(Clone, Copy)]
 pub(crate) struct PipelineDesc {
     pub(crate) view: u16,
     /// Distinguishes the tasks of a view's two pipelines.
     pub(crate) is_local: bool,
     pub(crate) lossless: bool,
+    /// Threads that merge a frame together.
+    pub(crate) merge_threads: usize,
     pub(crate) clock: Clock,
 }
 
@@ -69,7 +70,7 @@ impl Pipeline {
             max_frames_in_flight: 8,
             ..default
         };
-        let merging = Merging::new(&view);
+        let merging = Merging::new(&view, MergeThreads { count: desc.merge_threads });
         Pipeline {
             desc,
             view,
@@ -189,14 +190,12 @@ impl Pipeline {
         }
     }
 
-    pub(crate) fn slice(&mut self, peer: PeerId, slice: ResultSlice, now: Time) {
+    pub(crate) fn slice(&mut self, peer: PeerId, slice: ArrivedSlice, now: Time) {
         let task = local_task(slice.task);
         let Some(index) = self.flights.iter().position(|flight| flight.tiles.iter().any(|tile| tile.task == task))
         else {
             return;
         };
-        let ResultSlice { plane, scale, codec, rect, ref payload, .. } = slice;
-        let coded = Slice { plane, scale, codec, rect, payload: payload.clone() };
         let Some(tile) = self.flights[index].tile(task) else { return };
         if tile.peer != peer {
             tracing::warn!("peer {} sent pixels of a task of peer {}", peer.0, tile.peer.0);
@@ -207,11 +206,11 @@ impl Pipeline {
         }
         // The oldest frame is open in the merger; what comes of later ones waits for its turn.
         if index > 0 {
-            tile.waiting.push(coded);
+            tile.wait(slice.decoded);
         } else {
             let flight = &mut self.flights[0];
             self.merging.open(flight);
-            self.merging.add(flight, task, &coded);
+            self.merging.add(flight, task, &slice.decoded);
         }
         if let Some(tile) = self.flights[index].tile(task) {
             tile.touched(self.desc.clock.now_ns());

@@ -138,6 +138,7 @@ impl Session {
             clock,
             embedded: desc.embedded,
             lossless: desc.lossless,
+            merge_threads: desc.worker_threads as usize,
             blobs: Arc::clone(&blobs),
             offers,
             events: Arc::clone(&events),

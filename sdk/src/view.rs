@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::{EMBEDDED_PEER, FrameDesc, ViewDesc, ViewMode};
+use crate::director::ArrivedSlice;
 use crate::event::EventQueue;
 use crate::fleet::Fleet;
 use crate::output::{Output, OutputSlot};
@@ -11,7 +12,7 @@ use crate::stats::{FRESH_SHARE, PeerStats, Rates, ViewStats};
 use parking_lot::Mutex;
 use rayloom_coordinator::{PeerId, PeerPrior, Time};
 use rayloom_frame::overlay;
-use rayloom_wire::{ResultSlice, TileDone};
+use rayloom_wire::TileDone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -59,10 +60,10 @@ struct OpenFrame {
 }
 
 impl View {
-    pub(crate) fn new(id: u16, desc: ViewDesc, shared: Arc<ViewShared>, clock: Clock, lossless: bool) -> View {
-        let pipeline = |is_local| Pipeline::new(PipelineDesc { view: id, is_local, lossless, clock }, desc.clone());
+    pub(crate) fn new(desc: ViewDesc, shared: Arc<ViewShared>, with: PipelineDesc) -> View {
+        let pipeline = |is_local| Pipeline::new(PipelineDesc { is_local, ..with }, desc.clone());
         View {
-            clock,
+            clock: with.clock,
             mode: ViewMode::default(),
             tiles_drawn: false,
             remote: pipeline(false),
@@ -142,7 +143,7 @@ impl View {
         }
     }
 
-    pub(crate) fn slice(&mut self, peer: PeerId, slice: ResultSlice, now: Time) {
+    pub(crate) fn slice(&mut self, peer: PeerId, slice: ArrivedSlice, now: Time) {
         self.pipeline_of(slice.task).slice(peer, slice, now);
     }
 
