@@ -19,9 +19,23 @@ const STATUS: [&str; 10] = [
     "Updating",
 ];
 
+/// Cargo unifies features over what one command selects. With these, everything that is built here has the features that
+/// `--workspace` gives it, so that demo, benches and tests compile the WebRTC stack once and not each for itself.
+const AS_IN_THE_WORKSPACE: [&str; 8] = [
+    "--package",
+    "rayloom",
+    "--package",
+    "rayloom-scene",
+    "--package",
+    "rayloom-coordinator",
+    "--features",
+    "rayloom-coordinator/sim",
+];
+
 /// Builds packages in the one profile there is.
 pub(crate) fn build(packages: &[&str]) -> Result<(), String> {
     let mut command = run::command(&cargo(), &["build"]);
+    command.args(AS_IN_THE_WORKSPACE);
     for package in packages {
         command.args(["--package", package]);
     }

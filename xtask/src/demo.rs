@@ -184,7 +184,8 @@ fn watch(output: impl Read) -> Result<(), String> {
                     if let Some((_, ended)) = bar.take() {
                         ended.done();
                     }
-                    bar = (stage != "ready").then(|| (stage.to_owned(), Bar::start(&format!("scene: {stage}"))));
+                    let ended = stage == "ready" || stage == "failed";
+                    bar = (!ended).then(|| (stage.to_owned(), Bar::start(&format!("scene: {stage}"))));
                 }
                 if let Some((_, bar)) = &bar {
                     bar.at(fraction, "");
