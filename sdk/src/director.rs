@@ -179,8 +179,8 @@ impl Director {
         let now = self.desc.clock.now();
         match event {
             PeerEvent::Connected { link, description, info } => {
-                self.desc.events.push(Event::PeerConnected { peer: peer.0, description });
-                self.fleet.connected(peer, link, info);
+                self.desc.events.push(Event::PeerConnected { peer: peer.0, description: description.clone() });
+                self.fleet.connected(peer, link, description, info);
                 for view in self.views.values_mut() {
                     self.fleet.introduce_peer(peer, view, now);
                 }

@@ -35,7 +35,7 @@ pub enum Event {
     PeerSuspect {
         /// Index in the session's list of peers.
         peer: u32,
-        /// What it missed.
+        /// Which peer, and what it missed.
         cause: String,
     },
     /// A suspect peer holds its deadlines again.

@@ -25,6 +25,8 @@ pub(crate) struct Fleet {
 
 struct Peer {
     link: Arc<dyn Link>,
+    /// Device and address, for messages to people.
+    description: String,
     info: PeerInfo,
     /// Round trips and clock offsets in nanoseconds.
     clocks: VecDeque<(u64, i64)>,
@@ -40,10 +42,11 @@ impl Fleet {
         Fleet { embedded, peers: BTreeMap::new(), outages: BTreeMap::new() }
     }
 
-    pub(crate) fn connected(&mut self, id: PeerId, link: Arc<dyn Link>, info: PeerInfo) {
+    pub(crate) fn connected(&mut self, id: PeerId, link: Arc<dyn Link>, description: String, info: PeerInfo) {
         self.outages.remove(&id);
         let peer = Peer {
             link,
+            description,
             info,
             clocks: VecDeque::new(),
             sent_frames: VecDeque::new(),
@@ -56,6 +59,11 @@ impl Fleet {
 
     pub(crate) fn lost(&mut self, id: PeerId) {
         self.peers.remove(&id);
+    }
+
+    /// Device and address of a connected peer.
+    pub(crate) fn description(&self, id: PeerId) -> &str {
+        self.peers.get(&id).map_or("a peer that is gone", |peer| &peer.description)
     }
 
     /// True when this cause has not been told in this outage.

@@ -278,6 +278,7 @@ impl Pipeline {
                         SuspectCause::Refused { in_a_row } => format!("it refused {in_a_row} tiles in a row"),
                         other => format!("{other:?}"),
                     };
+                    let cause = format!("{}: {cause}", fleet.description(peer));
                     events.push(Event::PeerSuspect { peer: peer.0, cause });
                 }
                 Action::PeerRecovered { peer } => events.push(Event::PeerRecovered { peer: peer.0 }),

@@ -3,6 +3,7 @@
 
 use crate::engine::{Engine, is_fault_of, peers_of};
 use crate::fleet::Fleet;
+use rayloom::Event;
 
 #[test]
 fn a_hanging_peer_is_covered_and_comes_back() {
@@ -13,7 +14,8 @@ fn a_hanging_peer_is_covered_and_comes_back() {
     fleet.peers[1].stop();
     engine.take(frame_id);
     engine.whole_frame_by(&[0]);
-    engine.frames_until("an event about the stopped peer", |engine, _| engine.told(|event| is_fault_of(event, 1)));
+    let names_it = |event: &Event| is_fault_of(event, 1) && event.to_string().contains(&fleet.peers[1].url);
+    engine.frames_until("an event that names the stopped peer", |engine, _| engine.told(names_it));
     fleet.peers[1].go_on();
     engine.frames_until("tiles of the woken peer", |_, output| peers_of(output).contains(&1));
 }
