@@ -37,7 +37,7 @@ pub enum TransportError {
         url: String,
     },
     /// The peer answered 401.
-    #[error("{url} refuses the token: {reason}; set the token that the peer was started with")]
+    #[error("{url} refuses the token (401): {reason}; set the token that the peer was started with")]
     Unauthorized {
         /// The peer.
         url: String,
