@@ -36,6 +36,11 @@ pub(crate) fn city() -> Scene {
     rayloom::scene::city(20_000, 7)
 }
 
+/// Bit for bit what the peers trace, and no embedded peer.
+pub(crate) fn session_desc() -> SessionDesc {
+    SessionDesc { embedded: Embedded::Never, lossless: true, ..SessionDesc::default() }
+}
+
 /// All four layers, reflections and indirect light at half the resolution, everything with a generous deadline.
 pub(crate) fn view_desc(size: Extent) -> ViewDesc {
     let layer = |kind| {
@@ -56,7 +61,10 @@ impl Engine {
     }
 
     pub(crate) fn with(peers: Vec<PeerAddress>, desc: ViewDesc, scene: Scene) -> Engine {
-        let session = SessionDesc { peers, embedded: Embedded::Never, lossless: true, ..SessionDesc::default() };
+        Engine::of(SessionDesc { peers, ..session_desc() }, desc, scene)
+    }
+
+    pub(crate) fn of(session: SessionDesc, desc: ViewDesc, scene: Scene) -> Engine {
         let session = Session::new(session).unwrap();
         let camera = scene.default_camera(desc.size.width as f32 / desc.size.height as f32);
         let handle = session.create_scene();

@@ -26,7 +26,7 @@ pub(crate) struct Peer {
 impl Fleet {
     /// Starts so many at once and waits until each is ready.
     pub(crate) fn start(count: usize) -> Fleet {
-        let starting: Vec<Starting> = (0..count).map(|_| Starting::new(fresh_folder(), "127.0.0.1:0")).collect();
+        let starting: Vec<Starting> = (0..count).map(|_| Starting::new(fresh_folder(), "127.0.0.1:0", &[])).collect();
         Fleet { peers: starting.into_iter().map(Starting::ready).collect() }
     }
 
@@ -38,7 +38,12 @@ impl Fleet {
 
 impl Peer {
     pub(crate) fn start() -> Peer {
-        Starting::new(fresh_folder(), "127.0.0.1:0").ready()
+        Peer::start_with(&[])
+    }
+
+    /// With more on its command line.
+    pub(crate) fn start_with(arguments: &[&str]) -> Peer {
+        Starting::new(fresh_folder(), "127.0.0.1:0", arguments).ready()
     }
 
     pub(crate) fn address(&self) -> PeerAddress {
@@ -71,7 +76,7 @@ impl Peer {
     pub(crate) fn restart(&mut self) {
         let addr = self.url.strip_prefix("http://").unwrap().to_owned();
         let folder = std::mem::take(&mut self.folder);
-        *self = Starting::new(folder, &addr).ready();
+        *self = Starting::new(folder, &addr, &[]).ready();
     }
 }
 
@@ -111,11 +116,12 @@ struct Starting {
 }
 
 impl Starting {
-    fn new(folder: PathBuf, listen: &str) -> Starting {
+    fn new(folder: PathBuf, listen: &str, more: &[&str]) -> Starting {
         let log = File::options().create(true).append(true).open(log_file(&folder)).unwrap();
         let child = command()
             .args(["--allow-cpu", "--listen", listen, "--cache-dir"])
             .arg(&folder)
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()

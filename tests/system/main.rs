@@ -12,6 +12,7 @@ mod killed_peer;
 mod refused_tokens;
 mod restarted_peers;
 mod stopped_peer;
+mod stored_captures;
 mod streamed_picture;
 mod uploads_once;
 mod version_mismatch;
