@@ -129,14 +129,17 @@ int main(int argc, char **argv) {
     rayloom_event event = RAYLOOM_EVENT_INIT;
     while (rayloom_session_poll_event(session, &event) == RAYLOOM_OK) printf("%s\n", event.text);
     obey(stream, view, &walker, &o.tiles);
-    if (!ready) {
-      check(rayloom_scene_progress(scene, &progress));
-      ready = progress.peers_ready > 0;
+    check(rayloom_scene_progress(scene, &progress));
+    ready = ready || progress.peers_ready > 0;
+    if (progress.stage == RAYLOOM_SCENE_READY && progress.peers_preparing) { /* One has it, others don't yet. */
+      int uploading = progress.bytes_had < progress.bytes_total;
+      progress.stage = uploading ? RAYLOOM_SCENE_UPLOADING : RAYLOOM_SCENE_BUILDING;
+      progress.fraction = uploading ? (float)progress.bytes_had / (float)progress.bytes_total : 0;
     }
     check(rayloom_session_now(session, &now));
     float gone = (float)progress.stage + .99f * progress.fraction;
     if (gone != way || now - told > 1000000000) {
-      if (!ready || gone != way)
+      if (gone != way || !ready)
         snprintf(text, sizeof text, "scene: %s %.0f %%", stages[progress.stage], (double)progress.fraction * 100);
       else check(rayloom_view_stats_text(view, sizeof text, text, NULL));
       told = now; way = gone;
