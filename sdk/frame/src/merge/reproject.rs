@@ -98,6 +98,14 @@ impl<L: Lanes> Guides<L> {
         }
     }
 
+    /// Asks for pixels that will be read soon.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, planes: &Primary, index: usize) {
+        L::prefetch(&planes.instance_id, index);
+        L::prefetch(&planes.normal, index);
+        L::prefetch(&planes.depth, index);
+    }
+
     /// Pixels at `index` and `steps` (0 to 15) to the right of it.
     #[inline(always)]
     fn window(planes: &Primary, index: usize, steps: L) -> Guides<L> {

@@ -25,6 +25,9 @@ use crate::{
 /// Age of pixels that were never traced.
 pub(super) const NEVER: u8 = u8::MAX;
 
+/// Pixels ahead of which memory is asked for: a row reads from over ten planes, more than processors follow by themselves.
+const AHEAD: usize = 64;
+
 const LAYERS: usize = LayerKind::ALL.len();
 
 /// The last finished frame, where its pixels may be used.
@@ -228,6 +231,8 @@ impl MergeBand<'_, '_> {
         for x in (rect.x..rect.right()).step_by(8) {
             let index = (rect.y * extent.width + x) as usize;
             let here = Guides::<L>::load(self.planes, index);
+            here.prefetch(self.planes, index + AHEAD);
+            L::prefetch(&self.planes.motion, index + AHEAD);
             let start = row * extent.width as usize + x as usize;
             let range = start..start + (rect.right() - x).min(8) as usize;
             let mut taps = None;
@@ -244,6 +249,12 @@ impl MergeBand<'_, '_> {
                 };
                 taps = Some(history.last.taps(&here, (centre, y), position, !came.fresh));
             }
+            if let (Some(taps), Some(history)) = (&taps, history) {
+                // The upper neighbours came with the row before.
+                let lower = taps.first[0] as usize + history.last.steps().1 + AHEAD;
+                here.prefetch(history.last.planes, lower);
+                L::prefetch(history.last.lengths, lower);
+            }
             self.ages_and_lengths(range.clone(), came.fresh, &taps);
             let block_taps = if has_coarse { Some(blocks.taps(x, &here)) } else { None };
             for kind in LayerKind::ALL {
@@ -254,6 +265,10 @@ impl MergeBand<'_, '_> {
                     Some(taps) if request.scale == 2 => Signal::Coarse(&blocks, taps),
                     _ => Signal::Full,
                 };
+                L::prefetch(self.band.currents[kind as usize], range.start + AHEAD);
+                if let Some(taps) = &taps {
+                    L::prefetch(source.history, taps.first[0] as usize + extent.width as usize + AHEAD);
+                }
                 let pixels = &mut self.band.currents[kind as usize][range.clone()];
                 let merge = MergePixels {
                     source,

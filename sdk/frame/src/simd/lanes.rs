@@ -111,6 +111,9 @@ pub(crate) trait Lanes:
         }
     }
 
+    /// Asks for memory that will be read or written soon; an index may lie beyond the end.
+    fn prefetch<T>(values: &[T], index: usize);
+
     /// The words at `at` plus each lane's integer, 0 to 15; beyond the end there are zeroes.
     #[inline(always)]
     fn load_window(words: &[u32], at: usize, steps: Self) -> Self {
@@ -351,6 +354,9 @@ impl Lanes for PortableLanes {
     fn mask_bits(self) -> u8 {
         (0..8).map(|i| ((self.0[i] >> 31) as u8) << i).sum()
     }
+
+    #[inline(always)]
+    fn prefetch<T>(_: &[T], _: usize) {}
 
     #[inline(always)]
     fn permute(self, index: Self) -> Self {
@@ -626,6 +632,12 @@ pub(super) mod x86 {
         #[inline(always)]
         fn mask_bits(self) -> u8 {
             avx2!(_mm256_movemask_ps(self.0)) as u8
+        }
+
+        #[inline(always)]
+        fn prefetch<T>(values: &[T], index: usize) {
+            // SAFETY: a prefetch reads nothing that the program sees, wherever it points.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(index).cast()) }
         }
 
         #[inline(always)]
