@@ -37,7 +37,7 @@ pub(super) fn pack(plane: &[u8], out: &mut [u8]) -> usize {
         for (k, width) in widths.into_iter().enumerate() {
             let is_used = u32::from(width > 0);
             mask |= (is_used as u8) << k;
-            nibbles |= (width.wrapping_sub(1) & 7) * is_used << (4 * count);
+            nibbles |= ((width.wrapping_sub(1) & 7) * is_used) << (4 * count);
             count += is_used;
         }
         out[at] = mask;
