@@ -205,9 +205,9 @@ fn split(set: &mut [PrimitiveBox], node: &BinaryNode, span: &Span, costs: Costs)
             right_cost[i] = if n == 0 { f32::INFINITY } else { half_area(extent.min, extent.max) * n as f32 };
         }
         let (mut extent, mut n) = (Extent::EMPTY, 0);
-        for i in 0..used - 1 {
-            extent.grow(bins[i].extent.min, bins[i].extent.max);
-            n += bins[i].count;
+        for (i, bin) in bins[..used - 1].iter().enumerate() {
+            extent.grow(bin.extent.min, bin.extent.max);
+            n += bin.count;
             if n == 0 {
                 continue;
             }
