@@ -51,7 +51,7 @@ impl BlockFeatures {
         features
     }
 
-    /// [`BlockFeatures::of`] without taking new memory.
+    /// [`BlockFeatures::of`] in the same memory.
     pub fn update(&mut self, frame: &MergedFrame<'_>) {
         self.update_with(frame, &Inline);
     }

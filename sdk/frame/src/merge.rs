@@ -148,7 +148,7 @@ impl<'a> MergedFrame<'a> {
     }
 }
 
-/// Assembles frames; keeps one frame of history. Takes no memory in steady state.
+/// Assembles frames; keeps one frame of history. In steady state it takes no memory but for a list of bands.
 pub struct Merger {
     extent: Extent,
     mode: MergeMode,
