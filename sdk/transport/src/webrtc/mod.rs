@@ -31,6 +31,11 @@ impl IceConfig {
     /// Kernel buffers that hold a window of SCTP with the kernel's bookkeeping.
     pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
+    /// True where every path leads through loopback.
+    pub(crate) fn stays_on_this_machine(&self) -> bool {
+        self.bind.iter().all(IpAddr::is_loopback)
+    }
+
     /// Loopback and every other interface.
     pub fn every_interface() -> Self {
         Self {

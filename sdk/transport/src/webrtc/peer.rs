@@ -21,6 +21,9 @@ use crate::link::Channel;
 const SCTP_SEND_BYTES: usize = 1 << 20;
 /// Advertised receive window: 24 MB/s at 40 ms need 1 MiB; the kernel's 4 MB must hold it with its bookkeeping.
 const SCTP_RECEIVE_BYTES: u32 = 2 << 20;
+/// Size of an SCTP packet that never leaves the machine, below a DTLS record's 16 KiB; elsewhere the stack's own, which fits
+/// any path. Each packet costs the same, however long.
+const LOOPBACK_PACKET_BYTES: u32 = 16_000;
 /// Connectivity checks come this often: the default of 200 ms is most of the time that opening a session takes.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Checks per pair before it is given up: 4 s.
@@ -73,13 +76,16 @@ impl Peer {
         let (gathered_tx, gathered) = watch::channel(false);
         let (incoming_tx, incoming) = mpsc::channel(INCOMING_CHANNELS);
         let sockets = Arc::new(BufferedSockets::new(ice.socket_buffer_bytes));
-        let settings = SettingEngineBuilder::new()
+        let mut settings = SettingEngineBuilder::new()
             .with_include_loopback_candidate(true)
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .with_sctp_max_receive_buffer_size(SCTP_RECEIVE_BYTES)
             .with_ice_timeouts(Some(Duration::from_secs(5)), Some(Duration::from_secs(5)), Some(Duration::from_secs(1)))
-            .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS))
-            .build();
+            .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS));
+        if ice.stays_on_this_machine() && sockets.takes_long_datagrams() {
+            settings = settings.with_sctp_mtu(LOOPBACK_PACKET_BYTES);
+        }
+        let settings = settings.build();
         let addresses: Vec<SocketAddr> = ice.bind.iter().map(|ip: &IpAddr| SocketAddr::new(*ip, 0)).collect();
         let connection = PeerConnectionBuilder::new()
             .with_setting_engine(settings)

@@ -34,6 +34,14 @@ impl BufferedSockets {
         Self { tokio: TokioRuntime, wanted_bytes, granted: Mutex::new(None) }
     }
 
+    /// True where sockets receive coalesced datagrams (UDP GRO): only then does the stack read into buffers of 64 KiB, else of
+    /// 2,000 bytes. Both ends of a path through loopback have the same kernel, so one end can tell for both.
+    pub(super) fn takes_long_datagrams(&self) -> bool {
+        let probe = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0));
+        let wrapped = probe.and_then(|socket| self.tokio.wrap_udp_socket(socket));
+        wrapped.is_ok_and(|socket| socket.max_gro_segments() > 1)
+    }
+
     /// The smallest buffers among this connection's sockets.
     pub(super) fn granted(&self) -> Option<SocketBuffers> {
         *self.granted.lock()
