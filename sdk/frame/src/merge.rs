@@ -3,6 +3,7 @@
 //! **A missing tile has weight zero**: its pixels come from history, seen from this frame's camera, and age. One
 //! mechanism serves smoothness, lateness and loss. See `docs/merging.md`.
 
+mod arrivals;
 mod ghost;
 mod layer;
 mod reproject;
@@ -12,16 +13,13 @@ mod upsample;
 mod warp;
 
 use ghost::GhostPixels;
-use layer::{LayerBuffers, copy_rows};
+use layer::LayerBuffers;
 use rayloom_scene::Camera;
 use reproject::{LastFrame, Reprojection};
 use resolve::History;
 use tile::TileState;
 
-use crate::{
-    Extent, FrameError, Inline, LayerKind, LayerRequest, PlaneKind, Primary, Rect, TracedTile, Workers,
-    codec::{DecodeLimits, DecodedSlice, Decoder, Slice, SlicePixels, primary_words},
-};
+use crate::{Extent, FrameError, Inline, LayerKind, LayerRequest, Primary, Rect, Workers, codec::Decoder};
 
 /// The most tiles that a frame may be cut into.
 pub const MAX_TILES: usize = 4096;
@@ -317,54 +315,6 @@ impl Merger {
         Ok(())
     }
 
-    /// Takes a slice of tile `tile` (its index in the plan) of frame `frame_id` from `peer`.
-    ///
-    /// # Errors
-    /// What [`crate::codec::decode_slice`] refuses, and what the plan does not ask for. Nothing of a refused slice counts.
-    pub fn add_slice(&mut self, frame_id: u64, tile: u32, peer: u32, slice: &Slice) -> Result<Added, FrameError> {
-        if self.open_frame() != Some(frame_id) {
-            self.counts.stale += 1;
-            return Ok(Added::Stale);
-        }
-        let added = self.try_add_slice(tile, peer, slice);
-        self.count(&added);
-        added
-    }
-
-    /// Takes a whole traced tile, as a peer in this process gives it.
-    ///
-    /// # Errors
-    /// A tile whose rectangle, layers or primary planes are not those of the plan. Nothing of a refused tile counts.
-    pub fn add_tile(&mut self, frame_id: u64, tile: u32, peer: u32, traced: &TracedTile) -> Result<Added, FrameError> {
-        if self.open_frame() != Some(frame_id) {
-            self.counts.stale += 1;
-            return Ok(Added::Stale);
-        }
-        let added = self.try_add_tile(tile, peer, traced);
-        self.count(&added);
-        added
-    }
-
-    /// Takes a slice that was decoded elsewhere, for example by threads with a [`Decoder`] each.
-    ///
-    /// # Errors
-    /// What the plan does not ask for, and pixels that are not those of the rectangle. Nothing of a refused slice counts.
-    pub fn add_decoded(
-        &mut self,
-        frame_id: u64,
-        tile: u32,
-        peer: u32,
-        slice: &DecodedSlice,
-    ) -> Result<Added, FrameError> {
-        if self.open_frame() != Some(frame_id) {
-            self.counts.stale += 1;
-            return Ok(Added::Stale);
-        }
-        let added = self.try_add_decoded(tile, peer, slice);
-        self.count(&added);
-        added
-    }
-
     /// Closes the open frame: what did not come is filled from history. Without an open frame, the last one again;
     /// `None` before the first.
     pub fn finish(&mut self) -> Option<MergedFrame<'_>> {
@@ -434,161 +384,6 @@ impl Merger {
             TileResult { rect, peer: tile.peer(), complete: tile.is_complete(), age }
         }));
     }
-
-    fn try_add_slice(&mut self, tile: u32, peer: u32, slice: &Slice) -> Result<Added, FrameError> {
-        let limits = DecodeLimits::new(self.extent);
-        slice.check(limits)?;
-        if !self.wants(tile, slice.plane, slice.scale, slice.rect)? {
-            return Ok(Added::Duplicate);
-        }
-        self.decoded.decode_here(slice, limits)?;
-        // Its buffers, while the rest of the merger takes what is in them.
-        let decoded = std::mem::take(&mut self.decoded);
-        let added = match slice.plane {
-            PlaneKind::Layer(kind) => self.place_layer(tile, peer, kind, slice.rect, &decoded.layer),
-            plane => self.place_words(tile, peer, plane, slice.rect, &decoded.words),
-        };
-        self.decoded = decoded;
-        Ok(added)
-    }
-
-    fn try_add_decoded(&mut self, tile: u32, peer: u32, slice: &DecodedSlice) -> Result<Added, FrameError> {
-        let DecodedSlice { plane, scale, rect, pixels } = slice;
-        if !self.wants(tile, *plane, *scale, *rect)? {
-            return Ok(Added::Duplicate);
-        }
-        match (plane, pixels) {
-            (PlaneKind::Layer(kind), SlicePixels::Layer(pixels)) if pixels.len() == rect.pixels() => {
-                Ok(self.place_layer(tile, peer, *kind, *rect, pixels))
-            }
-            (PlaneKind::Layer(_), _) | (_, SlicePixels::Layer(_)) => Err(mismatch(tile, slice)),
-            (_, SlicePixels::Primary(words)) if words.len() == rect.pixels() => {
-                Ok(self.place_words(tile, peer, *plane, *rect, words))
-            }
-            _ => Err(mismatch(tile, slice)),
-        }
-    }
-
-    /// False when some of it came before.
-    fn wants(&self, tile: u32, plane: PlaneKind, scale: u8, rect: Rect) -> Result<bool, FrameError> {
-        let state = planned(&self.tiles[..self.tile_count], tile)?;
-        // The rectangle may come from anywhere: its ends may be no numbers at all.
-        let ends = rect.x.checked_add(rect.width).is_some() && rect.y.checked_add(rect.height).is_some();
-        let planned = scale == state.scale(plane) && scale > 0 && ends && !rect.is_empty();
-        if !planned || !state.traced(scale, self.extent).contains_rect(rect) {
-            let what = format!("{plane:?} at scale {scale} in {rect:?}");
-            return Err(FrameError::NotPlanned { tile, what });
-        }
-        Ok(!state.has_any_of(plane, rect))
-    }
-
-    fn place_layer(&mut self, tile: u32, peer: u32, kind: LayerKind, rect: Rect, pixels: &[[u16; 4]]) -> Added {
-        let state = &mut self.tiles[tile as usize];
-        let (core, scale) = (state.plan().rect, state.scale(PlaneKind::Layer(kind)));
-        self.layers[kind as usize].write(core, rect, pixels, self.extent, scale as u32);
-        if self.blend_ghosts && scale == 1 {
-            self.ghosts.keep(tile, kind, core, rect, pixels);
-        }
-        state.set_peer(peer);
-        state.note(PlaneKind::Layer(kind), rect);
-        Added::Stored { tile_complete: state.is_complete() }
-    }
-
-    fn place_words(&mut self, tile: u32, peer: u32, plane: PlaneKind, rect: Rect, words: &[u32]) -> Added {
-        let state = &mut self.tiles[tile as usize];
-        write_primary(&mut self.planes, plane, self.extent, state.plan().rect, rect, words);
-        state.set_peer(peer);
-        state.note(plane, rect);
-        Added::Stored { tile_complete: state.is_complete() }
-    }
-
-    fn try_add_tile(&mut self, tile: u32, peer: u32, traced: &TracedTile) -> Result<Added, FrameError> {
-        let state = planned(&self.tiles[..self.tile_count], tile)?;
-        let refuse = |what: String| Err(FrameError::NotPlanned { tile, what });
-        let rect = state.traced(1, self.extent);
-        if traced.rect != rect {
-            return refuse(format!("a tile of {:?} where {rect:?} is", traced.rect));
-        }
-        for (i, layer) in traced.layers.iter().enumerate() {
-            let plane = PlaneKind::Layer(layer.kind);
-            let scale = state.scale(plane);
-            let twice = traced.layers[..i].iter().any(|l| l.kind == layer.kind);
-            if twice
-                || scale == 0
-                || layer.scale != scale
-                || layer.rect != rect.scaled(scale as u32)
-                || layer.pixels.len() != layer.rect.pixels()
-            {
-                return refuse(format!(
-                    "layer {} at scale {} in {:?} with {} pixels",
-                    layer.kind.name(),
-                    layer.scale,
-                    layer.rect,
-                    layer.pixels.len()
-                ));
-            }
-            if state.has_any_of(plane, layer.rect) {
-                return Ok(Added::Duplicate);
-            }
-        }
-        if let Some(primary) = &traced.primary {
-            for plane in PlaneKind::PRIMARY {
-                let pixels = primary_words(primary, plane).len();
-                if pixels != rect.pixels() {
-                    return refuse(format!("{plane:?} with {pixels} pixels in {rect:?}"));
-                }
-                if state.has_any_of(plane, rect) {
-                    return Ok(Added::Duplicate);
-                }
-            }
-        }
-        self.tiles[tile as usize].set_peer(peer);
-        for layer in &traced.layers {
-            self.place_layer(tile, peer, layer.kind, layer.rect, &layer.pixels);
-        }
-        if let Some(primary) = &traced.primary {
-            for plane in PlaneKind::PRIMARY {
-                self.place_words(tile, peer, plane, rect, primary_words(primary, plane));
-            }
-        }
-        Ok(Added::Stored { tile_complete: self.tiles[tile as usize].is_complete() })
-    }
-
-    fn count(&mut self, added: &Result<Added, FrameError>) {
-        match added {
-            Ok(Added::Stored { .. }) => self.counts.stored += 1,
-            Ok(Added::Duplicate) => self.counts.duplicates += 1,
-            Ok(Added::Stale) => self.counts.stale += 1,
-            Err(_) => self.counts.rejected += 1,
-        }
-    }
-}
-
-fn planned(tiles: &[TileState], tile: u32) -> Result<&TileState, FrameError> {
-    tiles
-        .get(tile as usize)
-        .ok_or_else(|| FrameError::NotPlanned { tile, what: format!("one of {} tiles", tiles.len()) })
-}
-
-fn mismatch(tile: u32, slice: &DecodedSlice) -> FrameError {
-    let (kind, pixels) = match &slice.pixels {
-        SlicePixels::Layer(pixels) => ("layer pixels", pixels.len()),
-        SlicePixels::Primary(words) => ("words", words.len()),
-    };
-    FrameError::NotPlanned { tile, what: format!("{:?} with {pixels} {kind} in {:?}", slice.plane, slice.rect) }
-}
-
-fn write_primary(planes: &mut Primary, plane: PlaneKind, extent: Extent, core: Rect, rect: Rect, words: &[u32]) {
-    let plane: &mut [u32] = match plane {
-        PlaneKind::Depth => bytemuck::cast_slice_mut(&mut planes.depth),
-        PlaneKind::Normal => &mut planes.normal,
-        PlaneKind::BaseColor => &mut planes.base_color,
-        PlaneKind::Material => &mut planes.material,
-        PlaneKind::Motion => &mut planes.motion,
-        PlaneKind::InstanceId => &mut planes.instance_id,
-        PlaneKind::Layer(_) => return,
-    };
-    copy_rows(plane, extent.width, core, rect, words);
 }
 
 /// True when both show the same picture; the sub-pixel offset does not matter.

@@ -4,8 +4,9 @@
 //! because no contraction of multiplications and additions is allowed in either.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 pub(crate) mod codec;
-
 mod lanes;
 
 use glam::Vec4;
@@ -68,7 +69,7 @@ mod x86 {
 
     use glam::Vec4;
 
-    use super::{Half4, Kernel, lanes::x86::Avx2};
+    use super::{Half4, Kernel, avx2::Avx2};
 
     /// Only [`run`] names this type, so its methods run only where F16C is there.
     struct F16c;
