@@ -99,7 +99,7 @@ impl Pair {
             // One dialler, one place in the queue.
             let _ = accepted_tx.try_send(connection);
         }));
-        let options = DialOptions { ice: ice.clone(), ..DialOptions::default() };
+        let options = DialOptions { ice: Some(ice.clone()), ..DialOptions::default() };
         let sender = sending.block_on(dial(&url, None, &options)).map_err(|e| e.to_string())?;
         let receiver = receiving.block_on(accepted_rx.recv()).ok_or("the server ended")?;
         Ok(Pair { sender, receiver, sending, receiving })

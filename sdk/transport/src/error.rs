@@ -6,35 +6,90 @@ use std::time::Duration;
 
 use rayloom_wire::VersionRange;
 
+use crate::tls::CertificatePin;
+
 /// Everything that can go wrong before a [`crate::Connection`] exists. Afterwards the reason comes as
 /// [`crate::LinkEvent::Closed`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// The URL is not `http://host[:port][/path]`.
-    #[error("{url:?} is not a peer's URL ({reason}): write it as http://host:port")]
+    /// The URL is not `https://host[:port][/path]`, nor the same with `http`.
+    #[error("{url:?} is not a peer's URL ({reason}): write it as https://host:port")]
     BadUrl {
         /// As given.
         url: String,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// `https://` was asked for.
+    /// The pin is not `sha256:` and 64 hexadecimal digits.
     #[error(
-        "{url}: signalling over TLS is not part of this build; use http on loopback or through an SSH or VPN tunnel"
+        "{pin:?} is no certificate pin ({reason}): write sha256: and 64 hexadecimal digits, as the peer prints it at its start"
     )]
-    TlsUnsupported {
+    BadPin {
         /// As given.
-        url: String,
+        pin: String,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// Plain HTTP to another machine: token and DTLS fingerprint could be replaced on the way.
     #[error(
-        "{url}: plain http beyond loopback lets anyone on the way read the token and replace the peer; tunnel it, or set \
-         allow_plain_http if the network is trusted"
+        "{url}: plain http beyond loopback lets anyone on the way read the token and replace the peer; write https, with the \
+         pin that the peer prints at its start"
     )]
     PlainHttpRefused {
         /// As given.
         url: String,
+    },
+    /// The server's certificate is not the one that was asked for: another server, or one that made itself a new one.
+    #[error(
+        "{url} shows a certificate with the pin {found}, wanted is {wanted}; if the peer prints {found} at its start use that, \
+         else somebody is in between"
+    )]
+    PinMismatch {
+        /// The peer.
+        url: String,
+        /// The pin that was given.
+        wanted: CertificatePin,
+        /// The pin of the certificate there.
+        found: CertificatePin,
+    },
+    /// The handshake failed: the certificate is expired, for another name, or of an unknown authority, say.
+    #[error("{url} is not trusted: {reason}")]
+    Tls {
+        /// The peer.
+        url: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// `https` was asked for, plain text answered.
+    #[error(
+        "{url} does not speak TLS; if it serves plain http there write http (on loopback), else start it with --tls"
+    )]
+    NoTlsThere {
+        /// As given.
+        url: String,
+    },
+    /// `http` was asked for, TLS is spoken there.
+    #[error("{url} takes requests over TLS only: write https, with the pin that the peer prints at its start")]
+    TlsThere {
+        /// As given.
+        url: String,
+    },
+    /// A server's certificate or key is not usable.
+    #[error("the TLS certificate or its key cannot be used: {reason}")]
+    BadCertificate {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Each session needs a UDP port of its own, and the range that was given is used up.
+    #[error(
+        "all UDP ports from {first} to {last} are in use, each session needs one: end a session or widen --udp-ports"
+    )]
+    NoUdpPort {
+        /// The range's first port.
+        first: u16,
+        /// Its last port.
+        last: u16,
     },
     /// The peer answered 401.
     #[error("{url} refuses the token (401): {reason}; set the token that the peer was started with")]

@@ -12,8 +12,10 @@ mod inbox;
 mod link;
 mod loopback;
 pub mod signalling;
+pub mod tls;
 pub mod webrtc;
 
 pub use error::TransportError;
 pub use link::{Channel, ChannelStats, Connection, Events, Link, LinkEvent, LinkStats, SendError, SocketBuffers};
 pub use loopback::loopback;
+pub use tls::CertificatePin;

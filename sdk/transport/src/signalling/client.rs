@@ -8,10 +8,14 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use rayloom_wire::VersionRange;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::message::{BODY_BYTES, Refusal, SESSIONS_PATH, SdpType, SessionCreated, SessionRequest};
+use super::message::{BODY_BYTES, Refusal, SESSIONS_PATH, SdpType, SessionCreated, SessionRequest, TLS_ONLY};
 use crate::error::TransportError;
+use crate::tls::CertificatePin;
+use crate::tls::client::{Trust, connect};
 
 /// A peer's URL, taken apart and checked.
 pub(crate) struct Endpoint {
@@ -19,17 +23,21 @@ pub(crate) struct Endpoint {
     /// `host:port`.
     pub(crate) authority: String,
     path: String,
+    /// The name that the certificate must be for; `None` for plain HTTP.
+    tls_name: Option<ServerName<'static>>,
+    /// True where no path leaves this machine.
+    pub(crate) is_loopback: bool,
 }
 
 impl Endpoint {
     pub(crate) fn parse(url: &str, allow_plain_http: bool) -> Result<Self, TransportError> {
         let bad = |reason| TransportError::BadUrl { url: url.to_owned(), reason };
         let uri: Uri = url.parse().map_err(|_| bad("it does not parse"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(TransportError::TlsUnsupported { url: url.to_owned() }),
-            _ => return Err(bad("the scheme is not http")),
-        }
+        let is_tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(bad("the scheme is neither https nor http")),
+        };
         let host = uri.host().ok_or_else(|| bad("there is no host"))?;
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err(bad("a user name does not belong there"));
@@ -37,32 +45,47 @@ impl Endpoint {
         if uri.query().is_some() {
             return Err(bad("a query does not belong there"));
         }
-        if !allow_plain_http && !is_loopback(host) {
+        let is_loopback = is_loopback(host);
+        if !is_tls && !allow_plain_http && !is_loopback {
             return Err(TransportError::PlainHttpRefused { url: url.to_owned() });
         }
+        let name = || ServerName::try_from(without_brackets(host).to_owned());
+        let tls_name = is_tls.then(name).transpose().map_err(|_| bad("no certificate can be for that host"))?;
         Ok(Self {
             url: url.to_owned(),
-            authority: format!("{host}:{}", uri.port_u16().unwrap_or(80)),
+            authority: format!("{host}:{}", uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 })),
             path: format!("{}{SESSIONS_PATH}", uri.path().trim_end_matches('/')),
+            tls_name,
+            is_loopback,
         })
     }
 }
 
 fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host.eq_ignore_ascii_case("localhost") || without_brackets(host).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
+
+/// An IPv6 address stands in brackets in a URL, and nowhere else.
+fn without_brackets(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// What a request travels over.
+trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for S {}
 
 /// Sends the offer, returns the answer.
 pub(crate) async fn exchange(
     endpoint: &Endpoint,
     token: Option<&str>,
+    pin: Option<CertificatePin>,
     versions: VersionRange,
     offer: String,
 ) -> Result<String, TransportError> {
     let body = SessionRequest { sdp: offer, r#type: SdpType::Offer, protocol: versions.into() };
     let body = serde_json::to_vec(&body).expect("plain strings and numbers always serialise");
-    let (status, body) = post(endpoint, token, body).await?;
+    let (status, body) = post(endpoint, token, pin, body).await?;
     if status != StatusCode::CREATED {
         return Err(refusal(endpoint, versions, status, &body));
     }
@@ -74,7 +97,12 @@ pub(crate) async fn exchange(
     Ok(created.sdp)
 }
 
-async fn post(endpoint: &Endpoint, token: Option<&str>, body: Vec<u8>) -> Result<(StatusCode, Bytes), TransportError> {
+async fn post(
+    endpoint: &Endpoint,
+    token: Option<&str>,
+    pin: Option<CertificatePin>,
+    body: Vec<u8>,
+) -> Result<(StatusCode, Bytes), TransportError> {
     let unreachable = |source| TransportError::Unreachable { url: endpoint.url.clone(), source };
     let mut request = Request::post(&endpoint.path)
         .header(header::HOST, &endpoint.authority)
@@ -88,7 +116,15 @@ async fn post(endpoint: &Endpoint, token: Option<&str>, body: Vec<u8>) -> Result
         reason: "the token holds characters that no HTTP header may hold".to_owned(),
     })?;
     let stream = TcpStream::connect(&endpoint.authority).await.map_err(unreachable)?;
-    let other = |error: hyper::Error| unreachable(io::Error::other(error));
+    let stream: Box<dyn ByteStream> = match &endpoint.tls_name {
+        None => Box::new(stream),
+        Some(name) => Box::new(connect(stream, &endpoint.url, name.clone(), Trust::new(pin)).await?),
+    };
+    let other = |error: hyper::Error| match &endpoint.tls_name {
+        // A server of TLS answers a plain request with an alert, which does not parse.
+        None if error.is_parse() => TransportError::TlsThere { url: endpoint.url.clone() },
+        _ => unreachable(io::Error::other(error)),
+    };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(other)?;
     let talk = async {
         let response = sender.send_request(request).await.map_err(other)?;
@@ -114,6 +150,9 @@ fn refusal(endpoint: &Endpoint, ours: VersionRange, status: StatusCode, body: &[
     let url = endpoint.url.clone();
     let parsed = serde_json::from_slice::<Refusal>(body);
     let theirs = parsed.as_ref().ok().and_then(|refusal| refusal.protocol);
+    if parsed.as_ref().is_ok_and(|refusal| refusal.error == TLS_ONLY) {
+        return TransportError::TlsThere { url };
+    }
     let reason = match parsed {
         Ok(refusal) => refusal.reason,
         Err(_) => "it gives no reason; is it a rayloom-peer?".to_owned(),
@@ -141,7 +180,9 @@ mod tests {
             assert!(matches!(Endpoint::parse(url, false), Err(TransportError::PlainHttpRefused { .. })), "{url}");
             assert!(Endpoint::parse(url, true).is_ok(), "{url}");
         }
-        assert!(matches!(Endpoint::parse("https://[::1]", true), Err(TransportError::TlsUnsupported { .. })));
+        for url in ["https://10.0.0.1:4711", "https://peer.example", "https://[2001:db8::1]:4711"] {
+            assert!(Endpoint::parse(url, false).is_ok_and(|endpoint| !endpoint.is_loopback), "{url}");
+        }
         for url in ["", "4711", "127.0.0.1:4711", "ftp://127.0.0.1", "http://me:pw@127.0.0.1", "http://[::1]/?a=b"] {
             assert!(matches!(Endpoint::parse(url, true), Err(TransportError::BadUrl { .. })), "{url}");
         }
@@ -151,5 +192,8 @@ mod tests {
     fn sessions_are_found_below_the_url() {
         let endpoint = Endpoint::parse("http://127.0.0.1/peers/a/", false).unwrap();
         assert_eq!((endpoint.authority.as_str(), endpoint.path.as_str()), ("127.0.0.1:80", "/peers/a/v1/sessions"));
+        let endpoint = Endpoint::parse("https://[::1]", false).unwrap();
+        assert_eq!((endpoint.authority.as_str(), endpoint.path.as_str()), ("[::1]:443", "/v1/sessions"));
+        assert!(endpoint.is_loopback && endpoint.tls_name == ServerName::try_from("::1").ok());
     }
 }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) const BODY_BYTES: usize = 64 * 1024;
 /// Path below a peer's URL.
 pub(crate) const SESSIONS_PATH: &str = "/v1/sessions";
+/// Name of the refusal that a plain HTTP request to a TLS port gets.
+pub(crate) const TLS_ONLY: &str = "https";
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Protocol {

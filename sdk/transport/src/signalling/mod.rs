@@ -4,4 +4,4 @@ pub(crate) mod client;
 mod message;
 mod server;
 
-pub use server::{SignallingConfig, listen, router, serve};
+pub use server::{SignallingConfig, listen, router, serve, serve_router};

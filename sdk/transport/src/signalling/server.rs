@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use super::message::{BODY_BYTES, Refusal, SESSIONS_PATH, SdpType, SessionCreated, SessionRequest};
 use crate::error::TransportError;
 use crate::link::Connection;
+use crate::tls::{ServerTls, TlsListener};
 use crate::webrtc::Acceptor;
 
 /// How long a body may take to arrive.
@@ -62,16 +63,27 @@ pub async fn listen(addr: SocketAddr) -> Result<TcpListener, TransportError> {
     })
 }
 
-/// Serves [`router`] until the future is dropped.
+/// Serves [`router`] over plain HTTP until the future is dropped.
 pub async fn serve<F>(listener: TcpListener, config: SignallingConfig, on_connection: F) -> io::Result<()>
 where
     F: Fn(Connection) + Send + Sync + 'static,
 {
-    serve_router(listener, router(config, on_connection)).await
+    serve_router(listener, None, router(config, on_connection)).await
 }
 
-fn serve_router(listener: TcpListener, router: Router) -> BoxFuture<'static, io::Result<()>> {
-    Box::pin(async move { axum::serve(listener, router).await })
+/// Serves until the future is dropped; over TLS where `tls` is given, and then nothing over plain HTTP.
+pub fn serve_router(
+    listener: TcpListener,
+    tls: Option<&ServerTls>,
+    router: Router,
+) -> BoxFuture<'static, io::Result<()>> {
+    match tls {
+        None => Box::pin(async move { axum::serve(listener, router).await }),
+        Some(tls) => {
+            let listener = TlsListener::new(listener, tls);
+            Box::pin(async move { axum::serve(listener, router).await })
+        }
+    }
 }
 
 /// `POST /v1/sessions`, to be merged with whatever else the server offers. `on_connection` is called with every connection
@@ -132,11 +144,12 @@ async fn try_create_session(signalling: Arc<Signalling>, request: Request<Body>)
         refused(StatusCode::SERVICE_UNAVAILABLE, "capacity", reason)
     })?;
     let (answer, open) = config.acceptor.accept_with(&offer.sdp, Box::new(permit)).await.map_err(|error| {
-        let status = match error {
-            TransportError::BadOffer { .. } => StatusCode::BAD_REQUEST,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        let (status, name) = match error {
+            TransportError::BadOffer { .. } => (StatusCode::BAD_REQUEST, "bad_offer"),
+            TransportError::NoUdpPort { .. } => (StatusCode::SERVICE_UNAVAILABLE, "capacity"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
-        refused(status, "bad_offer", error.to_string())
+        refused(status, name, error.to_string())
     })?;
     let session = format!("s{}", signalling.next_session.fetch_add(1, Relaxed));
     let name = session.clone();

@@ -1,8 +1,10 @@
 //! Connections over WebRTC data channels: dialling a URL, and answering who dials.
 
+mod advertised;
 mod link;
 mod outbox;
 mod peer;
+mod ports;
 mod sockets;
 
 use std::any::Any;
@@ -15,7 +17,9 @@ use rayloom_wire::VersionRange;
 use crate::error::TransportError;
 use crate::link::Connection;
 use crate::signalling::client;
+use crate::tls::CertificatePin;
 use peer::Peer;
+pub use ports::UdpPorts;
 
 /// Where data may flow.
 #[derive(Clone, Debug)]
@@ -25,6 +29,11 @@ pub struct IceConfig {
     pub bind: Vec<IpAddr>,
     /// Kernel buffers to ask for, each way; `None` leaves the kernel's default, which stalls on fast paths.
     pub socket_buffer_bytes: Option<usize>,
+    /// Ports to choose one from for each connection; `None` leaves it to the system.
+    pub udp_ports: Option<UdpPorts>,
+    /// Addresses under which others reach this machine, where a 1:1 NAT translates them: offered beside the machine's own,
+    /// with the same ports.
+    pub advertise: Vec<IpAddr>,
 }
 
 impl IceConfig {
@@ -34,6 +43,11 @@ impl IceConfig {
     /// True where every path leads through loopback.
     pub(crate) fn stays_on_this_machine(&self) -> bool {
         self.bind.iter().all(IpAddr::is_loopback)
+    }
+
+    /// One address: whoever reaches it for signalling reaches it for data. An unspecified one is every interface.
+    pub fn at(ip: IpAddr) -> Self {
+        if ip.is_unspecified() { Self::every_interface() } else { Self { bind: vec![ip], ..Self::default() } }
     }
 
     /// Loopback and every other interface.
@@ -48,7 +62,12 @@ impl IceConfig {
 impl Default for IceConfig {
     /// Loopback only: nothing leaves the machine unless it is asked for.
     fn default() -> Self {
-        Self { bind: vec![Ipv4Addr::LOCALHOST.into()], socket_buffer_bytes: Some(Self::SOCKET_BUFFER_BYTES) }
+        Self {
+            bind: vec![Ipv4Addr::LOCALHOST.into()],
+            socket_buffer_bytes: Some(Self::SOCKET_BUFFER_BYTES),
+            udp_ports: None,
+            advertise: Vec::new(),
+        }
     }
 }
 
@@ -70,8 +89,11 @@ impl Default for KeepAlive {
 /// What [`dial`] may be told.
 #[derive(Clone, Debug)]
 pub struct DialOptions {
-    /// Where data may flow.
-    pub ice: IceConfig,
+    /// Where data may flow; `None` keeps to loopback when the host is there, and uses every interface for any other.
+    pub ice: Option<IceConfig>,
+    /// The certificate that a server of `https` must have, and then nothing else about it matters; `None` asks the web's
+    /// authorities.
+    pub tls_pin: Option<CertificatePin>,
     /// For the whole of it: signalling, ICE, DTLS, channels.
     pub timeout: Duration,
     /// Allows plain HTTP to a host that is not loopback. Token and DTLS fingerprint then travel in the clear.
@@ -85,7 +107,8 @@ pub struct DialOptions {
 impl Default for DialOptions {
     fn default() -> Self {
         Self {
-            ice: IceConfig::default(),
+            ice: None,
+            tls_pin: None,
             timeout: Duration::from_secs(10),
             allow_plain_http: false,
             versions: rayloom_wire::VERSION,
@@ -94,7 +117,8 @@ impl Default for DialOptions {
     }
 }
 
-/// Opens a connection to whoever answers at `url` (`http://host:port`), by an offer to `{url}/v1/sessions`. Ready when
+/// Opens a connection to whoever answers at `url` (`https://host:port`, on loopback also
+/// `http`), by an offer to `{url}/v1/sessions`. Ready when
 /// all three channels are open. Boxed, so that the WebRTC stack is compiled once, here.
 pub fn dial<'a>(
     url: &'a str,
@@ -103,10 +127,14 @@ pub fn dial<'a>(
 ) -> BoxFuture<'a, Result<Connection, TransportError>> {
     Box::pin(async move {
         let endpoint = client::Endpoint::parse(url, options.allow_plain_http)?;
+        let ice = options.ice.clone().unwrap_or_else(|| match endpoint.is_loopback {
+            true => IceConfig::default(),
+            false => IceConfig::every_interface(),
+        });
         let attempt = async {
-            let mut peer = Peer::new(&options.ice).await?;
+            let mut peer = Peer::new(&ice).await?;
             let (channels, offer) = peer.offer().await?;
-            let answer = client::exchange(&endpoint, token, options.versions, offer).await?;
+            let answer = client::exchange(&endpoint, token, options.tls_pin, options.versions, offer).await?;
             peer.take_answer(answer)
                 .await
                 .map_err(|reason| TransportError::BadAnswer { url: url.to_owned(), reason })?;

@@ -13,6 +13,7 @@ use rtc::ice::mdns::MulticastDnsMode;
 use tokio::sync::{mpsc, watch};
 
 use super::IceConfig;
+use super::advertised::with_advertised;
 use super::sockets::BufferedSockets;
 use crate::error::TransportError;
 use crate::link::Channel;
@@ -37,6 +38,7 @@ pub(super) type Channels = [Arc<dyn DataChannel>; 3];
 pub(super) struct Peer {
     connection: Option<Arc<dyn PeerConnection>>,
     pub(super) sockets: Arc<BufferedSockets>,
+    advertise: Vec<IpAddr>,
     pub(super) state: watch::Receiver<RTCPeerConnectionState>,
     gathered: watch::Receiver<bool>,
     incoming: mpsc::Receiver<Arc<dyn DataChannel>>,
@@ -75,7 +77,9 @@ impl Peer {
         let (state_tx, state) = watch::channel(RTCPeerConnectionState::New);
         let (gathered_tx, gathered) = watch::channel(false);
         let (incoming_tx, incoming) = mpsc::channel(INCOMING_CHANNELS);
-        let sockets = Arc::new(BufferedSockets::new(ice.socket_buffer_bytes));
+        let lease = ice.udp_ports.as_ref().map(|ports| ports.take(&ice.bind)).transpose()?;
+        let port = lease.as_ref().map_or(0, |lease| lease.port);
+        let sockets = Arc::new(BufferedSockets::new(ice.socket_buffer_bytes, lease));
         let mut settings = SettingEngineBuilder::new()
             .with_include_loopback_candidate(true)
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
@@ -86,7 +90,7 @@ impl Peer {
             settings = settings.with_sctp_mtu(LOOPBACK_PACKET_BYTES);
         }
         let settings = settings.build();
-        let addresses: Vec<SocketAddr> = ice.bind.iter().map(|ip: &IpAddr| SocketAddr::new(*ip, 0)).collect();
+        let addresses: Vec<SocketAddr> = ice.bind.iter().map(|ip: &IpAddr| SocketAddr::new(*ip, port)).collect();
         let connection = PeerConnectionBuilder::new()
             .with_setting_engine(settings)
             .with_runtime(sockets.clone())
@@ -96,7 +100,8 @@ impl Peer {
             .build()
             .await
             .map_err(local)?;
-        Ok(Self { connection: Some(Arc::new(connection)), sockets, state, gathered, incoming })
+        let advertise = ice.advertise.clone();
+        Ok(Self { connection: Some(Arc::new(connection)), sockets, advertise, state, gathered, incoming })
     }
 
     fn connection(&self) -> &Arc<dyn PeerConnection> {
@@ -133,7 +138,8 @@ impl Peer {
     async fn gathered_description(&mut self) -> Result<String, TransportError> {
         self.gathered.wait_for(|done| *done).await.map_err(|_| local("gathering of addresses was given up"))?;
         let description = self.connection().local_description().await;
-        Ok(description.ok_or_else(|| local("there is no local description"))?.sdp)
+        let sdp = description.ok_or_else(|| local("there is no local description"))?.sdp;
+        Ok(with_advertised(sdp, &self.advertise))
     }
 
     /// Dialler: waits until all of its channels are open.

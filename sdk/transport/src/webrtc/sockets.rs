@@ -13,6 +13,7 @@ use ::webrtc::runtime::{
 use parking_lot::Mutex;
 use socket2::SockRef;
 
+use super::ports::PortLease;
 use crate::link::SocketBuffers;
 
 /// Linux reports twice what was asked for, as room for its own bookkeeping (socket(7)).
@@ -27,11 +28,13 @@ pub(super) struct BufferedSockets {
     /// Wanted size of each buffer; `None` leaves the kernel's default.
     wanted_bytes: Option<usize>,
     granted: Mutex<Option<SocketBuffers>>,
+    /// The port of the sockets: the stack keeps its runtime for as long as it has sockets.
+    _port: Option<PortLease>,
 }
 
 impl BufferedSockets {
-    pub(super) fn new(wanted_bytes: Option<usize>) -> Self {
-        Self { tokio: TokioRuntime, wanted_bytes, granted: Mutex::new(None) }
+    pub(super) fn new(wanted_bytes: Option<usize>, port: Option<PortLease>) -> Self {
+        Self { tokio: TokioRuntime, wanted_bytes, granted: Mutex::new(None), _port: port }
     }
 
     /// True where sockets receive coalesced datagrams (UDP GRO): only then does the stack read into buffers of 64 KiB, else of

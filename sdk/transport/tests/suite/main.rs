@@ -5,3 +5,5 @@ mod dead_peer;
 mod no_leaks;
 mod pair;
 mod signalling;
+mod tls;
+mod udp_ports;

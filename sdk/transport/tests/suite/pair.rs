@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use rayloom_transport::signalling::{SignallingConfig, listen, serve};
+use rayloom_transport::signalling::{SignallingConfig, listen, router, serve_router};
+use rayloom_transport::tls::ServerTls;
 use rayloom_transport::webrtc::{DialOptions, KeepAlive, dial};
 use rayloom_transport::{Connection, LinkEvent, loopback};
 use tokio::sync::mpsc;
@@ -31,12 +32,18 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(config: SignallingConfig) -> Server {
+        Server::start_with(config, None).await
+    }
+
+    pub(crate) async fn start_with(config: SignallingConfig, tls: Option<&ServerTls>) -> Server {
         let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let (sender, connections) = mpsc::unbounded_channel();
-        let serving = serve(listener, config, move |connection| {
+        let router = router(config, move |connection| {
             let _ = sender.send(connection);
         });
+        let serving = serve_router(listener, tls, router);
         let task = tokio::spawn(async move { serving.await.expect("the server runs until it is aborted") });
         Server { url, connections, task }
     }
