@@ -1,9 +1,10 @@
 //! Flags and environment of the binary, and its exit codes.
 
 use clap::Parser;
-use rayloom_peer::{CacheConfig, PeerError, RendererError};
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use rayloom_peer::{CacheConfig, PeerError, RendererError, ServerTls, UdpPorts, kept_certificate, own_certificate};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 
 /// A ray-tracing server for Rayloom engines.
@@ -46,9 +47,27 @@ pub(crate) struct Options {
     /// Load the Vulkan validation layer (slow).
     #[arg(long, env = "RAYLOOM_VALIDATION")]
     pub(crate) validation: bool,
-    /// Serve plain HTTP on an address that is not loopback: for networks that you trust.
-    #[arg(long, env = "RAYLOOM_INSECURE_HTTP")]
+    /// Serve plain HTTP on an address that is not loopback: behind a proxy that speaks TLS, say. Engines refuse plain HTTP
+    /// beyond loopback.
+    #[arg(long, env = "RAYLOOM_INSECURE_HTTP", conflicts_with_all = ["tls", "tls_cert"])]
     pub(crate) insecure_http: bool,
+    /// Serve HTTPS on loopback too; elsewhere that is the rule. With a certificate of its own making, kept in the cache
+    /// folder, unless --tls-cert names one; its pin is printed at start, for engines to insist on.
+    #[arg(long, env = "RAYLOOM_TLS")]
+    tls: bool,
+    /// The certificate to serve HTTPS with, PEM: its own first, then those up to its authority.
+    #[arg(long, env = "RAYLOOM_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its key, PEM.
+    #[arg(long, env = "RAYLOOM_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// UDP ports for sessions, one each: what a firewall must let in beside --listen. Default: whatever the system gives.
+    #[arg(long, env = "RAYLOOM_UDP_PORTS", value_name = "FIRST-LAST", value_parser = UdpPorts::from_str)]
+    pub(crate) udp_ports: Option<UdpPorts>,
+    /// Where engines reach this machine, when that is not an address of its own (rented machines behind a 1:1 NAT). Ports
+    /// must be the same outside: see --udp-ports.
+    #[arg(long, env = "RAYLOOM_ADVERTISE", value_name = "IP")]
+    pub(crate) advertise: Option<IpAddr>,
     /// What is logged to stderr: error, warn, info, debug or trace, also per module (tracing's filter syntax).
     #[arg(long, env = "RAYLOOM_LOG", default_value = "info,webrtc=warn,rtc=warn", value_name = "FILTER")]
     pub(crate) log: EnvFilter,
@@ -80,6 +99,20 @@ impl Options {
                 Ok((bytes.iter().map(|b| format!("{b:02x}")).collect(), true))
             }
         }
+    }
+
+    /// What to serve TLS with; `None` for plain HTTP. `folder` keeps the certificate that is made here.
+    pub(crate) fn tls(&self, folder: Option<&Path>) -> Result<Option<ServerTls>, Failure> {
+        if let (Some(chain), Some(key)) = (&self.tls_cert, &self.tls_key) {
+            return Ok(Some(own_certificate(chain, key)?));
+        }
+        if !self.tls && (self.insecure_http || self.listen.ip().is_loopback()) {
+            return Ok(None);
+        }
+        if folder.is_none() {
+            tracing::warn!("without a cache folder the certificate, and so its pin, is a new one at each start");
+        }
+        Ok(Some(kept_certificate(folder)?))
     }
 
     pub(crate) fn cache(&self) -> Result<CacheConfig, Failure> {
@@ -118,6 +151,7 @@ impl From<PeerError> for Failure {
             PeerError::Cache { .. }
             | PeerError::Captures { .. }
             | PeerError::Listen(_)
+            | PeerError::Certificate { .. }
             | PeerError::InsecureHttp(_) => 2,
             _ => 1,
         };

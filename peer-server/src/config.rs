@@ -2,7 +2,9 @@
 
 use crate::cache::CacheConfig;
 use rayloom_renderer::RendererOptions;
-use std::net::SocketAddr;
+use rayloom_transport::tls::ServerTls;
+use rayloom_transport::webrtc::UdpPorts;
+use std::net::{IpAddr, SocketAddr};
 
 /// What a peer may be told at start; the default suits a peer inside the engine's own process.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +51,12 @@ pub struct ListenConfig {
     pub addr: SocketAddr,
     /// What engines must present.
     pub token: String,
+    /// What to serve TLS with; `None` is plain HTTP.
+    pub tls: Option<ServerTls>,
     /// Plain HTTP on an address that is not loopback is refused without this.
     pub insecure_http: bool,
+    /// UDP ports that sessions may use, one each; `None` leaves it to the system.
+    pub udp_ports: Option<UdpPorts>,
+    /// Where engines find this machine when a 1:1 NAT translates its address; data may then come in by every interface.
+    pub advertise: Option<IpAddr>,
 }

@@ -34,11 +34,21 @@ pub enum PeerError {
     /// Signalling can't be served at this address.
     #[error("{0}; choose another address or port (--listen)")]
     Listen(#[from] rayloom_transport::TransportError),
+    /// The certificate for TLS can't be used.
+    #[error(
+        "cannot use the certificate {path}: {reason}; name others (--tls-cert, --tls-key), or remove a damaged one"
+    )]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Plain HTTP beyond this machine.
     #[error(
         "{0} is not a loopback address, and signalling is plain HTTP: whoever can read or change that traffic can steal \
-         the token and replace the DTLS fingerprint, and with it the peer. Listen on 127.0.0.1 behind a TLS proxy or an \
-         SSH tunnel, or accept the risk on a network that you trust (--insecure-http)"
+         the token and replace the DTLS fingerprint, and with it the peer. Serve TLS (--tls), or accept the risk on a \
+         network that you trust (--insecure-http)"
     )]
     InsecureHttp(SocketAddr),
 }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+mod certificate;
 mod clock;
 mod config;
 mod error;
@@ -27,9 +28,12 @@ mod transfer;
 mod vulkan;
 
 pub use cache::CacheConfig;
+pub use certificate::{kept_certificate, own_certificate};
 pub use config::{ListenConfig, PeerConfig, ServiceConfig};
 pub use error::PeerError;
 pub use rayloom_renderer::{DeviceReport, RendererError, RendererOptions, list_devices};
+pub use rayloom_transport::tls::ServerTls;
+pub use rayloom_transport::webrtc::UdpPorts;
 pub use server::{Listening, PeerServer};
 #[cfg(unix)]
 pub use stored::{CaptureWriter, StoredTracer};

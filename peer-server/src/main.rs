@@ -5,7 +5,9 @@ mod cli;
 use cli::{Failure, Options};
 #[cfg(unix)]
 use rayloom_peer::StoredTracer;
-use rayloom_peer::{ListenConfig, PeerConfig, PeerError, PeerServer, RendererOptions, ServiceConfig, list_devices};
+use rayloom_peer::{
+    ListenConfig, PeerConfig, PeerError, PeerServer, RendererOptions, ServerTls, ServiceConfig, list_devices,
+};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use tokio::sync::watch;
@@ -59,6 +61,9 @@ fn signals() -> Result<watch::Receiver<u32>, Failure> {
 async fn serve(options: Options, mut signals: watch::Receiver<u32>) -> Result<(), Failure> {
     let (token, generated) = options.token()?;
     let cache = options.cache()?;
+    // Before the seconds that pipelines take to compile.
+    let tls = options.tls(cache.dir.as_deref())?;
+    let pin = tls.as_ref().map(ServerTls::pin);
     let renderer = RendererOptions {
         device: options.device.clone(),
         allow_cpu: options.allow_cpu,
@@ -66,11 +71,22 @@ async fn serve(options: Options, mut signals: watch::Receiver<u32>) -> Result<()
         pipeline_cache: cache.dir.as_ref().map(|dir| dir.join("pipelines.bin")),
     };
     let service = ServiceConfig { cache, max_sessions: options.max_sessions, ..ServiceConfig::default() };
-    let listen = ListenConfig { addr: options.listen, token: token.clone(), insecure_http: options.insecure_http };
-    if !listen.addr.ip().is_loopback() && !listen.insecure_http {
-        // Said before the seconds that pipelines take to compile.
-        return Err(PeerError::InsecureHttp(listen.addr).into());
+    if let Some(ports) = options.udp_ports.as_ref().filter(|ports| ports.count() < options.max_sessions) {
+        let (ports, sessions) = (ports.count(), options.max_sessions);
+        tracing::warn!(
+            ports,
+            sessions,
+            "--udp-ports has fewer ports than --max-sessions allows sessions: each needs one"
+        );
     }
+    let listen = ListenConfig {
+        addr: options.listen,
+        token: token.clone(),
+        tls,
+        insecure_http: options.insecure_http,
+        udp_ports: options.udp_ports.clone(),
+        advertise: options.advertise,
+    };
     let opened = tokio::task::spawn_blocking(move || {
         #[cfg(unix)]
         if let Some(path) = options.trace {
@@ -87,9 +103,13 @@ async fn serve(options: Options, mut signals: watch::Receiver<u32>) -> Result<()
     if generated {
         println!("token {token}");
     }
+    let scheme = if pin.is_some() { "https" } else { "http" };
+    if let Some(pin) = pin {
+        println!("pin {pin} (SHA-256 of the certificate in DER)");
+    }
     let info = peer.info();
     println!(
-        "rayloom-peer ready on http://{} (device {}, front end {}, {:.2} Mrays/s)",
+        "rayloom-peer ready on {scheme}://{} (device {}, front end {}, {:.2} Mrays/s)",
         listening.addr(),
         info.device,
         info.front_end,

@@ -133,17 +133,18 @@ impl PeerServer {
     /// # Errors
     /// [`PeerError::InsecureHttp`], [`PeerError::Listen`] (the port is in use, for one).
     pub async fn listen(&self, config: ListenConfig) -> Result<Listening, PeerError> {
-        let loopback = config.addr.ip().is_loopback();
-        if !loopback && !config.insecure_http {
+        if !config.addr.ip().is_loopback() && config.tls.is_none() && !config.insecure_http {
             return Err(PeerError::InsecureHttp(config.addr));
         }
         let listener = signalling::listen(config.addr).await?;
         let addr = listener.local_addr().unwrap_or(config.addr);
         let shared = self.owner.shared.clone();
         let mut signalling_config = SignallingConfig::new(Some(config.token), shared.config.max_sessions);
-        if !loopback {
-            signalling_config.acceptor.ice = IceConfig::every_interface();
-        }
+        signalling_config.acceptor.ice = IceConfig {
+            udp_ports: config.udp_ports,
+            advertise: config.advertise.into_iter().collect(),
+            ..if config.advertise.is_some() { IceConfig::every_interface() } else { IceConfig::at(config.addr.ip()) }
+        };
         let ready = shared.clone();
         let router = signalling::router(signalling_config, move |connection| {
             tokio::spawn(serve(shared.clone(), connection));
@@ -158,8 +159,9 @@ impl PeerServer {
                 }
             }),
         ));
+        let serving = signalling::serve_router(listener, config.tls.as_ref(), router);
         let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
+            if let Err(error) = serving.await {
                 tracing::error!(%error, "signalling ended");
             }
         });

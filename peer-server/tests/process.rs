@@ -4,9 +4,9 @@ mod engine;
 
 use engine::{Engine, frame, packed_city, task};
 use rayloom_frame::{LayerKind, LayerRequest};
-use rayloom_peer::{PeerConfig, PeerServer, RendererOptions};
-use rayloom_transport::TransportError;
+use rayloom_peer::{ListenConfig, PeerConfig, PeerError, PeerServer, RendererOptions};
 use rayloom_transport::webrtc::{DialOptions, dial};
+use rayloom_transport::{CertificatePin, TransportError};
 use rayloom_wire::{FrameTasks, LayerSpec, Message, RefusalCode, SceneStage};
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -18,6 +18,8 @@ const TOKEN: &str = "a-token-for-tests";
 struct Peer {
     child: Child,
     url: String,
+    /// Where it serves TLS.
+    pin: Option<CertificatePin>,
     folder: PathBuf,
 }
 
@@ -30,22 +32,34 @@ fn command() -> Command {
 impl Peer {
     /// Starts one on a free port and waits for its ready line.
     fn start(name: &str) -> Peer {
+        Peer::start_with(name, "127.0.0.1:0", &[])
+    }
+
+    fn start_with(name: &str, listen: &str, more: &[&str]) -> Peer {
         let folder = std::env::temp_dir().join(format!("rayloom-process-{name}-{}", std::process::id()));
         let mut child = command()
-            .args(["--allow-cpu", "--listen", "127.0.0.1:0", "--cache-dir"])
+            .args(["--allow-cpu", "--listen", listen, "--cache-dir"])
             .arg(&folder)
+            .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let (mut line, mut pin) = (String::new(), None);
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        if let Some(text) = line.strip_prefix("pin ") {
+            pin = Some(text.split(' ').next().unwrap().parse().unwrap());
+            line.clear();
+            output.read_line(&mut line).unwrap();
+        }
         let url = line.strip_prefix("rayloom-peer ready on ").and_then(|rest| rest.split(' ').next());
         let url = url.unwrap_or_else(|| panic!("a ready line was expected: {line:?}")).to_owned();
-        Peer { child, url, folder }
+        Peer { child, url, pin, folder }
     }
 
     async fn dial(&self) -> Engine {
-        Engine::over(dial(&self.url, Some(TOKEN), &DialOptions::default()).await.unwrap())
+        let options = DialOptions { tls_pin: self.pin, ..DialOptions::default() };
+        Engine::over(dial(&self.url, Some(TOKEN), &options).await.unwrap())
     }
 
     fn terminate(&self) {
@@ -126,11 +140,46 @@ async fn a_wrong_token_and_a_taken_port_are_named() {
     assert!(answer.starts_with("HTTP/1.0 200") && answer.ends_with("ready"), "{answer}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_is_the_rule_beyond_this_machine_and_its_pin_stays() {
+    let mut peer = Peer::start_with("tls", "0.0.0.0:0", &[]);
+    let pin = peer.pin.expect("a pin is printed");
+    peer.url = peer.url.replace("0.0.0.0", "127.0.0.1");
+    assert!(peer.url.starts_with("https://"), "{}", peer.url);
+    assert!(peer.dial().await.greet().await.rays_per_second > 0.0);
+    peer.terminate();
+    peer.child.wait().unwrap();
+    let file = peer.folder.join("tls.pem");
+    let again = rayloom_peer::kept_certificate(Some(&peer.folder)).unwrap();
+    assert_eq!(again.pin(), pin, "the next start has the same");
+    // The operator's own, on loopback.
+    let (certificate, key) = (["--tls-cert", file.to_str().unwrap()], ["--tls-key", file.to_str().unwrap()]);
+    let own = Peer::start_with("tls-own", "127.0.0.1:0", &[certificate, key].concat());
+    assert_eq!(own.pin, Some(pin));
+    own.dial().await.greet().await;
+}
+
 #[test]
-fn plain_http_beyond_this_machine_needs_a_word() {
-    let (code, text) = fails(command().args(["--allow-cpu", "--listen", "0.0.0.0:0"]));
+fn plain_http_and_tls_exclude_each_other() {
+    let (code, text) = fails(command().args(["--insecure-http", "--tls"]));
     assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("--insecure-http"), "{text}");
+    let (code, text) = fails(command().args(["--tls-cert", "/nonexistent/chain.pem"]));
+    assert!(code == Some(2) && text.contains("--tls-key"), "{text}");
+    let files = ["--tls-cert", "/nonexistent/chain.pem", "--tls-key", "/nonexistent/key.pem"];
+    let (code, text) = fails(command().args(["--cache-dir", "none"]).args(files));
+    assert!(code == Some(2) && text.contains("/nonexistent/chain.pem"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plain_http_beyond_this_machine_needs_a_word() {
+    let renderer = RendererOptions { allow_cpu: true, ..RendererOptions::default() };
+    let server = tokio::task::spawn_blocking(|| PeerServer::new(PeerConfig { renderer, ..PeerConfig::default() }));
+    let addr = "0.0.0.0:0".parse().unwrap();
+    let listen =
+        ListenConfig { addr, token: TOKEN.into(), tls: None, insecure_http: false, udp_ports: None, advertise: None };
+    let refused = server.await.unwrap().unwrap().listen(listen).await.err().expect("nobody asked for plain HTTP");
+    assert!(matches!(refused, PeerError::InsecureHttp(named) if named == addr), "{refused}");
+    assert!(refused.to_string().contains("--tls"), "{refused}");
 }
 
 #[test]
