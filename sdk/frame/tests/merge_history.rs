@@ -65,6 +65,34 @@ fn ages_count_frames_since_a_pixel_was_traced() {
 }
 
 #[test]
+fn depths_that_no_surface_has_leave_nothing_behind() {
+    let tiles = cut(EXTENT, &[80], &[], 0);
+    for bad in [-1.0, -1e30, f32::NEG_INFINITY, f32::NAN, -0.0, 1e-42] {
+        let mut merger = Merger::new(EXTENT);
+        for frame_id in 0..12 {
+            let shot = Shot::moving(EXTENT, frame_id, 0.04);
+            shot.deliver(&mut merger, &LAYERS, &tiles, if frame_id == 3 { &[1] } else { &[] });
+            if frame_id == 3 {
+                let mut broken = shot.trace(tiles[1], &LAYERS);
+                broken.primary.as_mut().unwrap().depth.fill(bad);
+                merger.add_tile(frame_id, 1, 0, &broken).unwrap();
+            }
+            let frame = merger.finish().unwrap();
+            for kind in LayerKind::ALL {
+                let halves = frame.layer(kind).unwrap().as_flattened();
+                let undefined = halves.iter().filter(|bits| !f16::from_bits(**bits).is_finite()).count();
+                assert_eq!(undefined, 0, "{} of frame {frame_id} after a depth of {bad}", kind.name());
+            }
+        }
+        let healed = compose(&merger.finish().unwrap(), 1.0, ToneMap::Linear);
+        let mut reference = Merger::new(EXTENT);
+        Shot::moving(EXTENT, 11, 0.04).deliver(&mut reference, &LAYERS, &tiles, &[]);
+        let found = psnr_rgba8(&healed, &compose(&reference.finish().unwrap(), 1.0, ToneMap::Linear));
+        assert!(found > 30.0, "{found:.1} dB after a depth of {bad}");
+    }
+}
+
+#[test]
 fn a_frame_that_was_dropped_leaves_the_history_as_it_was() {
     let tiles = whole(EXTENT);
     let mut merger = Merger::new(EXTENT);

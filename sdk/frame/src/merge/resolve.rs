@@ -365,7 +365,8 @@ impl<L: Lanes> MergePixels<'_, L> {
             }
         };
         for k in 0..4 {
-            halves[k] = merged[k].to_halves();
+            // Whatever led to it, history never holds what is no number: it would spread from pixel to pixel.
+            halves[k] = finite(merged[k]).to_halves();
         }
         if let Signal::Coarse(row, taps) = self.signal
             && exact

@@ -83,7 +83,8 @@ impl<'a> BlockRow<'a> {
             taps.weights[2 * lower + 1] = bilinear[2 * lower + 1] & here.same_surface(&right, DEPTH_TOLERANCE);
         }
         let sum = (taps.weights[0] + taps.weights[1]) + (taps.weights[2] + taps.weights[3]);
-        let inverse = L::splat(1.0) / sum;
+        // A depth below zero, which only broken peers send, is not even similar to itself: no weight, rather than 0 / 0.
+        let inverse = (L::splat(1.0) / sum) & L::zero().lt(sum);
         for weight in &mut taps.weights {
             *weight = *weight * inverse;
         }
