@@ -155,9 +155,8 @@ impl Director {
             }
             Command::Revision { scene, revision, base, delta } => self.revisions.add(scene, revision, base, delta),
             Command::Base(base) => {
-                let blobs = self.desc.blobs.insert(&base.packed);
-                self.revisions.add_base(base, blobs);
-                self.desc.offers.send_replace(self.revisions.offers());
+                let base = self.revisions.wait_for_peers(base, !self.fleet.is_empty());
+                base.into_iter().for_each(|base| self.offer(base));
             }
             Command::DestroyScene { scene } => {
                 self.revisions.remove_scene(scene);
@@ -175,6 +174,12 @@ impl Director {
         }
     }
 
+    fn offer(&mut self, base: BaseRevision) {
+        let blobs = self.desc.blobs.insert(&base.packed);
+        self.revisions.add_base(base, blobs);
+        self.desc.offers.send_replace(self.revisions.offers());
+    }
+
     fn handle_peer(&mut self, peer: PeerId, event: PeerEvent) {
         let now = self.desc.clock.now();
         match event {
@@ -188,6 +193,9 @@ impl Director {
             PeerEvent::Lost { cause } => {
                 self.desc.events.push(Event::PeerLost { peer: peer.0, cause });
                 self.fleet.lost(peer);
+                if self.fleet.is_empty() {
+                    self.revisions.take_waiting().into_iter().for_each(|base| self.offer(base));
+                }
                 self.desc.progress.peer_lost(peer.0);
                 self.revisions.peer_lost(peer);
                 self.views.values_mut().for_each(|view| view.peer_lost(peer, now));
@@ -232,6 +240,7 @@ impl Director {
         let SceneStatus { scene, revision, stage } = status;
         self.fleet.scene_stage(peer, scene, revision, stage.clone());
         self.desc.progress.reached(peer.0, scene, revision, stage.clone());
+        let is_answer = matches!(stage, SceneStage::Ready | SceneStage::Failed { .. });
         match stage {
             SceneStage::Ready => {
                 if self.revisions.peer_ready(peer, scene, revision) {
@@ -245,6 +254,9 @@ impl Director {
             // A newer revision is on its way: nobody misses this one.
             SceneStage::Failed { .. } => {}
             SceneStage::Receiving { .. } | SceneStage::Building { .. } => {}
+        }
+        if is_answer && let Some(base) = self.revisions.answered(scene, revision) {
+            self.offer(base);
         }
     }
 

@@ -57,6 +57,11 @@ impl Fleet {
         self.peers.insert(id, peer);
     }
 
+    /// True when no peer is connected.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
     pub(crate) fn lost(&mut self, id: PeerId) {
         self.peers.remove(&id);
     }

@@ -25,6 +25,8 @@ pub(crate) struct Resolved {
 pub(crate) struct Revisions {
     revisions: BTreeMap<u64, Resolved>,
     bases: BTreeMap<u64, Base>,
+    /// The newest base of each scene that is not offered yet.
+    waiting: BTreeMap<u32, BaseRevision>,
 }
 
 /// A base revision that peers may fetch.
@@ -38,6 +40,8 @@ struct Base {
     scene: u32,
     offered: Offered,
     ready: BTreeSet<PeerId>,
+    /// Some peer is ready for it, or said that it never will be.
+    answered: bool,
 }
 
 impl Revisions {
@@ -59,12 +63,38 @@ impl Revisions {
         self.revisions.iter().find(|entry| !is_needed(*entry)).map(|(revision, _)| *revision)
     }
 
+    /// Gives a base back where it may be offered now. Where peers are still at the one before it, it waits, the newest of its
+    /// scene: offers that come faster than peers take them would push the revision that is shown out of their memory.
+    pub(crate) fn wait_for_peers(&mut self, base: BaseRevision, any_connected: bool) -> Option<BaseRevision> {
+        let newest = self.bases.values().rev().find(|other| other.scene == base.scene);
+        if newest.is_none_or(|newest| newest.answered) || !any_connected {
+            self.waiting.remove(&base.scene);
+            return Some(base);
+        }
+        self.waiting.insert(base.scene, base);
+        None
+    }
+
+    /// A peer is ready for a revision or never will be; gives back the base that waited for that.
+    pub(crate) fn answered(&mut self, scene: u32, revision: u64) -> Option<BaseRevision> {
+        self.bases.get_mut(&revision).filter(|base| base.scene == scene)?.answered = true;
+        self.is_newest(scene, revision).then(|| self.waiting.remove(&scene)).flatten()
+    }
+
+    /// Nobody is there to answer: what waits is offered to whoever comes.
+    pub(crate) fn take_waiting(&mut self) -> Vec<BaseRevision> {
+        std::mem::take(&mut self.waiting).into_values().collect()
+    }
+
     /// Keeps a base revision, and lets go of one that is no longer needed.
     pub(crate) fn add_base(&mut self, base: BaseRevision, blobs: Arc<BlobLease>) {
         let BaseRevision { scene, revision, packed } = base;
         let root_bytes = packed.root.bytes.len() as u64;
         let offer = SceneOffer { scene, revision, root: packed.root.id.0, root_bytes };
-        self.bases.insert(revision, Base { scene, offered: Offered { offer, blobs }, ready: BTreeSet::new() });
+        self.bases.insert(
+            revision,
+            Base { scene, offered: Offered { offer, blobs }, ready: BTreeSet::new(), answered: false },
+        );
         // What nobody holds goes first: a scene that is edited often must not push out the one that is being shown.
         loop {
             let of_scene: Vec<u64> = self.bases.iter().filter(|(_, b)| b.scene == scene).map(|(r, _)| *r).collect();
@@ -82,6 +112,7 @@ impl Revisions {
     pub(crate) fn remove_scene(&mut self, scene: u32) {
         self.revisions.retain(|_, revision| revision.scene != scene);
         self.bases.retain(|_, base| base.scene != scene);
+        self.waiting.remove(&scene);
     }
 
     /// What is to be offered to every peer.
@@ -161,6 +192,25 @@ mod tests {
         assert_eq!(revisions.resolve(8, |_| true).unwrap().base, 1);
         let offered: Vec<u64> = revisions.offers().iter().map(|offered| offered.offer.revision).collect();
         assert_eq!(offered, [1, 8]);
+    }
+
+    #[test]
+    fn one_base_at_a_time_is_offered_and_the_newest_waits() {
+        let base =
+            |revision| BaseRevision { scene: 1, revision, packed: rayloom_scene::assets::pack(&Scene::default()) };
+        let number = |base: Option<BaseRevision>| base.map(|base| base.revision);
+        let mut revisions = Revisions::default();
+        assert_eq!(number(revisions.wait_for_peers(base(1), true)), Some(1));
+        add(&mut revisions, 1);
+        assert_eq!(number(revisions.wait_for_peers(base(2), true)), None);
+        assert_eq!(number(revisions.wait_for_peers(base(3), true)), None);
+        assert_eq!(number(revisions.answered(2, 1)), None, "of another scene");
+        assert_eq!(number(revisions.answered(1, 1)), Some(3));
+        add(&mut revisions, 3);
+        assert_eq!(number(revisions.answered(1, 1)), None, "another peer, of an older one");
+        assert_eq!(number(revisions.wait_for_peers(base(4), false)), Some(4), "nobody is there to answer");
+        assert_eq!(number(revisions.wait_for_peers(base(5), true)), None);
+        assert_eq!(revisions.take_waiting().len(), 1);
     }
 
     #[test]

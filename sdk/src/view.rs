@@ -44,6 +44,8 @@ pub(crate) struct View {
     clock: Clock,
     mode: ViewMode,
     tiles_drawn: bool,
+    /// With the next frame.
+    history_starts_anew: bool,
     remote: Pipeline,
     local: Pipeline,
     /// Frames of which several pipelines make a picture: how many are still to come, and those that are there.
@@ -66,6 +68,7 @@ impl View {
             clock: with.clock,
             mode: ViewMode::default(),
             tiles_drawn: false,
+            history_starts_anew: false,
             remote: pipeline(false),
             local: pipeline(true),
             open: BTreeMap::new(),
@@ -75,6 +78,8 @@ impl View {
     }
 
     pub(crate) fn set_mode(&mut self, mode: ViewMode) {
+        // Only pictures that have gathered the same frames can be compared.
+        self.history_starts_anew |= mode == ViewMode::Difference && self.mode != mode;
         self.mode = mode;
     }
 
@@ -120,7 +125,8 @@ impl View {
         self.both().for_each(|pipeline| pipeline.handle_timeout(now));
     }
 
-    pub(crate) fn begin_frame(&mut self, desc: FrameDesc, begun_ns: u64, revisions: &Revisions, now: Time) {
+    pub(crate) fn begin_frame(&mut self, mut desc: FrameDesc, begun_ns: u64, revisions: &Revisions, now: Time) {
+        desc.cut |= std::mem::take(&mut self.history_starts_anew);
         let resolve = |pipeline: &Pipeline| revisions.resolve(desc.revision, |peer| pipeline.has(peer));
         let (remote, local) = (resolve(&self.remote), resolve(&self.local));
         // Without a peer that can trace, the embedded one steps in where there is one.

@@ -139,6 +139,27 @@ fn commits_faster_than_packing_end_with_the_newest_one() {
 }
 
 #[test]
+fn frames_stay_fresh_while_the_scene_is_edited_without_a_pause() {
+    let session = session();
+    let scene = session.create_scene();
+    scene.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
+    let view = view(&session, (1, 1));
+    let camera = rayloom::scene::Camera::with_fov(0.9, SIZE.width as f32 / SIZE.height as f32);
+    let first = first_fresh(&view, commit(&scene), 0).frame_id + 1;
+    let fresh = (first..first + 100).filter(|frame_id| {
+        let mut revision = 0;
+        for step in 0..10 {
+            scene.edit(|scene| scene.materials[0].roughness = step as f32 / 10.0);
+            revision = commit(&scene);
+        }
+        view.begin_frame(FrameDesc::new(*frame_id, revision, camera)).unwrap();
+        view.acquire(*frame_id, PATIENCE).unwrap().fresh == 1.0
+    });
+    let fresh = fresh.count();
+    assert_eq!(fresh, 100, "frames that were fresh");
+}
+
+#[test]
 fn any_cut_gives_the_same_bits() {
     let session = session();
     let scene = session.create_scene();

@@ -42,7 +42,7 @@ impl IceConfig {
 
     /// True where every path leads through loopback.
     pub(crate) fn stays_on_this_machine(&self) -> bool {
-        self.bind.iter().all(IpAddr::is_loopback)
+        !self.bind.is_empty() && self.bind.iter().all(IpAddr::is_loopback)
     }
 
     /// One address: whoever reaches it for signalling reaches it for data. An unspecified one is every interface.
