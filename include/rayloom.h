@@ -33,7 +33,7 @@
 #define RAYLOOM_CAMERA_INIT { RAYLOOM_MATRIX_IDENTITY, 0.9f, 0, { 0, 0 }, { 0, 0 } }
 #define RAYLOOM_TEXTURE_SLOT_INIT { RAYLOOM_NONE, 0, { 0, 0 }, { 1, 1 } }
 #define RAYLOOM_LAYER_INIT { RAYLOOM_LAYER_DIRECT, RAYLOOM_TIER_T2, 0, 1, 1 }
-#define RAYLOOM_PEER_ADDRESS_INIT { NULL, NULL }
+#define RAYLOOM_PEER_ADDRESS_INIT { NULL, NULL, NULL }
 #define RAYLOOM_SESSION_DESC_INIT { RAYLOOM_STRUCT_SESSION_DESC, sizeof(rayloom_session_desc), NULL, RAYLOOM_HEADER_VERSION, \
   RAYLOOM_EMBEDDED_FALLBACK, NULL, 0, 0, NULL, 2, 2 }
 #define RAYLOOM_EVENT_INIT { RAYLOOM_STRUCT_EVENT, sizeof(rayloom_event), NULL, 0, 0, 0, { 0 } }
@@ -574,13 +574,18 @@ typedef void (*rayloom_log_callback)(void *userdata, uint32_t level, const char 
  */
 typedef struct rayloom_peer_address {
   /**
-   * "http://host:port" of its signalling.
+   * "https://host:port" of its signalling; http on loopback only.
    */
   const char *url;
   /**
    * Its bearer token; NULL = none.
    */
   const char *token;
+  /**
+   * The only certificate to accept, whatever its names and dates: "sha256:" and 64 hexadecimal digits, SHA-256 of the
+   * certificate in DER, as the peer prints it at its start. NULL = the web's authorities decide.
+   */
+  const char *tls_pin;
 } rayloom_peer_address;
 
 /**

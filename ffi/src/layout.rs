@@ -27,7 +27,7 @@ macro_rules! structs {
 }
 
 structs! {
-    rayloom_peer_address { url, token }
+    rayloom_peer_address { url, token, tls_pin }
     rayloom_session_desc {
         struct_type, struct_size, next, header_version, embedded, peers, peer_count, flags, embedded_device,
         max_frames_in_flight, worker_threads,

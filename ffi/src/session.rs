@@ -36,10 +36,13 @@ pub struct rayloom_session {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct rayloom_peer_address {
-    /// "http://host:port" of its signalling.
+    /// "https://host:port" of its signalling; http on loopback only.
     pub url: *const c_char,
     /// Its bearer token; NULL = none.
     pub token: *const c_char,
+    /// The only certificate to accept, whatever its names and dates: "sha256:" and 64 hexadecimal digits, SHA-256 of the
+    /// certificate in DER, as the peer prints it at its start. NULL = the web's authorities decide.
+    pub tls_pin: *const c_char,
 }
 
 /// What a session is made of.
@@ -131,11 +134,14 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
     let mut peers = Vec::new();
     for (i, address) in addresses.iter().enumerate() {
         // SAFETY: the caller vouches for it.
-        let (url, token) = unsafe {
+        let (url, token, pin) = unsafe {
             let url = pointer::text(&format!("desc->peers[{i}].url"), address.url)?;
-            (url, pointer::optional_text(&format!("desc->peers[{i}].token"), address.token)?)
+            let token = pointer::optional_text(&format!("desc->peers[{i}].token"), address.token)?;
+            (url, token, pointer::optional_text(&format!("desc->peers[{i}].tls_pin"), address.tls_pin)?)
         };
-        peers.push(PeerAddress { url: url.to_owned(), token: token.map(str::to_owned) });
+        let tls_pin = pin.map(str::parse).transpose();
+        let tls_pin = tls_pin.map_err(|error| Failure::argument(format!("desc->peers[{i}].tls_pin: {error}")))?;
+        peers.push(PeerAddress { url: url.to_owned(), token: token.map(str::to_owned), tls_pin });
     }
     // SAFETY: the caller vouches for it.
     let device = unsafe { pointer::optional_text("desc->embedded_device", desc.embedded_device) }?;

@@ -36,6 +36,7 @@ static Options parse(int argc, char **argv) {
     if (!strcmp(name, "--tiles")) { o.tiles = 1; continue; }
     i++;
     if (!strcmp(name, "--peer") && o.peer_count < MAX_PEERS) o.peers[o.peer_count++].url = value;
+    else if (!strcmp(name, "--pin") && o.peer_count) o.peers[o.peer_count - 1].tls_pin = value; /* Of the --peer before. */
     else if (!strcmp(name, "--token")) o.token = value;
     else if (!strcmp(name, "--listen")) o.listen = value;
     else if (!strcmp(name, "--scene")) o.scene = value;

@@ -1,6 +1,6 @@
 // An engine in small with rayloom.hpp: renders frames of a glTF file or the generated city to PNG files.
 // Build: c++ -std=c++17 -O2 -Iinclude samples/cpp/main.cpp -o render -Ltarget/debug -lrayloom -Wl,-rpath,target/debug
-// Run:   ./render FOLDER FRAMES [SCENE.glb] [PEER_URL TOKEN]; without a peer the embedded one traces.
+// Run:   ./render FOLDER FRAMES [SCENE.glb] [PEER_URL TOKEN [PIN]]; without a peer the embedded one traces.
 #include "../c/png.h"
 #include <cstdlib>
 #include <iostream>
@@ -12,10 +12,11 @@ constexpr std::uint32_t width = 320, height = 180;
 constexpr std::uint64_t second_ns = 1000000000;
 
 void render(const std::string &folder, std::uint64_t frames, const std::string &file, const char *url,
-            const char *token) {
+            const char *token, const char *pin) {
   rayloom_peer_address peer = RAYLOOM_PEER_ADDRESS_INIT;
   peer.url = url;
   peer.token = token;
+  peer.tls_pin = pin;
   rayloom_session_desc session_desc = RAYLOOM_SESSION_DESC_INIT;
   session_desc.flags = RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU;
   session_desc.peers = &peer;
@@ -64,12 +65,13 @@ void render(const std::string &folder, std::uint64_t frames, const std::string &
 
 int main(int argc, char **argv) {
   if (argc < 3) {
-    std::cerr << "usage: render FOLDER FRAMES [SCENE.glb] [PEER_URL TOKEN]\n";
+    std::cerr << "usage: render FOLDER FRAMES [SCENE.glb] [PEER_URL TOKEN [PIN]]\n";
     return 2;
   }
   try {
     const char *url = argc > 4 ? argv[4] : nullptr, *token = argc > 5 ? argv[5] : nullptr;
-    render(argv[1], std::strtoull(argv[2], nullptr, 10), argc > 3 ? argv[3] : "", url, token);
+    const char *pin = argc > 6 ? argv[6] : nullptr;
+    render(argv[1], std::strtoull(argv[2], nullptr, 10), argc > 3 ? argv[3] : "", url, token, pin);
   } catch (const std::exception &error) {
     std::cerr << error.what() << std::endl;
     return 1;

@@ -1,6 +1,7 @@
 //! The generated city over the peers named on the command line: prints a line a second, writes the last frame.
 //!
-//! `cargo run -p rayloom --example city -- 256x144 100 TOKEN http://127.0.0.1:4700 ... > /dev/null`
+//! `cargo run -p rayloom --example city -- 256x144 100 TOKEN http://127.0.0.1:4700 ... > /dev/null`; a peer's pin is written
+//! behind its URL: `https://54.123.45.67:4700#sha256:...`.
 
 use rayloom::frame::{Extent, LayerKind};
 use rayloom::scene::city::{city, pose};
@@ -17,7 +18,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let size = Extent::new(width.parse()?, height.parse()?);
     let frames: u64 = words.next().unwrap_or("100".into()).parse()?;
     let token = words.next();
-    let peers: Vec<PeerAddress> = words.map(|url| PeerAddress { url, token: token.clone() }).collect();
+    let mut peers = Vec::new();
+    for word in words {
+        let (url, pin) = word.split_once('#').map_or((word.as_str(), None), |(url, pin)| (url, Some(pin)));
+        let tls_pin = pin.map(str::parse).transpose()?;
+        peers.push(PeerAddress { url: url.to_owned(), token: token.clone(), tls_pin });
+    }
     let embedded = if peers.is_empty() { Embedded::Always } else { Embedded::Never };
     let session = Session::new(SessionDesc { peers, embedded, embedded_allow_cpu: true, ..SessionDesc::default() })?;
 

@@ -3,6 +3,7 @@
 use crate::Error;
 use rayloom_frame::{Extent, LayerKind, LayerRequest};
 use rayloom_scene::Camera;
+use rayloom_transport::CertificatePin;
 use std::time::Duration;
 
 /// Index that stands for the peer inside the engine's process.
@@ -11,16 +12,18 @@ pub const EMBEDDED_PEER: u32 = u32::MAX;
 /// Where a peer is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PeerAddress {
-    /// `http://host:port` of its signalling.
+    /// `https://host:port` of its signalling; `http` on loopback only.
     pub url: String,
     /// Its bearer token.
     pub token: Option<String>,
+    /// The certificate that it must have, as the peer prints it at its start; `None` asks the web's authorities.
+    pub tls_pin: Option<CertificatePin>,
 }
 
 impl std::fmt::Debug for PeerAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A token is a secret: it is never printed.
-        f.debug_struct("PeerAddress").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("PeerAddress").field("url", &self.url).field("tls_pin", &self.tls_pin).finish_non_exhaustive()
     }
 }
 

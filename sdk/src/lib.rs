@@ -41,6 +41,7 @@ pub use event::{EVENT_LIMIT, Event};
 pub use output::{Output, OutputPlanes, StageTimes, TileOutcome};
 pub use picture::Picture;
 pub use progress::SceneProgress;
+pub use rayloom_transport::CertificatePin;
 pub use rayloom_wire::SceneStage;
 pub use scene_handle::SceneHandle;
 pub use session::Session;

@@ -93,9 +93,10 @@ impl PeerLink {
     /// Opens a link and exchanges hellos.
     async fn connect(&self) -> Result<(Connection, PeerInfo), String> {
         let mut connection = match &self.reach {
-            Reach::Remote(address) => dial(&address.url, address.token.as_deref(), &DialOptions::default())
-                .await
-                .map_err(|error| error.to_string())?,
+            Reach::Remote(address) => {
+                let options = DialOptions { tls_pin: address.tls_pin, ..DialOptions::default() };
+                dial(&address.url, address.token.as_deref(), &options).await.map_err(|error| error.to_string())?
+            }
             #[cfg(feature = "embedded-peer")]
             Reach::Embedded(server) => {
                 let (ours, theirs) = rayloom_transport::loopback();

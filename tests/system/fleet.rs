@@ -47,7 +47,7 @@ impl Peer {
     }
 
     pub(crate) fn address(&self) -> PeerAddress {
-        PeerAddress { url: self.url.clone(), token: Some(TOKEN.into()) }
+        PeerAddress { url: self.url.clone(), token: Some(TOKEN.into()), tls_pin: None }
     }
 
     /// SIGKILL: no goodbye.

@@ -14,5 +14,6 @@ mod restarted_peers;
 mod stopped_peer;
 mod stored_captures;
 mod streamed_picture;
+mod two_networks;
 mod uploads_once;
 mod version_mismatch;

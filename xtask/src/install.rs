@@ -109,6 +109,15 @@ const NEEDS: &[Need] = &[
         elsewhere: "python.org, version 3.10 or later",
     },
     Need {
+        what: "iproute2",
+        why: "a test puts engine and peer into network namespaces of their own",
+        purpose: Purpose::Tests,
+        is_there: || has("ip"),
+        packages: &["iproute2"],
+        backports: false,
+        elsewhere: "Linux alone has network namespaces; the test is skipped elsewhere",
+    },
+    Need {
         what: "clang",
         why: "tests compile the header with both compilers",
         purpose: Purpose::Tests,

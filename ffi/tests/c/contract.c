@@ -62,9 +62,12 @@ static void sessions(void) {
   desc.flags = 0;
   desc.peer_count = 1;
   SAYS(rayloom_session_create(&desc, &session), RAYLOOM_INVALID_ARGUMENT, "desc->peers is NULL");
-  rayloom_peer_address peer = { "\xff", NULL };
+  rayloom_peer_address peer = { "\xff", NULL, NULL };
   desc.peers = &peer;
   SAYS(rayloom_session_create(&desc, &session), RAYLOOM_INVALID_ARGUMENT, "peers[0].url is not UTF-8");
+  peer.url = "https://127.0.0.1:9";
+  peer.tls_pin = "sha256:1234";
+  SAYS(rayloom_session_create(&desc, &session), RAYLOOM_INVALID_ARGUMENT, "peers[0].tls_pin: \"sha256:1234\"");
   desc.peer_count = 0;
   desc.max_frames_in_flight = 1000;
   SAYS(rayloom_session_create(&desc, &session), RAYLOOM_INVALID_ARGUMENT, "1000");

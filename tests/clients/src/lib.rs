@@ -1,6 +1,7 @@
 //! Real viewers for tests of streams: Chromium on the demo page, and aiortc, a WebRTC stack of its own.
 //!
-//! **Where a viewer is not installed its test is skipped, aloud; in CI (the variable `CI` is set) that is a failure.**
+//! **Where a viewer, or what else a test needs of the system, is missing its test is skipped, aloud; in CI (the variable `CI`
+//! is set) that is a failure.**
 #![forbid(unsafe_code)]
 
 mod aiortc;
@@ -17,7 +18,7 @@ fn repository() -> PathBuf {
 }
 
 /// Whether a test may go on: see the crate's head.
-fn available(what: &str, found: bool, how: &str) -> bool {
+pub fn available(what: &str, found: bool, how: &str) -> bool {
     if !found {
         assert!(std::env::var_os("CI").is_none(), "{what} is missing: {how}");
         println!("SKIPPED: {what} is missing: {how}");
