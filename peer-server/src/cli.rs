@@ -1,19 +1,33 @@
 //! Flags and environment of the binary, and its exit codes.
 
-use clap::Parser;
+use clap::{Parser, Subcommand, ValueEnum};
 use rayloom_peer::{CacheConfig, PeerError, RendererError, ServerTls, UdpPorts, kept_certificate, own_certificate};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 use tracing_subscriber::EnvFilter;
+
+/// Longest `--exit-when-idle`: a year.
+const MOST_IDLE_SECONDS: u64 = 365 * 24 * 3600;
 
 /// A ray-tracing server for Rayloom engines.
 ///
 /// Exit codes: 0 after SIGINT or SIGTERM; 2 when a flag, the address or the cache can't be used; 3 when there is no
-/// Vulkan device that may be used; 4 when the device failed while running (start again).
+/// Vulkan device that may be used; 4 when the device failed while running (start again). Also 0 when idle for as long as
+/// asked for.
 #[derive(Debug, Parser)]
 #[command(name = "rayloom-peer", version, max_term_width = 110)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// File of settings (TOML; the keys are the flags' names). Variables win over it, flags over both. Default:
+    /// /etc/rayloom/peer.toml where it exists.
+    #[arg(long, env = "RAYLOOM_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print every setting and where its value comes from, as a file of settings, then end.
+    #[arg(long)]
+    pub(crate) print_config: bool,
     /// Where to listen for engines. Port 0 lets the system choose.
     #[arg(long, env = "RAYLOOM_LISTEN", default_value = "127.0.0.1:4700", value_name = "ADDRESS:PORT")]
     pub(crate) listen: SocketAddr,
@@ -49,17 +63,17 @@ pub(crate) struct Options {
     pub(crate) validation: bool,
     /// Serve plain HTTP on an address that is not loopback: behind a proxy that speaks TLS, say. Engines refuse plain HTTP
     /// beyond loopback.
-    #[arg(long, env = "RAYLOOM_INSECURE_HTTP", conflicts_with_all = ["tls", "tls_cert"])]
+    #[arg(long, env = "RAYLOOM_INSECURE_HTTP")]
     pub(crate) insecure_http: bool,
     /// Serve HTTPS on loopback too; elsewhere that is the rule. With a certificate of its own making, kept in the cache
     /// folder, unless --tls-cert names one; its pin is printed at start, for engines to insist on.
     #[arg(long, env = "RAYLOOM_TLS")]
     tls: bool,
     /// The certificate to serve HTTPS with, PEM: its own first, then those up to its authority.
-    #[arg(long, env = "RAYLOOM_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[arg(long, env = "RAYLOOM_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<PathBuf>,
     /// Its key, PEM.
-    #[arg(long, env = "RAYLOOM_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, env = "RAYLOOM_TLS_KEY", value_name = "FILE")]
     tls_key: Option<PathBuf>,
     /// UDP ports for sessions, one each: what a firewall must let in beside --listen. Default: whatever the system gives.
     #[arg(long, env = "RAYLOOM_UDP_PORTS", value_name = "FIRST-LAST", value_parser = UdpPorts::from_str)]
@@ -71,6 +85,37 @@ pub(crate) struct Options {
     /// What is logged to stderr: error, warn, info, debug or trace, also per module (tracing's filter syntax).
     #[arg(long, env = "RAYLOOM_LOG", default_value = "info,webrtc=warn,rtc=warn", value_name = "FILTER")]
     pub(crate) log: EnvFilter,
+    /// How log lines look on stderr: text for people, json (an object a line) for machines.
+    #[arg(long, env = "RAYLOOM_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+    /// End once no engine was here for so long, as 90s, 10m or 2h; counted from the ready line. Off by default.
+    #[arg(long, env = "RAYLOOM_EXIT_WHEN_IDLE", value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) exit_when_idle: Option<Duration>,
+}
+
+/// What else the binary does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check this machine: a line for each finding with the cause and the fix. Exit code 1 when a peer can't run.
+    Doctor {
+        /// Print one JSON object instead of lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a script that completes this command in a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line.
+    Json,
 }
 
 /// Why the process ends with which code.
@@ -81,10 +126,6 @@ pub(crate) struct Failure {
 }
 
 impl Options {
-    pub(crate) fn read() -> Options {
-        Options::parse()
-    }
-
     /// The token, and whether it was made up here.
     pub(crate) fn token(&self) -> Result<(String, bool), Failure> {
         match &self.token {
@@ -103,8 +144,15 @@ impl Options {
 
     /// What to serve TLS with; `None` for plain HTTP. `folder` keeps the certificate that is made here.
     pub(crate) fn tls(&self, folder: Option<&Path>) -> Result<Option<ServerTls>, Failure> {
-        if let (Some(chain), Some(key)) = (&self.tls_cert, &self.tls_key) {
-            return Ok(Some(own_certificate(chain, key)?));
+        // Held against each other here, not by the parser: it sees no difference between a file's value and a default.
+        if self.insecure_http && (self.tls || self.tls_cert.is_some()) {
+            return Err(Failure::usage("--insecure-http cannot be used with --tls or --tls-cert: choose one".into()));
+        }
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(chain), Some(key)) => return Ok(Some(own_certificate(chain, key)?)),
+            (Some(_), None) => return Err(Failure::usage("--tls-cert needs the certificate's key (--tls-key)".into())),
+            (None, Some(_)) => return Err(Failure::usage("--tls-key needs its certificate (--tls-cert)".into())),
+            (None, None) => (),
         }
         if !self.tls && (self.insecure_http || self.listen.ip().is_loopback()) {
             return Ok(None);
@@ -130,7 +178,7 @@ impl Options {
 }
 
 impl Failure {
-    fn usage(reason: String) -> Failure {
+    pub(crate) fn usage(reason: String) -> Failure {
         Failure { code: 2, reason }
     }
 
@@ -178,6 +226,21 @@ fn parse_captures(text: &str) -> Result<PathBuf, String> {
     file.map(PathBuf::from).ok_or(format!("{text:?} is no way to trace; it may be stored:FILE"))
 }
 
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let scale: u64 = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        unit => return Err(format!("{unit:?} is no unit of time; use s, m or h")),
+    };
+    let number: u64 = digits.parse().map_err(|e| format!("{digits:?} is no whole number: {e}"))?;
+    match number.checked_mul(scale) {
+        Some(seconds @ 1..=MOST_IDLE_SECONDS) => Ok(Duration::from_secs(seconds)),
+        _ => Err(format!("{text} is not between 1s and {}h", MOST_IDLE_SECONDS / 3600)),
+    }
+}
+
 fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let scale: u64 = match &text[digits.len()..] {
@@ -195,11 +258,15 @@ fn parse_size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
-    fn the_flags_are_consistent() {
-        Options::command().debug_assert();
+    fn durations_have_units_and_ends() {
+        assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(parse_duration("2h"), Ok(Duration::from_secs(7200)));
+        for bad in ["", "10", "0s", "m", "-1m", "1d", "9999999h", "99999999999999999999s"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! `rayloom-peer`: a ray-tracing server for Rayloom engines.
 
 mod cli;
+mod configuration;
+mod doctor;
 
-use cli::{Failure, Options};
+use cli::{Command, Failure, LogFormat, Options};
+use configuration::Configuration;
 #[cfg(unix)]
 use rayloom_peer::StoredTracer;
 use rayloom_peer::{
@@ -13,12 +16,8 @@ use std::process::ExitCode;
 use tokio::sync::watch;
 
 fn main() -> ExitCode {
-    let options = Options::read();
-    let colours = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(options.log.clone()).with_ansi(colours);
-    log.with_writer(std::io::stderr).init();
-    match run(options) {
-        Ok(()) => ExitCode::SUCCESS,
+    match Configuration::read().and_then(run) {
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("rayloom-peer: {}", failure.reason);
             ExitCode::from(failure.code)
@@ -26,12 +25,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: Options) -> Result<(), Failure> {
+fn run(configuration: Configuration) -> Result<ExitCode, Failure> {
+    if configuration.options.print_config {
+        print!("{configuration}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let options = configuration.options;
+    if let Some(Command::Completions { shell }) = options.command {
+        clap_complete::generate(shell, &mut configuration::command(), "rayloom-peer", &mut std::io::stdout());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let log = tracing_subscriber::fmt().with_env_filter(options.log.clone()).with_writer(std::io::stderr);
+    match options.log_format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    if let Some(Command::Doctor { json }) = options.command {
+        return doctor::run(&options, json);
+    }
     if options.list_devices {
         for device in list_devices().map_err(|e| Failure::from(PeerError::from(e)))? {
             println!("{device}");
         }
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     let signals = signals()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -42,7 +58,12 @@ fn run(options: Options) -> Result<(), Failure> {
     let result = runtime.block_on(serve(options, signals));
     // Threads that still hash or trace don't hold up the end.
     runtime.shutdown_background();
-    result
+    if let Err(failure) = &result
+        && failure.code == 3
+    {
+        doctor::explain_device();
+    }
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 /// Tells of SIGINT and SIGTERM; the second one ends the process on the spot.
@@ -117,8 +138,18 @@ async fn serve(options: Options, mut signals: watch::Receiver<u32>) -> Result<()
     );
     // Whoever waits for the line reads a pipe; without a reader there is nobody to tell.
     let _ = std::io::stdout().flush();
+    let idle = async {
+        match options.exit_when_idle {
+            Some(limit) => peer.idle(|| tokio::time::sleep(limit)).await,
+            None => std::future::pending().await,
+        }
+    };
     let failed = tokio::select! {
         _ = signals.changed() => None,
+        () = idle => {
+            tracing::info!(limit = ?options.exit_when_idle, "no engine was here for so long; ending");
+            None
+        }
         reason = peer.failed() => Some(reason),
     };
     drop(listening);

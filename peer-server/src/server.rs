@@ -181,6 +181,26 @@ impl PeerServer {
         }
     }
 
+    /// Waits until no session was open for as long as a future of `quiet` takes; each session's start and end begin anew.
+    pub async fn idle<F: Future<Output = ()>>(&self, mut quiet: impl FnMut() -> F) {
+        let mut sessions = self.owner.shared.sessions.subscribe();
+        loop {
+            let open = *sessions.borrow_and_update();
+            let quiet = async {
+                match open {
+                    0 => quiet().await,
+                    _ => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                // The sender lives as long as this peer.
+                _ = sessions.changed() => (),
+                () = quiet => return,
+            }
+        }
+    }
+
     /// Tells every session that the peer is going, and ends the threads; returns within a few seconds whatever happens.
     pub async fn shutdown(&self) {
         let shared = &self.owner.shared;

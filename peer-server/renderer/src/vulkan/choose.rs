@@ -38,6 +38,8 @@ pub struct DeviceReport {
     pub api_version: (u32, u32, u32),
     /// Size of its own memory in bytes.
     pub memory_bytes: u64,
+    /// Names of the device extensions that it has, `VK_KHR_ray_query` for one.
+    pub extensions: Vec<String>,
     /// Why it can't be used; `None` when it can.
     pub unusable: Option<String>,
 }
@@ -119,6 +121,8 @@ fn inspect(instance: &Instance, index: usize, physical: vk::PhysicalDevice) -> C
     let driver = format!("{} {}", text(driver.driver_name_as_c_str()), text(driver.driver_info_as_c_str()));
     let heaps = &memory.memory_heaps[..memory.memory_heap_count as usize];
     let local = heaps.iter().filter(|h| h.flags.contains(vk::MemoryHeapFlags::DEVICE_LOCAL)).map(|h| h.size).max();
+    // SAFETY: `physical` comes from this instance.
+    let extensions = unsafe { instance.raw.enumerate_device_extension_properties(physical) }.unwrap_or_default();
     let report = DeviceReport {
         index,
         name: text(core.device_name_as_c_str()),
@@ -132,6 +136,7 @@ fn inspect(instance: &Instance, index: usize, physical: vk::PhysicalDevice) -> C
         driver: driver.trim().to_owned(),
         api_version: (vk::api_version_major(version), vk::api_version_minor(version), vk::api_version_patch(version)),
         memory_bytes: local.unwrap_or(0),
+        extensions: extensions.iter().map(|extension| text(extension.extension_name_as_c_str())).collect(),
         unusable: (!missing.is_empty()).then(|| format!("it lacks {}", missing.join(", "))),
     };
     let family = queue_family.unwrap_or(0);
