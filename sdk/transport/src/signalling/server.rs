@@ -11,9 +11,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::serve::Listener;
 use axum::{Json, Router};
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use rayloom_wire::VersionRange;
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
@@ -25,6 +29,10 @@ use crate::link::Connection;
 use crate::tls::{ServerTls, TlsListener};
 use crate::webrtc::Acceptor;
 
+/// How long a connection may last: a body, and the gathering of addresses for the answer.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(20);
+/// Connections at a time; further ones wait in the kernel.
+const CONNECTIONS: usize = 256;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -71,18 +79,34 @@ where
     serve_router(listener, None, router(config, on_connection)).await
 }
 
-/// Serves until the future is dropped; over TLS where `tls` is given, and then nothing over plain HTTP.
+/// Serves until the future is dropped; over TLS where `tls` is given, and then nothing over plain HTTP. A connection lasts as
+/// long as a request may take and no longer, whatever its client does or leaves undone.
 pub fn serve_router(
     listener: TcpListener,
     tls: Option<&ServerTls>,
     router: Router,
 ) -> BoxFuture<'static, io::Result<()>> {
     match tls {
-        None => Box::pin(async move { axum::serve(listener, router).await }),
-        Some(tls) => {
-            let listener = TlsListener::new(listener, tls);
-            Box::pin(async move { axum::serve(listener, router).await })
-        }
+        None => Box::pin(serve_connections(listener, router, CONNECTION_TIMEOUT)),
+        Some(tls) => Box::pin(serve_connections(TlsListener::new(listener, tls), router, CONNECTION_TIMEOUT)),
+    }
+}
+
+async fn serve_connections(mut listener: impl Listener, router: Router, timeout: Duration) -> io::Result<()> {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await.expect("nobody closes the semaphore");
+        let (stream, _) = listener.accept().await;
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+            match tokio::time::timeout(timeout, connection).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "a signalling connection failed"),
+                Err(_) => tracing::debug!(?timeout, "a signalling connection took too long"),
+            }
+        });
     }
 }
 
@@ -188,4 +212,27 @@ async fn read_body(body: Body) -> Result<Bytes, Refused> {
             refused(StatusCode::BAD_REQUEST, "bad_request", format!("the body did not arrive: {error}"))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_client_that_says_nothing_more_is_cut() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let serving = tokio::spawn(serve_connections(listener, Router::new(), Duration::from_millis(50)));
+        let mut silent = tokio::net::TcpStream::connect(addr).await.unwrap();
+        silent.write_all(b"POST /v1/sessions HTTP/1.1\r\nX: ").await.unwrap();
+        // Ends when the server closes; a request that is never whole gets no answer.
+        assert_eq!(silent.read_to_end(&mut Vec::new()).await.unwrap_or(0), 0);
+        let mut whole = tokio::net::TcpStream::connect(addr).await.unwrap();
+        whole.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        whole.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+        serving.abort();
+    }
 }
