@@ -12,13 +12,7 @@ impl Merger {
     /// # Errors
     /// What [`crate::codec::decode_slice`] refuses, and what the plan does not ask for. Nothing of a refused slice counts.
     pub fn add_slice(&mut self, frame_id: u64, tile: u32, peer: u32, slice: &Slice) -> Result<Added, FrameError> {
-        if self.open_frame() != Some(frame_id) {
-            self.counts.stale += 1;
-            return Ok(Added::Stale);
-        }
-        let added = self.try_add_slice(tile, peer, slice);
-        self.count(&added);
-        added
+        self.add(frame_id, |merger| merger.try_add_slice(tile, peer, slice))
     }
 
     /// Takes a whole traced tile, as a peer in this process gives it.
@@ -26,16 +20,10 @@ impl Merger {
     /// # Errors
     /// A tile whose rectangle, layers or primary planes are not those of the plan. Nothing of a refused tile counts.
     pub fn add_tile(&mut self, frame_id: u64, tile: u32, peer: u32, traced: &TracedTile) -> Result<Added, FrameError> {
-        if self.open_frame() != Some(frame_id) {
-            self.counts.stale += 1;
-            return Ok(Added::Stale);
-        }
-        let added = self.try_add_tile(tile, peer, traced);
-        self.count(&added);
-        added
+        self.add(frame_id, |merger| merger.try_add_tile(tile, peer, traced))
     }
 
-    /// Takes a slice that was decoded elsewhere, for example by threads with a [`Decoder`] each.
+    /// Takes a slice that was decoded elsewhere, for example by threads with a [`crate::codec::Decoder`] each.
     ///
     /// # Errors
     /// What the plan does not ask for, and pixels that are not those of the rectangle. Nothing of a refused slice counts.
@@ -46,12 +34,22 @@ impl Merger {
         peer: u32,
         slice: &DecodedSlice,
     ) -> Result<Added, FrameError> {
-        if self.open_frame() != Some(frame_id) {
-            self.counts.stale += 1;
-            return Ok(Added::Stale);
-        }
-        let added = self.try_add_decoded(tile, peer, slice);
-        self.count(&added);
+        self.add(frame_id, |merger| merger.try_add_decoded(tile, peer, slice))
+    }
+
+    /// Places what is for the open frame, and counts what became of it.
+    fn add(
+        &mut self,
+        frame_id: u64,
+        place: impl FnOnce(&mut Merger) -> Result<Added, FrameError>,
+    ) -> Result<Added, FrameError> {
+        let added = if self.open_frame() == Some(frame_id) { place(self) } else { Ok(Added::Stale) };
+        *match &added {
+            Ok(Added::Stored { .. }) => &mut self.counts.stored,
+            Ok(Added::Duplicate) => &mut self.counts.duplicates,
+            Ok(Added::Stale) => &mut self.counts.stale,
+            Err(_) => &mut self.counts.rejected,
+        } += 1;
         added
     }
 
@@ -172,15 +170,6 @@ impl Merger {
             }
         }
         Ok(Added::Stored { tile_complete: self.tiles[tile as usize].is_complete() })
-    }
-
-    fn count(&mut self, added: &Result<Added, FrameError>) {
-        match added {
-            Ok(Added::Stored { .. }) => self.counts.stored += 1,
-            Ok(Added::Duplicate) => self.counts.duplicates += 1,
-            Ok(Added::Stale) => self.counts.stale += 1,
-            Err(_) => self.counts.rejected += 1,
-        }
     }
 }
 
