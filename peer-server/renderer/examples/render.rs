@@ -28,6 +28,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let mut scene = load(&options.scene)?;
     println!("load {:.2?}", start.elapsed());
+    if options.setup.is_none() {
+        // As a session does that loads a file.
+        scene.add_default_lighting();
+    }
     let camera = match &options.setup {
         Some(path) => apply_setup(&mut scene, path)?,
         None => first_camera(&scene, options.extent),
