@@ -14,6 +14,7 @@ pub mod demodulate;
 mod digest;
 mod error;
 pub mod features;
+pub mod gbuffer;
 mod layer;
 pub mod merge;
 pub mod metrics;
@@ -28,6 +29,7 @@ mod workers;
 
 pub use digest::digest;
 pub use error::FrameError;
+pub use gbuffer::GBuffer;
 pub use layer::{LayerKind, LayerRequest, PlaneKind};
 pub use rect::{Extent, Rect};
 pub use tile::{LayerPlane, Primary, SKY_DEPTH, TracedTile};

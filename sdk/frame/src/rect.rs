@@ -1,7 +1,7 @@
 //! Sizes and rectangles in absolute pixels of a view.
 
 /// A size in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Extent {
     /// Width in pixels.
     pub width: u32,

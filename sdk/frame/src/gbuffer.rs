@@ -1,0 +1,17 @@
+//! The engine's own G-buffer: what its raster saw, in the formats and conventions that the rest of Rayloom uses.
+
+use crate::{Extent, Primary};
+
+/// What the engine's raster saw of a whole view: every plane has `extent.pixels()` values, rows from the top.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GBuffer {
+    /// Size of the view in pixels.
+    pub extent: Extent,
+    /// Depth, shading normal, base colour, material, motion and instance id, as [`crate::PlaneKind`] describes them. The
+    /// instance id is any number that differs from surface to surface (0 = sky); all 1 on surfaces where the engine has none.
+    pub primary: Primary,
+    /// Octahedral normals of the triangles; the shading normals where the engine has none.
+    pub geometric_normal: Vec<u32>,
+    /// Light that surfaces send out themselves, RGB9E5, scene-linear; empty = none.
+    pub emissive: Vec<u32>,
+}
