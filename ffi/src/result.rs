@@ -62,6 +62,7 @@ impl From<sdk::Error> for Failure {
             sdk::Error::Busy { .. } => RAYLOOM_BUSY,
             sdk::Error::NotReady { .. } => RAYLOOM_NOT_READY,
             sdk::Error::Scene(_) => RAYLOOM_SCENE_ERROR,
+            sdk::Error::Stream(sdk::stream::StreamError::NoEncoder) => RAYLOOM_UNSUPPORTED,
             sdk::Error::Stream(_) => RAYLOOM_STREAM_ERROR,
             sdk::Error::System { .. } => RAYLOOM_SYSTEM_ERROR,
             sdk::Error::Closed(_) => RAYLOOM_CLOSED,
@@ -118,4 +119,16 @@ pub extern "C" fn rayloom_version() -> *const c_char {
         Err(_) => panic!("a version has no zeros"),
     };
     boundary::call_text("rayloom_version", || VERSION.as_ptr())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_an_encoder_is_unsupported_and_says_why() {
+        let failure = Failure::from(sdk::stream::StreamError::NoEncoder);
+        assert_eq!(failure.result, RAYLOOM_UNSUPPORTED);
+        assert!(failure.text.contains("feature h264"), "{}", failure.text);
+    }
 }

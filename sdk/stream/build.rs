@@ -9,6 +9,10 @@ fn main() {
     for variable in ["NASM", "OPENH264_NO_ASM"] {
         println!("cargo:rerun-if-env-changed={variable}");
     }
+    // Without the core there is nothing to assemble.
+    if env::var_os("CARGO_FEATURE_H264").is_none() {
+        return;
+    }
     // The core's assembly for x86 needs nasm; the one for ARM is read by the C compiler itself.
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets the target's architecture");
     if arch != "x86" && arch != "x86_64" {

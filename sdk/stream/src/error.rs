@@ -82,6 +82,21 @@ pub enum StreamError {
     /// The encoder refused; its own words say why.
     #[error("the H.264 encoder failed: {0}")]
     Encoder(String),
+    /// The library was built without an encoder.
+    #[error(
+        "this build of Rayloom has no H.264 encoder: build it with the feature h264 (OpenH264 from source) or h264-runtime (Cisco's binary, loaded at run time); docs/licensing.md says what each means"
+    )]
+    NoEncoder,
+    /// The encoder's library can't be loaded.
+    #[error(
+        "the H.264 encoder can't be loaded from {path:?} (environment RAYLOOM_OPENH264): {reason}; it must be the path of Cisco's own OpenH264 library, as published for its release 2.6.0 or earlier"
+    )]
+    EncoderLibrary {
+        /// What the environment says; empty where it says nothing.
+        path: std::path::PathBuf,
+        /// Why that was not loaded.
+        reason: String,
+    },
     /// The offer of a viewer can't be answered: the viewer's doing.
     #[error("the offer can't be answered: {0}")]
     Offer(String),

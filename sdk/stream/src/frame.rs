@@ -4,8 +4,8 @@ use bytes::Bytes;
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader;
 
+use crate::encoder::Encoded;
 use crate::error::StreamError;
-use crate::openh264::Encoded;
 
 /// RTP's clock for video, hertz (RFC 6184).
 const VIDEO_CLOCK_HZ: u128 = 90_000;

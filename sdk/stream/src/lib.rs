@@ -21,13 +21,19 @@
 //! # }
 //! ```
 
+#[cfg(not(any(feature = "h264", feature = "h264-runtime")))]
+mod absent;
 mod answer;
+#[cfg(any(feature = "h264", feature = "h264-runtime"))]
+mod codec;
+mod encoder;
 mod error;
 mod frame;
 mod http;
 mod hub;
 mod input;
 mod keyframe;
+#[cfg(any(feature = "h264", feature = "h264-runtime"))]
 mod openh264;
 mod page;
 mod picture;
@@ -36,9 +42,9 @@ mod server;
 mod stats;
 mod viewer;
 
+pub use crate::encoder::{Encoded, Encoder, EncoderSettings};
 pub use crate::error::StreamError;
 pub use crate::input::{InputEvent, InputKind, KeyCode};
-pub use crate::openh264::{Encoded, Encoder, EncoderSettings};
 pub use crate::picture::Picture;
 pub use crate::server::{MAX_MESSAGE_BYTES, Stream, StreamDesc, StreamServer};
 pub use crate::stats::StreamStats;

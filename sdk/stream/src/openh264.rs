@@ -5,19 +5,20 @@
 use std::ffi::{c_int, c_void};
 use std::ptr::from_mut;
 
-use bytes::Bytes;
+use openh264::Timestamp;
 use openh264::encoder::{
     BitRate, Complexity, Encoder as Core, EncoderConfig, FrameRate, FrameType, IntraFramePeriod, Profile,
     RateControlMode, SpsPpsStrategy, UsageType, VuiConfig,
 };
 use openh264::formats::YUVSlices;
-use openh264::{OpenH264API, Timestamp};
 use openh264_sys2::{
     ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_RC_FRAME_SKIP,
     ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, LAYER_NUM, SBitrateInfo, SEncParamExt, SM_FIXEDSLCNUM_SLICE, SPATIAL_LAYER_0,
     SPATIAL_LAYER_ALL,
 };
 
+use crate::codec;
+use crate::encoder::{Encoded, EncoderSettings};
 use crate::error::StreamError;
 use crate::picture::Picture;
 
@@ -28,28 +29,6 @@ const TWO_SLICE_PIXELS: usize = 1280 * 720;
 /// Above every bitrate that is allowed, below what level 5.2 ends at.
 const MAX_BITRATE_BPS: u32 = 240_000_000;
 
-/// What an encoder is made for; a change of the size means a new encoder.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EncoderSettings {
-    /// Pixels, even.
-    pub width: u32,
-    /// Pixels, even.
-    pub height: u32,
-    /// The most frames a second that will come; the rate control plans with it.
-    pub max_fps: f32,
-    /// Bits a second to aim at.
-    pub bitrate_bps: u32,
-}
-
-/// One encoded picture.
-#[derive(Clone, Debug)]
-pub struct Encoded {
-    /// Annex B: NAL units behind start codes. An IDR carries SPS and PPS before it.
-    pub annex_b: Bytes,
-    /// Whether a decoder can start here.
-    pub idr: bool,
-}
-
 /// A real-time H.264 encoder, constrained baseline, BT.709 limited range.
 pub struct Encoder {
     core: Core,
@@ -57,8 +36,15 @@ pub struct Encoder {
 }
 
 impl Encoder {
+    /// Whether an encoder can be had: its library may have to be loaded.
+    pub(crate) fn check() -> Result<(), StreamError> {
+        codec::library().map(drop)
+    }
+
     /// Sets the encoder up and encodes one black picture, which starts its threads and caches.
     pub fn new(settings: EncoderSettings) -> Result<Self, StreamError> {
+        let library = codec::library()?;
+        #[cfg(feature = "h264")]
         require_assembly()?;
         let two_slices = settings.width as usize * settings.height as usize >= TWO_SLICE_PIXELS
             && std::thread::available_parallelism().is_ok_and(|cores| cores.get() >= 2);
@@ -75,7 +61,7 @@ impl Encoder {
             .sps_pps_strategy(SpsPpsStrategy::ConstantId)
             .num_threads(if two_slices { 2 } else { 1 })
             .vui(VuiConfig::bt709());
-        let core = Core::with_api_config(OpenH264API::from_source(), config).map_err(failed)?;
+        let core = Core::with_api_config(library, config).map_err(failed)?;
         let mut encoder = Self { core, settings };
         // The crate initialises the core at the first picture; options exist only after that.
         let black = Picture::black(settings.width, settings.height);
@@ -177,7 +163,7 @@ fn failed(error: openh264::Error) -> StreamError {
     StreamError::Encoder(error.to_string())
 }
 
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[cfg(all(feature = "h264", any(target_arch = "x86", target_arch = "x86_64")))]
 unsafe extern "C" {
     /// Exists in the core's assembly only. **If the linker does not find it, the core was once
     /// built without nasm: install nasm, run `cargo clean -p openh264-sys2`, and build again.**
@@ -186,6 +172,7 @@ unsafe extern "C" {
 
 /// Ties the program to the assembled core: see `WelsCPUIdVerify`. The build script can only see
 /// that nasm is here now, not whether a cached core was built with it.
+#[cfg(feature = "h264")]
 fn require_assembly() -> Result<(), StreamError> {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     {
@@ -197,7 +184,7 @@ fn require_assembly() -> Result<(), StreamError> {
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "h264"))]
 mod tests {
     use super::*;
     use openh264::decoder::Decoder;

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::encoder::Encoder;
 use crate::error::StreamError;
 use crate::hub::Hub;
 use crate::input::InputEvent;
@@ -103,9 +104,11 @@ impl StreamServer {
     ///
     /// # Errors
     /// [`StreamError::PortInUse`], [`StreamError::Listen`], [`StreamError::Description`],
-    /// [`StreamError::PictureSize`], [`StreamError::System`].
+    /// [`StreamError::PictureSize`], [`StreamError::System`]; [`StreamError::NoEncoder`] and
+    /// [`StreamError::EncoderLibrary`] where the build has no encoder or its library is not there.
     pub fn start(desc: StreamDesc, runtime: &Handle) -> Result<Stream, StreamError> {
         desc.check()?;
+        Encoder::check()?;
         let addr = desc.listen;
         let refused = |reason: std::io::Error| match reason.kind() {
             std::io::ErrorKind::AddrInUse => StreamError::PortInUse { addr },

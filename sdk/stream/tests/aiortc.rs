@@ -1,4 +1,5 @@
 //! aiortc, a WebRTC stack that shares no code with ours or Chromium's, watches over WHEP.
+#![cfg(feature = "h264")]
 
 mod served_picture;
 

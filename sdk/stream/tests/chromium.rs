@@ -1,5 +1,6 @@
 //! A real Chromium plays the demo page: frames are decoded, the canvas shows the submitted
 //! picture, input and messages go both ways, and the page hears the end at once.
+#![cfg(feature = "h264")]
 
 mod served_picture;
 

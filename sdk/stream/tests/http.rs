@@ -1,4 +1,5 @@
 //! The HTTP side as a stranger sees it: tokens, origins, limits, and reasons one can act on.
+#![cfg(feature = "h264")]
 
 mod served_picture;
 

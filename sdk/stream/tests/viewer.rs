@@ -1,5 +1,6 @@
 //! Viewers on our own WebRTC stack: an IDR at the start and on request, places that are limited,
 //! and places that come free when a viewer vanishes without a word.
+#![cfg(feature = "h264")]
 
 mod served_picture;
 
