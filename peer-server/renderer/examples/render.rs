@@ -1,7 +1,8 @@
 //! Renders a scene to a PNG: layers accumulated over frames and composed, sRGB, rays through pixel centres.
 //!
 //! `cargo run --release -p rayloom-renderer --example render -- SCENE OUT.png [--setup SETUP.json] [--size 640x360]
-//! [--frames 64] [--scale 2] [--filter 8] [--exposure 1] [--views PREFIX]`
+//! [--frames 64] [--scale 2] [--filter 8] [--exposure 1] [--views PREFIX]
+//! [--front-end compute|ray-query|rt-pipeline]`
 //!
 //! SCENE is a glTF file or `city`; SETUP.json holds `camera_to_world_rowmajor`, `projection_rowmajor_gl` and `setup` with
 //! `sun` and `sky`. `--views` writes the layers apart. Prints where the time went.
@@ -11,7 +12,7 @@ use rayloom_frame::demodulate::Surface;
 use rayloom_frame::normal::decode_normal;
 use rayloom_frame::srgb::linear_to_srgb;
 use rayloom_frame::{Extent, LayerKind, LayerRequest, Primary, TracedTile};
-use rayloom_renderer::{FrameState, Renderer, RendererOptions, TraceJob};
+use rayloom_renderer::{FrameState, FrontEnd, Renderer, RendererOptions, TraceJob};
 use rayloom_scene::{Camera, Environment, Light, LightShape, Scene};
 use std::error::Error;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use std::time::{Duration, Instant};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse()?;
-    let renderer = Renderer::new(&RendererOptions { allow_cpu: true, ..Default::default() })?;
+    let renderer =
+        Renderer::new(&RendererOptions { allow_cpu: true, front_end: options.front_end, ..Default::default() })?;
     println!("device: {}", renderer.choice());
     let start = Instant::now();
     renderer.warm_up()?;
@@ -94,6 +96,7 @@ struct Options {
     scale: u8,
     filter: u32,
     exposure: f32,
+    front_end: Option<FrontEnd>,
 }
 
 impl Options {
@@ -101,8 +104,18 @@ impl Options {
         let mut args = std::env::args().skip(1);
         let (scene, out) = (args.next().ok_or("SCENE is missing")?, args.next().ok_or("OUT.png is missing")?);
         let extent = Extent::new(640, 360);
-        let mut o =
-            Options { scene, out, setup: None, views: None, extent, frames: 64, scale: 1, filter: 0, exposure: 1.0 };
+        let mut o = Options {
+            scene,
+            out,
+            setup: None,
+            views: None,
+            extent,
+            frames: 64,
+            scale: 1,
+            filter: 0,
+            exposure: 1.0,
+            front_end: None,
+        };
         while let Some(flag) = args.next() {
             let value = args.next().ok_or_else(|| format!("{flag} needs a value"))?;
             match flag.as_str() {
@@ -113,6 +126,7 @@ impl Options {
                     o.extent = Extent::new(w.parse()?, h.parse()?);
                 }
                 "--frames" => o.frames = value.parse()?,
+                "--front-end" => o.front_end = Some(value.parse()?),
                 "--scale" => o.scale = value.parse()?,
                 "--filter" => o.filter = value.parse()?,
                 "--exposure" => o.exposure = value.parse()?,

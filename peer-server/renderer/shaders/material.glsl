@@ -2,7 +2,8 @@
 // Mirrored by src/layout.rs.
 
 // One instance: 8 vec4.
-//   0..2 rows of object-to-world, 3..5 rows of the previous frame's, 6 addresses of vertices and triangles
+//   0..2 rows of object-to-world, 3..5 rows of the previous frame's, 6 addresses of vertices and triangles,
+//   7 address of the first triangles of its geometries (geometry.glsl)
 const uint INSTANCE_VECTORS = 8u;
 // One vertex: 2 uvec4 (position, normal; uv, tangent, tangent sign). One triangle: uvec4 (3 vertices, material).
 // One material: 10 vec4.

@@ -1,12 +1,10 @@
-// What every kernel reaches: the parameter block behind one address, and the pixel that an invocation works on.
+// What every shader reaches: the parameter block behind one address, and how values are packed.
 // Mirrored by src/layout.rs; a unit test there holds the sizes.
 
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_buffer_reference2 : require
 #extension GL_EXT_scalar_block_layout : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
-#extension GL_KHR_shader_subgroup_basic : require
-#extension GL_KHR_shader_subgroup_arithmetic : require
 
 layout(buffer_reference, std430, buffer_reference_align = 4) restrict buffer Words { uint v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) restrict readonly buffer Floats { float v[]; };
@@ -64,57 +62,6 @@ layout(push_constant) uniform Push {
     uint kind;   // of a filtered layer: 1 specular, 2 indirect
     uint reserved_push;
 } push;
-
-// 64 invocations cover 8x8 pixels in 4x2 pieces, so that units of 8 lanes (lavapipe) and of 32 trace neighbouring rays.
-layout(local_size_x = 64) in;
-
-// The layer pixel (absolute, in the layer's own grid) of this invocation. Groups are anchored at multiples of 8 of the
-// whole view, so none straddles two 16x16 blocks of pixels.
-uvec2 layer_pixel(Params p) {
-    uint i = gl_LocalInvocationID.x;
-    uvec2 within = uvec2((i & 3u) | ((i >> 1u) & 4u), ((i >> 2u) & 1u) | ((i >> 3u) & 6u));
-    uvec2 first = (p.rect.xy / push.scale) & ~7u;
-    return first + gl_WorkGroupID.xy * 8u + within;
-}
-
-// The layer's rectangle in its own grid.
-uvec4 layer_rect(Params p) {
-    uvec2 first = p.rect.xy / push.scale;
-    uvec2 end = (p.rect.xy + p.rect.zw + push.scale - 1u) / push.scale;
-    return uvec4(first, end - first);
-}
-
-bool inside(uvec2 pixel, uvec4 rect) {
-    return all(greaterThanEqual(pixel, rect.xy)) && all(lessThan(pixel, rect.xy + rect.zw));
-}
-
-// The full-resolution pixel that a layer pixel stands for in this frame (rayloom_frame's scaled_sample_pixel).
-uvec2 shaded_pixel(Params p, uvec2 pixel) {
-    return min(pixel * push.scale + uvec2(push.sample_offset_x, push.sample_offset_y), p.view.xy - 1u);
-}
-
-uint plane_index(Params p, uvec2 pixel) {
-    return (pixel.y - p.rect.y) * p.rect.z + (pixel.x - p.rect.x);
-}
-
-uint layer_index(uvec2 pixel, uvec4 rect) {
-    return (pixel.y - rect.y) * rect.z + (pixel.x - rect.x);
-}
-
-vec3 pixel_ray(Params p, uvec2 pixel) {
-    return p.ray_base.xyz + p.ray_dx.xyz * (float(pixel.x) + 0.5) + p.ray_dy.xyz * (float(pixel.y) + 0.5);
-}
-
-// Rays that this invocation traced; added to its 16x16 block at the end of main, by all lanes together.
-uint ray_count = 0u;
-
-void count_rays(Params p, uvec2 pixel) {
-    uvec2 block = pixel * push.scale / 16u - p.blocks.xy;
-    uint rays = subgroupAdd(ray_count);
-    if (subgroupElect() && rays > 0u) {
-        atomicAdd(Words(p.block_rays).v[block.y * p.blocks.z + block.x], rays);
-    }
-}
 
 // Largest finite half float.
 const float HALF_MAX = 65504.0;

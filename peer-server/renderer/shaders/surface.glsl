@@ -1,10 +1,11 @@
 // The surface at a hit: position, normals and the material's values, textures included.
-// Includes the traversal, which calls accept_hit() of material.glsl.
+// Includes the front end, which calls accept_hit() of material.glsl.
 
 #include "params.glsl"
+#include "invocation.glsl"
 #include "sampling.glsl"
 #include "material.glsl"
-#include "traverse.glsl"
+#include "front_end.glsl"
 
 struct Surface {
     vec3 position;

@@ -22,12 +22,7 @@
 
 #extension GL_KHR_shader_subgroup_shuffle : require
 
-struct Hit {
-    float t;             // in lengths of the ray's direction
-    uint instance;       // index in the slice given to Tlas::build
-    uint primitive;      // index of the triangle in its mesh
-    vec2 barycentrics;
-};
+#include "hit.glsl"
 
 layout(buffer_reference, buffer_reference_align = 8, scalar) readonly buffer BvhPair { uint64_t words; };
 

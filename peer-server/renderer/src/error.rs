@@ -67,6 +67,30 @@ pub enum RendererError {
         /// How many bytes were asked for.
         bytes: u64,
     },
+    /// Buffers would take more than the limit that was given when the device was opened.
+    #[error(
+        "{bytes} bytes for {what} would take more than the limit of {limit} bytes of GPU memory; raise the limit or use a smaller scene or picture"
+    )]
+    MemoryLimit {
+        /// What it was for.
+        what: String,
+        /// How many bytes were asked for.
+        bytes: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A front end was asked for that the device does not have.
+    #[error(
+        "{device} has no front end {front_end}: it lacks {missing}; choose another device, another front end, or auto"
+    )]
+    NoFrontEnd {
+        /// The device's name.
+        device: String,
+        /// What was asked for.
+        front_end: crate::FrontEnd,
+        /// The extension or feature that is missing.
+        missing: String,
+    },
     /// More tiles in flight than this renderer keeps room for; the caller waits for one first.
     #[error("{limit} tiles are in flight already; wait for one before the next")]
     TooManyInFlight {

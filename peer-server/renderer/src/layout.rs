@@ -94,7 +94,9 @@ pub(crate) struct GpuInstance {
     pub(crate) previous: [[f32; 4]; 3],
     pub(crate) vertices: u64,
     pub(crate) triangles: u64,
-    pub(crate) reserved: [u32; 4],
+    /// First triangles of the geometries of its acceleration structure; 0 where it is one geometry.
+    pub(crate) geometries: u64,
+    pub(crate) reserved: [u32; 2],
 }
 
 /// Rows of an affine transform.

@@ -20,11 +20,13 @@
 
 mod error;
 mod frame;
+mod front_end;
 mod job;
 mod layout;
 mod luminous;
 mod mesh;
 mod placement;
+pub mod rays;
 mod renderer;
 mod scene;
 pub mod shaders;
@@ -34,7 +36,9 @@ mod vulkan;
 
 pub use error::RendererError;
 pub use frame::{FrameState, GpuFrame};
+pub use front_end::FrontEnd;
 pub use job::{MAX_EXTENT, MAX_FILTER_RADIUS, TraceJob};
+pub use rays::{RayBatch, RayHit, RayKind};
 pub use renderer::{Renderer, RendererOptions, list_devices};
 pub use scene::{GpuScene, Progress};
 pub use tile::{MAX_IN_FLIGHT, Ticket, TraceTimings};

@@ -1,8 +1,8 @@
-//! Meshes on the GPU: vertices and triangles for shading, and the tree that rays walk, in one buffer.
+//! Meshes on the GPU: vertices and triangles for shading, and the tree that rays walk: ours or the device's.
 
-use crate::RendererError;
 use crate::layout::GpuVertex;
-use crate::vulkan::{Buffer, Submitter};
+use crate::vulkan::{AccelerationStructure, Buffer, Geometry, Submitter};
+use crate::{FrontEnd, RendererError};
 use rayloom_bvh::{Aabb, Blas, MAX_TRIANGLES};
 use rayloom_frame::normal::encode_normal;
 use rayloom_scene::Mesh;
@@ -14,29 +14,48 @@ const ALIGNMENT: usize = 256;
 pub(crate) struct GpuMesh {
     buffer: Buffer,
     triangles_offset: u64,
-    blas_offset: u64,
-    pub(crate) bounds: Aabb,
+    tree: MeshTree,
+}
+
+/// What rays walk.
+pub(crate) enum MeshTree {
+    /// Ours, at an address within the mesh's buffer.
+    Compute { address: u64, bounds: Aabb },
+    /// The device's; none where there is no triangle. `firsts` is the address of its geometries' first triangles, 0 where
+    /// it has one.
+    Hardware { structure: Option<AccelerationStructure>, firsts: u64 },
 }
 
 impl GpuMesh {
     /// Builds its tree and uploads it; `holes` says for each part whether rays may pass through it. The mesh has been
     /// checked.
-    pub(crate) fn new(submitter: &Submitter, mesh: &Mesh, holes: &[bool]) -> Result<GpuMesh, RendererError> {
+    pub(crate) fn new(
+        submitter: &Submitter,
+        front_end: FrontEnd,
+        mesh: &Mesh,
+        holes: &[bool],
+    ) -> Result<GpuMesh, RendererError> {
         let mut part_of = vec![0u32; mesh.triangle_count()];
         for (i, part) in mesh.parts.iter().enumerate() {
             let first = part.first_index as usize / 3;
             part_of[first..first + part.index_count as usize / 3].fill(i as u32);
         }
-        let blas = if holes.contains(&true) {
-            Blas::build_with_flags(&mesh.positions, &mesh.indices, &|t| holes[part_of[t as usize] as usize])
-        } else {
-            Blas::build(&mesh.positions, &mesh.indices)
+        let blas = (!front_end.is_hardware()).then(|| match holes.contains(&true) {
+            true => Blas::build_with_flags(&mesh.positions, &mesh.indices, &|t| holes[part_of[t as usize] as usize]),
+            false => Blas::build(&mesh.positions, &mesh.indices),
+        });
+        let geometries = geometries(mesh, holes);
+        let firsts: Vec<u32> = geometries.iter().map(|g| g.first_triangle).collect();
+        let tree_bytes: &[u8] = match &blas {
+            Some(blas) => blas.bytes(),
+            None if firsts.len() > 1 => bytemuck::cast_slice(&firsts),
+            None => &[],
         };
         let vertices_bytes = mesh.positions.len() * size_of::<GpuVertex>();
         let triangles_offset = vertices_bytes.next_multiple_of(ALIGNMENT);
         let triangles_bytes = mesh.triangle_count() * size_of::<[u32; 4]>();
-        let blas_offset = (triangles_offset + triangles_bytes).next_multiple_of(ALIGNMENT);
-        let mut bytes = vec![0u8; blas_offset + blas.bytes().len()];
+        let tree_offset = (triangles_offset + triangles_bytes).next_multiple_of(ALIGNMENT);
+        let mut bytes = vec![0u8; tree_offset + tree_bytes.len()];
         for (i, out) in bytes[..vertices_bytes].chunks_exact_mut(size_of::<GpuVertex>()).enumerate() {
             out.copy_from_slice(bytemuck::bytes_of(&vertex(mesh, i)));
         }
@@ -45,14 +64,22 @@ impl GpuMesh {
             let material = mesh.parts[*part as usize].material;
             out.copy_from_slice(bytemuck::bytes_of(&[corners[0], corners[1], corners[2], material]));
         }
-        bytes[blas_offset..].copy_from_slice(blas.bytes());
+        bytes[tree_offset..].copy_from_slice(tree_bytes);
         let buffer = Buffer::with_bytes(submitter, "mesh", &bytes)?;
-        Ok(GpuMesh {
-            buffer,
-            triangles_offset: triangles_offset as u64,
-            blas_offset: blas_offset as u64,
-            bounds: blas.bounds(),
-        })
+        let tree_address = buffer.address() + tree_offset as u64;
+        let tree = match blas {
+            Some(blas) => MeshTree::Compute { address: tree_address, bounds: blas.bounds() },
+            None => {
+                // The tree of a mesh without triangles would be one that nothing can hit.
+                let structure = (!geometries.is_empty()).then(|| {
+                    let positions: Vec<[f32; 3]> = mesh.positions.iter().map(|p| p.to_array()).collect();
+                    AccelerationStructure::bottom(submitter, &positions, &mesh.indices, &geometries)
+                });
+                let firsts = if firsts.len() > 1 { tree_address } else { 0 };
+                MeshTree::Hardware { structure: structure.transpose()?, firsts }
+            }
+        };
+        Ok(GpuMesh { buffer, triangles_offset: triangles_offset as u64, tree })
     }
 
     pub(crate) fn vertices_address(&self) -> u64 {
@@ -63,13 +90,38 @@ impl GpuMesh {
         self.buffer.address() + self.triangles_offset
     }
 
-    pub(crate) fn blas_address(&self) -> u64 {
-        self.buffer.address() + self.blas_offset
+    /// The table of the first triangles of its geometries, or 0.
+    pub(crate) fn geometries_address(&self) -> u64 {
+        match self.tree {
+            MeshTree::Compute { .. } => 0,
+            MeshTree::Hardware { firsts, .. } => firsts,
+        }
+    }
+
+    pub(crate) fn tree(&self) -> &MeshTree {
+        &self.tree
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.buffer.size()
+        let structure = match &self.tree {
+            MeshTree::Hardware { structure: Some(structure), .. } => structure.bytes(),
+            _ => 0,
+        };
+        self.buffer.size() + structure
     }
+}
+
+/// Runs of triangles that are alike in whether rays may pass through them.
+fn geometries(mesh: &Mesh, holes: &[bool]) -> Vec<Geometry> {
+    let mut runs: Vec<Geometry> = Vec::new();
+    for (part, holes) in mesh.parts.iter().zip(holes).filter(|(part, _)| part.index_count > 0) {
+        let (first_triangle, triangle_count, opaque) = (part.first_index / 3, part.index_count / 3, !holes);
+        match runs.last_mut().filter(|run| run.opaque == opaque) {
+            Some(run) => run.triangle_count += triangle_count,
+            None => runs.push(Geometry { first_triangle, triangle_count, opaque }),
+        }
+    }
+    runs
 }
 
 fn vertex(mesh: &Mesh, i: usize) -> GpuVertex {
@@ -127,4 +179,31 @@ pub(crate) fn validate(mesh: &Mesh, materials: usize) -> Result<(), String> {
         return Err(format!("its parts cover {next} of {} indices", mesh.indices.len()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rayloom_scene::MeshPart;
+
+    #[test]
+    fn parts_join_where_they_are_alike() {
+        let counts = [6u32, 3, 0, 9, 3];
+        let holes = [false, false, true, true, false];
+        let mut first_index = 0;
+        let parts = counts.map(|index_count| {
+            first_index += index_count;
+            MeshPart { first_index: first_index - index_count, index_count, material: 0 }
+        });
+        let runs = geometries(&Mesh { parts: parts.to_vec(), ..Mesh::default() }, &holes);
+        let expected = [(0, 3, true), (3, 3, false), (6, 1, true)];
+        assert_eq!(
+            runs,
+            expected.map(|(first_triangle, triangle_count, opaque)| Geometry {
+                first_triangle,
+                triangle_count,
+                opaque
+            })
+        );
+    }
 }

@@ -4,7 +4,7 @@ use crate::frame::{FrameState, GpuFrame};
 use crate::scene::{self, AssetCache, GpuScene, Progress};
 use crate::tile::{InFlight, MAX_IN_FLIGHT, Plan, Slot, Ticket, TraceTimings};
 use crate::vulkan::{Buffer, Context, Instance, Kernels, Submitter, candidates, choose};
-use crate::{DeviceReport, RendererError, TraceJob};
+use crate::{DeviceKind, DeviceReport, FrontEnd, RayBatch, RayKind, RendererError, TraceJob};
 use parking_lot::Mutex;
 use rayloom_frame::demodulate::SPECULAR_TABLE;
 use rayloom_frame::srgb::srgb_to_linear;
@@ -13,6 +13,12 @@ use rayloom_scene::{Camera, Environment, Instance as Placed, Light, LightShape, 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+/// What front ends are measured by: a city of so many triangles, in so many pixels, the least of so many frames.
+const MEASURED_TRIANGLES: usize = 50_000;
+const MEASURED_EXTENT: Extent = Extent::new(640, 360);
+const MEASURED_FRAMES: u64 = 4;
 
 /// How to open a device.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +31,10 @@ pub struct RendererOptions {
     pub validation: bool,
     /// Where the driver's compiled pipelines are kept; `None` keeps none.
     pub pipeline_cache: Option<PathBuf>,
+    /// How rays are traced; `None` takes compute on a CPU, and elsewhere the fastest that the device has.
+    pub front_end: Option<FrontEnd>,
+    /// Most bytes of GPU memory that buffers may take together; `None` takes what there is.
+    pub memory_limit: Option<u64>,
 }
 
 /// All Vulkan devices of this machine, with the reason why one can't be used.
@@ -41,19 +51,39 @@ pub struct Renderer {
     cache: AssetCache,
     slots: Mutex<Vec<Slot>>,
     in_flight: Arc<AtomicUsize>,
+    front_end: FrontEnd,
     choice: String,
 }
 
 impl Renderer {
-    /// Opens a device. Shaders are compiled when they first run: see [`Renderer::warm_up`].
+    /// Opens a device and chooses the front end: where several are offered and none is asked for, each traces a small scene
+    /// first. Shaders are compiled when they first run: see [`Renderer::warm_up`].
     pub fn new(options: &RendererOptions) -> Result<Renderer, RendererError> {
         let instance = Instance::new(options.validation)?;
         let found = candidates(&instance)?;
         let (candidate, reason) = choose(found, options.device.as_deref(), options.allow_cpu)?;
-        let choice = format!("{} ({reason})", candidate.report.name);
-        let context = Arc::new(Context::new(instance, candidate)?);
+        let device = format!("{} ({reason})", candidate.report.name);
+        let wanted = wanted_front_ends(&candidate.report, options.front_end)?;
+        let context = Arc::new(Context::new(instance, candidate, &wanted, options.memory_limit)?);
+        let open = |front_end| Renderer::with_front_end(context.clone(), front_end, options);
+        let (mut renderer, why) = match &*wanted {
+            [one] => {
+                let why = if options.front_end.is_some() { "it was asked for" } else { "no other is considered here" };
+                (open(*one)?, why.to_owned())
+            }
+            several => fastest(several, open)?,
+        };
+        renderer.choice = format!("{device}, front end {} ({why})", renderer.front_end);
+        Ok(renderer)
+    }
+
+    fn with_front_end(
+        context: Arc<Context>,
+        front_end: FrontEnd,
+        options: &RendererOptions,
+    ) -> Result<Renderer, RendererError> {
         let submitter = Arc::new(Submitter::new(context.clone()));
-        let kernels = Arc::new(Kernels::new(&context, options.pipeline_cache.as_deref())?);
+        let kernels = Arc::new(Kernels::new(&submitter, front_end, options.pipeline_cache.as_deref())?);
         let tables = Arc::new(Buffer::with_bytes(&submitter, "tables", bytemuck::cast_slice(&tables()))?);
         Ok(Renderer {
             context,
@@ -63,7 +93,8 @@ impl Renderer {
             cache: AssetCache::default(),
             slots: Mutex::default(),
             in_flight: Arc::default(),
-            choice,
+            front_end,
+            choice: String::new(),
         })
     }
 
@@ -72,7 +103,23 @@ impl Renderer {
         &self.context.report
     }
 
-    /// The device's name and why it was taken, for a log line.
+    /// How rays are traced.
+    pub fn front_end(&self) -> FrontEnd {
+        self.front_end
+    }
+
+    /// Bytes of GPU memory that buffers take.
+    pub fn memory_bytes(&self) -> u64 {
+        self.context.memory_taken()
+    }
+
+    /// From here on the device counts as lost, as after a GPU's reset.
+    #[cfg(feature = "fault-injection")]
+    pub fn lose_device(&self) {
+        self.context.lost.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    /// The names of device and front end and why they were taken, for a log line.
     pub fn choice(&self) -> &str {
         &self.choice
     }
@@ -90,7 +137,7 @@ impl Renderer {
     /// Puts a scene on the GPU. Meshes and textures (the same `Arc`s) that an earlier scene brought are not uploaded again
     /// while that scene is alive. `progress` is called from this thread.
     pub fn create_scene(&self, scene: &Scene, progress: &mut dyn FnMut(Progress)) -> Result<GpuScene, RendererError> {
-        scene::create(&self.submitter, &self.cache, scene, progress)
+        scene::create(&self.submitter, self.front_end, &self.cache, scene, progress)
     }
 
     /// Traces a tile and waits for it.
@@ -123,6 +170,17 @@ impl Renderer {
         Ok((tile, timings))
     }
 
+    /// Puts rays on the GPU that are traced on their own, without shading: to compare and measure front ends. At most
+    /// [`crate::rays::MAX_RAYS`] of them; `t_min` is at least 0 and at most `t_max`.
+    pub fn ray_batch(
+        &self,
+        frame: &Arc<GpuFrame>,
+        rays: &[rayloom_bvh::Ray],
+        kind: RayKind,
+    ) -> Result<RayBatch, RendererError> {
+        RayBatch::new(frame, &self.kernels, rays, kind)
+    }
+
     /// A free slot of sufficient size, the smallest first, or a new one.
     fn slot(&self, bytes: u64) -> Result<Slot, RendererError> {
         let mut slots = self.slots.lock();
@@ -137,6 +195,26 @@ impl Renderer {
         }
     }
 
+    /// The least time of a frame of a small city once warm: all layers at a sample a pixel.
+    fn time_of_small_frame(&self) -> Result<Duration, RendererError> {
+        let scene = rayloom_scene::city(MEASURED_TRIANGLES, 1);
+        let camera = scene.cameras.first().map_or(Camera::with_fov(1.0, 16.0 / 9.0), |named| named.camera);
+        let on_gpu = self.create_scene(&scene, &mut |_| ())?;
+        let frame = Arc::new(on_gpu.frame(&FrameState::default())?);
+        let layers = LayerKind::ALL.map(|kind| LayerRequest { kind, samples: 1, scale: 1 });
+        let job = TraceJob::whole_view(MEASURED_EXTENT, camera, &layers);
+        let mut least = Duration::MAX;
+        for frame_id in 0..=MEASURED_FRAMES {
+            let (_, timings) = self.trace(&frame, &TraceJob { frame_id, ..job })?;
+            let time = if timings.passes.is_empty() { timings.latency } else { timings.gpu() };
+            // The first compiles.
+            if frame_id > 0 {
+                least = least.min(time);
+            }
+        }
+        Ok(least)
+    }
+
     /// Compiles everything by running it once, so that the first real tile is not late, and stores the pipeline cache.
     pub fn warm_up(&self) -> Result<(), RendererError> {
         let scene = self.create_scene(&warm_up_scene(), &mut |_| ())?;
@@ -147,6 +225,50 @@ impl Renderer {
         self.kernels.store_cache();
         Ok(())
     }
+}
+
+/// The front ends to choose from.
+fn wanted_front_ends(device: &DeviceReport, asked: Option<FrontEnd>) -> Result<Vec<FrontEnd>, RendererError> {
+    match asked {
+        Some(front_end) if device.front_ends.contains(&front_end) => Ok(vec![front_end]),
+        Some(front_end) => {
+            let lacks = |name: &&&str| !device.extensions.iter().any(|e| e == **name);
+            let missing: Vec<&str> = front_end.extensions().iter().filter(lacks).copied().collect();
+            let missing = match &*missing {
+                [] => "a feature of its extensions".into(),
+                names => names.join(", "),
+            };
+            Err(RendererError::NoFrontEnd { device: device.name.clone(), front_end, missing })
+        }
+        // A CPU's ray tracing walks its own trees, and does it slower than ours (docs/renderer.md has figures).
+        None if device.kind == DeviceKind::Cpu => Ok(vec![FrontEnd::Compute]),
+        None => Ok(device.front_ends.clone()),
+    }
+}
+
+/// Opens all, keeps the fastest, and says how fast each was. One that fails is not taken, unless the device is lost.
+fn fastest(
+    front_ends: &[FrontEnd],
+    open: impl Fn(FrontEnd) -> Result<Renderer, RendererError>,
+) -> Result<(Renderer, String), RendererError> {
+    let mut best: Option<(Duration, Renderer)> = None;
+    let mut told = Vec::new();
+    for &front_end in front_ends {
+        let measured = open(front_end).and_then(|renderer| Ok((renderer.time_of_small_frame()?, renderer)));
+        match measured {
+            Ok((time, renderer)) => {
+                told.push(format!("{front_end} {:.2} ms", time.as_secs_f64() * 1e3));
+                if best.as_ref().is_none_or(|(least, _)| time < *least) {
+                    best = Some((time, renderer));
+                }
+            }
+            Err(e @ RendererError::DeviceLost { .. }) => return Err(e),
+            Err(e) if front_end == front_ends[front_ends.len() - 1] && best.is_none() => return Err(e),
+            Err(e) => told.push(format!("{front_end} failed: {e}")),
+        }
+    }
+    let (_, renderer) = best.expect("the last one's failure is returned where all failed");
+    Ok((renderer, format!("fastest of {}", told.join(", "))))
 }
 
 /// What `gbuffer.glsl` reads: the sRGB curve, then the specular table.

@@ -1,6 +1,5 @@
 //! A revision of a scene on the GPU: meshes and textures are shared with other revisions, tables are its own.
 
-use crate::RendererError;
 use crate::frame::{FrameState, GpuFrame};
 use crate::layout::{GpuMaterial, has_holes};
 use crate::luminous::{self, LuminousTriangle};
@@ -8,6 +7,7 @@ use crate::mesh::{self, GpuMesh};
 use crate::placement::Placement;
 use crate::texture::{GpuTexture, TABLE_WORDS};
 use crate::vulkan::{Buffer, Submitter};
+use crate::{FrontEnd, RendererError};
 use parking_lot::Mutex;
 use rayloom_scene::{Environment, Instance, Light, Mesh, Scene, Texture};
 use std::collections::HashMap;
@@ -87,12 +87,18 @@ impl AssetCache {
         self.textures.lock().retain(|_, (_, on_gpu)| on_gpu.strong_count() > 0);
     }
 
-    fn mesh(&self, submitter: &Submitter, mesh: &Arc<Mesh>, holes: Vec<bool>) -> Result<Arc<GpuMesh>, RendererError> {
+    fn mesh(
+        &self,
+        submitter: &Submitter,
+        front_end: FrontEnd,
+        mesh: &Arc<Mesh>,
+        holes: Vec<bool>,
+    ) -> Result<Arc<GpuMesh>, RendererError> {
         let key = (Arc::as_ptr(mesh) as usize, holes);
         if let Some(found) = self.meshes.lock().get(&key).and_then(|(_, on_gpu)| on_gpu.upgrade()) {
             return Ok(found);
         }
-        let made = Arc::new(GpuMesh::new(submitter, mesh, &key.1)?);
+        let made = Arc::new(GpuMesh::new(submitter, front_end, mesh, &key.1)?);
         self.meshes.lock().insert(key, (Arc::downgrade(mesh), Arc::downgrade(&made)));
         Ok(made)
     }
@@ -117,6 +123,7 @@ impl AssetCache {
 /// Uploads what is not on the GPU yet, on all cores.
 pub(crate) fn create(
     submitter: &Arc<Submitter>,
+    front_end: FrontEnd,
     cache: &AssetCache,
     scene: &Scene,
     progress: &mut dyn FnMut(Progress),
@@ -131,7 +138,7 @@ pub(crate) fn create(
         |i| {
             let mesh = &scene.meshes[i];
             let holes = mesh.parts.iter().map(|p| has_holes(&scene.materials[p.material as usize])).collect();
-            cache.mesh(submitter, mesh, holes)
+            cache.mesh(submitter, front_end, mesh, holes)
         },
         &mut |done| progress(Progress { done, total }),
     )?;
@@ -150,7 +157,7 @@ pub(crate) fn create(
     let table: Vec<[u32; TABLE_WORDS]> =
         textures.iter().map(|t| t.as_ref().map_or([0; TABLE_WORDS], |t| t.entry())).collect();
     let triangles = scene.instances.iter().map(|i| scene.meshes[i.mesh as usize].triangle_count() as u64).sum();
-    let at_rest = Placement::at_rest(submitter, &scene.instances, &meshes)?;
+    let at_rest = Placement::at_rest(submitter, front_end, &scene.instances, &meshes)?;
     Ok(GpuScene {
         shared: Arc::new(SceneShared {
             submitter: submitter.clone(),

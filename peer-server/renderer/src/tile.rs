@@ -149,7 +149,7 @@ impl Plan {
         let sky = scene.environment;
         let wants_unlit = self.layers.iter().any(|l| l.kind == LayerKind::Unlit);
         Params {
-            tlas: frame.placement.tlas.address(),
+            tlas: frame.placement.tree.address(),
             instances: frame.placement.instances.address(),
             materials: scene.materials.address(),
             textures: scene.texture_table.address(),

@@ -19,147 +19,158 @@ fn direct_of(e: f32, albedo: f32) -> f32 {
 
 #[test]
 fn a_lambertian_plane_in_the_sun_reflects_irradiance_over_pi() {
-    let r = renderer();
-    let slant = Vec3::new(1.0, -2.0, 0.0);
-    let ground = material(Vec3::splat(0.5), 0.0, 1.0);
-    let s =
-        scene(vec![square(0)], vec![ground], vec![at(0, 10.0, Vec3::ZERO)], vec![sun(slant, Vec3::new(3.0, 2.0, 1.0))]);
-    let tile = trace(&r, &s, &TraceJob::whole_view(EXTENT, from_above(EXTENT), &all_layers(1)));
-    let cosine = 2.0 / 5f32.sqrt();
-    let found = pixel(layer(&tile, LayerKind::Direct), 16, 12);
-    for (found, irradiance) in found.to_array().into_iter().zip([3.0, 2.0, 1.0]) {
-        let expected = direct_of(irradiance * cosine, 0.5);
-        assert!((found / expected - 1.0).abs() < 0.01, "{found} is not {expected}");
+    for r in renderers() {
+        let slant = Vec3::new(1.0, -2.0, 0.0);
+        let ground = material(Vec3::splat(0.5), 0.0, 1.0);
+        let s = scene(
+            vec![square(0)],
+            vec![ground],
+            vec![at(0, 10.0, Vec3::ZERO)],
+            vec![sun(slant, Vec3::new(3.0, 2.0, 1.0))],
+        );
+        let tile = trace(&r, &s, &TraceJob::whole_view(EXTENT, from_above(EXTENT), &all_layers(1)));
+        let cosine = 2.0 / 5f32.sqrt();
+        let found = pixel(layer(&tile, LayerKind::Direct), 16, 12);
+        for (found, irradiance) in found.to_array().into_iter().zip([3.0, 2.0, 1.0]) {
+            let expected = direct_of(irradiance * cosine, 0.5);
+            assert!((found / expected - 1.0).abs() < 0.01, "{found} is not {expected}");
+        }
+        // Nothing but sun: no emission, no sky.
+        assert_eq!(mean(layer(&tile, LayerKind::Unlit)), Vec3::ZERO);
+        assert_eq!(mean(layer(&tile, LayerKind::Indirect)), Vec3::ZERO);
+        assert_clean(&r);
     }
-    // Nothing but sun: no emission, no sky.
-    assert_eq!(mean(layer(&tile, LayerKind::Unlit)), Vec3::ZERO);
-    assert_eq!(mean(layer(&tile, LayerKind::Indirect)), Vec3::ZERO);
-    assert_clean(&r);
 }
 
 #[test]
 fn a_point_light_falls_off_with_the_square_and_a_spot_ends_at_its_cone() {
-    let r = renderer();
-    let ground = material(Vec3::splat(0.5), 0.0, 1.0);
-    let lamp = Light {
-        shape: LightShape::Point,
-        color: Vec3::splat(10.0),
-        position: Vec3::new(0.0, 2.0, 0.0),
-        direction: Vec3::NEG_Y,
-        range: 0.0,
-        user_id: 0,
-    };
-    let spot = Light { shape: LightShape::Spot { inner: 0.2, outer: 0.3 }, ..lamp };
-    let at_center = |light| {
-        let s = scene(vec![square(0)], vec![ground.clone()], vec![at(0, 10.0, Vec3::ZERO)], vec![light]);
-        let tile = trace(&r, &s, &TraceJob::whole_view(EXTENT, from_above(EXTENT), &all_layers(1)));
-        let direct = layer(&tile, LayerKind::Direct);
-        (pixel(direct, 16, 12).x, pixel(direct, 1, 1).x)
-    };
-    let (center, corner) = at_center(lamp);
-    assert!((center / direct_of(10.0 / 4.0, 0.5) - 1.0).abs() < 0.02, "{center}");
-    assert!(corner > 0.0 && corner < center * 0.5);
-    let (center, corner) = at_center(spot);
-    assert!((center / direct_of(10.0 / 4.0, 0.5) - 1.0).abs() < 0.02, "{center}");
-    assert_eq!(corner, 0.0);
-    assert_clean(&r);
+    for r in renderers() {
+        let ground = material(Vec3::splat(0.5), 0.0, 1.0);
+        let lamp = Light {
+            shape: LightShape::Point,
+            color: Vec3::splat(10.0),
+            position: Vec3::new(0.0, 2.0, 0.0),
+            direction: Vec3::NEG_Y,
+            range: 0.0,
+            user_id: 0,
+        };
+        let spot = Light { shape: LightShape::Spot { inner: 0.2, outer: 0.3 }, ..lamp };
+        let at_center = |light| {
+            let s = scene(vec![square(0)], vec![ground.clone()], vec![at(0, 10.0, Vec3::ZERO)], vec![light]);
+            let tile = trace(&r, &s, &TraceJob::whole_view(EXTENT, from_above(EXTENT), &all_layers(1)));
+            let direct = layer(&tile, LayerKind::Direct);
+            (pixel(direct, 16, 12).x, pixel(direct, 1, 1).x)
+        };
+        let (center, corner) = at_center(lamp);
+        assert!((center / direct_of(10.0 / 4.0, 0.5) - 1.0).abs() < 0.02, "{center}");
+        assert!(corner > 0.0 && corner < center * 0.5);
+        let (center, corner) = at_center(spot);
+        assert!((center / direct_of(10.0 / 4.0, 0.5) - 1.0).abs() < 0.02, "{center}");
+        assert_eq!(corner, 0.0);
+        assert_clean(&r);
+    }
 }
 
 #[test]
 fn a_plate_shades_the_ground_under_it_and_nothing_else() {
-    let r = renderer();
-    let ground = material(Vec3::splat(0.5), 0.0, 1.0);
-    // The sun comes from +X at 45 degrees: a plate at height 1 throws its shadow one metre towards -X.
-    let plate = at(0, 0.25, Vec3::new(0.0, 1.0, 0.0));
-    let light = sun(Vec3::new(-1.0, -1.0, 0.0), Vec3::ONE);
-    let s = scene(vec![square(0)], vec![ground], vec![at(0, 10.0, Vec3::ZERO), plate], vec![light]);
-    let extent = Extent::new(64, 64);
-    let camera = from_above(extent);
-    let tile = trace(&r, &s, &TraceJob::whole_view(extent, camera, &all_layers(1)));
-    let see = |x: f32| {
-        let (p, _) = camera.project(Vec3::new(x, 0.0, 0.0), glam::Vec2::splat(64.0));
-        pixel(layer(&tile, LayerKind::Direct), p.x as u32, p.y as u32).x
-    };
-    assert_eq!(see(-1.0), 0.0, "in the shadow");
-    assert!(see(-1.5) > 0.1 && see(-0.55) > 0.1 && see(1.0) > 0.1, "beside it");
-    assert_clean(&r);
+    for r in renderers() {
+        let ground = material(Vec3::splat(0.5), 0.0, 1.0);
+        // The sun comes from +X at 45 degrees: a plate at height 1 throws its shadow one metre towards -X.
+        let plate = at(0, 0.25, Vec3::new(0.0, 1.0, 0.0));
+        let light = sun(Vec3::new(-1.0, -1.0, 0.0), Vec3::ONE);
+        let s = scene(vec![square(0)], vec![ground], vec![at(0, 10.0, Vec3::ZERO), plate], vec![light]);
+        let extent = Extent::new(64, 64);
+        let camera = from_above(extent);
+        let tile = trace(&r, &s, &TraceJob::whole_view(extent, camera, &all_layers(1)));
+        let see = |x: f32| {
+            let (p, _) = camera.project(Vec3::new(x, 0.0, 0.0), glam::Vec2::splat(64.0));
+            pixel(layer(&tile, LayerKind::Direct), p.x as u32, p.y as u32).x
+        };
+        assert_eq!(see(-1.0), 0.0, "in the shadow");
+        assert!(see(-1.5) > 0.1 && see(-0.55) > 0.1 && see(1.0) > 0.1, "beside it");
+        assert_clean(&r);
+    }
 }
 
 #[test]
 fn under_an_even_sky_a_convex_surface_shows_no_light_lost_or_made() {
     // The furnace test: what comes in from everywhere with radiance 1 leaves with albedo 1 as radiance 1.
-    let r = renderer();
-    for (metallic, roughness) in [(0.0, 1.0), (0.0, 0.3), (1.0, 0.1), (1.0, 0.6), (1.0, 1.0)] {
-        let white = material(Vec3::ONE, metallic, roughness);
-        let mut s = scene(vec![square(0)], vec![white], vec![at(0, 10.0, Vec3::ZERO)], Vec::new());
-        s.environment = Environment::constant(Vec3::ONE);
-        let layers =
-            [LayerKind::Specular, LayerKind::Indirect].map(|kind| LayerRequest { kind, samples: 64, scale: 1 });
-        // So narrow a view that n.v is 1 everywhere.
-        let camera = Camera::look_at(Vec3::new(0.0, 4.0, 0.0), Vec3::ZERO, 0.01, 1.0);
-        let tile = trace(&r, &s, &TraceJob::whole_view(EXTENT, camera, &layers));
-        let surface = rayloom_frame::demodulate::Surface { base_color: Vec3::ONE, roughness, metalness: metallic };
-        let specular = mean(layer(&tile, LayerKind::Specular)) * surface.specular_divisor(1.0);
-        let diffuse = mean(layer(&tile, LayerKind::Indirect)) * surface.albedo_divisor();
-        let sum = (specular + diffuse).x;
-        // The table's last row stands for roughness 0.984: there compensation is 5 % short.
-        let tolerance = if roughness == 1.0 && metallic == 1.0 { 0.06 } else { 0.02 };
-        assert!((sum - 1.0).abs() < tolerance, "metallic {metallic}, roughness {roughness}: {sum}");
+    for r in renderers() {
+        for (metallic, roughness) in [(0.0, 1.0), (0.0, 0.3), (1.0, 0.1), (1.0, 0.6), (1.0, 1.0)] {
+            let white = material(Vec3::ONE, metallic, roughness);
+            let mut s = scene(vec![square(0)], vec![white], vec![at(0, 10.0, Vec3::ZERO)], Vec::new());
+            s.environment = Environment::constant(Vec3::ONE);
+            let layers =
+                [LayerKind::Specular, LayerKind::Indirect].map(|kind| LayerRequest { kind, samples: 64, scale: 1 });
+            // So narrow a view that n.v is 1 everywhere.
+            let camera = Camera::look_at(Vec3::new(0.0, 4.0, 0.0), Vec3::ZERO, 0.01, 1.0);
+            let tile = trace(&r, &s, &TraceJob::whole_view(EXTENT, camera, &layers));
+            let surface = rayloom_frame::demodulate::Surface { base_color: Vec3::ONE, roughness, metalness: metallic };
+            let specular = mean(layer(&tile, LayerKind::Specular)) * surface.specular_divisor(1.0);
+            let diffuse = mean(layer(&tile, LayerKind::Indirect)) * surface.albedo_divisor();
+            let sum = (specular + diffuse).x;
+            // The table's last row stands for roughness 0.984: there compensation is 5 % short.
+            let tolerance = if roughness == 1.0 && metallic == 1.0 { 0.06 } else { 0.02 };
+            assert!((sum - 1.0).abs() < tolerance, "metallic {metallic}, roughness {roughness}: {sum}");
+        }
+        assert_clean(&r);
     }
-    assert_clean(&r);
 }
 
 #[test]
 fn an_emissive_plate_lights_the_ground_as_a_light_and_by_chance_alike() {
-    let r = renderer();
-    let ground = material(Vec3::splat(0.8), 0.0, 1.0);
-    let glow = rayloom_scene::Material { emissive: Vec3::new(5.0, 0.0, 0.0), ..ground.clone() };
-    let lamp = at(1, 1.0, Vec3::new(0.0, 1.0, 0.0));
-    let dark = scene(vec![square(0), square(1)], vec![ground, glow], vec![at(0, 10.0, Vec3::ZERO), lamp], Vec::new());
-    let layers = all_layers(1).map(|l| LayerRequest { samples: 16, ..l });
-    let tile = trace(&r, &dark, &TraceJob::whole_view(EXTENT, from_above(EXTENT), &layers));
-    assert_eq!(pixel(layer(&tile, LayerKind::Unlit), 16, 12), Vec3::new(5.0, 0.0, 0.0));
-    let lights = mean(layer(&tile, LayerKind::Direct)) + mean(layer(&tile, LayerKind::Indirect));
-    assert!(pixel(layer(&tile, LayerKind::Direct), 4, 12).x > 0.05 && lights.y == 0.0, "{lights}");
-    // A texture keeps the wall out of the table of lights: the same light then comes by chance, in the indirect layer.
-    let mut by_chance = dark.clone();
-    let white = vec![255u8; 4].into();
-    by_chance.textures.push(std::sync::Arc::new(Texture {
-        data: TextureData::Rgba8 { width: 1, height: 1, pixels: white },
-        user_id: 0,
-    }));
-    by_chance.materials[1].emissive_texture =
-        Some(TextureSlot { texture: 0, offset: Vec2::ZERO, scale: Vec2::ONE, rotation: 0.0 });
-    let layers = all_layers(1).map(|l| LayerRequest { samples: 64, ..l });
-    let tile = trace(&r, &by_chance, &TraceJob::whole_view(EXTENT, from_above(EXTENT), &layers));
-    assert_eq!(mean(layer(&tile, LayerKind::Direct)), Vec3::ZERO);
-    let chance = mean(layer(&tile, LayerKind::Indirect));
-    // Half of what is reflected once more counts on one side only, so the table's side may be brighter by that.
-    assert!((lights.x / chance.x - 1.0).abs() < 0.1, "{} is not {}", lights.x, chance.x);
-    assert_clean(&r);
+    for r in renderers() {
+        let ground = material(Vec3::splat(0.8), 0.0, 1.0);
+        let glow = rayloom_scene::Material { emissive: Vec3::new(5.0, 0.0, 0.0), ..ground.clone() };
+        let lamp = at(1, 1.0, Vec3::new(0.0, 1.0, 0.0));
+        let dark =
+            scene(vec![square(0), square(1)], vec![ground, glow], vec![at(0, 10.0, Vec3::ZERO), lamp], Vec::new());
+        let layers = all_layers(1).map(|l| LayerRequest { samples: 16, ..l });
+        let tile = trace(&r, &dark, &TraceJob::whole_view(EXTENT, from_above(EXTENT), &layers));
+        assert_eq!(pixel(layer(&tile, LayerKind::Unlit), 16, 12), Vec3::new(5.0, 0.0, 0.0));
+        let lights = mean(layer(&tile, LayerKind::Direct)) + mean(layer(&tile, LayerKind::Indirect));
+        assert!(pixel(layer(&tile, LayerKind::Direct), 4, 12).x > 0.05 && lights.y == 0.0, "{lights}");
+        // A texture keeps the wall out of the table of lights: the same light then comes by chance, in the indirect layer.
+        let mut by_chance = dark.clone();
+        let white = vec![255u8; 4].into();
+        by_chance.textures.push(std::sync::Arc::new(Texture {
+            data: TextureData::Rgba8 { width: 1, height: 1, pixels: white },
+            user_id: 0,
+        }));
+        by_chance.materials[1].emissive_texture =
+            Some(TextureSlot { texture: 0, offset: Vec2::ZERO, scale: Vec2::ONE, rotation: 0.0 });
+        let layers = all_layers(1).map(|l| LayerRequest { samples: 64, ..l });
+        let tile = trace(&r, &by_chance, &TraceJob::whole_view(EXTENT, from_above(EXTENT), &layers));
+        assert_eq!(mean(layer(&tile, LayerKind::Direct)), Vec3::ZERO);
+        let chance = mean(layer(&tile, LayerKind::Indirect));
+        // Half of what is reflected once more counts on one side only, so the table's side may be brighter by that.
+        assert!((lights.x / chance.x - 1.0).abs() < 0.1, "{} is not {}", lights.x, chance.x);
+        assert_clean(&r);
+    }
 }
 
 #[test]
 fn one_of_a_hundred_lamps_is_drawn_so_that_their_sum_is_right() {
-    let r = renderer();
-    let ground = material(Vec3::splat(0.5), 0.0, 1.0);
-    let lamp = |i: usize| Light {
-        shape: LightShape::Point,
-        color: Vec3::splat(0.1 + i as f32 * 0.01),
-        position: Vec3::new((i % 10) as f32 * 0.3 - 1.5, 2.0, (i / 10) as f32 * 0.3 - 1.5),
-        direction: Vec3::NEG_Y,
-        range: 0.0,
-        user_id: i as u64,
-    };
-    let lights: Vec<Light> = (0..100).map(lamp).collect();
-    let exact: f32 = lights.iter().map(|l| l.color.x * 2.0 / l.position.length().powi(3)).sum();
-    let s = scene(vec![square(0)], vec![ground], vec![at(0, 10.0, Vec3::ZERO)], lights);
-    let layers = [LayerRequest { kind: LayerKind::Direct, samples: 64, scale: 1 }];
-    let extent = Extent::new(64, 64);
-    let tile = trace(&r, &s, &TraceJob::whole_view(extent, from_above(extent), &layers));
-    let direct = layer(&tile, LayerKind::Direct);
-    let around: Vec3 = (30..34).flat_map(|y| (30..34).map(move |x| (x, y))).map(|(x, y)| pixel(direct, x, y)).sum();
-    let (found, expected) = (around.x / 16.0, direct_of(exact, 0.5));
-    assert!((found / expected - 1.0).abs() < 0.03, "{found} is not {expected}");
-    assert_clean(&r);
+    for r in renderers() {
+        let ground = material(Vec3::splat(0.5), 0.0, 1.0);
+        let lamp = |i: usize| Light {
+            shape: LightShape::Point,
+            color: Vec3::splat(0.1 + i as f32 * 0.01),
+            position: Vec3::new((i % 10) as f32 * 0.3 - 1.5, 2.0, (i / 10) as f32 * 0.3 - 1.5),
+            direction: Vec3::NEG_Y,
+            range: 0.0,
+            user_id: i as u64,
+        };
+        let lights: Vec<Light> = (0..100).map(lamp).collect();
+        let exact: f32 = lights.iter().map(|l| l.color.x * 2.0 / l.position.length().powi(3)).sum();
+        let s = scene(vec![square(0)], vec![ground], vec![at(0, 10.0, Vec3::ZERO)], lights);
+        let layers = [LayerRequest { kind: LayerKind::Direct, samples: 64, scale: 1 }];
+        let extent = Extent::new(64, 64);
+        let tile = trace(&r, &s, &TraceJob::whole_view(extent, from_above(extent), &layers));
+        let direct = layer(&tile, LayerKind::Direct);
+        let around: Vec3 = (30..34).flat_map(|y| (30..34).map(move |x| (x, y))).map(|(x, y)| pixel(direct, x, y)).sum();
+        let (found, expected) = (around.x / 16.0, direct_of(exact, 0.5));
+        assert!((found / expected - 1.0).abs() < 0.03, "{found} is not {expected}");
+        assert_clean(&r);
+    }
 }

@@ -1,49 +1,13 @@
 //! A tile holds exactly the pixels that a full frame has there, however odd its borders.
 mod small_scenes;
 
-use glam::{Quat, Vec3};
+use glam::Vec3;
 use rayloom_frame::{Extent, LayerKind, LayerRequest, Rect, TracedTile};
 use rayloom_renderer::{FrameState, TraceJob};
-use rayloom_scene::{Camera, Environment, Instance, Scene};
 use small_scenes::*;
 
 const EXTENT: Extent = Extent::new(75, 51);
 const FILTER: u32 = 5;
-
-/// Ground, tilted plates of several materials, a sun and two lamps, a sky with a gradient.
-fn cluttered() -> Scene {
-    let materials = vec![
-        material(Vec3::new(0.6, 0.5, 0.4), 0.0, 0.7),
-        material(Vec3::new(0.9, 0.8, 0.3), 1.0, 0.2),
-        material(Vec3::new(0.1, 0.2, 0.8), 0.0, 0.05),
-    ];
-    let mut instances = vec![at(0, 10.0, Vec3::ZERO)];
-    for i in 0..12u32 {
-        let place = Vec3::new((i % 4) as f32 * 1.1 - 1.7, 0.3 + (i % 3) as f32 * 0.4, (i / 4) as f32 * 1.2 - 1.2);
-        let turn = Quat::from_euler(glam::EulerRot::XYZ, i as f32 * 0.7, i as f32 * 1.3, 0.4);
-        let transform = glam::Affine3A::from_scale_rotation_translation(Vec3::splat(0.4), turn, place);
-        instances.push(Instance { mesh: i % 3, transform, user_id: i.into() });
-    }
-    let lamp = |x: f32| rayloom_scene::Light {
-        shape: rayloom_scene::LightShape::Point,
-        color: Vec3::new(4.0, 3.0, 2.0),
-        position: Vec3::new(x, 1.5, 0.3),
-        direction: Vec3::NEG_Y,
-        range: 0.0,
-        user_id: 0,
-    };
-    let lights = vec![lamp(-1.0), sun(Vec3::new(0.4, -1.0, 0.3), Vec3::splat(2.0)), lamp(1.2)];
-    let mut s = scene(vec![square(0), square(1), square(2)], materials, instances, lights);
-    s.environment =
-        Environment { zenith: Vec3::new(0.2, 0.4, 0.9), horizon: Vec3::splat(0.7), ground: Vec3::splat(0.1) };
-    s
-}
-
-fn camera() -> Camera {
-    let mut c = Camera::look_at(Vec3::new(2.5, 2.0, 3.5), Vec3::new(0.0, 0.4, 0.0), 0.9, 75.0 / 51.0);
-    c.jitter = glam::Vec2::new(0.13, -0.21);
-    c
-}
 
 /// Compares the pixels of `inner`, which both tiles cover.
 fn assert_same(whole: &TracedTile, part: &TracedTile, inner: Rect) {
@@ -72,22 +36,23 @@ fn assert_same(whole: &TracedTile, part: &TracedTile, inner: Rect) {
 }
 
 fn check(layers: &[LayerRequest], filter_radius: u32) {
-    let r = renderer();
-    let s = cluttered();
-    for frame_id in [0, 7] {
-        let job = TraceJob { frame_id, filter_radius, ..TraceJob::whole_view(EXTENT, camera(), layers) };
-        let whole = trace(&r, &s, &job);
-        assert!(mean(layer(&whole, LayerKind::Specular)).x > 0.0);
-        for inner in
-            [Rect::new(0, 0, 33, 17), Rect::new(33, 17, 21, 13), Rect::new(54, 30, 21, 21), Rect::new(7, 50, 1, 1)]
-        {
-            let rect = inner.grown(filter_radius, EXTENT);
-            let part = trace(&r, &s, &TraceJob { rect, ..job });
-            assert_eq!(part.rect, rect);
-            assert_same(&whole, &part, inner);
+    for r in renderers() {
+        let s = cluttered();
+        for frame_id in [0, 7] {
+            let job = TraceJob { frame_id, filter_radius, ..TraceJob::whole_view(EXTENT, cluttered_camera(), layers) };
+            let whole = trace(&r, &s, &job);
+            assert!(mean(layer(&whole, LayerKind::Specular)).x > 0.0);
+            for inner in
+                [Rect::new(0, 0, 33, 17), Rect::new(33, 17, 21, 13), Rect::new(54, 30, 21, 21), Rect::new(7, 50, 1, 1)]
+            {
+                let rect = inner.grown(filter_radius, EXTENT);
+                let part = trace(&r, &s, &TraceJob { rect, ..job });
+                assert_eq!(part.rect, rect);
+                assert_same(&whole, &part, inner);
+            }
         }
+        assert_clean(&r);
     }
-    assert_clean(&r);
 }
 
 #[test]
@@ -111,51 +76,53 @@ fn odd_tiles_with_a_ghost_zone_equal_the_whole_frame_with_the_filter() {
 
 #[test]
 fn tiles_in_flight_together_do_not_disturb_each_other() {
-    let r = renderer();
-    let gpu = r.create_scene(&cluttered(), &mut |_| ()).expect("the scene is valid");
-    let frame = std::sync::Arc::new(gpu.frame(&Default::default()).expect("the state is valid"));
-    let layers = all_layers(1);
-    let job = TraceJob::whole_view(EXTENT, camera(), &layers);
-    let (whole, timings) = r.trace(&frame, &job).expect("the job is valid");
-    assert!(timings.passes.is_empty() || timings.passes[0].0 == "primary");
-    let tiles = [Rect::new(0, 0, 40, 51), Rect::new(40, 0, 35, 25), Rect::new(40, 25, 35, 26)];
-    let tickets: Vec<_> = tiles
-        .iter()
-        .map(|rect| r.trace_begin(&frame, &TraceJob { rect: *rect, ..job }).expect("there is room"))
-        .collect();
-    for (ticket, rect) in tickets.into_iter().zip(tiles) {
-        assert_same(&whole, &r.wait(ticket).expect("it finishes").0, rect);
+    for r in renderers() {
+        let gpu = r.create_scene(&cluttered(), &mut |_| ()).expect("the scene is valid");
+        let frame = std::sync::Arc::new(gpu.frame(&Default::default()).expect("the state is valid"));
+        let layers = all_layers(1);
+        let job = TraceJob::whole_view(EXTENT, cluttered_camera(), &layers);
+        let (whole, timings) = r.trace(&frame, &job).expect("the job is valid");
+        assert!(timings.passes.is_empty() || timings.passes[0].0 == "primary");
+        let tiles = [Rect::new(0, 0, 40, 51), Rect::new(40, 0, 35, 25), Rect::new(40, 25, 35, 26)];
+        let tickets: Vec<_> = tiles
+            .iter()
+            .map(|rect| r.trace_begin(&frame, &TraceJob { rect: *rect, ..job }).expect("there is room"))
+            .collect();
+        for (ticket, rect) in tickets.into_iter().zip(tiles) {
+            assert_same(&whole, &r.wait(ticket).expect("it finishes").0, rect);
+        }
+        let full: Vec<_> =
+            (0..rayloom_renderer::MAX_IN_FLIGHT).map(|_| r.trace_begin(&frame, &job).expect("there is room")).collect();
+        assert!(r.trace_begin(&frame, &job).is_err(), "no more than the limit");
+        drop(full);
+        assert!(r.trace(&frame, &job).is_ok(), "dropped tickets make room");
+        assert_clean(&r);
     }
-    let full: Vec<_> =
-        (0..rayloom_renderer::MAX_IN_FLIGHT).map(|_| r.trace_begin(&frame, &job).expect("there is room")).collect();
-    assert!(r.trace_begin(&frame, &job).is_err(), "no more than the limit");
-    drop(full);
-    assert!(r.trace(&frame, &job).is_ok(), "dropped tickets make room");
-    assert_clean(&r);
 }
 
 #[test]
 fn moved_instances_are_traced_as_if_they_had_always_stood_there() {
-    let r = renderer();
-    let rest = cluttered();
-    let on_gpu = r.create_scene(&rest, &mut |_| ()).expect("the scene is valid");
-    let layers = all_layers(1);
-    let job = TraceJob::whole_view(EXTENT, camera(), &layers);
-    // Few: the revision's tree is refitted. Many: it is built anew.
-    for moved in [2u32, 9] {
-        let transforms: Vec<(u32, glam::Affine3A)> = (1..=moved)
-            .map(|i| (i, at(0, 0.3, Vec3::new(i as f32 * 0.4 - 1.5, 0.9, 0.2 * i as f32)).transform))
-            .collect();
-        let state = FrameState { transforms: &transforms, previous_transforms: &transforms, lights: &[] };
-        let frame = std::sync::Arc::new(on_gpu.frame(&state).expect("the state is valid"));
-        let (tile, _) = r.trace(&frame, &job).expect("the job is valid");
-        let mut there = cluttered();
-        for (i, transform) in &transforms {
-            there.instances[*i as usize].transform = *transform;
+    for r in renderers() {
+        let rest = cluttered();
+        let on_gpu = r.create_scene(&rest, &mut |_| ()).expect("the scene is valid");
+        let layers = all_layers(1);
+        let job = TraceJob::whole_view(EXTENT, cluttered_camera(), &layers);
+        // Few: the revision's tree is refitted. Many: it is built anew.
+        for moved in [2u32, 9] {
+            let transforms: Vec<(u32, glam::Affine3A)> = (1..=moved)
+                .map(|i| (i, at(0, 0.3, Vec3::new(i as f32 * 0.4 - 1.5, 0.9, 0.2 * i as f32)).transform))
+                .collect();
+            let state = FrameState { transforms: &transforms, previous_transforms: &transforms, lights: &[] };
+            let frame = std::sync::Arc::new(on_gpu.frame(&state).expect("the state is valid"));
+            let (tile, _) = r.trace(&frame, &job).expect("the job is valid");
+            let mut there = cluttered();
+            for (i, transform) in &transforms {
+                there.instances[*i as usize].transform = *transform;
+            }
+            let expected = trace(&r, &there, &job);
+            assert_same(&expected, &tile, EXTENT.rect());
+            assert_ne!(trace(&r, &rest, &job).primary, expected.primary, "something moved");
         }
-        let expected = trace(&r, &there, &job);
-        assert_same(&expected, &tile, EXTENT.rect());
-        assert_ne!(trace(&r, &rest, &job).primary, expected.primary, "something moved");
+        assert_clean(&r);
     }
-    assert_clean(&r);
 }

@@ -1,5 +1,6 @@
 //! Buffers that shaders reach by address.
 
+use super::memory::Reserved;
 use super::{Context, Submitter};
 use crate::RendererError;
 use ash::vk;
@@ -25,23 +26,46 @@ pub(crate) struct Buffer {
     allocation: Option<Allocation>,
     address: u64,
     size: u64,
+    _reserved: Reserved,
 }
 
 impl Buffer {
     /// A buffer of at least `size` bytes; its contents are undefined until written.
     pub(crate) fn new(context: &Arc<Context>, name: &str, size: u64, place: Place) -> Result<Buffer, RendererError> {
+        Buffer::for_use(context, name, size, place, vk::BufferUsageFlags::empty())
+    }
+
+    /// A buffer that serves for something that shaders' data does not, aligned for it.
+    pub(super) fn for_use(
+        context: &Arc<Context>,
+        name: &str,
+        size: u64,
+        place: Place,
+        more: vk::BufferUsageFlags,
+    ) -> Result<Buffer, RendererError> {
         let size = size.max(16).next_multiple_of(16);
-        let out_of_memory = || RendererError::OutOfMemory { what: name.to_owned(), bytes: size };
-        let usage = vk::BufferUsageFlags::STORAGE_BUFFER
+        let reserved = context.memory.reserve(size).map_err(|limit| RendererError::MemoryLimit {
+            what: name.to_owned(),
+            bytes: size,
+            limit,
+        })?;
+        let failed = |result: vk::Result| match result {
+            vk::Result::ERROR_DEVICE_LOST => RendererError::DeviceLost { during: "the making of a buffer" },
+            _ => RendererError::OutOfMemory { what: name.to_owned(), bytes: size },
+        };
+        let usage = more
+            | vk::BufferUsageFlags::STORAGE_BUFFER
             | vk::BufferUsageFlags::SHADER_DEVICE_ADDRESS
             | vk::BufferUsageFlags::TRANSFER_SRC
             | vk::BufferUsageFlags::TRANSFER_DST;
         let info = vk::BufferCreateInfo::default().size(size).usage(usage);
         // SAFETY: the device is alive; `info` holds no pointers.
-        let handle = unsafe { context.device.create_buffer(&info, None) }.map_err(|_| out_of_memory())?;
-        let mut buffer = Buffer { context: context.clone(), handle, allocation: None, address: 0, size };
+        let handle = unsafe { context.device.create_buffer(&info, None) }.map_err(failed)?;
+        let mut buffer =
+            Buffer { context: context.clone(), handle, allocation: None, address: 0, size, _reserved: reserved };
         // SAFETY: the handle was made by this device.
-        let requirements = unsafe { context.device.get_buffer_memory_requirements(handle) };
+        let mut requirements = unsafe { context.device.get_buffer_memory_requirements(handle) };
+        requirements.alignment = requirements.alignment.max(context.alignment);
         let allocation = context
             .allocator
             .lock()
@@ -56,11 +80,11 @@ impl Buffer {
                 linear: true,
                 allocation_scheme: AllocationScheme::GpuAllocatorManaged,
             })
-            .map_err(|_| out_of_memory())?;
+            .map_err(|_| failed(vk::Result::ERROR_OUT_OF_DEVICE_MEMORY))?;
         // SAFETY: memory and offset come from the allocation for exactly this buffer, which is bound once.
         let bound = unsafe { context.device.bind_buffer_memory(handle, allocation.memory(), allocation.offset()) };
         buffer.allocation = Some(allocation);
-        bound.map_err(|_| out_of_memory())?;
+        bound.map_err(failed)?;
         let info = vk::BufferDeviceAddressInfo::default().buffer(handle);
         // SAFETY: the buffer is bound and was made with SHADER_DEVICE_ADDRESS.
         buffer.address = unsafe { context.device.get_buffer_device_address(&info) };
@@ -69,7 +93,16 @@ impl Buffer {
 
     /// A buffer in the device's memory with these bytes; waits until they are there.
     pub(crate) fn with_bytes(submitter: &Submitter, name: &str, bytes: &[u8]) -> Result<Buffer, RendererError> {
-        let mut buffer = Buffer::new(submitter.context(), name, bytes.len() as u64, Place::Device)?;
+        Buffer::with_bytes_for(submitter, name, bytes, vk::BufferUsageFlags::empty())
+    }
+
+    pub(super) fn with_bytes_for(
+        submitter: &Submitter,
+        name: &str,
+        bytes: &[u8],
+        more: vk::BufferUsageFlags,
+    ) -> Result<Buffer, RendererError> {
+        let mut buffer = Buffer::for_use(submitter.context(), name, bytes.len() as u64, Place::Device, more)?;
         if !buffer.write(0, bytes) {
             let mut staging = Buffer::new(submitter.context(), "staging", bytes.len() as u64, Place::Upload)?;
             assert!(staging.write(0, bytes), "upload buffers are mapped");
@@ -80,7 +113,16 @@ impl Buffer {
 
     /// A buffer with these bytes, written by the CPU and read once or twice.
     pub(crate) fn uploaded(context: &Arc<Context>, name: &str, bytes: &[u8]) -> Result<Buffer, RendererError> {
-        let mut buffer = Buffer::new(context, name, bytes.len() as u64, Place::Upload)?;
+        Buffer::uploaded_for(context, name, bytes, vk::BufferUsageFlags::empty())
+    }
+
+    pub(super) fn uploaded_for(
+        context: &Arc<Context>,
+        name: &str,
+        bytes: &[u8],
+        more: vk::BufferUsageFlags,
+    ) -> Result<Buffer, RendererError> {
+        let mut buffer = Buffer::for_use(context, name, bytes.len() as u64, Place::Upload, more)?;
         assert!(buffer.write(0, bytes), "upload buffers are mapped");
         Ok(buffer)
     }

@@ -1,7 +1,7 @@
 //! Which device traces, and why: every device with the reason why it can't, and the choice among those that can.
 
 use super::Instance;
-use crate::RendererError;
+use crate::{FrontEnd, RendererError};
 use ash::vk;
 use std::fmt;
 
@@ -40,6 +40,8 @@ pub struct DeviceReport {
     pub memory_bytes: u64,
     /// Names of the device extensions that it has, `VK_KHR_ray_query` for one.
     pub extensions: Vec<String>,
+    /// The front ends that it offers.
+    pub front_ends: Vec<FrontEnd>,
     /// Why it can't be used; `None` when it can.
     pub unusable: Option<String>,
 }
@@ -55,7 +57,10 @@ impl fmt::Display for DeviceReport {
         )?;
         match &self.unusable {
             Some(reason) => write!(f, "unusable: {reason}"),
-            None => write!(f, "usable"),
+            None => {
+                let names: Vec<&str> = self.front_ends.iter().map(|f| f.name()).collect();
+                write!(f, "usable; front ends {}", names.join(", "))
+            }
         }
     }
 }
@@ -86,8 +91,29 @@ fn inspect(instance: &Instance, index: usize, physical: vk::PhysicalDevice) -> C
     let mut properties = vk::PhysicalDeviceProperties2::default().push_next(&mut driver).push_next(&mut subgroups);
     let mut features12 = vk::PhysicalDeviceVulkan12Features::default();
     let mut features = vk::PhysicalDeviceFeatures2::default();
+    let mut structures = vk::PhysicalDeviceAccelerationStructureFeaturesKHR::default();
+    let mut queries = vk::PhysicalDeviceRayQueryFeaturesKHR::default();
+    let mut pipelines = vk::PhysicalDeviceRayTracingPipelineFeaturesKHR::default();
+    let text = |c: Result<&std::ffi::CStr, _>| {
+        c.map(|c: &std::ffi::CStr| c.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    // SAFETY: `physical` comes from this instance.
+    let extensions = unsafe { instance.raw.enumerate_device_extension_properties(physical) }.unwrap_or_default();
+    let extensions: Vec<String> = extensions.iter().map(|e| text(e.extension_name_as_c_str())).collect();
+    let has_all = |names: &[&str]| names.iter().all(|name| extensions.iter().any(|e| e == name));
+    let (has_queries, has_pipelines) =
+        (has_all(FrontEnd::RayQuery.extensions()), has_all(FrontEnd::RtPipeline.extensions()));
+    if has_queries || has_pipelines {
+        features = features.push_next(&mut structures);
+    }
+    if has_queries {
+        features = features.push_next(&mut queries);
+    }
+    if has_pipelines {
+        features = features.push_next(&mut pipelines);
+    }
     // SAFETY: `physical` comes from this instance; the version is checked before anything of 1.2 is asked.
-    let (queues, memory, version) = unsafe {
+    let (families, memory, version) = unsafe {
         let base = instance.raw.get_physical_device_properties(physical);
         if base.api_version >= vk::API_VERSION_1_2 {
             features = features.push_next(&mut features12);
@@ -96,12 +122,12 @@ fn inspect(instance: &Instance, index: usize, physical: vk::PhysicalDevice) -> C
         } else {
             properties.properties = base;
         }
-        let queues = instance.raw.get_physical_device_queue_family_properties(physical);
-        (queues, instance.raw.get_physical_device_memory_properties(physical), base.api_version)
+        let families = instance.raw.get_physical_device_queue_family_properties(physical);
+        (families, instance.raw.get_physical_device_memory_properties(physical), base.api_version)
     };
     let core = properties.properties;
     let int64 = features.features.shader_int64 == vk::TRUE;
-    let queue_family = queues.iter().position(|q| q.queue_flags.contains(vk::QueueFlags::COMPUTE));
+    let queue_family = families.iter().position(|q| q.queue_flags.contains(vk::QueueFlags::COMPUTE));
     let in_compute = subgroups.supported_stages.contains(vk::ShaderStageFlags::COMPUTE);
     let subgroup = |operation| in_compute && subgroups.supported_operations.contains(operation);
     let missing = [
@@ -115,14 +141,17 @@ fn inspect(instance: &Instance, index: usize, physical: vk::PhysicalDevice) -> C
         (queue_family.is_none(), "a compute queue"),
     ];
     let missing: Vec<&str> = missing.iter().filter(|m| m.0).map(|m| m.1).collect();
-    let text = |c: Result<&std::ffi::CStr, _>| {
-        c.map(|c: &std::ffi::CStr| c.to_string_lossy().into_owned()).unwrap_or_default()
-    };
+    let built = structures.acceleration_structure == vk::TRUE;
+    let mut front_ends = vec![FrontEnd::Compute];
+    if built && has_queries && queries.ray_query == vk::TRUE {
+        front_ends.push(FrontEnd::RayQuery);
+    }
+    if built && has_pipelines && pipelines.ray_tracing_pipeline == vk::TRUE {
+        front_ends.push(FrontEnd::RtPipeline);
+    }
     let driver = format!("{} {}", text(driver.driver_name_as_c_str()), text(driver.driver_info_as_c_str()));
     let heaps = &memory.memory_heaps[..memory.memory_heap_count as usize];
     let local = heaps.iter().filter(|h| h.flags.contains(vk::MemoryHeapFlags::DEVICE_LOCAL)).map(|h| h.size).max();
-    // SAFETY: `physical` comes from this instance.
-    let extensions = unsafe { instance.raw.enumerate_device_extension_properties(physical) }.unwrap_or_default();
     let report = DeviceReport {
         index,
         name: text(core.device_name_as_c_str()),
@@ -136,11 +165,12 @@ fn inspect(instance: &Instance, index: usize, physical: vk::PhysicalDevice) -> C
         driver: driver.trim().to_owned(),
         api_version: (vk::api_version_major(version), vk::api_version_minor(version), vk::api_version_patch(version)),
         memory_bytes: local.unwrap_or(0),
-        extensions: extensions.iter().map(|extension| text(extension.extension_name_as_c_str())).collect(),
+        extensions,
+        front_ends,
         unusable: (!missing.is_empty()).then(|| format!("it lacks {}", missing.join(", "))),
     };
     let family = queue_family.unwrap_or(0);
-    let timestamps = queues.get(family).is_some_and(|q| q.timestamp_valid_bits == 64);
+    let timestamps = families.get(family).is_some_and(|q| q.timestamp_valid_bits == 64);
     Candidate { physical, queue_family: family as u32, timestamps, report }
 }
 

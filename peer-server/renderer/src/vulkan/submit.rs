@@ -1,5 +1,6 @@
 //! Recording dispatches, submitting them, and waiting for their fence.
 
+use super::kernels::Pipeline;
 use super::{Buffer, Context, Kernel, Kernels};
 use crate::RendererError;
 use ash::vk;
@@ -10,6 +11,8 @@ use std::time::Duration;
 
 /// Longest wait for the GPU before it counts as hung. A CPU device on a loaded machine needs the room.
 const WAIT_SECONDS: u64 = 120;
+/// Rays along a side of what takes the place of a workgroup.
+const LAUNCH_SIDE: u32 = 8;
 /// Most time stamps of one submission.
 const MAX_STAMPS: u32 = 16;
 
@@ -63,16 +66,44 @@ impl Recorder {
         Ok(Recorder { objects, stamps: 0 })
     }
 
-    /// Runs `groups` workgroups of a kernel.
+    /// Runs `groups` workgroups of 64 invocations of a kernel, of 8x8 where rays are launched.
     pub(crate) fn dispatch(&mut self, kernels: &Kernels, kernel: Kernel, groups: (u32, u32), push: &[u8]) {
         let (device, commands) = (&self.objects.context.device, self.objects.commands);
-        // SAFETY: recording is under way; pipeline and layout belong to this device; `push` is at most PUSH_BYTES long
-        // and a multiple of 4, as its types in `layout` assert.
+        // SAFETY: recording is under way; pipeline, layout and binding table belong to this device; `push` is at most
+        // PUSH_BYTES long and a multiple of 4, as its types in `layout` assert.
         unsafe {
-            device.cmd_bind_pipeline(commands, vk::PipelineBindPoint::COMPUTE, kernels.pipeline(kernel));
-            device.cmd_push_constants(commands, kernels.layout, vk::ShaderStageFlags::COMPUTE, 0, push);
-            device.cmd_dispatch(commands, groups.0, groups.1, 1);
+            device.cmd_push_constants(commands, kernels.layout, kernels.push_stages, 0, push);
+            match kernels.pipeline(kernel) {
+                Pipeline::Compute(pipeline) => {
+                    device.cmd_bind_pipeline(commands, vk::PipelineBindPoint::COMPUTE, *pipeline);
+                    device.cmd_dispatch(commands, groups.0, groups.1, 1);
+                }
+                Pipeline::Rays { pipeline, calls, table } => {
+                    device.cmd_bind_pipeline(commands, vk::PipelineBindPoint::RAY_TRACING_KHR, *pipeline);
+                    let (width, height) = (groups.0 * LAUNCH_SIDE, groups.1 * LAUNCH_SIDE);
+                    let none = vk::StridedDeviceAddressRegionKHR::default();
+                    calls.cmd_trace_rays(commands, &table.generation, &table.miss, &table.hit, &none, width, height, 1);
+                }
+            }
         }
+    }
+
+    /// For what other files of this module record.
+    pub(super) fn commands(&self) -> vk::CommandBuffer {
+        self.objects.commands
+    }
+
+    /// Acceleration structures that were built or copied before are there for everything after.
+    pub(super) fn structures_barrier(&mut self) {
+        use vk::{AccessFlags as Access, PipelineStageFlags as Stage};
+        let (read, write) = (Access::ACCELERATION_STRUCTURE_READ_KHR, Access::ACCELERATION_STRUCTURE_WRITE_KHR);
+        let barrier = [vk::MemoryBarrier::default().src_access_mask(write).dst_access_mask(read | write)];
+        let (device, commands) = (&self.objects.context.device, self.objects.commands);
+        let build = Stage::ACCELERATION_STRUCTURE_BUILD_KHR;
+        let after = build | self.objects.context.shader_stages;
+        let flags = vk::DependencyFlags::empty();
+        // SAFETY: recording is under way; whoever has structures has their extension.
+        unsafe { device.cmd_pipeline_barrier(commands, build, after, flags, &barrier, &[], &[]) };
     }
 
     /// Sets a buffer's first bytes to zero.
@@ -93,7 +124,7 @@ impl Recorder {
     /// Everything recorded before is visible to everything after, and to the CPU once the fence has signalled.
     pub(crate) fn barrier(&mut self) {
         use vk::{AccessFlags as Access, PipelineStageFlags as Stage};
-        let stages = Stage::COMPUTE_SHADER | Stage::TRANSFER;
+        let stages = self.objects.context.shader_stages | Stage::TRANSFER;
         let writes = Access::SHADER_WRITE | Access::TRANSFER_WRITE;
         let reads = Access::SHADER_READ | Access::TRANSFER_READ | Access::HOST_READ;
         let barrier = [vk::MemoryBarrier::default().src_access_mask(writes).dst_access_mask(reads | writes)];
@@ -113,7 +144,7 @@ impl Recorder {
         let (device, commands) = (&self.objects.context.device, self.objects.commands);
         // SAFETY: recording is under way and query `stamps` is below the pool's size.
         unsafe {
-            let stage = vk::PipelineStageFlags::COMPUTE_SHADER;
+            let stage = vk::PipelineStageFlags::BOTTOM_OF_PIPE;
             device.cmd_write_timestamp(commands, stage, self.objects.queries, self.stamps);
         }
         self.stamps += 1;
@@ -129,6 +160,7 @@ impl Recorder {
         unsafe {
             device.end_command_buffer(objects.commands).map_err(RendererError::vulkan("vkEndCommandBuffer"))?;
             let queue = objects.context.queue.lock();
+            objects.context.alive("vkQueueSubmit")?;
             device.queue_submit(*queue, &submits, objects.fence).map_err(RendererError::vulkan("vkQueueSubmit"))?;
         }
         Ok(Submission { objects: ManuallyDrop::new(objects), stamps: self.stamps, keeps: Some(keeps) })
@@ -152,6 +184,11 @@ impl Submission {
 
     /// Waits until it is finished.
     pub(crate) fn wait(&self) -> Result<(), RendererError> {
+        self.wait_for_fence()?;
+        self.objects.context.alive("vkWaitForFences")
+    }
+
+    fn wait_for_fence(&self) -> Result<(), RendererError> {
         let timeout = Duration::from_secs(WAIT_SECONDS).as_nanos() as u64;
         // SAFETY: the fence belongs to this device and was submitted.
         match unsafe { self.objects.context.device.wait_for_fences(&[self.objects.fence], true, timeout) } {
@@ -185,7 +222,7 @@ impl Submission {
 
 impl Drop for Submission {
     fn drop(&mut self) {
-        if self.wait().is_err_and(|e| matches!(e, RendererError::Timeout { .. })) {
+        if self.wait_for_fence().is_err_and(|e| matches!(e, RendererError::Timeout { .. })) {
             // The GPU may still write: leaking is the only safe thing left.
             std::mem::forget(self.keeps.take());
             return;

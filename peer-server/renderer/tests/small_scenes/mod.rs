@@ -3,14 +3,23 @@
 
 use glam::{Affine3A, Vec2, Vec3};
 use rayloom_frame::{Extent, LayerKind, LayerPlane, LayerRequest, TracedTile};
-use rayloom_renderer::{FrameState, Renderer, RendererOptions, TraceJob};
+use rayloom_renderer::{FrameState, FrontEnd, Renderer, RendererOptions, TraceJob, list_devices};
 use rayloom_scene::{Camera, Environment, Instance, Light, LightShape, Material, Mesh, MeshPart, Scene};
 use std::sync::Arc;
 
-/// A renderer on any device, the CPU included, that must not make the validation layer speak.
-pub fn renderer() -> Renderer {
-    Renderer::new(&RendererOptions { allow_cpu: true, validation: true, ..Default::default() })
-        .expect("tests need a Vulkan device and the validation layer")
+/// A renderer on the first usable device, the CPU included, for each front end that it offers; none may make the validation
+/// layer speak.
+pub fn renderers() -> impl Iterator<Item = Renderer> {
+    let devices = list_devices().expect("tests need a Vulkan driver");
+    let device = devices.into_iter().find(|d| d.unusable.is_none()).expect("tests need a usable device");
+    device.front_ends.into_iter().map(move |front_end| renderer(device.index, front_end))
+}
+
+fn renderer(device: usize, front_end: FrontEnd) -> Renderer {
+    println!("front end {front_end}");
+    let (device, front_end) = (Some(device.to_string()), Some(front_end));
+    Renderer::new(&RendererOptions { device, front_end, allow_cpu: true, validation: true, ..Default::default() })
+        .expect("tests need the validation layer")
 }
 
 pub fn assert_clean(renderer: &Renderer) {
@@ -97,4 +106,39 @@ pub fn mean(plane: &LayerPlane) -> Vec3 {
     let (w, h) = (plane.rect.width, plane.rect.height);
     let all = (0..h).flat_map(|y| (0..w).map(move |x| (x, y)));
     all.map(|(x, y)| pixel(plane, x, y)).sum::<Vec3>() / (w * h) as f32
+}
+
+/// Ground, tilted plates of several materials, a sun and two lamps, a sky with a gradient.
+pub fn cluttered() -> Scene {
+    let materials = vec![
+        material(Vec3::new(0.6, 0.5, 0.4), 0.0, 0.7),
+        material(Vec3::new(0.9, 0.8, 0.3), 1.0, 0.2),
+        material(Vec3::new(0.1, 0.2, 0.8), 0.0, 0.05),
+    ];
+    let mut instances = vec![at(0, 10.0, Vec3::ZERO)];
+    for i in 0..12u32 {
+        let place = Vec3::new((i % 4) as f32 * 1.1 - 1.7, 0.3 + (i % 3) as f32 * 0.4, (i / 4) as f32 * 1.2 - 1.2);
+        let turn = glam::Quat::from_euler(glam::EulerRot::XYZ, i as f32 * 0.7, i as f32 * 1.3, 0.4);
+        let transform = Affine3A::from_scale_rotation_translation(Vec3::splat(0.4), turn, place);
+        instances.push(Instance { mesh: i % 3, transform, user_id: i.into() });
+    }
+    let lamp = |x: f32| Light {
+        shape: LightShape::Point,
+        color: Vec3::new(4.0, 3.0, 2.0),
+        position: Vec3::new(x, 1.5, 0.3),
+        direction: Vec3::NEG_Y,
+        range: 0.0,
+        user_id: 0,
+    };
+    let lights = vec![lamp(-1.0), sun(Vec3::new(0.4, -1.0, 0.3), Vec3::splat(2.0)), lamp(1.2)];
+    let mut s = scene(vec![square(0), square(1), square(2)], materials, instances, lights);
+    s.environment =
+        Environment { zenith: Vec3::new(0.2, 0.4, 0.9), horizon: Vec3::splat(0.7), ground: Vec3::splat(0.1) };
+    s
+}
+
+pub fn cluttered_camera() -> Camera {
+    let mut c = Camera::look_at(Vec3::new(2.5, 2.0, 3.5), Vec3::new(0.0, 0.4, 0.0), 0.9, 75.0 / 51.0);
+    c.jitter = glam::Vec2::new(0.13, -0.21);
+    c
 }

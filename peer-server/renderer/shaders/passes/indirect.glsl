@@ -1,7 +1,7 @@
 // One diffuse bounce: what a cosine-distributed ray brings back, the sky where it leaves the scene.
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "gbuffer.glsl"
+#include "../gbuffer.glsl"
 
 void main() {
     Params p = Params(push.params);

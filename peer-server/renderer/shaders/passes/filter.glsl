@@ -3,7 +3,8 @@
 // width makes tiles meet without a seam.
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "params.glsl"
+#include "../params.glsl"
+#include "../invocation.glsl"
 
 const uint SPECULAR = 1u;
 

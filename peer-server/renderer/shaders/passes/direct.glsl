@@ -1,7 +1,7 @@
 // Diffuse light that arrives straight from the sun, the lights and luminous triangles.
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "gbuffer.glsl"
+#include "../gbuffer.glsl"
 
 void main() {
     Params p = Params(push.params);

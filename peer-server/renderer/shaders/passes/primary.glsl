@@ -1,7 +1,7 @@
 // Traces primary rays and writes the planes of what they hit, and the unlit layer.
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "lighting.glsl"
+#include "../lighting.glsl"
 
 uint srgb8(vec3 linear) {
     vec3 c = clamp(linear, 0.0, 1.0);

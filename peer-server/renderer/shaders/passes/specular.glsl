@@ -1,7 +1,7 @@
 // Highlights of the lights, and one reflected ray per sample drawn from the facets that the camera sees.
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "gbuffer.glsl"
+#include "../gbuffer.glsl"
 
 // Below this a highlight of a light without size would be too bright and too rare for any sampling.
 const float MIN_HIGHLIGHT_ALPHA = 0.005;

@@ -1,0 +1,16 @@
+// Any hit of the RT pipeline, for triangles that are not opaque: passes through the material's holes.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_ray_tracing : require
+#include "../params.glsl"
+#include "../material.glsl"
+#include "../geometry.glsl"
+
+hitAttributeEXT vec2 barycentrics;
+
+void main() {
+    uint instance = uint(gl_InstanceID);
+    if (!accept_hit(instance, mesh_primitive(instance, gl_GeometryIndexEXT, gl_PrimitiveID), barycentrics)) {
+        ignoreIntersectionEXT;
+    }
+}
