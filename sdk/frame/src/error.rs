@@ -53,4 +53,15 @@ pub enum FrameError {
     /// A frame's plan is unusable; the caller is at fault.
     #[error("frame plan: {0}")]
     Plan(String),
+    /// A plane of the engine's G-buffer is unusable; the engine is at fault.
+    #[error("{plane} plane: {problem}")]
+    EnginePlane {
+        /// Its name.
+        plane: &'static str,
+        /// What is wrong, with the value, and what to do.
+        problem: String,
+    },
+    /// A convention, or a camera or matrix that is stated to be in it, means nothing; the engine is at fault.
+    #[error("convention: {0}")]
+    Convention(String),
 }

@@ -1,6 +1,14 @@
 //! The engine's own G-buffer: what its raster saw, in the formats and conventions that the rest of Rayloom uses.
 
+mod convert;
+mod decode;
+mod format;
+mod plane;
+
 use crate::{Extent, Primary};
+pub use convert::convert;
+pub use format::PlaneFormat;
+pub use plane::{EnginePlane, EnginePlaneKind, MAX_EXTENT, check};
 
 /// What the engine's raster saw of a whole view: every plane has `extent.pixels()` values, rows from the top.
 #[derive(Clone, Debug, Default, PartialEq)]

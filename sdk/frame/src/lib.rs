@@ -10,6 +10,7 @@ const _: () = assert!(cfg!(target_endian = "little"), "planes are little-endian"
 
 pub mod codec;
 pub mod compose;
+pub mod convention;
 pub mod demodulate;
 mod digest;
 mod error;
@@ -27,9 +28,10 @@ pub mod srgb;
 mod tile;
 mod workers;
 
+pub use convention::Convention;
 pub use digest::digest;
 pub use error::FrameError;
-pub use gbuffer::GBuffer;
+pub use gbuffer::{EnginePlane, EnginePlaneKind, GBuffer, PlaneFormat};
 pub use layer::{LayerKind, LayerRequest, PlaneKind};
 pub use rect::{Extent, Rect};
 pub use tile::{LayerPlane, Primary, SKY_DEPTH, TracedTile};
