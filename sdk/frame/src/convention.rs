@@ -3,6 +3,7 @@
 //! Rayloom's own convention is [`Convention::GLTF`]. **Conversion keeps the picture**: what an engine shows at the right
 //! stays at the right, whatever the handedness of its coordinates, so triangles keep the order in which they are seen.
 
+mod content;
 mod numbered;
 mod space;
 
@@ -12,6 +13,7 @@ pub use numbered::{
     MotionUnit, MotionY, NormalEncoding, NormalMapGreen, NormalSpace, RoughnessKind, UpAxis, UvOrigin, VectorSide,
     Winding,
 };
+pub use space::EngineCamera;
 
 /// The convention of an engine's data; every field stands for itself, presets are starting points.
 #[derive(Clone, Copy, Debug, PartialEq)]
