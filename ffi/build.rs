@@ -3,6 +3,14 @@
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
-        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,librayloom.so.0");
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,{}", soname());
     }
+}
+
+/// `librayloom.so.0.MINOR` before version 1.0, `librayloom.so.MAJOR` from then on. Said here, in `xtask` (which packs the
+/// library) and in the tests' expectation.
+fn soname() -> String {
+    let version = |part| std::env::var(part).expect("cargo sets the package's version");
+    let (major, minor) = (version("CARGO_PKG_VERSION_MAJOR"), version("CARGO_PKG_VERSION_MINOR"));
+    if major == "0" { format!("librayloom.so.0.{minor}") } else { format!("librayloom.so.{major}") }
 }

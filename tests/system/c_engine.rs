@@ -16,7 +16,7 @@ impl Built {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let folder = fresh_folder();
         // The loader asks for the SONAME.
-        let library = folder.join("librayloom.so.0");
+        let library = folder.join("librayloom.so.0.1");
         std::os::unix::fs::symlink(binary("librayloom.so"), &library).unwrap();
         let output = Command::new("cc")
             .args(["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-I"])

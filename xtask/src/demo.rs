@@ -4,7 +4,7 @@ use crate::bar::Bar;
 use crate::fleet::{self, Fleet};
 use crate::install::{self, Purpose};
 use crate::owned::{self, Owned};
-use crate::{compile, run};
+use crate::{compile, package, run};
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -141,7 +141,7 @@ fn compile_engine() -> Result<PathBuf, String> {
     command.arg(format!("-Wl,-rpath,{}", libraries.display()));
     run::status(&mut command)?;
     // The library is found by its SONAME.
-    let (soname, library) = (libraries.join("librayloom.so.0"), libraries.join("librayloom.so"));
+    let (soname, library) = (libraries.join(package::soname()), libraries.join("librayloom.so"));
     if !soname.exists() {
         std::os::unix::fs::symlink(&library, &soname).map_err(|error| format!("{}: {error}", soname.display()))?;
     }

@@ -118,6 +118,15 @@ const NEEDS: &[Need] = &[
         elsewhere: "Linux alone has network namespaces; the test is skipped elsewhere",
     },
     Need {
+        what: "CMake and pkg-config",
+        why: "a test builds the samples from the SDK archive by both",
+        purpose: Purpose::Tests,
+        is_there: || has("cmake") && has("pkg-config"),
+        packages: &["cmake", "make", "pkg-config"],
+        backports: false,
+        elsewhere: "cmake.org, and pkgconf from the system's package manager",
+    },
+    Need {
         what: "clang",
         why: "tests compile the header with both compilers",
         purpose: Purpose::Tests,

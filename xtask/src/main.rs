@@ -9,8 +9,11 @@ mod demo;
 mod fleet;
 mod install;
 mod owned;
+mod package;
 mod run;
 mod tests;
+mod tools;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -21,8 +24,12 @@ usage: cargo xtask COMMAND
                  four peers, a sample engine and a page to play in; see `cargo xtask demo --help`
   test [--long]  installs what is missing and runs every test
   bench NAME...  measures; writes target/bench/NAME.json (--full for more, --scene FILE)
+  package [--profile dev|release] [--test]
+                 the SDK and the peer as archives in target/package; --test builds the samples from them elsewhere
   install        installs what the demo and the tests need, and says why
-  check          formatting and lints
+  check          formatting and lints; --deny: licences, sources and advisories of dependencies;
+                 --target x86_64-pc-windows-gnu: the library for Windows, by mingw-w64
+  notices        writes the THIRD_PARTY_NOTICES.md of what is shipped anew
 ";
 
 fn main() -> ExitCode {
@@ -34,7 +41,9 @@ fn main() -> ExitCode {
         "test" => tests::run(&rest),
         "bench" => bench::run(&rest),
         "install" => install::ensure(install::Purpose::Tests),
-        "check" => tests::check(),
+        "package" => package::run(&rest),
+        "check" => check(&rest),
+        "notices" => tools::notices(),
         "" | "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())
@@ -46,6 +55,18 @@ fn main() -> ExitCode {
         Err(reason) => {
             eprintln!("error: {reason}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(arguments: &[String]) -> Result<(), String> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => tests::check(),
+        ["--deny"] => tools::deny(),
+        ["--target", windows::TARGET] => windows::check(),
+        other => {
+            Err(format!("`cargo xtask check` takes nothing, --deny or --target {}, not {other:?}", windows::TARGET))
         }
     }
 }

@@ -1,11 +1,16 @@
 //! `cargo xtask test`: everything that must hold, fast things first.
 
 use crate::install::{self, Purpose};
+use crate::package;
 use crate::run::{self, captured, cargo, shown};
+use crate::tools;
 use std::time::Instant;
 
 /// The Python package of other people's WebRTC, and the environment that the tests look for it in.
 const AIORTC: (&str, &str) = ("target/aiortc", "tests/clients/requirements.txt");
+
+/// Builds without the encoder, or with another: a choice of who ships the SDK.
+const NO_ENCODER: [&str; 6] = ["test", "--quiet", "--package", "rayloom-stream", "--no-default-features", "--lib"];
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let is_long = match arguments {
@@ -20,9 +25,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     steps.run("build", || shown(&cargo(), &["build", "--workspace", "--all-targets"]))?;
     steps.run("page", || npm(&["run", "--silent", "check"]))?;
     steps.run("tests", || suite(is_long))?;
+    steps.run("notices", tools::notices_are_current)?;
+    steps.run("package", package::check)?;
     steps.run("doc examples", || shown(&cargo(), &["test", "--quiet", "--workspace", "--doc"]))?;
     if is_long {
+        steps.run("no encoder", || shown(&cargo(), &NO_ENCODER))?;
+        steps
+            .run("runtime encoder", || shown(&cargo(), &[&NO_ENCODER[..], &["--features", "h264-runtime"]].concat()))?;
         steps.run("lints", check)?;
+        steps.run("dependencies", tools::deny)?;
     }
     println!("\n{}", steps.summary());
     Ok(())

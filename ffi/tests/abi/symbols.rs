@@ -19,5 +19,5 @@ fn the_soname_carries_the_version() {
     let output = run(Command::new("objdump").arg("-p").arg(library("librayloom.so")));
     let text = String::from_utf8(output.stdout).unwrap();
     let soname = text.lines().find(|line| line.trim_start().starts_with("SONAME")).unwrap();
-    assert!(soname.ends_with(" librayloom.so.0"), "{soname}");
+    assert!(soname.ends_with(" librayloom.so.0.1"), "{soname}");
 }

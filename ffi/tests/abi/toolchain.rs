@@ -56,7 +56,7 @@ pub(crate) fn compile(name: &str, link: Link, folder: &Path) -> PathBuf {
     match link {
         Link::Shared => {
             // The loader asks for the SONAME.
-            let soname = folder.join("librayloom.so.0");
+            let soname = folder.join("librayloom.so.0.1");
             let _ = std::fs::remove_file(&soname);
             std::os::unix::fs::symlink(library("librayloom.so"), &soname).unwrap();
             compiler.arg(&soname).arg(format!("-Wl,-rpath,{}", folder.display()));
