@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What the SDK's archive holds as it lies in the repository: from, to.
-const SDK_FILES: [(&str, &str); 13] = [
+const SDK_FILES: [(&str, &str); 16] = [
     ("include/rayloom.h", "include/rayloom.h"),
     ("include/rayloom.hpp", "include/rayloom.hpp"),
     ("samples/c/CMakeLists.txt", "samples/c/CMakeLists.txt"),
@@ -21,6 +21,9 @@ const SDK_FILES: [(&str, &str); 13] = [
     ("samples/cpp/CMakeLists.txt", "samples/cpp/CMakeLists.txt"),
     ("samples/cpp/main.cpp", "samples/cpp/main.cpp"),
     ("docs/c-guide.md", "docs/c-guide.md"),
+    ("docs/c/ownership.md", "docs/c/ownership.md"),
+    ("docs/c/errors.md", "docs/c/errors.md"),
+    ("docs/c/threads.md", "docs/c/threads.md"),
     ("docs/streaming.md", "docs/streaming.md"),
     ("docs/licensing.md", "docs/licensing.md"),
     ("CHANGELOG.md", "CHANGELOG.md"),

@@ -19,7 +19,8 @@ pub(crate) fn check() -> Result<(), String> {
         run::shown("rustup", &["target", "add", TARGET])?;
     }
     run::shown(&cargo(), &["build", "--package", "rayloom-ffi", "--target", TARGET])?;
-    let mut layouts = run::command(&cargo(), &["test", "--quiet", "--package", "rayloom-ffi", "--lib", "layout"]);
+    // Of the whole workspace, as the tests build it: alone it would be built anew, with other features.
+    let mut layouts = run::command(&cargo(), &["test", "--quiet", "--workspace", "--lib", "c_and_rust_agree"]);
     run::status(layouts.env("RAYLOOM_TEST_CC", COMPILER))?;
     let built = run::target().join(TARGET).join("debug");
     let folder = built.join("sample");
