@@ -96,4 +96,18 @@ mod tests {
         let notices = "- serde 1.0.1: MIT, https://example\n- ring 0.17.1: ISC\n";
         assert_eq!(missing(tree, notices, Path::new("/here")), ["ring 0.17.2"]);
     }
+
+    #[test]
+    fn what_builds_here_is_the_oldest_toolchain_that_is_supported() {
+        let read = |file: &str| std::fs::read_to_string(run::root().join(file)).unwrap();
+        let value = |text: &str, key: &str| {
+            let line = text.lines().find(|line| line.starts_with(key)).unwrap();
+            line.split('"').nth(1).unwrap().to_owned()
+        };
+        let oldest = value(&read("Cargo.toml"), "rust-version");
+        assert!(value(&read("rust-toolchain.toml"), "channel").starts_with(&oldest));
+        for file in [".github/workflows/ci.yml", ".devcontainer/Containerfile"] {
+            assert!(read(file).contains(&format!("rust:{oldest}-bookworm")), "{file} builds with another toolchain");
+        }
+    }
 }
