@@ -58,7 +58,7 @@ fn runtime(name: &str) -> Result<PathBuf, String> {
 /// (`WSARecvMsg`), so no frame is traced.
 fn try_out(engine: &Path, folder: &Path) -> Result<(), String> {
     let mut command = Command::new("wine");
-    command.arg(engine).args(["--embedded", "never", "--listen", "127.0.0.1:0", "--city", "2000"]);
+    command.arg(engine).args(["--embedded", "fallback", "--listen", "127.0.0.1:0", "--city", "2000"]);
     command.env("WINEPREFIX", folder.join("wine")).env("WINEDEBUG", "-all");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let text = run::describe(&command);
