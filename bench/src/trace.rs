@@ -1,4 +1,4 @@
-//! Traversal alone: stored rays of four kinds through the compute walk and through Embree.
+//! Traversal alone: stored rays of four kinds through the three front ends and through Embree.
 
 mod device;
 mod embree;
@@ -8,7 +8,8 @@ mod scenes;
 use crate::cpu_time::cpu_seconds;
 use crate::report::{Report, median};
 use rayloom_bvh::Blas;
-use rays::{KINDS, RaySet};
+use rayloom_renderer::FrontEnd;
+use rays::{KINDS, RayHit, RaySet};
 use scenes::BenchScene;
 use std::path::PathBuf;
 
@@ -36,51 +37,51 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     if let Some(file) = &arguments.scene {
         names.push(BenchScene::file(file)?);
     }
-    let mut device = device::Device::new();
-    if let Ok(device) = &device {
-        println!("{}", device.name());
-    }
     let embree = embree::Embree::load();
     for scene in &names {
-        measure(scene, &mut device, &embree, repetitions, &mut report)?;
+        measure(scene, &embree, repetitions, &mut report)?;
     }
     builds(&mut report);
-    let no_gpu = "no GPU front end yet";
+    let no_gpu = "the renderer measures CPU time here";
     report.unknown("gpu.compute.mrays_per_s", no_gpu);
     report.unknown("gpu.share_of_bare", no_gpu);
     Ok(report)
 }
 
+/// The front ends, and Embree last.
+const ENDS: [&str; 4] = ["compute", "ray_query", "rt_pipeline", "embree"];
+const EMBREE: usize = 3;
+
 fn measure(
     scene: &BenchScene,
-    device: &mut Result<device::Device, String>,
     embree: &Result<embree::Embree, String>,
     repetitions: usize,
     report: &mut Report,
 ) -> Result<(), String> {
     let name = &scene.name;
     let sets = rays::generate(scene, WIDTH, HEIGHT);
-    let mut compute = match device {
-        Ok(device) => device.upload(scene, &sets),
-        Err(e) => Err(e.clone()),
-    };
+    let front_ends = FrontEnd::ALL.map(|front_end| device::Traced::new(front_end, scene, &sets));
     let mut reference = match embree {
         Ok(embree) => embree.scene(scene),
         Err(e) => Err(e.clone()),
     };
-    let mut seconds: [[Vec<f64>; 4]; 2] = Default::default();
-    let mut hits = vec![[Vec::new(), Vec::new()]; 4];
+    let mut seconds: [[Vec<f64>; 4]; ENDS.len()] = Default::default();
+    let mut hits: [[Vec<RayHit>; 4]; ENDS.len()] = Default::default();
+    for traced in front_ends.iter().flatten() {
+        println!("{}", traced.name());
+    }
     // The first round compiles shaders and fills caches; it is not counted.
     for round in 0..=repetitions {
         for (kind, set) in sets.iter().enumerate() {
-            if let Ok(compute) = &mut compute {
+            for (end, traced) in front_ends.iter().enumerate() {
+                let Ok(traced) = traced else { continue };
                 let start = cpu_seconds();
-                compute.trace(kind)?;
+                traced.trace(kind)?;
                 let spent = cpu_seconds() - start;
                 if round > 0 {
-                    seconds[0][kind].push(spent);
+                    seconds[end][kind].push(spent);
                 } else {
-                    hits[kind][0] = compute.hits(kind);
+                    hits[end][kind] = traced.hits(kind);
                 }
             }
             if let Ok(reference) = &mut reference {
@@ -88,16 +89,16 @@ fn measure(
                 let traced = reference.trace(set);
                 let spent = cpu_seconds() - start;
                 if round > 0 {
-                    seconds[1][kind].push(spent);
+                    seconds[EMBREE][kind].push(spent);
                 } else {
-                    hits[kind][1] = traced;
+                    hits[EMBREE][kind] = traced;
                 }
             }
         }
     }
-    let mut overall = [f64::NAN; 2];
-    let failures = [compute.err(), reference.err()];
-    for (side, (end, failure)) in ["compute", "embree"].into_iter().zip(failures).enumerate() {
+    let mut overall = [f64::NAN; ENDS.len()];
+    let failures = front_ends.map(Result::err).into_iter().chain([reference.err()]);
+    for (side, (end, failure)) in ENDS.into_iter().zip(failures).enumerate() {
         if let Some(why) = failure {
             report.unknown(format!("{name}.{end}.mrays_per_cpu_s"), why);
             continue;
@@ -112,17 +113,29 @@ fn measure(
         overall[side] = 1e-6 / per_ray;
         report.number(format!("{name}.{end}.mrays_per_cpu_s"), overall[side]);
     }
-    for end in ["ray_query", "pipeline"] {
-        report.unknown(format!("{name}.{end}.mrays_per_cpu_s"), "no such front end yet");
-    }
-    if overall.iter().all(|o| o.is_finite()) {
-        report.number(format!("{name}.compute_to_embree"), overall[0] / overall[1]);
-        let differing: usize = (0..4).map(|kind| RaySet::differing(&hits[kind][0], &hits[kind][1])).sum();
-        report.number(format!("{name}.embree_rays_differing"), differing as f64);
+    let differing = |a: usize, b: usize| -> usize {
+        (0..KINDS.len()).map(|kind| RaySet::differing(&hits[a][kind], &hits[b][kind])).sum()
+    };
+    if overall[0].is_finite() && overall[EMBREE].is_finite() {
+        report.number(format!("{name}.compute_to_embree"), overall[0] / overall[EMBREE]);
     } else {
         report.unknown(format!("{name}.compute_to_embree"), "one of the two could not run");
     }
-    report.unknown(format!("{name}.pixels_differing"), "there is one front end so far");
+    let ran: Vec<usize> = (0..ENDS.len()).filter(|end| overall[*end].is_finite()).collect();
+    let mut worst = None;
+    for (i, a) in ran.iter().enumerate() {
+        for b in &ran[i + 1..] {
+            let count = differing(*a, *b);
+            report.number(format!("{name}.rays_differing.{}.{}", ENDS[*a], ENDS[*b]), count as f64);
+            if *b != EMBREE {
+                worst = worst.max(Some(count));
+            }
+        }
+    }
+    match worst {
+        Some(count) => report.number(format!("{name}.pixels_differing"), count as f64),
+        None => report.unknown(format!("{name}.pixels_differing"), "the device has one front end"),
+    }
     Ok(())
 }
 

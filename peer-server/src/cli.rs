@@ -1,7 +1,10 @@
 //! Flags and environment of the binary, and its exit codes.
 
 use clap::{Parser, Subcommand, ValueEnum};
-use rayloom_peer::{CacheConfig, PeerError, RendererError, ServerTls, UdpPorts, kept_certificate, own_certificate};
+use rayloom_peer::{
+    CacheConfig, FrontEnd, PeerError, RendererError, RendererOptions, ServerTls, UdpPorts, kept_certificate,
+    own_certificate,
+};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -38,6 +41,13 @@ pub(crate) struct Options {
     /// The device, by its number in --list-devices or a part of its name; the best one by default.
     #[arg(long, env = "RAYLOOM_DEVICE", value_name = "DEVICE")]
     pub(crate) device: Option<String>,
+    /// How rays are traced: by the device's RT pipeline or ray queries, or by compute shaders alone. auto takes compute on a
+    /// CPU, and on a GPU whatever is fastest in a short measurement at start. One that the device lacks is an error.
+    #[arg(long, env = "RAYLOOM_FRONT_END", default_value = "auto", value_name = "FRONT_END")]
+    front_end: FrontEndChoice,
+    /// Most GPU memory to take, for a GPU that others use too. A scene that needs more is refused. Default: what there is.
+    #[arg(long, env = "RAYLOOM_MEMORY_LIMIT", value_name = "SIZE", value_parser = parse_size)]
+    memory_limit: Option<u64>,
     /// List Vulkan devices and why one can't be used, then end.
     #[arg(long)]
     pub(crate) list_devices: bool,
@@ -109,6 +119,19 @@ pub(crate) enum Command {
     },
 }
 
+/// What `--front-end` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FrontEndChoice {
+    /// The fastest that the device has.
+    Auto,
+    /// Compute shaders.
+    Compute,
+    /// VK_KHR_ray_query.
+    RayQuery,
+    /// VK_KHR_ray_tracing_pipeline.
+    RtPipeline,
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -126,6 +149,23 @@ pub(crate) struct Failure {
 }
 
 impl Options {
+    /// How the device is opened, except for where its pipelines are kept.
+    pub(crate) fn renderer(&self) -> RendererOptions {
+        RendererOptions {
+            device: self.device.clone(),
+            allow_cpu: self.allow_cpu,
+            validation: self.validation,
+            front_end: match self.front_end {
+                FrontEndChoice::Auto => None,
+                FrontEndChoice::Compute => Some(FrontEnd::Compute),
+                FrontEndChoice::RayQuery => Some(FrontEnd::RayQuery),
+                FrontEndChoice::RtPipeline => Some(FrontEnd::RtPipeline),
+            },
+            memory_limit: self.memory_limit,
+            ..RendererOptions::default()
+        }
+    }
+
     /// The token, and whether it was made up here.
     pub(crate) fn token(&self) -> Result<(String, bool), Failure> {
         match &self.token {

@@ -31,7 +31,7 @@ pub use cache::CacheConfig;
 pub use certificate::{kept_certificate, own_certificate};
 pub use config::{ListenConfig, PeerConfig, ServiceConfig};
 pub use error::PeerError;
-pub use rayloom_renderer::{DeviceKind, DeviceReport, RendererError, RendererOptions, list_devices};
+pub use rayloom_renderer::{DeviceKind, DeviceReport, FrontEnd, RendererError, RendererOptions, list_devices};
 pub use rayloom_transport::tls::ServerTls;
 pub use rayloom_transport::webrtc::UdpPorts;
 pub use server::{Listening, PeerServer};

@@ -85,12 +85,8 @@ async fn serve(options: Options, mut signals: watch::Receiver<u32>) -> Result<()
     // Before the seconds that pipelines take to compile.
     let tls = options.tls(cache.dir.as_deref())?;
     let pin = tls.as_ref().map(ServerTls::pin);
-    let renderer = RendererOptions {
-        device: options.device.clone(),
-        allow_cpu: options.allow_cpu,
-        validation: options.validation,
-        pipeline_cache: cache.dir.as_ref().map(|dir| dir.join("pipelines.bin")),
-    };
+    let pipeline_cache = cache.dir.as_ref().map(|dir| dir.join("pipelines.bin"));
+    let renderer = RendererOptions { pipeline_cache, ..options.renderer() };
     let service = ServiceConfig { cache, max_sessions: options.max_sessions, ..ServiceConfig::default() };
     if let Some(ports) = options.udp_ports.as_ref().filter(|ports| ports.count() < options.max_sessions) {
         let (ports, sessions) = (ports.count(), options.max_sessions);

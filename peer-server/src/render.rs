@@ -200,7 +200,7 @@ impl<T: Send + 'static> Device<T> {
                 None => self.build_scene(tracer, root, scene, idle_scenes, &mut progress),
             };
             let lost = lost(&result);
-            reply(BuildEvent::Built(result.map_err(|e| e.to_string())));
+            reply(BuildEvent::Built(result.map_err(|e| format!("scene {}: {e}", named(&root)))));
             if lost.is_some() {
                 return lost;
             }
@@ -259,6 +259,11 @@ impl Scenes {
         idle.truncate(idle.len().saturating_sub(keep));
         idle.into_iter().filter_map(|(_, root)| Some(self.by_root.remove(&root)?.0)).collect()
     }
+}
+
+/// The first letters of a scene's name, as logs have them.
+fn named(root: &Id) -> String {
+    root[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// When the device began with a tile: by its own clock, or else when it was seen to be done with its last one. Never before

@@ -2,7 +2,7 @@
 
 use glam::{Affine3A, Vec3};
 use rayloom_bvh::{Blas, Tlas, TlasInstance};
-use rayloom_scene::{Camera, LightShape, Mesh, Scene};
+use rayloom_scene::{AlphaMode, Camera, LightShape, Mesh, Scene};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ const DEFAULT_SUN: Vec3 = Vec3::new(0.48, 0.8, 0.36);
 
 pub(crate) struct BenchScene {
     pub(crate) name: String,
+    /// All of it, opaque.
+    pub(crate) scene: Scene,
     pub(crate) meshes: Vec<Arc<Mesh>>,
     /// Mesh and placement.
     pub(crate) instances: Vec<(usize, Affine3A)>,
@@ -34,13 +36,16 @@ impl BenchScene {
         Ok(BenchScene::new(name, scene, ""))
     }
 
-    fn new(name: String, scene: Scene, camera: &str) -> BenchScene {
+    fn new(name: String, mut scene: Scene, camera: &str) -> BenchScene {
         let named = scene.cameras.iter().find(|c| c.name == camera).or(scene.cameras.first());
         let camera = named.map_or_else(|| outside(&scene), |c| c.camera);
         let directional = |l: &rayloom_scene::Light| matches!(l.shape, LightShape::Directional { .. });
         let sun = scene.lights.iter().find(|l| directional(l)).map_or(DEFAULT_SUN, |l| -l.direction).normalize();
+        for material in &mut scene.materials {
+            material.alpha = AlphaMode::Opaque;
+        }
         let instances = scene.instances.iter().map(|i| (i.mesh as usize, i.transform)).collect();
-        BenchScene { name, meshes: scene.meshes, instances, camera, sun }
+        BenchScene { name, meshes: scene.meshes.clone(), scene, instances, camera, sun }
     }
 
     /// Builds everything; `address` says where the n-th mesh will lie.

@@ -33,6 +33,7 @@ bool closest(uint64_t tlas, vec3 origin, vec3 direction, float t_min, float t_ma
         hit.instance, rayQueryGetIntersectionGeometryIndexEXT(query, true),
         rayQueryGetIntersectionPrimitiveIndexEXT(query, true));
     hit.barycentrics = rayQueryGetIntersectionBarycentricsEXT(query, true);
+    hit = rounded_alike(hit, origin, direction);
     return true;
 }
 

@@ -5,6 +5,7 @@
 
 #extension GL_EXT_ray_tracing : require
 #include "hit.glsl"
+#include "geometry.glsl"
 
 layout(location = 0) rayPayloadEXT Hit payload;
 
@@ -18,7 +19,7 @@ bool closest(uint64_t tlas, vec3 origin, vec3 direction, float t_min, float t_ma
     if (payload.t < 0.0) {
         return false;
     }
-    hit = payload;
+    hit = rounded_alike(payload, origin, direction);
     return true;
 }
 

@@ -23,6 +23,7 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 
 #include "hit.glsl"
+#include "triangle.glsl"
 
 layout(buffer_reference, buffer_reference_align = 8, scalar) readonly buffer BvhPair { uint64_t words; };
 
@@ -135,29 +136,6 @@ BvhNode bvh_node(uint64_t address, BvhRay ray, float t_min, float t_max) {
     BVH_SLOT(7u, y, -9)
 #undef BVH_SLOT
     return BvhNode(hits & (first.x >> 24), steps >> 24, first.x & 0xffffffu, first.y, content);
-}
-
-// Signed volumes, as in Embree's robust mode: the volume of an edge is exactly negated when the neighbour runs it the
-// other way, so no ray slips between two triangles that share it.
-bool bvh_triangle(
-    BvhRay ray, vec3 v0, vec3 v1, vec3 v2, float t_min, float t_max, out float t, out vec2 barycentrics
-) {
-    v0 -= ray.origin;
-    v1 -= ray.origin;
-    v2 -= ray.origin;
-    vec3 e0 = v2 - v0;
-    vec3 e1 = v0 - v1;
-    vec3 e2 = v1 - v2;
-    float u = dot(cross(e0, v2 + v0), ray.direction);
-    float v = dot(cross(e1, v0 + v1), ray.direction);
-    float w = dot(cross(e2, v1 + v2), ray.direction);
-    vec3 normal = cross(e1, e0);
-    float sum = u + v + w;
-    t = dot(v0, normal) / dot(normal, ray.direction);
-    barycentrics = vec2(u, v) / sum;
-    bool inside = (u >= 0.0 && v >= 0.0 && w >= 0.0) || (u <= 0.0 && v <= 0.0 && w <= 0.0);
-    // Comparisons that NaN fails: a degenerate triangle is never hit.
-    return inside && t > t_min && t <= t_max && sum != 0.0;
 }
 
 // Leaves are tested when so many of eight neighbouring lanes have some, or one lane can put no more aside.
@@ -277,7 +255,7 @@ bool bvh_walk(uint64_t tlas, vec3 origin, vec3 direction, float t_min, float t_m
                 vec3 v2 = uintBitsToFloat(uvec3(w3, w4.x));
                 float t;
                 vec2 barycentrics;
-                if (bvh_triangle(ray, v0, v1, v2, t_min, best.t, t, barycentrics)) {
+                if (bvh_triangle(ray.origin, ray.direction, v0, v1, v2, t_min, best.t, t, barycentrics)) {
                     uint primitive = w4.y & 0x7fffffffu;
                     // At equal distance the smallest (instance, primitive) wins; none is below (0, 0), as which best starts.
                     bool nearer = t < best.t || instance < best.instance ||

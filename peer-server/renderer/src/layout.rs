@@ -86,7 +86,7 @@ pub(crate) struct Push {
     pub(crate) reserved: u32,
 }
 
-/// An instance: rows of its transform now and in the previous frame, and its mesh's addresses.
+/// An instance: rows of its transform now, in the previous frame and the other way, and its mesh's addresses.
 #[repr(C)]
 #[derive(Clone, Copy, Default, Pod, Zeroable)]
 pub(crate) struct GpuInstance {
@@ -97,6 +97,7 @@ pub(crate) struct GpuInstance {
     /// First triangles of the geometries of its acceleration structure; 0 where it is one geometry.
     pub(crate) geometries: u64,
     pub(crate) reserved: [u32; 2],
+    pub(crate) inverse: [[f32; 4]; 3],
 }
 
 /// Rows of an affine transform.
@@ -247,7 +248,7 @@ mod tests {
     fn sizes_are_what_the_shaders_index_by() {
         assert_eq!(size_of::<Params>(), 16 * 8 + (3 + 9 + 3) * 16);
         assert_eq!(size_of::<Push>(), 56);
-        assert_eq!(size_of::<GpuInstance>(), 8 * 16);
+        assert_eq!(size_of::<GpuInstance>(), 11 * 16);
         assert_eq!(size_of::<GpuVertex>(), 32);
         assert_eq!(size_of::<GpuLight>(), 4 * 16);
         assert_eq!(size_of::<GpuMaterial>(), 10 * 16);

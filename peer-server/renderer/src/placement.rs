@@ -137,6 +137,7 @@ fn table(
             triangles: mesh.triangles_address(),
             geometries: mesh.geometries_address(),
             reserved: [0; 2],
+            inverse: rows(&transform.inverse()),
         }
     };
     entries.map(entry).collect()

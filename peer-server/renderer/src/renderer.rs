@@ -306,3 +306,49 @@ fn warm_up_scene() -> Scene {
         cameras: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::Ordering;
+
+    #[test]
+    fn a_lost_device_is_an_error_wherever_it_shows() {
+        let renderer = Renderer::new(&RendererOptions { allow_cpu: true, ..Default::default() })
+            .expect("tests need a Vulkan device");
+        let on_gpu = renderer.create_scene(&warm_up_scene(), &mut |_| ()).expect("there is room");
+        let frame = Arc::new(on_gpu.frame(&FrameState::default()).expect("the state is valid"));
+        let layers = [LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1 }];
+        let job = TraceJob::whole_view(Extent::new(16, 16), Camera::with_fov(1.0, 1.0), &layers);
+        let under_way = renderer.trace_begin(&frame, &job).expect("there is room");
+        renderer.context.lost.store(true, Ordering::Release);
+        assert!(matches!(renderer.wait(under_way), Err(RendererError::DeviceLost { .. })));
+        assert!(matches!(renderer.trace(&frame, &job), Err(RendererError::DeviceLost { .. })));
+    }
+
+    #[test]
+    fn memory_comes_back_from_what_is_dropped_and_from_what_failed() {
+        for front_end in FrontEnd::ALL {
+            let options = RendererOptions {
+                allow_cpu: true,
+                memory_limit: Some(8 << 20),
+                front_end: Some(front_end),
+                ..Default::default()
+            };
+            let renderer = match Renderer::new(&options) {
+                Err(RendererError::NoFrontEnd { .. }) => continue,
+                made => made.expect("tests need a Vulkan device"),
+            };
+            let before = renderer.memory_bytes();
+            let failed = renderer.create_scene(&rayloom_scene::city(100_000, 1), &mut |_| ()).err();
+            let text = failed.as_ref().map(ToString::to_string).unwrap_or_default();
+            assert!(matches!(failed, Some(RendererError::MemoryLimit { .. })), "{text}");
+            assert!(text.contains("triangles in") && text.contains("limit of 8388608 bytes"), "{text}");
+            assert_eq!(renderer.memory_bytes(), before);
+            let scene = renderer.create_scene(&warm_up_scene(), &mut |_| ()).expect("there is room");
+            assert!(renderer.memory_bytes() > before);
+            drop(scene);
+            assert_eq!(renderer.memory_bytes(), before);
+        }
+    }
+}

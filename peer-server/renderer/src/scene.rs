@@ -121,7 +121,30 @@ impl AssetCache {
 }
 
 /// Uploads what is not on the GPU yet, on all cores.
+///
+/// Where memory runs out the error says for which scene.
 pub(crate) fn create(
+    submitter: &Arc<Submitter>,
+    front_end: FrontEnd,
+    cache: &AssetCache,
+    scene: &Scene,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<GpuScene, RendererError> {
+    let of_scene = |what: String| {
+        let triangles: usize = scene.meshes.iter().map(|m| m.triangle_count()).sum();
+        let (meshes, textures) = (scene.meshes.len(), scene.textures.len());
+        format!("{what} of a scene of {triangles} triangles in {meshes} meshes and {textures} textures")
+    };
+    upload(submitter, front_end, cache, scene, progress).map_err(|error| match error {
+        RendererError::OutOfMemory { what, bytes } => RendererError::OutOfMemory { what: of_scene(what), bytes },
+        RendererError::MemoryLimit { what, bytes, limit } => {
+            RendererError::MemoryLimit { what: of_scene(what), bytes, limit }
+        }
+        error => error,
+    })
+}
+
+fn upload(
     submitter: &Arc<Submitter>,
     front_end: FrontEnd,
     cache: &AssetCache,

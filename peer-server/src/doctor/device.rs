@@ -2,10 +2,8 @@
 
 use super::facts::{Nvidia, Vulkan};
 use super::{Finding, gib};
-use rayloom_peer::{DeviceKind, DeviceReport};
+use rayloom_peer::{DeviceKind, DeviceReport, FrontEnd};
 
-/// What faster ways to trace use, where a device has it.
-const RAY_TRACING: [&str; 2] = ["VK_KHR_ray_tracing_pipeline", "VK_KHR_ray_query"];
 /// A driver file for a library that has none.
 const DRIVER_FILE: &str = "echo '{\"file_format_version\":\"1.0.0\",\"ICD\":{\"library_path\":\"libGLX_nvidia.so.0\",\
 \"api_version\":\"1.3.277\"}}' > /etc/vulkan/icd.d/nvidia_icd.json";
@@ -35,7 +33,7 @@ pub(super) fn device_findings(vulkan: &Vulkan) -> Vec<Finding> {
     };
     for device in devices {
         found.push(usable(device));
-        found.push(extensions(device));
+        found.push(front_ends(device));
     }
     let is_nvidia = |device: &DeviceReport| device.name.contains("NVIDIA") || device.driver.contains("NVIDIA");
     if vulkan.nvidia.control_device && !devices.iter().any(is_nvidia) {
@@ -63,12 +61,22 @@ fn usable(device: &DeviceReport) -> Finding {
     }
 }
 
-fn extensions(device: &DeviceReport) -> Finding {
-    let has = |name: &&str| device.extensions.iter().any(|extension| extension == name);
-    let (there, missing): (Vec<&str>, Vec<&str>) = RAY_TRACING.iter().partition(|name| has(name));
-    let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    let says = format!("{}: what a peer needs is core Vulkan 1.2; for ray tracing units {}", device.name, list(there));
-    Finding::ok("features", if missing.is_empty() { says } else { format!("{says} (without {})", list(missing)) })
+/// Each front end that it offers, and what is missing for the others.
+fn front_ends(device: &DeviceReport) -> Finding {
+    let name = |front_end: &FrontEnd| front_end.name();
+    let (there, missing): (Vec<FrontEnd>, Vec<FrontEnd>) =
+        FrontEnd::ALL.iter().partition(|front_end| device.front_ends.contains(front_end));
+    let says = format!("{}: front ends {}", device.name, there.iter().map(name).collect::<Vec<_>>().join(", "));
+    let lacks = missing.iter().map(|front_end| {
+        let absent = |extension: &&&str| !device.extensions.iter().any(|has| has == **extension);
+        let absent: Vec<&str> = front_end.extensions().iter().filter(absent).copied().collect();
+        format!(
+            "{front_end} needs {}",
+            if absent.is_empty() { "a feature of its extensions".into() } else { absent.join(", ") }
+        )
+    });
+    let lacks: Vec<String> = lacks.collect();
+    Finding::ok("features", if lacks.is_empty() { says } else { format!("{says} ({})", lacks.join("; ")) })
 }
 
 /// Why a GPU whose driver runs is no Vulkan device: the first cause that explains it.

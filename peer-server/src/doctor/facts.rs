@@ -83,7 +83,12 @@ pub(super) fn device(name: &str, kind: rayloom_peer::DeviceKind) -> DeviceReport
         driver: "driver 1".into(),
         api_version: (1, 3, 0),
         memory_bytes: 8 << 30,
-        extensions: vec!["VK_KHR_ray_query".into(), "VK_KHR_ray_tracing_pipeline".into()],
+        extensions: rayloom_peer::FrontEnd::ALL
+            .iter()
+            .flat_map(|front_end| front_end.extensions())
+            .map(|name| (*name).into())
+            .collect(),
+        front_ends: rayloom_peer::FrontEnd::ALL.to_vec(),
         unusable: None,
     }
 }

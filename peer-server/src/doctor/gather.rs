@@ -23,12 +23,7 @@ const MOST_LINES: usize = 8;
 pub(super) fn facts(options: &Options) -> Result<Facts, Failure> {
     let cache = options.cache()?;
     let vulkan = vulkan();
-    let renderer = RendererOptions {
-        device: options.device.clone(),
-        allow_cpu: options.allow_cpu,
-        validation: options.validation,
-        pipeline_cache: None,
-    };
+    let renderer = options.renderer();
     let trace = vulkan.devices.is_ok().then(|| picture(&renderer).map_err(|error| error.to_string()));
     let before = Instant::now();
     let udp = datagram().map_err(|error| error.to_string());
@@ -78,7 +73,7 @@ fn picture(options: &RendererOptions) -> Result<Traced, RendererError> {
         let (tile, _) = renderer.trace(&frame, &TraceJob::whole_view(PICTURE, camera, &layers))?;
         Ok::<_, RendererError>(digest(&tile).iter().map(|byte| format!("{byte:02x}")).collect::<String>())
     };
-    Ok(Traced { device: renderer.device().name.clone(), first: hash()?, second: hash()? })
+    Ok(Traced { device: renderer.choice().to_owned(), first: hash()?, second: hash()? })
 }
 
 /// Free bytes for this user where the cache is or will be; an error where nothing can be written.

@@ -4,6 +4,7 @@
 #extension GL_EXT_ray_tracing : require
 #include "../params.glsl"
 #include "../material.glsl"
+#include "../hit.glsl"
 #include "../geometry.glsl"
 
 hitAttributeEXT vec2 barycentrics;
