@@ -150,6 +150,11 @@ impl RasterEngine {
         Ok(())
     }
 
+    /// True when a slot is free for the next frame.
+    pub fn has_room(&mut self) -> bool {
+        free_slot(&mut self.slots, &self.in_flight).is_some()
+    }
+
     /// Hands a frame to the GPU and returns at once.
     ///
     /// # Errors
@@ -214,6 +219,12 @@ impl Drop for RasterEngine {
     fn drop(&mut self) {
         self.device.drain();
     }
+}
+
+/// A slot that is neither under way nor on loan.
+fn free_slot(slots: &mut [Slot], in_flight: &VecDeque<InFlight>) -> Option<usize> {
+    let mut slots = slots.iter_mut().enumerate();
+    slots.find_map(|(i, slot)| (in_flight.iter().all(|f| f.slot != i) && slot.is_returned()).then_some(i))
 }
 
 impl LoadedScene {

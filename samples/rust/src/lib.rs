@@ -19,6 +19,7 @@
 //! # Ok(()) }
 //! ```
 
+mod description;
 mod engine;
 mod error;
 mod geometry;
@@ -29,6 +30,7 @@ pub mod shaders;
 mod visible;
 mod vulkan;
 
+pub use description::CONVENTION;
 pub use engine::{FrameDesc, RING_SLOTS, RasterEngine, RasterOptions};
 pub use error::RasterError;
 pub use layout::NEAR;
