@@ -164,11 +164,10 @@ fn build(profile: Profile) -> Result<(), String> {
         let root = run::root();
         let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
         let home = home.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
-        let mut flags = format!("--remap-path-prefix={}=rayloom", root.display());
-        if let Some(home) = home {
-            flags += &format!(" --remap-path-prefix={}=cargo", home.display());
-        }
-        command.env("RUSTFLAGS", flags);
+        let mut flags = vec![format!("--remap-path-prefix={}=rayloom", root.display())];
+        flags.extend(home.map(|home| format!("--remap-path-prefix={}=cargo", home.display())));
+        // Cargo's own separator: a path may hold spaces.
+        command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     }
     run::status(&mut command)
 }
