@@ -4,6 +4,7 @@
 //! stays at the right, whatever the handedness of its coordinates, so triangles keep the order in which they are seen.
 
 mod content;
+pub mod doctor;
 mod numbered;
 mod space;
 
@@ -58,7 +59,8 @@ pub struct Convention {
     pub motion_jitter: MotionJitter,
     /// Whether the camera's own motion is part of motion.
     pub motion_content: MotionContent,
-    /// Raw value that both channels have where the engine wrote no motion (the surface stood still); NaN = there is none.
+    /// Raw value that both channels have where the engine wrote no motion (the surface stood still); one that motion never
+    /// has (-65504, the least of half floats) where it always writes.
     pub motion_unwritten: f32,
     /// Channel of the roughness plane that holds roughness: 0 to 3.
     pub roughness_channel: u32,
@@ -96,7 +98,7 @@ impl Convention {
         motion_y: MotionY::Down,
         motion_jitter: MotionJitter::Excluded,
         motion_content: MotionContent::CameraAndObjects,
-        motion_unwritten: f32::NAN,
+        motion_unwritten: -65504.0,
         roughness_channel: 0,
         metalness_channel: 1,
         roughness_kind: RoughnessKind::Roughness,

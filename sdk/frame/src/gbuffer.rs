@@ -7,6 +7,7 @@ mod plane;
 
 use crate::{Extent, Primary};
 pub use convert::convert;
+pub(crate) use decode::{DepthDecode, MotionDecode, NormalDecode, StaticMotion};
 pub use format::PlaneFormat;
 pub use plane::{EnginePlane, EnginePlaneKind, MAX_EXTENT, check};
 

@@ -6,7 +6,7 @@ use rayloom_frame::convention::{
     CameraAxes, Convention, EngineCamera, Handedness, MatrixStorage, NormalMapGreen, UpAxis, UvOrigin, VectorSide,
     Winding,
 };
-use rayloom_scene::{Camera, Light, LightShape, Mesh};
+use rayloom_scene::{Camera, Light, LightShape, Material, Mesh, TextureSlot};
 
 const SIZE: Vec2 = Vec2::new(640.0, 360.0);
 
@@ -115,6 +115,30 @@ proptest! {
         let back = convention.light_back(&convention.light(&light));
         prop_assert!((back.position - position).length() < 1e-3 && (back.direction - direction).length() < 1e-5);
         prop_assert!((back.color - light.color).length() < 1e-4 && (back.range - 7.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn transformed_textures_show_the_same_texels(
+        uv in prop::array::uniform2(-3.0f32..3.0), offset in prop::array::uniform2(-2.0f32..2.0),
+        scale in prop::array::uniform2(0.2f32..3.0), rotation in -3.0f32..3.0,
+    ) {
+        let slot = TextureSlot { texture: 3, offset: offset.into(), scale: scale.into(), rotation };
+        // KHR_texture_transform, as the renderer has it.
+        let texel = |slot: &TextureSlot, uv: Vec2| {
+            let (sin, cos) = slot.rotation.sin_cos();
+            let scaled = slot.scale * uv;
+            slot.offset + Vec2::new(cos * scaled.x + sin * scaled.y, cos * scaled.y - sin * scaled.x)
+        };
+        let convention = Convention { uv_origin: UvOrigin::BottomLeft, emissive_scale: 2.0, ..Convention::GLTF };
+        let mut material = Material { normal_texture: Some(slot), emissive: Vec3::ONE, ..Material::default() };
+        convention.convert_material(&mut material);
+        let uv = Vec2::from(uv);
+        let (shown, found) = (
+            texel(&slot, uv),
+            texel(&material.normal_texture.unwrap(), Vec2::new(uv.x, 1.0 - uv.y)),
+        );
+        prop_assert!((found - Vec2::new(shown.x, 1.0 - shown.y)).length() < 1e-4, "{found} is not {shown}");
+        prop_assert_eq!(material.emissive, Vec3::splat(2.0));
     }
 
     #[test]

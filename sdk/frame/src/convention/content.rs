@@ -1,7 +1,8 @@
 //! Meshes and lights of a convention, in glTF space.
 
 use super::{Convention, Handedness, NormalMapGreen, UvOrigin, Winding};
-use rayloom_scene::{Light, Mesh};
+use glam::Vec2;
+use rayloom_scene::{Light, Material, Mesh};
 
 impl Convention {
     /// Converts a mesh in place.
@@ -28,6 +29,28 @@ impl Convention {
     pub fn convert_computed_tangents(&self, mesh: &mut Mesh) {
         if self.normal_map_green == NormalMapGreen::Down {
             mesh.tangents.iter_mut().for_each(|t| t.w = -t.w);
+        }
+    }
+
+    /// Converts a material in place: its emission, and how its textures lie if their coordinates begin at the bottom.
+    pub fn convert_material(&self, material: &mut Material) {
+        material.emissive *= self.emissive_scale;
+        if self.uv_origin == UvOrigin::TopLeft {
+            return;
+        }
+        let slots = [
+            &mut material.base_color_texture,
+            &mut material.metallic_roughness_texture,
+            &mut material.normal_texture,
+            &mut material.occlusion_texture,
+            &mut material.emissive_texture,
+        ];
+        for slot in slots.into_iter().flatten() {
+            // offset + rotation * scale * uv, with v counted from the other end before and after.
+            let (sin, cos) = slot.rotation.sin_cos();
+            let end = Vec2::new(sin, cos) * slot.scale.y;
+            slot.offset = Vec2::new(slot.offset.x + end.x, 1.0 - slot.offset.y - end.y);
+            slot.rotation = -slot.rotation;
         }
     }
 

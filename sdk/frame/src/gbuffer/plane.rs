@@ -112,6 +112,13 @@ impl<'a> EnginePlane<'a> {
         self.bytes.get(at(columns.start)..at(columns.end)).unwrap_or(&[])
     }
 
+    /// One pixel of the view as floats.
+    pub(crate) fn pixel(&self, x: u32, y: u32) -> [f32; 4] {
+        let mut out = [[0.0; 4]];
+        self.format.read(self.pixels(y, x..x + 1), &mut out);
+        out[0]
+    }
+
     fn check(&self, view: Extent) -> Result<(), FrameError> {
         let refuse = |problem: String| Err(self.kind.refuse(problem));
         let Extent { width, height } = self.extent;
