@@ -44,7 +44,7 @@ impl Kernel {
 /// How a pass runs.
 pub(super) enum Pipeline {
     Compute(vk::Pipeline),
-    Rays { pipeline: vk::Pipeline, calls: khr::ray_tracing_pipeline::Device, table: BindingTable },
+    Rays { pipeline: vk::Pipeline, calls: Box<khr::ray_tracing_pipeline::Device>, table: Box<BindingTable> },
 }
 
 /// Where the device finds the shaders of a pipeline of rays: one record each.
@@ -161,7 +161,7 @@ impl Kernels {
         };
         let pipeline = made.map_err(|(_, r)| RendererError::vulkan("vkCreateRayTracingPipelinesKHR")(r))?[0];
         match self.binding_table(submitter, pipeline, groups.len()) {
-            Ok(table) => Ok(Pipeline::Rays { pipeline, calls: device.calls.clone(), table }),
+            Ok(table) => Ok(Pipeline::Rays { pipeline, calls: Box::new(device.calls.clone()), table: Box::new(table) }),
             Err(e) => {
                 // SAFETY: nothing uses it yet.
                 unsafe { self.context.device.destroy_pipeline(pipeline, None) };
