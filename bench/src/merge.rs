@@ -84,7 +84,7 @@ fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
         let late = frame_id as usize % 8;
         let start = cpu_seconds();
         merger
-            .begin(FrameInputs { frame_id, camera, previous_camera, layers: &layers, tiles: &tiles })
+            .begin(FrameInputs { frame_id, camera, previous_camera, layers: &layers, tiles: &tiles, planes: None })
             .map_err(|e| e.to_string())?;
         let mut last_tile = Instant::now();
         for (i, tile) in traced.iter().enumerate().filter(|(i, _)| *i != late) {

@@ -13,7 +13,7 @@ use lanes::{Predictor, Rows};
 use planes::Planes;
 
 use crate::{
-    Extent, FrameError, PlaneKind, Primary, Rect, TracedTile,
+    Extent, FrameError, GBuffer, PlaneKind, Primary, Rect, TracedTile,
     simd::{Half4, Kernel, dispatch},
 };
 
@@ -110,8 +110,7 @@ pub fn encode_tile(tile: &TracedTile, mode: CodecMode, max_slice_bytes: usize) -
 /// Each payload has at most `max_slice_bytes` bytes, but holds at least one pixel.
 #[derive(Debug)]
 pub struct TileEncoder<'a> {
-    tile: &'a TracedTile,
-    plan: Vec<PlaneCuts>,
+    plan: Vec<PlaneCuts<'a>>,
     /// The slice that comes next: index in `plan` and place in its plane.
     at: (usize, u32, u32),
     left: usize,
@@ -125,29 +124,51 @@ impl<'a> TileEncoder<'a> {
     /// # Panics
     /// When a plane does not have its rectangle's number of pixels: a bug of the tracer.
     pub fn new(tile: &'a TracedTile, mode: CodecMode, max_slice_bytes: usize) -> TileEncoder<'a> {
-        let cut = |source: Source, plane: PlaneKind, scale: u8, rect: Rect, pixels: usize| {
-            assert_eq!(pixels, rect.pixels(), "a traced {plane:?} has its rectangle's pixels");
+        let primary = tile.primary.iter().flat_map(|primary| {
+            PlaneKind::PRIMARY.map(|plane| (plane, 1, Source::words(primary_words(primary, plane), tile.rect)))
+        });
+        let layers = tile.layers.iter().map(|layer| {
+            let pixels = layer.pixels.as_slice();
+            assert_eq!(pixels.len(), layer.rect.pixels(), "a traced layer has its rectangle's pixels");
+            (PlaneKind::Layer(layer.kind), layer.scale, Source::Layer { pixels, rect: layer.rect })
+        });
+        TileEncoder::over(primary.chain(layers), mode, max_slice_bytes)
+    }
+
+    /// Begins with the planes that peers need of `rect` of an engine's G-buffer: depth first. The rest has the limits of
+    /// a tile's; everything is lossless.
+    ///
+    /// # Panics
+    /// When a plane does not have the G-buffer's number of pixels, or `rect` leaves it: a bug of the caller.
+    pub fn of_gbuffer(gbuffer: &'a GBuffer, rect: Rect, max_slice_bytes: usize) -> TileEncoder<'a> {
+        let whole = gbuffer.extent.rect();
+        assert!(whole.contains_rect(rect), "{rect:?} is part of {whole:?}");
+        let planes = gbuffer.planes_for_peers().map(|(plane, words)| {
+            assert_eq!(words.len(), whole.pixels(), "{plane:?} has the view's pixels");
+            (plane, 1, Source::Words { words, stride: whole.width as usize, first: whole.index_of(rect), rect })
+        });
+        TileEncoder::over(planes, CodecMode::Lossless, max_slice_bytes)
+    }
+
+    fn over(
+        planes: impl Iterator<Item = (PlaneKind, u8, Source<'a>)>,
+        mode: CodecMode,
+        max_slice_bytes: usize,
+    ) -> TileEncoder<'a> {
+        let cut = |(plane, scale, source)| {
             let transform = match (plane, mode) {
                 (PlaneKind::Layer(_), CodecMode::Rgb9e5) => RGB9E5,
                 _ => LOSSLESS,
             };
-            PlaneCuts::new(source, plane, scale, rect, transform, max_slice_bytes)
+            PlaneCuts::new(source, plane, scale, transform, max_slice_bytes)
         };
-        let primary = tile.primary.iter().flat_map(|primary| {
-            PlaneKind::PRIMARY
-                .map(|plane| cut(Source::Primary, plane, 1, tile.rect, primary_words(primary, plane).len()))
-        });
-        let layers = tile.layers.iter().enumerate().map(|(index, layer)| {
-            cut(Source::Layer(index), PlaneKind::Layer(layer.kind), layer.scale, layer.rect, layer.pixels.len())
-        });
-        let plan: Vec<PlaneCuts> = primary.chain(layers).collect();
+        let plan: Vec<PlaneCuts<'a>> = planes.map(cut).collect();
         let left = plan.iter().map(PlaneCuts::slices).sum();
-        TileEncoder { tile, plan, at: (0, 0, 0), left, planes: Planes::default(), packed: Vec::new() }
+        TileEncoder { plan, at: (0, 0, 0), left, planes: Planes::default(), packed: Vec::new() }
     }
 
-    fn code(&mut self, cuts: PlaneCuts, part: Rect) -> Slice {
-        let is_packed =
-            dispatch(EncodeSlice { tile: self.tile, cuts, part, planes: &mut self.planes, out: &mut self.packed });
+    fn code(&mut self, cuts: PlaneCuts<'_>, part: Rect) -> Slice {
+        let is_packed = dispatch(EncodeSlice { cuts, part, planes: &mut self.planes, out: &mut self.packed });
         let PlaneCuts { plane, scale, rect, transform, .. } = cuts;
         Slice {
             plane,
@@ -202,21 +223,29 @@ pub(crate) fn primary_words(primary: &Primary, plane: PlaneKind) -> &[u32] {
         PlaneKind::Material => &primary.material,
         PlaneKind::Motion => &primary.motion,
         PlaneKind::InstanceId => &primary.instance_id,
-        PlaneKind::Layer(_) => &[],
+        PlaneKind::GeometricNormal | PlaneKind::Emissive | PlaneKind::Layer(_) => &[],
     }
 }
 
-/// Where a plane's pixels stand in a traced tile.
+/// A plane's pixels and where the coded rectangle lies in them.
 #[derive(Clone, Copy, Debug)]
-enum Source {
-    Primary,
-    Layer(usize),
+enum Source<'a> {
+    Words { words: &'a [u32], stride: usize, first: usize, rect: Rect },
+    Layer { pixels: &'a [[u16; 4]], rect: Rect },
+}
+
+impl<'a> Source<'a> {
+    /// Words of a rectangle and of nothing else.
+    fn words(words: &'a [u32], rect: Rect) -> Source<'a> {
+        assert_eq!(words.len(), rect.pixels(), "a traced plane has its rectangle's pixels");
+        Source::Words { words, stride: rect.width as usize, first: 0, rect }
+    }
 }
 
 /// A plane and how it is cut: full columns and lines, the last ones what is left.
 #[derive(Clone, Copy, Debug)]
-struct PlaneCuts {
-    source: Source,
+struct PlaneCuts<'a> {
+    source: Source<'a>,
     plane: PlaneKind,
     scale: u8,
     rect: Rect,
@@ -225,15 +254,9 @@ struct PlaneCuts {
     lines: u32,
 }
 
-impl PlaneCuts {
-    fn new(
-        source: Source,
-        plane: PlaneKind,
-        scale: u8,
-        rect: Rect,
-        transform: u8,
-        max_slice_bytes: usize,
-    ) -> PlaneCuts {
+impl<'a> PlaneCuts<'a> {
+    fn new(source: Source<'a>, plane: PlaneKind, scale: u8, transform: u8, max_slice_bytes: usize) -> PlaneCuts<'a> {
+        let (Source::Words { rect, .. } | Source::Layer { rect, .. }) = source;
         let pixels_max = (max_slice_bytes / coded_bytes_per_pixel(plane, transform)).clamp(1, u32::MAX as usize) as u32;
         let columns = rect.width.min(pixels_max).max(1);
         PlaneCuts { source, plane, scale, rect, transform, columns, lines: (pixels_max / columns).max(1) }
@@ -246,8 +269,7 @@ impl PlaneCuts {
 
 /// Codes one slice; true when it is packed.
 struct EncodeSlice<'a> {
-    tile: &'a TracedTile,
-    cuts: PlaneCuts,
+    cuts: PlaneCuts<'a>,
     /// Of the plane, from its own corner.
     part: Rect,
     planes: &'a mut Planes,
@@ -259,27 +281,26 @@ impl Kernel for EncodeSlice<'_> {
 
     #[inline(always)]
     fn run<H: Half4>(self) -> bool {
-        let EncodeSlice { tile, cuts, part, planes, out } = self;
-        let stride = cuts.rect.width as usize;
-        let first = part.y as usize * stride + part.x as usize;
+        let EncodeSlice { cuts, part, planes, out } = self;
         let (width, height) = (part.width as usize, part.height as usize);
-        match (cuts.source, &tile.primary) {
-            (Source::Layer(index), _) => {
-                let rows = Rows { pixels: &tile.layers[index].pixels[..], stride, first, width, height };
+        let at = |stride: usize| part.y as usize * stride + part.x as usize;
+        match cuts.source {
+            Source::Layer { pixels, rect } => {
+                let stride = rect.width as usize;
+                let rows = Rows { pixels, stride, first: at(stride), width, height };
                 match cuts.transform {
                     RGB9E5 => rgb9e5::encode(rows, planes),
                     _ => lanes::encode::<[u16; 4], u16, 4, 8>(rows, Predictor::Up, planes),
                 }
             }
-            (Source::Primary, Some(primary)) => {
-                let rows = Rows { pixels: primary_words(primary, cuts.plane), stride, first, width, height };
+            Source::Words { words, stride, first, .. } => {
+                let rows = Rows { pixels: words, stride, first: first + at(stride), width, height };
                 match Words::of(cuts.plane) {
                     Words::Number(predictor) => lanes::encode::<u32, u32, 1, 4>(rows, predictor, planes),
                     Words::Halves(predictor) => lanes::encode::<u32, u16, 2, 4>(rows, predictor, planes),
                     Words::Bytes => lanes::encode::<u32, u8, 4, 4>(rows, Predictor::Up, planes),
                 }
             }
-            (Source::Primary, None) => unreachable!("the plan has planes of primary hits only where there are any"),
         }
         let is_packed = planes.pack(out);
         if !is_packed {
@@ -305,8 +326,8 @@ impl Words {
         match plane {
             PlaneKind::Depth => Words::Number(Predictor::Gradient),
             PlaneKind::Motion => Words::Halves(Predictor::Gradient),
-            PlaneKind::Normal => Words::Halves(Predictor::Up),
-            PlaneKind::BaseColor | PlaneKind::Material => Words::Bytes,
+            PlaneKind::Normal | PlaneKind::GeometricNormal => Words::Halves(Predictor::Up),
+            PlaneKind::BaseColor | PlaneKind::Material | PlaneKind::Emissive => Words::Bytes,
             PlaneKind::InstanceId | PlaneKind::Layer(_) => Words::Number(Predictor::Up),
         }
     }

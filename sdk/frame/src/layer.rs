@@ -72,6 +72,10 @@ pub enum PlaneKind {
     Motion,
     /// u32: index of the instance + 1; 0 on sky.
     InstanceId,
+    /// u32: octahedral normal of the triangle in world space, as [`PlaneKind::Normal`]. From engines to peers only.
+    GeometricNormal,
+    /// u32: emitted light as RGB9E5, scene-linear. From engines to peers only.
+    Emissive,
 }
 
 impl PlaneKind {
@@ -95,6 +99,8 @@ impl PlaneKind {
             PlaneKind::Material => 19,
             PlaneKind::Motion => 20,
             PlaneKind::InstanceId => 21,
+            PlaneKind::GeometricNormal => 22,
+            PlaneKind::Emissive => 23,
         }
     }
 
@@ -107,6 +113,8 @@ impl PlaneKind {
             19 => Some(PlaneKind::Material),
             20 => Some(PlaneKind::Motion),
             21 => Some(PlaneKind::InstanceId),
+            22 => Some(PlaneKind::GeometricNormal),
+            23 => Some(PlaneKind::Emissive),
             n => match LayerKind::from_u8(n) {
                 Some(kind) => Some(PlaneKind::Layer(kind)),
                 None => None,

@@ -19,7 +19,10 @@ use reproject::{LastFrame, Reprojection};
 use resolve::History;
 use tile::TileState;
 
-use crate::{Extent, FrameError, Inline, LayerKind, LayerRequest, Primary, Rect, Workers, codec::Decoder};
+use crate::{
+    Extent, FrameError, Inline, LayerKind, LayerRequest, PlaneKind, Primary, Rect, Workers,
+    codec::{Decoder, primary_words},
+};
 
 /// The most tiles that a frame may be cut into.
 pub const MAX_TILES: usize = 4096;
@@ -46,6 +49,8 @@ pub struct FrameInputs<'a> {
     pub layers: &'a [LayerRequest],
     /// The plan.
     pub tiles: &'a [PlannedTile],
+    /// What the engine's own raster saw: the peers send layers alone then. `None`: what primary rays hit comes with them.
+    pub planes: Option<&'a Primary>,
 }
 
 /// What becomes of the samples.
@@ -273,9 +278,13 @@ impl Merger {
     /// Opens a frame; one that was open and not finished is dropped.
     ///
     /// # Errors
-    /// Tiles that leave the view, overlap or leave gaps; a layer twice, or at a scale other than 1 and 2.
+    /// Tiles that leave the view, overlap or leave gaps; a layer twice, or at a scale other than 1 and 2; planes of
+    /// another size.
     pub fn begin(&mut self, inputs: FrameInputs<'_>) -> Result<(), FrameError> {
         check_plan(self.extent, inputs.tiles)?;
+        if let Some(planes) = inputs.planes {
+            check_planes(self.extent, planes)?;
+        }
         let mut scales = [0; LayerKind::ALL.len()];
         for request in inputs.layers {
             if scales[request.kind as usize] != 0 || !(1..=2).contains(&request.scale) {
@@ -304,7 +313,10 @@ impl Merger {
             self.tiles.resize_with(self.tile_count, TileState::default);
         }
         for (state, plan) in self.tiles.iter_mut().zip(inputs.tiles) {
-            state.begin(*plan, scales);
+            state.begin(*plan, scales, inputs.planes.is_some());
+        }
+        if let Some(planes) = inputs.planes {
+            self.planes.clone_from(planes);
         }
         self.from_left.clear();
         self.from_left.extend(0..self.tile_count as u32);
@@ -389,6 +401,17 @@ impl Merger {
 /// True when both show the same picture; the sub-pixel offset does not matter.
 fn same_view(a: &Camera, b: &Camera) -> bool {
     Camera { jitter: b.jitter, ..*a } == *b
+}
+
+fn check_planes(extent: Extent, planes: &Primary) -> Result<(), FrameError> {
+    for plane in PlaneKind::PRIMARY {
+        let pixels = primary_words(planes, plane).len();
+        if pixels != extent.pixels() {
+            let text = format!("{plane:?} has {pixels} pixels, the view of {extent:?} has {}", extent.pixels());
+            return Err(FrameError::Plan(text));
+        }
+    }
+    Ok(())
 }
 
 fn check_plan(extent: Extent, tiles: &[PlannedTile]) -> Result<(), FrameError> {

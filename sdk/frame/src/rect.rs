@@ -102,6 +102,19 @@ impl Rect {
         let (x, y) = (self.x / scale, self.y / scale);
         Rect::new(x, y, self.right().div_ceil(scale) - x, self.bottom().div_ceil(scale) - y)
     }
+
+    /// Grown to whole `scale` x `scale` blocks of a view of `extent` pixels: what [`Rect::scaled`] stands for.
+    pub fn whole_blocks(self, scale: u32, extent: Extent) -> Rect {
+        let (x, y) = (self.x - self.x % scale, self.y - self.y % scale);
+        let right = self.right().next_multiple_of(scale).min(extent.width);
+        let bottom = self.bottom().next_multiple_of(scale).min(extent.height);
+        Rect::new(x, y, right - x, bottom - y)
+    }
+
+    /// Index of the first pixel of `part`, which lies in it, among its own.
+    pub const fn index_of(self, part: Rect) -> usize {
+        (part.y - self.y) as usize * self.width as usize + (part.x - self.x) as usize
+    }
 }
 
 #[cfg(test)]
@@ -112,6 +125,13 @@ mod tests {
     fn a_scaled_rectangle_covers_every_block_it_touches() {
         assert_eq!(Rect::new(3, 5, 4, 1).scaled(2), Rect::new(1, 2, 3, 1));
         assert_eq!(Rect::new(0, 0, 7, 7).scaled(2), Rect::new(0, 0, 4, 4));
+    }
+
+    #[test]
+    fn whole_blocks_end_at_the_views_edges() {
+        let e = Extent::new(101, 99);
+        assert_eq!(Rect::new(3, 5, 4, 4).whole_blocks(2, e), Rect::new(2, 4, 6, 6));
+        assert_eq!(Rect::new(100, 98, 1, 1).whole_blocks(2, e), Rect::new(100, 98, 1, 1));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct LayerPlane {
 }
 
 /// What the primary rays of a tile hit; each plane has `rect.pixels()` values, see [`crate::PlaneKind`] for their formats.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Primary {
     /// Planar depth in metres.
     pub depth: Vec<f32>,
@@ -33,6 +33,24 @@ pub struct Primary {
     pub motion: Vec<u32>,
     /// Instance index + 1.
     pub instance_id: Vec<u32>,
+}
+
+impl Clone for Primary {
+    fn clone(&self) -> Primary {
+        let mut copy = Primary::default();
+        copy.clone_from(self);
+        copy
+    }
+
+    /// Keeps the memory that is there.
+    fn clone_from(&mut self, source: &Primary) {
+        self.depth.clone_from(&source.depth);
+        self.normal.clone_from(&source.normal);
+        self.base_color.clone_from(&source.base_color);
+        self.material.clone_from(&source.material);
+        self.motion.clone_from(&source.motion);
+        self.instance_id.clone_from(&source.instance_id);
+    }
 }
 
 /// What a peer traced of one tile, ghost zone included.

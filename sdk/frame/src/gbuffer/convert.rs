@@ -2,8 +2,8 @@
 
 use super::decode::{DepthDecode, MotionDecode, NormalDecode, StaticMotion};
 use super::format::to_rgb9e5;
-use super::{EnginePlane, EnginePlaneKind, GBuffer, check};
-use crate::convention::{Convention, RoughnessKind};
+use super::{EnginePlane, EnginePlaneKind, GBuffer, PlaneFormat, check};
+use crate::convention::{Convention, DepthEncoding, RoughnessKind};
 use crate::normal::encode_normal;
 use crate::srgb::linear_to_srgb;
 use crate::workers::{BAND_ROWS, for_each};
@@ -21,8 +21,8 @@ const HIT: u32 = 1 << 24;
 /// glTF space. `out` keeps its memory from call to call; after an error it is as it was.
 ///
 /// Where depth is sky all planes but motion are 0. Where motion is missing, unwritten or not finite it is that of a surface
-/// that stood still. Normals that are zero or not finite become +Z, as does [`GBuffer::geometric_normal`]; colours and
-/// roughness that are not finite become 0. The emissive plane is empty where the engine has none.
+/// that stood still. Normals that are zero or not finite become +Z; colours and roughness that are not finite become 0.
+/// The planes of geometric normals and of emitted light are empty where the engine has none.
 ///
 /// # Errors
 /// Those of [`check`], [`Convention::check`], and [`FrameError::Plan`] for cameras that are none.
@@ -57,10 +57,31 @@ pub fn convert(
     for plane in [normal, base_color, material, motion, instance_id] {
         plane.resize(pixels, 0);
     }
-    out.geometric_normal.resize(pixels, 0);
+    out.geometric_normal.resize(if sources.geometric_normal.is_some() { pixels } else { 0 }, 0);
     out.emissive.resize(if sources.emissive.is_some() { pixels } else { 0 }, 0);
+    out.depth_error = depth_error(sources.depth.0.format, convention);
     for_each(workers, bands(out), |mut band| band.fill(&sources));
     Ok(())
+}
+
+/// How far depth may be off by rounding, as a share of it. Where that grows with distance, what it is at a thousand times
+/// the near plane's.
+fn depth_error(format: PlaneFormat, convention: &Convention) -> f32 {
+    let bits = match format {
+        PlaneFormat::R16Float => 11,
+        PlaneFormat::R16Unorm => 16,
+        _ => 24,
+    };
+    let step = 0.5f32.powi(bits);
+    let is_float = matches!(format, PlaneFormat::R32Float | PlaneFormat::R16Float);
+    let grows = match convention.depth_encoding {
+        DepthEncoding::Linear => false,
+        // The floats around 0, where distant surfaces are, lie as close as their distances do.
+        DepthEncoding::Reversed | DepthEncoding::ReversedInfinite => !is_float,
+        DepthEncoding::Forward | DepthEncoding::ForwardInfinite | DepthEncoding::ForwardSigned => true,
+    };
+    let nears = if convention.far > 0.0 { convention.far / convention.near } else { f32::INFINITY };
+    if grows { (step * nears.clamp(1.0, 1000.0)).min(0.05) } else { step }
 }
 
 /// What is read, and what its pixels mean.
@@ -202,8 +223,6 @@ impl Band<'_> {
             for (i, (normal, raw)) in self.geometric_normal[range.clone()].iter_mut().zip(&*raw).enumerate() {
                 *normal = surface(i, encode_normal(decode.normal(*raw)));
             }
-        } else {
-            self.geometric_normal[range.clone()].copy_from_slice(&self.normal[range.clone()]);
         }
 
         read(&sources.albedo, raw);

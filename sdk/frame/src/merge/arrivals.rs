@@ -195,7 +195,7 @@ fn write_primary(planes: &mut Primary, plane: PlaneKind, extent: Extent, core: R
         PlaneKind::Material => &mut planes.material,
         PlaneKind::Motion => &mut planes.motion,
         PlaneKind::InstanceId => &mut planes.instance_id,
-        PlaneKind::Layer(_) => return,
+        PlaneKind::GeometricNormal | PlaneKind::Emissive | PlaneKind::Layer(_) => return,
     };
     copy_rows(plane, extent.width, core, rect, words);
 }

@@ -19,6 +19,8 @@ pub(super) struct TileState {
     plan: Option<PlannedTile>,
     /// Scale of each layer, 0 where it is not requested.
     scales: [u8; LayerKind::ALL.len()],
+    /// The engine gave the planes of primary hits: they are there, and none may come.
+    has_planes: bool,
     peer: Option<u32>,
     received: Vec<(PlaneKind, Rect)>,
     /// Pixels of the core that came, for each slot and each row of the core (in the plane's own rows).
@@ -27,15 +29,17 @@ pub(super) struct TileState {
 }
 
 impl TileState {
-    pub(super) fn begin(&mut self, plan: PlannedTile, scales: [u8; LayerKind::ALL.len()]) {
+    pub(super) fn begin(&mut self, plan: PlannedTile, scales: [u8; LayerKind::ALL.len()], has_planes: bool) {
         self.plan = Some(plan);
         self.scales = scales;
+        self.has_planes = has_planes;
         self.peer = None;
         self.received.clear();
         self.row_pixels.clear();
         self.row_pixels.resize(SLOTS * plan.rect.height as usize, 0);
         let layer_rows: u32 = scales.iter().filter(|s| **s > 0).map(|s| plan.rect.scaled(*s as u32).height).sum();
-        self.rows_missing = layer_rows + PlaneKind::PRIMARY.len() as u32 * plan.rect.height;
+        let planes = if has_planes { 0 } else { PlaneKind::PRIMARY.len() as u32 };
+        self.rows_missing = layer_rows + planes * plan.rect.height;
     }
 
     pub(super) fn plan(&self) -> PlannedTile {
@@ -59,7 +63,8 @@ impl TileState {
     pub(super) fn scale(&self, plane: PlaneKind) -> u8 {
         match plane {
             PlaneKind::Layer(kind) => self.scales[kind as usize],
-            _ => 1,
+            PlaneKind::GeometricNormal | PlaneKind::Emissive => 0,
+            _ => u8::from(!self.has_planes),
         }
     }
 
@@ -100,6 +105,6 @@ impl TileState {
     }
 
     pub(super) fn has_primary_row(&self, y: u32) -> bool {
-        PlaneKind::PRIMARY.into_iter().all(|plane| self.has_row(plane, y))
+        self.has_planes || PlaneKind::PRIMARY.into_iter().all(|plane| self.has_row(plane, y))
     }
 }

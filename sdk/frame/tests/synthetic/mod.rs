@@ -137,6 +137,7 @@ impl Shot {
             previous_camera: self.previous_camera,
             layers,
             tiles,
+            planes: None,
         }
     }
 
