@@ -64,6 +64,11 @@ Primary primary_at(Params p, uvec2 pixel, bool wanted) {
     return s;
 }
 
+// Where a ray that leaves a primary hit starts: planes of an engine are off by their depth's error too.
+vec3 leave_primary(Params p, Primary s) {
+    return leave(s.position, s.geometric, s.distance) + s.geometric * (s.distance * p.depth_error);
+}
+
 // The share of light that a dielectric's coat lets through to the diffuse base, over the albedo divisor: multiply
 // irradiance / pi by it to get what the direct and indirect layers hold.
 vec3 diffuse_over_divisor(Primary s) {

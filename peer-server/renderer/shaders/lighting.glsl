@@ -2,6 +2,7 @@
 // occluded(), so a front end is a file with these two.
 
 #include "surface.glsl"
+#include "environment.glsl"
 
 // One light: 4 vec4. 0: colour, shape (0 directional, 1 point, 2 spot, 3 triangle); 1: position, range;
 // 2: direction in which it travels, cosine of the disc's half angle; 3: spot's scale and offset of the cosine.
@@ -11,11 +12,6 @@ const uint LIGHT_VECTORS = 4u;
 const uint MAX_CANDIDATES = 32u;
 
 // Radiance from where no surface is: linear in the height of the direction.
-vec3 environment(Params p, vec3 direction) {
-    float y = normalize(direction).y;
-    return y >= 0.0 ? mix(p.horizon.rgb, p.zenith.rgb, y) : mix(p.horizon.rgb, p.ground.rgb, -y);
-}
-
 float luminance(vec3 c) {
     return dot(c, vec3(0.2126, 0.7152, 0.0722));
 }

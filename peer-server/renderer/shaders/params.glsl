@@ -31,7 +31,7 @@ layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly 
     uint64_t unlit; // 0: not wanted
     uint64_t block_rays;
     uint punctual_end; // lights before this one have no area; directional ones come first, luminous triangles last
-    uint reserved;
+    float depth_error; // of planes that the engine gave, as a share of depth; 0 where primary rays were traced
     uvec4 rect;   // x, y, width, height in pixels, even on the left and top: whole 2x2 blocks
     uvec4 view;   // width, height, frame id (low 32 bits), directional lights
     uvec4 blocks; // first 16x16 block x, y, blocks a row, all lights

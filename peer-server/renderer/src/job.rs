@@ -1,7 +1,7 @@
 //! What to trace: a rectangle of a view, from where, and which layers.
 
 use crate::RendererError;
-use rayloom_frame::{Extent, LayerRequest, Rect};
+use rayloom_frame::{Extent, GBuffer, LayerRequest, Rect};
 use rayloom_scene::Camera;
 
 /// Largest width and height of a view in pixels.
@@ -32,6 +32,8 @@ pub struct TraceJob<'a> {
     pub filter_radius: u32,
     /// Return the planes of primary hits too.
     pub primary: bool,
+    /// What the engine's own raster saw in [`TraceJob::padded`], instead of primary rays; its motion and ids are not read.
+    pub planes: Option<&'a GBuffer>,
 }
 
 impl<'a> TraceJob<'a> {
@@ -47,6 +49,7 @@ impl<'a> TraceJob<'a> {
             layers,
             filter_radius,
             primary: true,
+            planes: None,
         }
     }
 
@@ -70,6 +73,16 @@ impl<'a> TraceJob<'a> {
                 return invalid(format!("{name} {camera:?} is not finite, not normalised or sees nothing"));
             }
         }
+        let padded = self.padded();
+        if let Some(planes) = self.planes {
+            let size = Extent::new(padded.width, padded.height);
+            if let Some(what) = planes_of_another_size(planes, size) {
+                return invalid(format!("{what}; {padded:?} is needed, whole 2x2 blocks around {r:?}"));
+            }
+            if !(0.0..=1.0).contains(&planes.depth_error) {
+                return invalid(format!("a depth error of {}; it must be within 0 to 1", planes.depth_error));
+            }
+        }
         if self.filter_radius > MAX_FILTER_RADIUS {
             return invalid(format!("filter radius {} is more than {MAX_FILTER_RADIUS}", self.filter_radius));
         }
@@ -89,12 +102,17 @@ impl<'a> TraceJob<'a> {
     }
 
     /// The rectangle grown to whole 2x2 blocks of the view, since a block that it touches may be shaded outside of it.
-    pub(crate) fn padded(&self) -> Rect {
-        let (x, y) = (self.rect.x & !1, self.rect.y & !1);
-        let right = self.rect.right().next_multiple_of(2).min(self.extent.width);
-        let bottom = self.rect.bottom().next_multiple_of(2).min(self.extent.height);
-        Rect::new(x, y, right - x, bottom - y)
+    pub fn padded(&self) -> Rect {
+        self.rect.whole_blocks(2, self.extent)
     }
+}
+
+fn planes_of_another_size(planes: &GBuffer, size: Extent) -> Option<String> {
+    if planes.extent != size {
+        return Some(format!("planes of {:?}", planes.extent));
+    }
+    let wrong = planes.planes_for_peers().find(|(_, words)| words.len() != size.pixels());
+    wrong.map(|(plane, words)| format!("{plane:?} with {} pixels", words.len()))
 }
 
 #[cfg(test)]
@@ -124,11 +142,5 @@ mod tests {
         let mut lost = job(r, &[]);
         lost.camera.position.x = f32::NAN;
         assert!(lost.validate().is_err());
-    }
-
-    #[test]
-    fn padding_makes_whole_blocks_within_the_view() {
-        assert_eq!(job(Rect::new(3, 5, 4, 4), &[]).padded(), Rect::new(2, 4, 6, 6));
-        assert_eq!(job(Rect::new(100, 98, 1, 1), &[]).padded(), Rect::new(100, 98, 1, 1));
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Params {
     pub(crate) unlit: u64,
     pub(crate) block_rays: u64,
     pub(crate) punctual_end: u32,
-    pub(crate) reserved: u32,
+    pub(crate) depth_error: f32,
     pub(crate) rect: [u32; 4],
     pub(crate) view: [u32; 4],
     pub(crate) blocks: [u32; 4],

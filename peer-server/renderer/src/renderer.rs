@@ -8,7 +8,7 @@ use crate::{DeviceKind, DeviceReport, FrontEnd, RayBatch, RayKind, RendererError
 use parking_lot::Mutex;
 use rayloom_frame::demodulate::SPECULAR_TABLE;
 use rayloom_frame::srgb::srgb_to_linear;
-use rayloom_frame::{Extent, LayerKind, LayerRequest, TracedTile};
+use rayloom_frame::{Extent, GBuffer, LayerKind, LayerRequest, TracedTile};
 use rayloom_scene::{Camera, Environment, Instance as Placed, Light, LightShape, Material, Mesh, MeshPart, Scene};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -222,6 +222,8 @@ impl Renderer {
         let layers = LayerKind::ALL.map(|kind| LayerRequest { kind, samples: 1, scale: 2 });
         let job = TraceJob::whole_view(Extent::new(16, 16), Camera::with_fov(1.0, 1.0), &layers);
         self.trace(&frame, &TraceJob { filter_radius: 2, ..job })?;
+        let planes = GBuffer::sky(job.extent, false, false);
+        self.trace(&frame, &TraceJob { planes: Some(&planes), ..job })?;
         self.kernels.store_cache();
         Ok(())
     }

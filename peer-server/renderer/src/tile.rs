@@ -5,7 +5,7 @@ use crate::layout::{CameraParams, Params, Push};
 use crate::vulkan::{Buffer, Context, Kernel, Kernels, Place, Recorder, Submission};
 use crate::{RendererError, TraceJob};
 use rayloom_frame::demodulate::{scaled_sample_offset, scaled_sample_pixel};
-use rayloom_frame::{Extent, LayerKind, LayerPlane, LayerRequest, Primary, Rect, TracedTile};
+use rayloom_frame::{Extent, GBuffer, LayerKind, LayerPlane, LayerRequest, Primary, Rect, TracedTile};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -52,6 +52,8 @@ struct Places {
 pub(crate) struct Slot {
     params: Buffer,
     output: Buffer,
+    /// The engine's planes, where tiles have had any.
+    planes: Option<Buffer>,
     readback: Option<Buffer>,
 }
 
@@ -64,7 +66,22 @@ impl Slot {
             Some(Buffer::new(context, "tile readback", bytes, Place::Readback)?)
         };
         let params = Buffer::new(context, "parameters", size_of::<Params>() as u64, Place::Upload)?;
-        Ok(Slot { params, output, readback })
+        Ok(Slot { params, output, planes: None, readback })
+    }
+
+    /// Brings the planes where shaders find them.
+    fn upload(&mut self, context: &Arc<Context>, planes: &GBuffer) -> Result<(), RendererError> {
+        let plane_bytes = planes.extent.pixels() * 4;
+        let bytes = (planes.planes_for_peers().count() * plane_bytes) as u64;
+        if self.planes.as_ref().is_none_or(|buffer| buffer.size() < bytes) {
+            self.planes = Some(Buffer::new(context, "the engine's planes", bytes, Place::Upload)?);
+        }
+        if let Some(buffer) = &mut self.planes {
+            for (index, (_, words)) in planes.planes_for_peers().enumerate() {
+                assert!(buffer.write(index * plane_bytes, bytemuck::cast_slice(words)), "upload buffers are mapped");
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn holds(&self, bytes: u64) -> bool {
@@ -102,6 +119,8 @@ pub(crate) struct Plan {
     layers: Vec<LayerRequest>,
     filter_radius: u32,
     primary: bool,
+    /// Bits of passes/planes.glsl for what the engine gave.
+    planes: Option<u32>,
     blocks: Rect,
     places: Places,
 }
@@ -133,6 +152,9 @@ impl Plan {
             layers: job.layers.to_vec(),
             filter_radius: job.filter_radius,
             primary: job.primary,
+            planes: job.planes.map(|planes| {
+                u32::from(!planes.geometric_normal.is_empty()) | u32::from(!planes.emissive.is_empty()) << 1
+            }),
             blocks,
             places: Places { plane_bytes, unlit, layers, scratch, block_rays, block_rays_bytes, end },
         }
@@ -165,7 +187,7 @@ impl Plan {
             unlit: if wants_unlit { output + self.places.unlit } else { 0 },
             block_rays: output + self.places.block_rays,
             punctual_end: frame.punctual_count,
-            reserved: 0,
+            depth_error: job.planes.map_or(0.0, |planes| planes.depth_error),
             rect: [self.padded.x, self.padded.y, self.padded.width, self.padded.height],
             view: [self.extent.width, self.extent.height, self.frame_id as u32, frame.directional_count],
             blocks: [self.blocks.x, self.blocks.y, self.blocks.width, frame.light_count],
@@ -194,8 +216,14 @@ impl Plan {
         recorder.clear(&slot.output, self.places.block_rays, self.places.block_rays_bytes);
         recorder.barrier();
         recorder.stamp();
-        let mut names = vec!["primary"];
-        recorder.dispatch(kernels, Kernel::Primary, self.groups(1), bytemuck::bytes_of(&push(1, 1, 0)));
+        let (name, kernel, push_first) = match (self.planes, &slot.planes) {
+            (Some(kind), Some(given)) => {
+                ("planes", Kernel::Planes, Push { source: given.address(), kind, ..push(1, 1, 0) })
+            }
+            _ => ("primary", Kernel::Primary, push(1, 1, 0)),
+        };
+        let mut names = vec![name];
+        recorder.dispatch(kernels, kernel, self.groups(1), bytemuck::bytes_of(&push_first));
         recorder.barrier();
         recorder.stamp();
         for (layer, place) in self.layers.iter().zip(&self.places.layers) {
@@ -323,6 +351,9 @@ impl Ticket {
     ) -> Result<Ticket, RendererError> {
         let params = plan.params(job, frame, tables.address(), slot.output.address());
         assert!(slot.params.write(0, bytemuck::bytes_of(&params)), "upload buffers are mapped");
+        if let Some(planes) = job.planes {
+            slot.upload(frame.scene.submitter.context(), planes)?;
+        }
         let mut recorder = frame.scene.submitter.record()?;
         let names = plan.record(&mut recorder, kernels, &slot);
         let slot = Arc::new(slot);

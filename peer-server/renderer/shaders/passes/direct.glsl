@@ -12,7 +12,7 @@ void main() {
     Primary s = primary_at(p, full, wanted);
     vec3 factor = diffuse_over_divisor(s);
     bool lit = s.hit && any(greaterThan(factor, vec3(0.0)));
-    vec3 from = leave(s.position, s.geometric, s.distance);
+    vec3 from = leave_primary(p, s);
     Shading shading = Shading(s.normal, s.view, -1.0, vec3(0.0));
     vec3 sum = vec3(0.0);
     // Suns and other lights each get a shadow ray: neither waits for the other's luck.

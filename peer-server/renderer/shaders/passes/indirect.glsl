@@ -12,7 +12,7 @@ void main() {
     Primary s = primary_at(p, full, wanted);
     vec3 factor = diffuse_over_divisor(s);
     bool lit = s.hit && any(greaterThan(factor, vec3(0.0)));
-    vec3 from = leave(s.position, s.geometric, s.distance);
+    vec3 from = leave_primary(p, s);
     float cone = p.ray_origin.w * s.distance;
     vec4 sum = vec4(0.0);
     for (uint n = 0u; n < push.samples; n++) {

@@ -18,7 +18,7 @@ void main() {
     bool wanted = inside(pixel, rect);
     uvec2 full = shaded_pixel(p, pixel);
     Primary s = primary_at(p, full, wanted);
-    vec3 from = leave(s.position, s.geometric, s.distance);
+    vec3 from = leave_primary(p, s);
     float alpha = s.roughness * s.roughness;
     mat3 frame = basis(s.normal);
     vec3 v = s.view * frame;

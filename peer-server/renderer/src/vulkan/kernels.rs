@@ -18,12 +18,20 @@ pub(crate) enum Kernel {
     Specular,
     Indirect,
     Rays,
+    Planes,
     Filter,
 }
 
 impl Kernel {
-    pub(crate) const ALL: [Kernel; 6] =
-        [Kernel::Primary, Kernel::Direct, Kernel::Specular, Kernel::Indirect, Kernel::Rays, Kernel::Filter];
+    pub(crate) const ALL: [Kernel; 7] = [
+        Kernel::Primary,
+        Kernel::Direct,
+        Kernel::Specular,
+        Kernel::Indirect,
+        Kernel::Rays,
+        Kernel::Planes,
+        Kernel::Filter,
+    ];
 
     fn source(self) -> &'static str {
         match self {
@@ -32,12 +40,13 @@ impl Kernel {
             Kernel::Specular => "passes/specular.glsl",
             Kernel::Indirect => "passes/indirect.glsl",
             Kernel::Rays => "passes/rays.glsl",
+            Kernel::Planes => "passes/planes.glsl",
             Kernel::Filter => "passes/filter.glsl",
         }
     }
 
     fn traces(self) -> bool {
-        self != Kernel::Filter
+        !matches!(self, Kernel::Planes | Kernel::Filter)
     }
 }
 
