@@ -203,7 +203,7 @@ fn capture(source: &Scene, path: &Path) -> Result<(), String> {
             filter_radius: 0,
             primary: true,
         };
-        let traced = tracer.trace(&on_device, &frame, SIZE.rect()).map_err(|error| error.to_string())?;
+        let traced = tracer.trace(&on_device, &frame, SIZE.rect(), None).map_err(|error| error.to_string())?;
         writer.add(&traced.tile).map_err(say)?;
         if frame_id % 10 == 9 {
             println!("  {} after {:.0} s", frame_id + 1, begun.elapsed().as_secs_f32());

@@ -15,6 +15,7 @@ mod config;
 mod error;
 mod frames;
 mod outbound;
+mod planes;
 mod quota;
 mod render;
 mod results;

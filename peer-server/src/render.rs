@@ -4,7 +4,7 @@ use crate::cache::Id;
 use crate::tracer::{Frame, TraceError, Traced, Tracer};
 use glam::Affine3A;
 use parking_lot::{Condvar, Mutex};
-use rayloom_frame::Rect;
+use rayloom_frame::{GBuffer, Rect};
 use rayloom_scene::Scene;
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
@@ -42,6 +42,8 @@ pub(crate) struct TileJob<T> {
     pub(crate) frame: Arc<Frame>,
     pub(crate) scene: Arc<ResidentScene>,
     pub(crate) rect: Rect,
+    /// Instead of primary rays.
+    pub(crate) planes: Option<GBuffer>,
     pub(crate) tag: T,
     pub(crate) reply: UnboundedSender<TileOutcome<T>>,
 }
@@ -166,7 +168,7 @@ impl<T: Send + 'static> Device<T> {
             let popped = Instant::now();
             let mut started = popped;
             let scene = job.scene.on_device.downcast_ref().expect("all scenes come from the one tracer");
-            let mut result = tracer.trace(scene, &job.frame, job.rect);
+            let mut result = tracer.trace(scene, &job.frame, job.rect, job.planes.as_ref());
             if let Ok(traced) = &mut result {
                 // The time that the device spent on the other lane's tile is not this one's cost.
                 let mut last = self.last_traced.lock();
@@ -367,7 +369,7 @@ mod tests {
             Ok(())
         }
 
-        fn trace(&self, (): &(), _: &Frame, rect: Rect) -> Result<Traced, TraceError> {
+        fn trace(&self, (): &(), _: &Frame, rect: Rect, _: Option<&GBuffer>) -> Result<Traced, TraceError> {
             let uploaded = Instant::now();
             // What a thread sees that was woken late: far later than it began.
             let traced = uploaded + Duration::from_secs(100 * u64::from(rect.x));
@@ -397,7 +399,8 @@ mod tests {
         let (reply, mut outcomes) = mpsc::unbounded_channel();
         for x in 1..=3 {
             let (frame, scene, reply) = (frame.clone(), scene.clone(), reply.clone());
-            device.trace(TileJob { session: 1, task: 1, frame, scene, rect: Rect::new(x, 0, 1, 1), tag: (), reply });
+            let rect = Rect::new(x, 0, 1, 1);
+            device.trace(TileJob { session: 1, task: 1, frame, scene, rect, planes: None, tag: (), reply });
         }
         let device = Arc::new(device);
         std::thread::scope(|threads| {

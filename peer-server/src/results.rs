@@ -10,14 +10,14 @@ use bytes::Bytes;
 use rayloom_frame::codec::{CodecMode, Slice, TileEncoder};
 use rayloom_frame::digest;
 use rayloom_transport::{Channel, SendError};
-use rayloom_wire::{Message, ResultSlice, TaskRefused, TileDone, TileTimings, limits};
+use rayloom_wire::{Message, TaskRefused, TileDone, TileSlice, TileTimings, limits};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// A tile of a frame older than the newest minus this is dropped when the link is full.
-const FRESH_FRAMES: u64 = 3;
+pub(crate) const FRESH_FRAMES: u64 = 3;
 /// Tiles whose slices may wait for the link; further ones wait uncoded.
 const CODED_AHEAD: usize = 2;
 /// Coded slices are handed to the sender in parcels of about this many bytes: waking it costs as much as coding a small one.
@@ -119,7 +119,7 @@ impl Coding {
         for (slice, index) in encoder.zip(0u16..) {
             let Slice { plane, scale, codec, rect, payload } = slice;
             let message =
-                Message::ResultSlice(ResultSlice { task, frame_id, index, count, plane, scale, codec, rect, payload })
+                Message::TileSlice(TileSlice { task, frame_id, index, count, plane, scale, codec, rect, payload })
                     .encode();
             parcel_bytes += message.len();
             parcel.push(message);

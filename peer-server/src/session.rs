@@ -3,12 +3,14 @@
 use crate::clock::now_ns;
 use crate::frames::RecentFrames;
 use crate::outbound::{LinkClosed, Outbound};
+use crate::planes::AwaitedPlanes;
 use crate::quota::Quota;
 use crate::render::{BuildEvent, BuildJob, TileJob, TileOutcome};
-use crate::results::{TileTag, refusal};
+use crate::results::{FRESH_FRAMES, TileTag, refusal};
 use crate::scenes::{SceneTable, status};
 use crate::server::Shared;
 use crate::transfer::{Transfer, TransferEvent};
+use rayloom_frame::GBuffer;
 use rayloom_transport::{Channel, Events, LinkEvent};
 use rayloom_wire::{
     BlobNeed, BlobPart, FrameTasks, Hello, Message, Pong, RefusalCode, Refused, Role, SceneOffer, SceneStage, Task,
@@ -26,6 +28,9 @@ const HELLO_WITHIN: Duration = Duration::from_secs(10);
 const VIEWS: usize = 64;
 /// Pieces of blobs that may wait for the disk; then the session waits for it too, and with it the link's sender.
 const PARTS_AHEAD: usize = 64;
+
+/// A tile of this session.
+type Job = TileJob<TileTag>;
 
 /// Why a session ends.
 #[derive(Debug)]
@@ -65,6 +70,7 @@ pub(crate) struct Session {
     frames: RecentFrames,
     newest: HashMap<u16, Arc<AtomicU64>>,
     quota: Quota,
+    awaited: AwaitedPlanes<Job>,
     traced: mpsc::UnboundedSender<TileOutcome<TileTag>>,
     // Unbounded in type alone: one transfer or build is under way at a time, and progress is told in steps.
     notices: mpsc::UnboundedSender<Notice>,
@@ -85,6 +91,7 @@ pub(crate) async fn run(id: u64, shared: Arc<Shared>, out: Outbound, events: &mu
         frames: RecentFrames::default(),
         newest: HashMap::new(),
         quota,
+        awaited: AwaitedPlanes::default(),
         traced,
         notices,
     };
@@ -167,8 +174,13 @@ impl Session {
             Message::SceneOffer(offer) => self.offered(offer).await,
             Message::BlobPart(part) => self.part(part).await,
             Message::FrameTasks(tasks) => self.tasks(tasks).await,
+            Message::TileSlice(slice) => {
+                let ready = self.awaited.arrived(slice);
+                self.with_planes(ready).await
+            }
             Message::CancelTasks(cancel) => {
                 self.quota.cancel(&cancel.ids);
+                self.awaited.retain(|task, _| !cancel.ids.contains(&task));
                 self.shared.device.cancel(self.id, &cancel.ids);
                 Ok(())
             }
@@ -177,7 +189,6 @@ impl Session {
             Message::Pong(_)
             | Message::BlobNeed(_)
             | Message::SceneStatus(_)
-            | Message::ResultSlice(_)
             | Message::TileDone(_)
             | Message::TaskRefused(_) => {
                 Err(broken(format!("a message on the {} channel that only peers send", channel.name())))
@@ -325,19 +336,46 @@ impl Session {
                 return Ok(());
             }
         };
+        if message.planes.is_some() {
+            // An engine that gives a frame up may do so without a word.
+            self.awaited.retain(|_, job| job.frame.frame_id + FRESH_FRAMES >= job.tag.newest.load(Relaxed));
+        }
         for task in &message.tasks {
-            let queued = match self.check_task(task, &message) {
-                Ok((rect, guard)) => {
-                    let tag = TileTag { guard, received_ns, lossless: message.lossless, newest: newest.clone() };
-                    let (frame, scene, reply) = (frame.clone(), scene.clone(), self.traced.clone());
-                    let job = TileJob { session: self.id, task: task.id, frame, scene, rect, tag, reply };
-                    if self.shared.device.trace(job) { Ok(()) } else { Err("the device has stopped".to_owned()) }
+            let (rect, guard) = match self.check_task(task, &message) {
+                Ok(accepted) => accepted,
+                Err(reason) => {
+                    self.out.control(refusal(task.id, frame_id, reason)).await?;
+                    continue;
                 }
-                Err(reason) => Err(reason),
             };
-            if let Err(reason) = queued {
-                self.out.control(refusal(task.id, frame_id, reason)).await?;
+            let tag = TileTag { guard, received_ns, lossless: message.lossless, newest: newest.clone() };
+            let (frame, scene, reply) = (frame.clone(), scene.clone(), self.traced.clone());
+            let job = TileJob { session: self.id, task: task.id, frame, scene, rect, planes: None, tag, reply };
+            match message.planes {
+                None => self.trace(job).await?,
+                Some(given) => {
+                    let region = rect.whole_blocks(2, message.extent);
+                    let ready = self.awaited.expect(task.id, job, (message.extent, region), given);
+                    self.with_planes(ready).await?;
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// A task whose planes are there, or can't be used.
+    async fn with_planes(&mut self, ready: Result<Option<(Job, GBuffer)>, (Job, String)>) -> Result<(), End> {
+        match ready {
+            Ok(None) => Ok(()),
+            Ok(Some((job, planes))) => self.trace(TileJob { planes: Some(planes), ..job }).await,
+            Err((job, reason)) => Ok(self.out.control(refusal(job.task, job.frame.frame_id, reason)).await?),
+        }
+    }
+
+    async fn trace(&mut self, job: Job) -> Result<(), End> {
+        let (task, frame_id) = (job.task, job.frame.frame_id);
+        if !self.shared.device.trace(job) {
+            self.out.control(refusal(task, frame_id, "the device has stopped".to_owned())).await?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@
 //! stand the captures, each of the planes of primary hits, the layers, and the rays of each 16x16 block.
 
 use crate::tracer::{Frame, TraceError, Traced, Tracer};
-use rayloom_frame::{Extent, LayerKind, LayerPlane, LayerRequest, Primary, Rect, TracedTile};
+use rayloom_frame::{Extent, GBuffer, LayerKind, LayerPlane, LayerRequest, Primary, Rect, TracedTile};
 use rayloom_scene::Scene;
 use rayloom_wire::{PeerInfo, limits};
 use std::fs::File;
@@ -252,7 +252,7 @@ impl Tracer for StoredTracer {
         Ok(())
     }
 
-    fn trace(&self, (): &(), frame: &Frame, rect: Rect) -> Result<Traced, TraceError> {
+    fn trace(&self, (): &(), frame: &Frame, rect: Rect, _: Option<&GBuffer>) -> Result<Traced, TraceError> {
         let uploaded = Instant::now();
         let Extent { width, height } = self.layout.extent;
         if frame.extent != self.layout.extent || !frame.extent.rect().contains_rect(rect) || rect.is_empty() {
@@ -335,9 +335,9 @@ mod tests {
         let path = file("crop");
         let tracer = StoredTracer::open(&path).unwrap();
         assert!(tracer.info().stored_traces);
-        assert_eq!(tracer.trace(&(), &frame(4), EXTENT.rect()).unwrap().tile.layers, capture(1).layers);
+        assert_eq!(tracer.trace(&(), &frame(4), EXTENT.rect(), None).unwrap().tile.layers, capture(1).layers);
         let rect = Rect::new(5, 3, 17, 15);
-        let tile = tracer.trace(&(), &frame(5), rect).unwrap().tile;
+        let tile = tracer.trace(&(), &frame(5), rect, None).unwrap().tile;
         let whole = capture(2);
         let (ours, theirs) = (tile.primary.unwrap(), whole.primary.unwrap());
         for (y, row) in ours.normal.chunks_exact(rect.width as usize).enumerate() {
@@ -359,10 +359,10 @@ mod tests {
         let tracer = StoredTracer::open(&path).unwrap();
         let mut wider = frame(0);
         wider.extent.width += 1;
-        assert!(matches!(tracer.trace(&(), &wider, Rect::new(0, 0, 4, 4)), Err(TraceError::Refused(_))));
+        assert!(matches!(tracer.trace(&(), &wider, Rect::new(0, 0, 4, 4), None), Err(TraceError::Refused(_))));
         let mut finer = frame(0);
         finer.layers[1].scale = 1;
-        assert!(matches!(tracer.trace(&(), &finer, Rect::new(0, 0, 4, 4)), Err(TraceError::Refused(_))));
+        assert!(matches!(tracer.trace(&(), &finer, Rect::new(0, 0, 4, 4), None), Err(TraceError::Refused(_))));
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         assert!(StoredTracer::open(&path).is_err());

@@ -1,7 +1,7 @@
 //! What the server asks of whatever traces: the renderer, and what stands in for it in tests of the protocol.
 
 use glam::Affine3A;
-use rayloom_frame::{Extent, LayerRequest, Rect, TracedTile};
+use rayloom_frame::{Extent, GBuffer, LayerRequest, Rect, TracedTile};
 use rayloom_scene::{Camera, Light, Scene};
 use rayloom_wire::PeerInfo;
 use std::time::{Duration, Instant};
@@ -21,11 +21,18 @@ pub trait Tracer: Send + Sync + 'static {
     fn create_scene(&self, scene: &Scene, progress: &mut dyn FnMut(f32)) -> Result<Self::Scene, TraceError>;
 
     /// Traces one rectangle (ghost zone included) and waits for it. Called by two threads at once, so that the device has
-    /// its next tile while the last one is read back. Frames with the same [`Frame::serial`] have the same state.
+    /// its next tile while the last one is read back. Frames with the same [`Frame::serial`] have the same state. With
+    /// `planes`, those of the engine's own raster over `rect` grown to whole 2x2 blocks take the place of primary rays.
     ///
     /// # Errors
     /// See [`TraceError`].
-    fn trace(&self, scene: &Self::Scene, frame: &Frame, rect: Rect) -> Result<Traced, TraceError>;
+    fn trace(
+        &self,
+        scene: &Self::Scene,
+        frame: &Frame,
+        rect: Rect,
+        planes: Option<&GBuffer>,
+    ) -> Result<Traced, TraceError>;
 }
 
 /// Everything that tiles of one frame share.

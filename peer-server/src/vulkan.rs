@@ -3,7 +3,7 @@
 
 use crate::tracer::{Frame, TraceError, Traced, Tracer};
 use parking_lot::{Mutex, RwLock};
-use rayloom_frame::{Extent, LayerKind, LayerRequest, Rect};
+use rayloom_frame::{Extent, GBuffer, LayerKind, LayerRequest, Rect};
 use rayloom_renderer::{
     DeviceKind, FrameState, GpuFrame, GpuScene, Renderer, RendererError, RendererOptions, TraceJob, shaders,
 };
@@ -68,7 +68,13 @@ impl Opened {
         Ok(made)
     }
 
-    fn trace(&self, scene: &VulkanScene, frame: &Frame, rect: Rect) -> Result<Traced, RendererError> {
+    fn trace(
+        &self,
+        scene: &VulkanScene,
+        frame: &Frame,
+        rect: Rect,
+        planes: Option<&GBuffer>,
+    ) -> Result<Traced, RendererError> {
         let on_device = self.frame(&self.scene(scene)?, frame)?;
         let uploaded = Instant::now();
         let job = TraceJob {
@@ -80,6 +86,7 @@ impl Opened {
             layers: &frame.layers,
             filter_radius: u32::from(frame.filter_radius),
             primary: frame.primary,
+            planes,
         };
         let (tile, timings) = self.renderer.trace(&on_device, &job)?;
         let now = Instant::now();
@@ -174,9 +181,15 @@ impl Tracer for VulkanTracer {
         }
     }
 
-    fn trace(&self, scene: &VulkanScene, frame: &Frame, rect: Rect) -> Result<Traced, TraceError> {
+    fn trace(
+        &self,
+        scene: &VulkanScene,
+        frame: &Frame,
+        rect: Rect,
+        planes: Option<&GBuffer>,
+    ) -> Result<Traced, TraceError> {
         let opened = self.opened();
-        opened.trace(scene, frame, rect).map_err(|error| self.after(error, &opened))
+        opened.trace(scene, frame, rect, planes).map_err(|error| self.after(error, &opened))
     }
 }
 
@@ -244,19 +257,19 @@ mod tests {
         let source = rayloom_scene::city(2_000, 1);
         let scene = tracer.create_scene(&source, &mut |_| ()).expect("there is room");
         let (frame, rect) = (frame(&source), EXTENT.rect());
-        let before = tracer.trace(&scene, &frame, rect).expect("it traces");
+        let before = tracer.trace(&scene, &frame, rect, None).expect("it traces");
         tracer.opened().renderer.lose_device();
-        let refused = tracer.trace(&scene, &frame, rect).expect_err("the device is lost");
+        let refused = tracer.trace(&scene, &frame, rect, None).expect_err("the device is lost");
         assert!(matches!(&refused, TraceError::Refused(reason) if reason.contains("lost")), "{refused:?}");
-        let after = tracer.trace(&scene, &frame, rect).expect("it traces again");
+        let after = tracer.trace(&scene, &frame, rect, None).expect("it traces again");
         assert_eq!(before.tile, after.tile);
         // Also where a scene is being made: there, or when its first tile is traced, the loss shows.
         tracer.opened().renderer.lose_device();
         let made = tracer.create_scene(&source, &mut |_| ());
-        let refused = made.as_ref().map_or_else(|_| None, |scene| tracer.trace(scene, &frame, rect).err());
+        let refused = made.as_ref().map_or_else(|_| None, |scene| tracer.trace(scene, &frame, rect, None).err());
         assert!(matches!(refused.as_ref().or(made.as_ref().err()), Some(TraceError::Refused(_))));
         let made = tracer.create_scene(&source, &mut |_| ()).expect("there is room");
-        assert_eq!(tracer.trace(&made, &frame, rect).expect("it traces").tile, before.tile);
+        assert_eq!(tracer.trace(&made, &frame, rect, None).expect("it traces").tile, before.tile);
     }
 
     #[test]
@@ -265,7 +278,7 @@ mod tests {
         let source = rayloom_scene::city(2_000, 1);
         let scene = tracer.create_scene(&source, &mut |_| ()).expect("there is room");
         tracer.opened().renderer.lose_device();
-        let lost = tracer.trace(&scene, &frame(&source), EXTENT.rect()).expect_err("the device is lost");
+        let lost = tracer.trace(&scene, &frame(&source), EXTENT.rect(), None).expect_err("the device is lost");
         assert!(matches!(lost, TraceError::DeviceLost(_)), "{lost:?}");
     }
 
@@ -274,13 +287,13 @@ mod tests {
         let tracer = tracer(Some(24 << 20));
         let source = rayloom_scene::city(2_000, 1);
         let scene = tracer.create_scene(&source, &mut |_| ()).expect("there is room");
-        let before = tracer.trace(&scene, &frame(&source), EXTENT.rect()).expect("it traces");
+        let before = tracer.trace(&scene, &frame(&source), EXTENT.rect(), None).expect("it traces");
         let large = tracer.create_scene(&rayloom_scene::city(500_000, 1), &mut |_| ()).err();
         assert!(
             matches!(&large, Some(TraceError::OutOfMemory(reason)) if reason.contains("triangles in") && reason.contains("limit of 25165824 bytes")),
             "{large:?}"
         );
-        let after = tracer.trace(&scene, &frame(&source), EXTENT.rect()).expect("it still traces");
+        let after = tracer.trace(&scene, &frame(&source), EXTENT.rect(), None).expect("it still traces");
         assert_eq!(before.tile, after.tile);
     }
 }

@@ -9,7 +9,7 @@ use rayloom_frame::{Extent, LayerKind, LayerRequest, Rect, digest};
 use rayloom_peer::{PeerServer, ServiceConfig};
 use rayloom_transport::Channel;
 use rayloom_wire::{
-    CancelTasks, FrameTasks, LayerSpec, Message, Ping, PreviousFrame, RefusalCode, ResultSlice, StateDelta, Task,
+    CancelTasks, FrameTasks, LayerSpec, Message, Ping, PreviousFrame, RefusalCode, StateDelta, Task, TileSlice,
 };
 
 async fn ready(server: &PeerServer) -> Engine {
@@ -29,8 +29,8 @@ async fn handled(engine: &mut Engine) {
 }
 
 /// The fourth half of the first pixel, in which the fake tracer shows what it was told of the previous frame.
-fn marker(slices: &[ResultSlice]) -> u16 {
-    let ResultSlice { plane, scale, codec, rect, payload, .. } = slices[0].clone();
+fn marker(slices: &[TileSlice]) -> u16 {
+    let TileSlice { plane, scale, codec, rect, payload, .. } = slices[0].clone();
     let decoded = decode_slice(&Slice { plane, scale, codec, rect, payload }, DecodeLimits::new(EXTENT)).unwrap();
     let SlicePixels::Layer(pixels) = decoded.pixels else { panic!("the first plane is a layer") };
     pixels[0][3]
@@ -52,7 +52,7 @@ async fn a_tile_comes_back_with_its_ghost_zone_digest_costs_and_stamps() {
     assert!(order.is_sorted(), "{order:?}");
     let mut pixels = 0;
     for slice in slices {
-        let ResultSlice { plane, scale, codec, rect: part, payload, .. } = slice;
+        let TileSlice { plane, scale, codec, rect: part, payload, .. } = slice;
         let decoded =
             decode_slice(&Slice { plane, scale, codec, rect: part, payload }, DecodeLimits::new(EXTENT)).unwrap();
         let SlicePixels::Layer(decoded) = decoded.pixels else { panic!("only a layer was asked for") };
@@ -218,7 +218,7 @@ async fn when_the_link_is_full_old_tiles_are_dropped_and_said_to_be() {
                 refused.push(task.task);
             }
             Message::TileDone(tile) => done.push(tile.task),
-            Message::ResultSlice(_) => {}
+            Message::TileSlice(_) => {}
             other => panic!("{}", engine::short(&other)),
         }
     }

@@ -1,7 +1,8 @@
 //! What an engine says when it creates sessions, views and frames.
 
 use crate::Error;
-use rayloom_frame::{Extent, LayerKind, LayerRequest};
+use glam::DVec3;
+use rayloom_frame::{Convention, Extent, LayerKind, LayerRequest};
 use rayloom_scene::Camera;
 use rayloom_transport::CertificatePin;
 use std::time::Duration;
@@ -153,6 +154,10 @@ pub struct ViewDesc {
     pub tiles_per_peer: (u32, u32),
     /// Outputs carry layers, planes and ages beside the composed picture; costs a copy of each.
     pub output_planes: bool,
+    /// G-buffer mode: frames are opened, and begin when the planes of the engine's own raster are submitted.
+    pub gbuffer: bool,
+    /// What those planes hold.
+    pub convention: Convention,
 }
 
 impl ViewDesc {
@@ -166,6 +171,8 @@ impl ViewDesc {
             accumulation: Accumulation::Frames(24),
             tiles_per_peer: (1, 2),
             output_planes: false,
+            gbuffer: false,
+            convention: Convention::GLTF,
         }
     }
 
@@ -176,6 +183,7 @@ impl ViewDesc {
         in_range("filter_radius", u32::from(self.filter_radius), 0, u32::from(rayloom_wire::limits::FILTER_RADIUS))?;
         in_range("tiles_per_peer minimum", self.tiles_per_peer.0, 1, 16)?;
         in_range("tiles_per_peer maximum", self.tiles_per_peer.1, self.tiles_per_peer.0, 16)?;
+        self.convention.check().map_err(|error| Error::InvalidArgument(error.to_string()))?;
         check_layers(&self.layers)
     }
 }
@@ -217,8 +225,12 @@ pub struct FrameDesc {
     pub frame_id: u64,
     /// A committed scene revision.
     pub revision: u64,
-    /// The camera.
+    /// The engine's own time of the frame; comes back with its output.
+    pub time_ns: u64,
+    /// The camera, relative to `world_origin`.
     pub camera: Camera,
+    /// The point of the scene, in metres, that the cameras of this frame are relative to: added in double precision.
+    pub world_origin: DVec3,
     /// The camera of the frame before, where it is not the last begun frame's.
     pub previous_camera: Option<Camera>,
     /// Nothing of the frame before is to be seen in this one.
@@ -237,7 +249,9 @@ impl FrameDesc {
         FrameDesc {
             frame_id,
             revision,
+            time_ns: 0,
             camera,
+            world_origin: DVec3::ZERO,
             previous_camera: None,
             cut: false,
             exposure: 1.0,
@@ -246,7 +260,20 @@ impl FrameDesc {
         }
     }
 
+    /// With cameras that are relative to the scene itself.
+    pub(crate) fn in_scene(mut self) -> FrameDesc {
+        let origin = std::mem::take(&mut self.world_origin);
+        for camera in [Some(&mut self.camera), self.previous_camera.as_mut()].into_iter().flatten() {
+            camera.position = (camera.position.as_dvec3() + origin).as_vec3();
+        }
+        self
+    }
+
     pub(crate) fn check(&self) -> Result<(), Error> {
+        if !self.world_origin.is_finite() {
+            let origin = self.world_origin;
+            return Err(Error::InvalidArgument(format!("world_origin is {origin}, it must be finite")));
+        }
         if !self.camera.is_valid() {
             let reason = format!("the camera of frame {} is not usable: {:?}", self.frame_id, self.camera);
             return Err(Error::InvalidArgument(reason));

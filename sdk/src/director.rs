@@ -14,11 +14,13 @@ use crate::scene_handle::BaseRevision;
 use crate::view::{View, ViewShared};
 use crate::{ViewDesc, blob_store::BlobStore};
 use rayloom_coordinator::{PeerId, Time};
+use rayloom_frame::GBuffer;
 use rayloom_frame::codec::DecodedSlice;
 use rayloom_transport::Link;
 use rayloom_wire::{PeerInfo, SceneStage, SceneStatus, StateDelta, TaskRefused, TileDone};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 /// Commands that may wait; senders wait beyond.
@@ -30,7 +32,7 @@ pub(crate) enum Command {
     DestroyView { id: u16 },
     SetMode { id: u16, mode: ViewMode },
     SetTilesDrawn { id: u16, drawn: bool },
-    BeginFrame { view: u16, desc: FrameDesc, begun_ns: u64 },
+    BeginFrame { view: u16, desc: FrameDesc, begun_ns: u64, planes: Option<Arc<GBuffer>> },
     Revision { scene: u32, revision: u64, base: u64, delta: Arc<StateDelta> },
     Base(BaseRevision),
     DestroyScene { scene: u32 },
@@ -66,6 +68,8 @@ pub(crate) struct ArrivedSlice {
 /// What the director works with.
 pub(crate) struct DirectorDesc {
     pub(crate) clock: Clock,
+    /// The runtime of the network's threads.
+    pub(crate) network: Handle,
     pub(crate) embedded: Embedded,
     pub(crate) lossless: bool,
     /// Threads that merge a frame together.
@@ -93,7 +97,7 @@ pub(crate) struct Director {
 
 impl Director {
     pub(crate) fn new(desc: DirectorDesc) -> Director {
-        let fleet = Fleet::new(desc.embedded);
+        let fleet = Fleet::new(desc.embedded, desc.network.clone());
         Director { desc, fleet, revisions: Revisions::default(), views: BTreeMap::new() }
     }
 
@@ -148,9 +152,9 @@ impl Director {
             }
             Command::SetMode { id, mode } => self.with_view(id, |view| view.set_mode(mode)),
             Command::SetTilesDrawn { id, drawn } => self.with_view(id, |view| view.set_tiles_drawn(drawn)),
-            Command::BeginFrame { view, desc, begun_ns } => {
+            Command::BeginFrame { view, desc, begun_ns, planes } => {
                 if let Some(view) = self.views.get_mut(&view) {
-                    view.begin_frame(desc, begun_ns, &self.revisions, now);
+                    view.begin_frame(desc, begun_ns, planes, &self.revisions, now);
                 }
             }
             Command::Revision { scene, revision, base, delta } => self.revisions.add(scene, revision, base, delta),
@@ -300,6 +304,7 @@ mod tests {
         let (offers, _offers_seen) = watch::channel(Vec::new());
         let mut director = Director::new(DirectorDesc {
             clock: Clock::new(),
+            network: Handle::current(),
             embedded: Embedded::Never,
             lossless: false,
             merge_threads: 1,
@@ -320,7 +325,7 @@ mod tests {
         let desc = ViewDesc::new(Extent::new(64, 64));
         director.handle(Command::CreateView { id: 3, desc, shared: Arc::default() });
         let desc = FrameDesc::new(0, 1, Camera::with_fov(1.0, 1.0));
-        director.handle(Command::BeginFrame { view: 3, desc, begun_ns: 0 });
+        director.handle(Command::BeginFrame { view: 3, desc, begun_ns: 0, planes: None });
         director.handle(Command::DestroyView { id: 3 });
         let mut messages = Vec::new();
         for _ in 0..2 {

@@ -59,6 +59,11 @@ pub enum Event {
         /// Why, and what to do.
         cause: String,
     },
+    /// The planes of a frame were read: the engine may write to their memory again.
+    PlanesReleased {
+        /// The frame; ids of views in G-buffer mode differ where the engine wants to tell them apart here.
+        frame_id: u64,
+    },
 }
 
 /// A bounded queue of events.
@@ -69,7 +74,11 @@ pub(crate) struct EventQueue {
 
 impl EventQueue {
     pub(crate) fn push(&self, event: Event) {
-        tracing::info!(target: "rayloom::event", "{event}");
+        match event {
+            // Every frame has one.
+            Event::PlanesReleased { .. } => tracing::trace!(target: "rayloom::event", "{event}"),
+            _ => tracing::info!(target: "rayloom::event", "{event}"),
+        }
         let mut queue = self.queue.lock();
         if queue.len() == EVENT_LIMIT {
             queue.pop_front();
@@ -95,6 +104,7 @@ impl std::fmt::Display for Event {
             Event::SceneFailed { revision, peer, cause } => {
                 write!(f, "peer {} can't trace scene revision {revision}: {cause}", name(*peer))
             }
+            Event::PlanesReleased { frame_id } => write!(f, "the planes of frame {frame_id} are released"),
         }
     }
 }

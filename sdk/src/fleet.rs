@@ -1,14 +1,19 @@
 //! The session's peers as the director knows them: links, clocks, traffic, and which frames each has seen.
 
 use crate::config::{EMBEDDED_PEER, Embedded};
+use crate::flight::FlightPlanes;
 use crate::revisions::Revisions;
 use crate::stats::PeerStats;
 use crate::view::View;
 use rayloom_coordinator::{PeerId, PeerPrior, Time};
+use rayloom_frame::codec::{Slice, TileEncoder};
+use rayloom_frame::{GBuffer, Rect};
 use rayloom_transport::{Channel, Link, SendError};
-use rayloom_wire::{Message, PeerInfo, SceneStage};
+use rayloom_wire::{Message, PeerInfo, SceneStage, TileSlice, limits};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::runtime::Handle;
 
 /// Frames whose state a peer remembers for motion vectors, with some to spare.
 const FRAMES_REMEMBERED: usize = 8;
@@ -18,6 +23,8 @@ const CLOCK_WINDOW: usize = 16;
 /// All peers.
 pub(crate) struct Fleet {
     embedded: Embedded,
+    /// Where planes are coded and sent.
+    network: Handle,
     peers: BTreeMap<PeerId, Peer>,
     /// Why peers can't be reached, as last told.
     outages: BTreeMap<PeerId, String>,
@@ -37,9 +44,45 @@ struct Peer {
     stage: Option<(u32, u64, SceneStage)>,
 }
 
+impl Peer {
+    /// Bytes of frames' state and planes.
+    fn frame_bytes_sent(&self) -> u64 {
+        self.bytes_sent + self.link.stats().channels[Channel::Frames.index()].bytes_sent
+    }
+}
+
+/// Codes and sends the planes of a task's region, as fast as the link takes them and for as long as they are wanted.
+async fn send_region(
+    link: &dyn Link,
+    gbuffer: &GBuffer,
+    wanted: &AtomicBool,
+    (task, frame_id, region): (u64, u64, Rect),
+) -> Result<(), SendError> {
+    let encoder = TileEncoder::of_gbuffer(gbuffer, region, limits::SLICE_PAYLOAD_BYTES);
+    let count = u16::try_from(encoder.len()).unwrap_or(u16::MAX);
+    for (index, slice) in (0..count).zip(encoder) {
+        let Slice { plane, scale, codec, rect, payload } = slice;
+        let slice = TileSlice { task, frame_id, index, count, plane, scale, codec, rect, payload };
+        let message = Message::TileSlice(slice).encode();
+        loop {
+            if !wanted.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            match link.send(Channel::Frames, message.clone()) {
+                Ok(()) => break,
+                Err(SendError::Full { .. }) => link.writable(Channel::Frames).await?,
+                Err(error) => return Err(error),
+            }
+        }
+        // Coding is work: others of the network's tasks have their turn in between.
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
 impl Fleet {
-    pub(crate) fn new(embedded: Embedded) -> Fleet {
-        Fleet { embedded, peers: BTreeMap::new(), outages: BTreeMap::new() }
+    pub(crate) fn new(embedded: Embedded, network: Handle) -> Fleet {
+        Fleet { embedded, network, peers: BTreeMap::new(), outages: BTreeMap::new() }
     }
 
     pub(crate) fn connected(&mut self, id: PeerId, link: Arc<dyn Link>, description: String, info: PeerInfo) {
@@ -150,10 +193,26 @@ impl Fleet {
         Ok(())
     }
 
+    /// Sends what the engine's raster saw in these regions of a frame, each for its task; in the background, until the frame
+    /// is out.
+    pub(crate) fn send_planes(&self, id: PeerId, frame_id: u64, planes: &FlightPlanes, tiles: Vec<(u64, Rect)>) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        let (link, gbuffer, wanted) = (Arc::clone(&peer.link), Arc::clone(&planes.gbuffer), Arc::clone(&planes.wanted));
+        self.network.spawn(async move {
+            for (task, region) in tiles {
+                if let Err(error) = send_region(&*link, &gbuffer, &wanted, (task, frame_id, region)).await {
+                    // The task misses its deadline, which is how every kind of loss is seen.
+                    tracing::debug!("planes of task {task} were not sent: {error}");
+                    return;
+                }
+            }
+        });
+    }
+
     /// Bytes sent to and received from all peers that are connected.
     pub(crate) fn traffic(&self) -> (u64, u64) {
         let sum = |of: fn(&Peer) -> u64| self.peers.values().map(of).sum();
-        (sum(|peer| peer.bytes_sent), sum(|peer| peer.bytes_received))
+        (sum(Peer::frame_bytes_sent), sum(|peer| peer.bytes_received))
     }
 
     /// What the engine is told of the peers.
@@ -167,7 +226,7 @@ impl Fleet {
                 tiles,
                 work_ms,
                 rtt_ms: rtt_ns as f32 / 1e6,
-                bytes_sent: peer.bytes_sent,
+                bytes_sent: peer.frame_bytes_sent(),
                 bytes_received: peer.bytes_received,
                 bytes_uploaded: peer.link.stats().channels[Channel::Bulk.index()].bytes_sent,
                 scene: peer.stage.as_ref().map(|(_, _, stage)| stage.clone()),

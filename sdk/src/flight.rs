@@ -6,15 +6,18 @@ use crate::output::{StageTimes, TileOutcome};
 use crate::revisions::Resolved;
 use rayloom_coordinator::{PeerId, TaskId, TileAssignment};
 use rayloom_frame::codec::DecodedSlice;
-use rayloom_frame::{LayerKind, LayerRequest, PlaneKind, Rect};
+use rayloom_frame::{GBuffer, LayerKind, LayerRequest, PlaneKind, Rect};
 use rayloom_scene::Camera;
 use rayloom_wire::TileDone;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A frame in flight.
 pub(crate) struct Flight {
     pub(crate) desc: FrameDesc,
     pub(crate) layers: Vec<LayerRequest>,
     pub(crate) state: Option<Resolved>,
+    pub(crate) planes: Option<FlightPlanes>,
     pub(crate) before: Option<Before>,
     /// How the view was cut; every pixel belongs to one tile.
     pub(crate) plan: Vec<TilePlan>,
@@ -25,6 +28,24 @@ pub(crate) struct Flight {
     pub(crate) begun_ns: u64,
     pub(crate) taken_ns: u64,
     pub(crate) planned_ns: u64,
+}
+
+/// What the engine's raster saw of a frame. Once the frame is out nobody goes on sending it.
+pub(crate) struct FlightPlanes {
+    pub(crate) gbuffer: Arc<GBuffer>,
+    pub(crate) wanted: Arc<AtomicBool>,
+}
+
+impl FlightPlanes {
+    pub(crate) fn new(gbuffer: Arc<GBuffer>) -> FlightPlanes {
+        FlightPlanes { gbuffer, wanted: Arc::new(AtomicBool::new(true)) }
+    }
+}
+
+impl Drop for FlightPlanes {
+    fn drop(&mut self) {
+        self.wanted.store(false, Ordering::Relaxed);
+    }
 }
 
 /// A tile of the plan.

@@ -94,6 +94,7 @@ impl Merging {
             layers: &flight.layers,
             // Nobody to trace: everything comes from history.
             tiles: if planned.is_empty() { &whole } else { &planned },
+            planes: flight.planes.as_ref().map(|planes| &planes.gbuffer.primary),
         };
         if let Err(error) = self.merger.begin(inputs) {
             // A bug of the plan's maker. The frame goes out all the same, from history.
@@ -137,6 +138,7 @@ impl Merging {
         }
         Some(Output {
             frame_id: flight.desc.frame_id,
+            time_ns: flight.desc.time_ns,
             camera: flight.desc.camera,
             size: self.size,
             color,

@@ -65,7 +65,9 @@ pub struct OutputPlanes {
 pub struct Output {
     /// The frame.
     pub frame_id: u64,
-    /// The camera that it is valid for.
+    /// The engine's own time of the frame.
+    pub time_ns: u64,
+    /// The camera that it is valid for, relative to the scene.
     pub camera: Camera,
     /// Size in pixels.
     pub size: Extent,
@@ -146,6 +148,7 @@ mod tests {
     fn output(frame_id: u64) -> Arc<Output> {
         Arc::new(Output {
             frame_id,
+            time_ns: 0,
             camera: Camera::with_fov(1.0, 1.0),
             size: Extent::new(1, 1),
             color: Arc::<PicturePool>::default().take(4),

@@ -14,7 +14,7 @@ use rayloom_frame::{Extent, FrameError};
 use rayloom_transport::webrtc::{DialOptions, dial};
 use rayloom_transport::{Channel, Connection, LinkEvent};
 use rayloom_wire::{
-    BlobNeed, Hello, Message, PeerInfo, Ping, RefusalCode, Refused, ResultSlice, Role, SceneStage, VERSION, limits,
+    BlobNeed, Hello, Message, PeerInfo, Ping, RefusalCode, Refused, Role, SceneStage, TileSlice, VERSION, limits,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -225,7 +225,7 @@ impl PeerLink {
         let arrived_ns = self.clock.now_ns();
         let name = self.name();
         let event = match Message::decode(bytes).map_err(|error| format!("{name} broke the protocol: {error}"))? {
-            Message::ResultSlice(slice) => match self.decode(slice, decoding).await {
+            Message::TileSlice(slice) => match self.decode(slice, decoding).await {
                 Ok(arrived) => PeerEvent::Slice(arrived),
                 // The tile misses its deadline, which is how every kind of loss is seen.
                 Err(error) => {
@@ -255,8 +255,8 @@ impl PeerLink {
     }
 
     /// Decodes here, so that several links' slices are decoded at the same time and the director only places them.
-    async fn decode(&self, slice: ResultSlice, decoding: &mut Decoding) -> Result<ArrivedSlice, FrameError> {
-        let ResultSlice { task, index, count, plane, scale, codec, rect, payload, .. } = slice;
+    async fn decode(&self, slice: TileSlice, decoding: &mut Decoding) -> Result<ArrivedSlice, FrameError> {
+        let TileSlice { task, index, count, plane, scale, codec, rect, payload, .. } = slice;
         let coded_bytes = payload.len();
         // The view that it is for is the director's to know; the tile's rectangle is checked there.
         let limits = DecodeLimits::new(Extent::new(limits::VIEW_SIDE, limits::VIEW_SIDE));

@@ -5,7 +5,7 @@ use crate::config::{FrameDesc, ViewDesc};
 use crate::director::{ArrivedSlice, TASK_VIEW_SHIFT};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
-use crate::flight::{Before, Flight, FlightTile, TilePlan};
+use crate::flight::{Before, Flight, FlightPlanes, FlightTile, TilePlan};
 use crate::merging::Merging;
 use crate::output::Output;
 use crate::revisions::Resolved;
@@ -14,8 +14,12 @@ use rayloom_coordinator::{
     Action, Config, Coordinator, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause, TaskId, TileAssignment,
     TileReport, Time,
 };
-use rayloom_wire::{CancelTasks, FrameTasks, LayerSpec, Message, PreviousFrame, StateDelta, Task, TaskKind, TileDone};
+use rayloom_frame::GBuffer;
+use rayloom_wire::{
+    CancelTasks, FrameTasks, GivenPlanes, LayerSpec, Message, PreviousFrame, StateDelta, Task, TaskKind, TileDone,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Tasks of a frame whose coordinator may number them: the bits below the view's and the pipeline's.
@@ -144,11 +148,18 @@ impl Pipeline {
         }
     }
 
-    pub(crate) fn begin_frame(&mut self, mut desc: FrameDesc, begun_ns: u64, state: Option<Resolved>, now: Time) {
+    pub(crate) fn begin_frame(
+        &mut self,
+        mut desc: FrameDesc,
+        begun_ns: u64,
+        planes: Option<Arc<GBuffer>>,
+        state: Option<Resolved>,
+        now: Time,
+    ) {
         let skipped = std::mem::take(&mut self.skipped);
         desc.cut |= skipped.cut;
-        if skipped.any {
-            // It is the camera of a frame that this pipeline's history has not seen.
+        if skipped.any && planes.is_none() {
+            // It is the camera of a frame that this pipeline's history has not seen. Planes lead there all the same.
             desc.previous_camera = None;
         }
         let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
@@ -171,6 +182,7 @@ impl Pipeline {
             desc,
             layers,
             state,
+            planes: planes.map(FlightPlanes::new),
             before: self.last.replace(this),
             plan: Vec::new(),
             tiles: Vec::new(),
@@ -317,6 +329,12 @@ impl Pipeline {
             flight.tiles.push(FlightTile::new(peer, tile, ghost_rect, now));
         }
         self.send(fleet, peer, &message);
+        if let Some(planes) = &self.flights[index].planes {
+            // What layers of half resolution stand for may lie a pixel outside of the tile.
+            let region = |tile: &TileAssignment| tile.rect.grown(tile.ghost_px, extent).whole_blocks(2, extent);
+            let tiles = tiles.iter().map(|tile| (self.global_task(tile.task), region(tile))).collect();
+            fleet.send_planes(peer, frame_id, planes, tiles);
+        }
     }
 
     fn frame_tasks(
@@ -345,7 +363,12 @@ impl Pipeline {
                 .map(|l| LayerSpec { request: l.request, deadline_ms: deadline_ms(l.deadline) })
                 .collect(),
             filter_radius: self.view.filter_radius,
-            primary: true,
+            primary: flight.planes.is_none(),
+            planes: flight.planes.as_ref().map(|planes| GivenPlanes {
+                geometric_normal: !planes.gbuffer.geometric_normal.is_empty(),
+                emissive: !planes.gbuffer.emissive.is_empty(),
+                depth_error: planes.gbuffer.depth_error,
+            }),
             lossless: self.desc.lossless,
             tasks: tiles
                 .iter()

@@ -8,9 +8,11 @@ use crate::director::{COMMAND_LIMIT, Command, Director, DirectorDesc};
 use crate::event::{Event, EventQueue};
 use crate::packing::PackQueue;
 use crate::peer_link::{PeerLink, Reach};
+use crate::planes::{PlanesJob, PlanesQueue};
 use crate::progress::ProgressBoard;
 use crate::scene_handle::SceneHandle;
 use crate::view_handle::ViewHandle;
+use crate::workers::MergeThreads;
 use parking_lot::Mutex;
 use rayloom_coordinator::PeerId;
 use rayloom_stream::{Stream, StreamDesc, StreamServer};
@@ -36,6 +38,8 @@ pub(crate) struct Shared {
     max_frames_in_flight: u32,
     progress: Arc<ProgressBoard>,
     packing: Arc<PackQueue>,
+    /// Gone once the session ended.
+    planes: Mutex<Option<PlanesQueue>>,
 }
 
 impl Shared {
@@ -66,6 +70,14 @@ impl Shared {
 
     pub(crate) fn packing(&self) -> &PackQueue {
         &self.packing
+    }
+
+    /// Hands a frame with planes over without waiting.
+    pub(crate) fn send_planes(&self, job: PlanesJob) -> Result<(), Error> {
+        match &*self.planes.lock() {
+            Some(queue) => queue.send(job),
+            None => Err(Error::Closed("the session ended".into())),
+        }
     }
 
     pub(crate) fn max_frames_in_flight(&self) -> u32 {
@@ -113,6 +125,7 @@ struct Threads {
     runtime: Runtime,
     director: JoinHandle<()>,
     packer: JoinHandle<()>,
+    planes_reader: JoinHandle<()>,
 }
 
 impl Session {
@@ -136,6 +149,7 @@ impl Session {
         let progress = Arc::new(ProgressBoard::default());
         let director = Director::new(DirectorDesc {
             clock,
+            network: runtime.handle().clone(),
             embedded: desc.embedded,
             lossless: desc.lossless,
             merge_threads: desc.worker_threads as usize,
@@ -161,6 +175,12 @@ impl Session {
                 move || packing.run(&commands, &events)
             })
             .map_err(|source| Error::System { what: "starting the thread that packs scenes", source })?;
+        let threads = MergeThreads { count: desc.worker_threads as usize };
+        let (planes, run_planes) = PlanesQueue::new(commands.clone(), Arc::clone(&events), threads);
+        let planes_reader = std::thread::Builder::new()
+            .name("rayloom-planes".into())
+            .spawn(run_planes)
+            .map_err(|source| Error::System { what: "starting the thread that reads planes", source })?;
         let (director_commands, accept_stored_traces) = (commands.clone(), desc.accept_stored_traces);
         let link = move |id, reach| PeerLink {
             id: PeerId(id),
@@ -187,8 +207,9 @@ impl Session {
             max_frames_in_flight: desc.max_frames_in_flight,
             progress,
             packing,
+            planes: Mutex::new(Some(planes)),
         });
-        Ok(Session { shared, events, threads: Mutex::new(Some(Threads { runtime, director, packer })) })
+        Ok(Session { shared, events, threads: Mutex::new(Some(Threads { runtime, director, packer, planes_reader })) })
     }
 
     /// Creates an empty scene.
@@ -233,6 +254,8 @@ impl Drop for Session {
         let Some(threads) = self.threads.lock().take() else { return };
         let commands = self.shared.commands.clone();
         self.shared.packing.close();
+        // Its thread ends with what waits for it; borrowed planes are given back.
+        drop(self.shared.planes.lock().take());
         // On a thread of its own: the engine's may belong to a runtime, where tokio forbids to wait.
         let ending = std::thread::spawn(move || {
             // The director also ends when this is not taken: it drains its queue first.
@@ -245,6 +268,9 @@ impl Drop for Session {
             // A commit that is being packed is packed to its end: no thread outlives the session.
             if threads.packer.join().is_err() {
                 tracing::error!("the thread that packs scenes had panicked");
+            }
+            if threads.planes_reader.join().is_err() {
+                tracing::error!("the thread that reads planes had panicked");
             }
             threads.runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
         });

@@ -11,7 +11,7 @@ use crate::revisions::Revisions;
 use crate::stats::{FRESH_SHARE, PeerStats, Rates, ViewStats};
 use parking_lot::Mutex;
 use rayloom_coordinator::{PeerId, PeerPrior, Time};
-use rayloom_frame::overlay;
+use rayloom_frame::{GBuffer, overlay};
 use rayloom_wire::TileDone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -125,7 +125,14 @@ impl View {
         self.both().for_each(|pipeline| pipeline.handle_timeout(now));
     }
 
-    pub(crate) fn begin_frame(&mut self, mut desc: FrameDesc, begun_ns: u64, revisions: &Revisions, now: Time) {
+    pub(crate) fn begin_frame(
+        &mut self,
+        mut desc: FrameDesc,
+        begun_ns: u64,
+        planes: Option<Arc<GBuffer>>,
+        revisions: &Revisions,
+        now: Time,
+    ) {
         desc.cut |= std::mem::take(&mut self.history_starts_anew);
         let resolve = |pipeline: &Pipeline| revisions.resolve(desc.revision, |peer| pipeline.has(peer));
         let (remote, local) = (resolve(&self.remote), resolve(&self.local));
@@ -140,12 +147,12 @@ impl View {
         if mode == ViewMode::Local {
             self.remote.skip_frame(desc.cut);
         } else {
-            self.remote.begin_frame(desc.clone(), begun_ns, remote, now);
+            self.remote.begin_frame(desc.clone(), begun_ns, planes.clone(), remote, now);
         }
         if mode == ViewMode::Remote {
             self.local.skip_frame(desc.cut);
         } else {
-            self.local.begin_frame(desc, begun_ns, local, now);
+            self.local.begin_frame(desc, begun_ns, planes, local, now);
         }
     }
 

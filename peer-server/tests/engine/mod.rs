@@ -4,14 +4,14 @@
 use bytes::Bytes;
 use glam::Vec3;
 use parking_lot::{Condvar, Mutex};
-use rayloom_frame::{Extent, LayerKind, LayerPlane, LayerRequest, Rect, TracedTile};
+use rayloom_frame::{Extent, GBuffer, LayerKind, LayerPlane, LayerRequest, Rect, TracedTile};
 use rayloom_peer::{Frame, PeerServer, ServiceConfig, TraceError, Traced, Tracer};
 use rayloom_scene::assets::{Blob, PackedScene, pack};
 use rayloom_scene::{Camera, Scene};
 use rayloom_transport::{Channel, Connection, Events, Link, LinkEvent, SendError, loopback};
 use rayloom_wire::{
-    BlobNeed, BlobPart, FrameTasks, Hello, LayerSpec, Message, PeerInfo, PreviousFrame, Refused, ResultSlice, Role,
-    SceneOffer, SceneStage, StateDelta, Task, TaskKind, TaskRefused, TileDone, VERSION, limits,
+    BlobNeed, BlobPart, FrameTasks, Hello, LayerSpec, Message, PeerInfo, PreviousFrame, Refused, Role, SceneOffer,
+    SceneStage, StateDelta, Task, TaskKind, TaskRefused, TileDone, TileSlice, VERSION, limits,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Tracer for FakeTracer {
         Ok(FakeScene { instances: scene.instances.len() })
     }
 
-    fn trace(&self, _: &FakeScene, frame: &Frame, rect: Rect) -> Result<Traced, TraceError> {
+    fn trace(&self, _: &FakeScene, frame: &Frame, rect: Rect, planes: Option<&GBuffer>) -> Result<Traced, TraceError> {
         self.gate.pass();
         if frame.frame_id == u64::MAX {
             return Err(TraceError::DeviceLost("the paper is burning".into()));
@@ -82,7 +82,7 @@ impl Tracer for FakeTracer {
         assert_ne!(frame.frame_id, u64::MAX - 1, "the paper is torn");
         let uploaded = Instant::now();
         Ok(Traced {
-            tile: expected_tile(frame.frame_id, &frame.layers, rect, previous_marker(frame)),
+            tile: expected_tile(frame.frame_id, &frame.layers, rect, previous_marker(frame) + planes_marker(planes)),
             uploaded,
             traced: Instant::now(),
             on_device: None,
@@ -93,6 +93,11 @@ impl Tracer for FakeTracer {
 /// Shows in the pixels which previous state the frame was given.
 fn previous_marker(frame: &Frame) -> u16 {
     frame.previous_camera.position.x as u16 + 100 * frame.previous_transforms.len() as u16
+}
+
+/// Shows in the pixels which planes came with the tile: the last pixel's depth.
+fn planes_marker(planes: Option<&GBuffer>) -> u16 {
+    planes.and_then(|planes| planes.primary.depth.last()).map_or(0, |depth| *depth as u16)
 }
 
 pub fn expected_tile(frame_id: u64, layers: &[LayerRequest], rect: Rect, marker: u16) -> TracedTile {
@@ -137,7 +142,7 @@ pub struct Engine {
 
 /// What came back for a task.
 pub enum Answer {
-    Tile(Vec<ResultSlice>, Box<TileDone>),
+    Tile(Vec<TileSlice>, Box<TileDone>),
     Refused(TaskRefused),
 }
 
@@ -267,10 +272,10 @@ impl Engine {
                 None => self.next().await,
             };
             match message {
-                Message::ResultSlice(slice) if slice.task == task => slices.push(slice),
+                Message::TileSlice(slice) if slice.task == task => slices.push(slice),
                 Message::TileDone(tile) if tile.task == task => done = Some(tile),
                 Message::TaskRefused(refused) if refused.task == task => break Answer::Refused(refused),
-                Message::ResultSlice(_) | Message::TileDone(_) | Message::TaskRefused(_) => {
+                Message::TileSlice(_) | Message::TileDone(_) | Message::TaskRefused(_) => {
                     self.other_answers.push(message)
                 }
                 other => panic!("an answer to task {task} was expected: {}", short(&other)),
@@ -291,7 +296,7 @@ impl Engine {
         }
     }
 
-    pub async fn tile(&mut self, task: u64) -> (Vec<ResultSlice>, Box<TileDone>) {
+    pub async fn tile(&mut self, task: u64) -> (Vec<TileSlice>, Box<TileDone>) {
         match self.answer(task).await {
             Answer::Tile(slices, done) => (slices, done),
             Answer::Refused(refused) => panic!("task {task} was refused: {}", refused.reason),
@@ -346,6 +351,7 @@ pub fn frame(revision: u64, frame_id: u64, tasks: Vec<Task>) -> FrameTasks {
         layers: vec![LayerSpec { request, deadline_ms: 100 }],
         filter_radius: 0,
         primary: false,
+        planes: None,
         lossless: true,
         tasks,
     }

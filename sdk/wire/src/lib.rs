@@ -19,6 +19,6 @@ pub use clock::{Ping, Pong};
 pub use error::WireError;
 pub use handshake::{Hello, PeerInfo, RefusalCode, Refused, Role, VERSION, VersionRange};
 pub use message::Message;
-pub use result::{ResultSlice, TaskRefused, TileDone, TileTimings};
+pub use result::{TaskRefused, TileDone, TileSlice, TileTimings};
 pub use scene_sync::{BlobNeed, BlobPart, SceneOffer, SceneStage, SceneStatus, StateDelta};
-pub use task::{CancelTasks, FrameTasks, LayerSpec, PreviousFrame, Task, TaskKind};
+pub use task::{CancelTasks, FrameTasks, GivenPlanes, LayerSpec, PreviousFrame, Task, TaskKind};

@@ -3,8 +3,8 @@
 use crate::clock::{Ping, Pong};
 use crate::cursor::{Reader, Writer, bounded, unknown};
 use crate::{
-    BlobNeed, BlobPart, CancelTasks, FrameTasks, Hello, Refused, ResultSlice, SceneOffer, SceneStatus, TaskRefused,
-    TileDone, WireError, limits,
+    BlobNeed, BlobPart, CancelTasks, FrameTasks, Hello, Refused, SceneOffer, SceneStatus, TaskRefused, TileDone,
+    TileSlice, WireError, limits,
 };
 use bytes::Bytes;
 
@@ -57,7 +57,7 @@ messages! {
     11 SceneStatus: "Peer to engine: how far it is.",
     16 FrameTasks: "Engine to peer: trace these tiles.",
     17 CancelTasks: "Engine to peer: don't.",
-    18 ResultSlice: "Peer to engine: rows of a plane of a tile.",
+    18 TileSlice: "Rows of a plane of a tile: traced, or the engine's own.",
     19 TileDone: "Peer to engine: all slices are sent.",
     20 TaskRefused: "Peer to engine: this task won't be done.",
 }

@@ -1,13 +1,14 @@
-//! What a peer answers: slices of a traced tile, then how the work went.
+//! Slices of a tile: the engine's planes on their way to a peer, what it traced on the way back; then how the work went.
 
 use crate::cursor::{Reader, Writer, out_of_range, unknown};
 use crate::{WireError, limits};
 use bytes::Bytes;
 use rayloom_frame::{PlaneKind, Rect};
 
-/// Peer to engine: some rows of one plane of a tile, decodable alone.
+/// Some rows of one plane of a tile, decodable alone. Peer to engine: what was traced. Engine to peer: what the engine's
+/// own raster saw, for a task of a frame with [`crate::GivenPlanes`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResultSlice {
+pub struct TileSlice {
     /// The task.
     pub task: u64,
     /// The frame.
@@ -73,7 +74,7 @@ pub struct TaskRefused {
     pub reason: String,
 }
 
-impl ResultSlice {
+impl TileSlice {
     pub(crate) fn write(&self, w: &mut Writer) {
         w.u64(self.task);
         w.u64(self.frame_id);
@@ -86,7 +87,7 @@ impl ResultSlice {
         w.raw(&self.payload);
     }
 
-    pub(crate) fn read(r: &mut Reader) -> Result<ResultSlice, WireError> {
+    pub(crate) fn read(r: &mut Reader) -> Result<TileSlice, WireError> {
         let (task, frame_id) = (r.u64("slice.task")?, r.u64("slice.frame_id")?);
         let (index, count) = (r.u16("slice.index")?, r.u16("slice.count")?);
         if count == 0 || count > limits::SLICES_PER_TILE || index >= count {
@@ -100,7 +101,7 @@ impl ResultSlice {
         }
         let (codec, rect) = (r.u8("slice.codec")?, r.rect("slice.rect")?);
         let payload = r.rest("slice.payload", limits::SLICE_PAYLOAD_BYTES)?;
-        Ok(ResultSlice { task, frame_id, index, count, plane, scale, codec, rect, payload })
+        Ok(TileSlice { task, frame_id, index, count, plane, scale, codec, rect, payload })
     }
 }
 

@@ -44,6 +44,18 @@ pub enum PreviousFrame {
     Explicit(Camera, StateDelta),
 }
 
+/// What the engine's own raster saw takes the place of primary rays: each task's planes follow as [`crate::TileSlice`]s that
+/// cover its rectangle with its ghost zone, grown to whole 2x2 blocks of the view. The task waits for all of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GivenPlanes {
+    /// Normals of the triangles come too; without them the shading normals serve.
+    pub geometric_normal: bool,
+    /// Emitted light comes too.
+    pub emissive: bool,
+    /// How far depth may be off, as a share of it: 0 to 1.
+    pub depth_error: f32,
+}
+
 /// One message: the state of one frame and the tiles of it that this peer traces.
 ///
 /// **State is complete**: it names a scene revision that the peer reported ready, and everything that differs from it.
@@ -71,6 +83,8 @@ pub struct FrameTasks {
     pub filter_radius: u8,
     /// True: planes of the primary hits come back too (state mode).
     pub primary: bool,
+    /// G-buffer mode: planes of the primary hits come from the engine.
+    pub planes: Option<GivenPlanes>,
     /// True: layers come back bit for bit instead of RGB9E5.
     pub lossless: bool,
     /// The tiles.
@@ -84,6 +98,13 @@ pub struct CancelTasks {
     pub ids: Vec<u64>,
 }
 
+/// Bits of a frame's flags.
+const PRIMARY: u8 = 1;
+const LOSSLESS: u8 = 2;
+const PLANES: u8 = 4;
+const GEOMETRIC_NORMAL: u8 = 8;
+const EMISSIVE: u8 = 16;
+
 impl FrameTasks {
     pub(crate) fn write(&self, w: &mut Writer) {
         w.u16(self.view);
@@ -92,7 +113,13 @@ impl FrameTasks {
         w.u64(self.revision);
         w.extent(self.extent);
         w.u8(self.filter_radius);
-        w.u8(u8::from(self.primary) | u8::from(self.lossless) << 1);
+        let planes = self.planes.map_or(0, |planes| {
+            PLANES | u8::from(planes.geometric_normal) * GEOMETRIC_NORMAL | u8::from(planes.emissive) * EMISSIVE
+        });
+        w.u8(u8::from(self.primary) * PRIMARY | u8::from(self.lossless) * LOSSLESS | planes);
+        if let Some(planes) = self.planes {
+            w.f32(planes.depth_error);
+        }
         w.camera(&self.camera);
         self.delta.write(w);
         match &self.previous {
@@ -131,6 +158,10 @@ impl FrameTasks {
             return Err(out_of_range("tasks.filter_radius", filter_radius, "at most 8"));
         }
         let flags = r.u8("tasks.flags")?;
+        if flags >= EMISSIVE << 1 {
+            return Err(out_of_range("tasks.flags", flags, "below 32"));
+        }
+        let planes = if flags & PLANES != 0 { Some(read_planes(r, flags)?) } else { None };
         let camera = r.camera("tasks.camera")?;
         let delta = StateDelta::read(r)?;
         let previous = match r.u8("tasks.previous")? {
@@ -142,7 +173,7 @@ impl FrameTasks {
         let layers = (0..count).map(|_| read_layer(r)).collect::<Result<Vec<_>, _>>()?;
         let count = r.count("tasks.tasks", limits::TASKS_PER_MESSAGE, 18)?;
         let tasks = (0..count).map(|_| read_task(r, extent)).collect::<Result<Vec<_>, _>>()?;
-        let (primary, lossless) = (flags & 1 != 0, flags & 2 != 0);
+        let (primary, lossless) = (flags & PRIMARY != 0, flags & LOSSLESS != 0);
         Ok(FrameTasks {
             view,
             frame_id,
@@ -155,10 +186,20 @@ impl FrameTasks {
             layers,
             filter_radius,
             primary,
+            planes,
             lossless,
             tasks,
         })
     }
+}
+
+fn read_planes(r: &mut Reader, flags: u8) -> Result<GivenPlanes, WireError> {
+    let depth_error = r.finite("tasks.planes.depth_error")?;
+    if !(0.0..=1.0).contains(&depth_error) {
+        return Err(out_of_range("tasks.planes.depth_error", depth_error, "0 to 1"));
+    }
+    let (geometric_normal, emissive) = (flags & GEOMETRIC_NORMAL != 0, flags & EMISSIVE != 0);
+    Ok(GivenPlanes { geometric_normal, emissive, depth_error })
 }
 
 fn read_layer(r: &mut Reader) -> Result<LayerSpec, WireError> {

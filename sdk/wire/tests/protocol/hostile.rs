@@ -12,7 +12,7 @@ fn every_cut_is_noticed() {
         for length in 0..bytes.len() {
             // Messages that end with raw bytes are legal with fewer of them; every other cut is an error.
             if let Ok(cut) = Message::decode(bytes.slice(..length)) {
-                assert!(matches!(cut, Message::BlobPart(_) | Message::ResultSlice(_)), "{cut:?}");
+                assert!(matches!(cut, Message::BlobPart(_) | Message::TileSlice(_)), "{cut:?}");
             }
         }
     }

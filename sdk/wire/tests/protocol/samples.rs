@@ -33,6 +33,7 @@ pub(crate) fn busy_frame() -> FrameTasks {
             .to_vec(),
         filter_radius: 4,
         primary: true,
+        planes: None,
         lossless: false,
         tasks: (0..4)
             .map(|i| Task { id: i, kind: TaskKind::Trace, rect: Rect::new(480 * i as u32, 3, 480, 501), ghost: 4 })
@@ -43,6 +44,7 @@ pub(crate) fn busy_frame() -> FrameTasks {
 /// One message of every kind.
 pub(crate) fn all() -> Vec<Message> {
     let frame = busy_frame();
+    let planes = GivenPlanes { geometric_normal: true, emissive: false, depth_error: 0.25 };
     let explicit = PreviousFrame::Explicit(frame.camera, frame.delta.clone());
     let info = PeerInfo {
         device: "llvmpipe".into(),
@@ -69,9 +71,10 @@ pub(crate) fn all() -> Vec<Message> {
         stage(SceneStage::Ready),
         stage(SceneStage::Failed { reason: "no memory".into() }),
         Message::FrameTasks(FrameTasks { previous: explicit, ..frame.clone() }),
+        Message::FrameTasks(FrameTasks { planes: Some(planes), primary: false, ..frame.clone() }),
         Message::FrameTasks(frame),
         Message::CancelTasks(CancelTasks { ids: vec![4, 5] }),
-        Message::ResultSlice(ResultSlice {
+        Message::TileSlice(TileSlice {
             task: 1,
             frame_id: 77,
             index: 0,
