@@ -4,12 +4,13 @@ mod engine;
 
 use engine::{EXTENT, Engine, Gate, expected_tile, frame, packed_city, server, server_with, task};
 use glam::{Affine3A, Vec3};
-use rayloom_frame::codec::{DecodeLimits, Slice, SlicePixels, decode_slice};
-use rayloom_frame::{Extent, LayerKind, LayerRequest, Rect, digest};
+use rayloom_frame::codec::{DecodeLimits, Slice, SlicePixels, TileEncoder, decode_slice};
+use rayloom_frame::{Extent, GBuffer, LayerKind, LayerRequest, Rect, digest};
 use rayloom_peer::{PeerServer, ServiceConfig};
 use rayloom_transport::Channel;
 use rayloom_wire::{
-    CancelTasks, FrameTasks, LayerSpec, Message, Ping, PreviousFrame, RefusalCode, StateDelta, Task, TileSlice,
+    CancelTasks, FrameTasks, GivenPlanes, LayerSpec, Message, Ping, PreviousFrame, RefusalCode, StateDelta, Task,
+    TileSlice,
 };
 
 async fn ready(server: &PeerServer) -> Engine {
@@ -164,6 +165,50 @@ async fn cancelled_tasks_are_not_traced_and_their_place_is_free() {
     gate.set(true);
     engine.tile(6).await;
     engine.tile(7).await;
+}
+
+/// The planes of what a task covers, all as deep as `depth`.
+fn planes_of(task: u64, frame_id: u64, depth: f32) -> Vec<Message> {
+    let mut view = GBuffer::sky(EXTENT, false, false);
+    view.primary.depth.fill(depth);
+    let encoder = TileEncoder::of_gbuffer(&view, Rect::new(28, 12, 56, 48), 3000);
+    let count = u16::try_from(encoder.len()).unwrap();
+    let message = |(index, slice): (u16, Slice)| {
+        let Slice { plane, scale, codec, rect, payload } = slice;
+        Message::TileSlice(TileSlice { task, frame_id, index, count, plane, scale, codec, rect, payload })
+    };
+    (0..).zip(encoder).map(message).collect()
+}
+
+#[tokio::test]
+async fn a_task_with_planes_waits_for_all_of_them() {
+    let mut engine = ready(&server()).await;
+    let given = Some(GivenPlanes { geometric_normal: false, emissive: false, depth_error: 0.0 });
+    let with_planes = |frame_id, tasks| FrameTasks { planes: given, ..frame(1, frame_id, tasks) };
+    submit(&engine, with_planes(1, vec![task(1), task(2)])).await;
+    let mut planes = planes_of(1, 1, 7.0);
+    let last = planes.pop().unwrap();
+    for slice in planes {
+        engine.link.send(Channel::Frames, slice.encode()).unwrap();
+    }
+    handled(&mut engine).await;
+    engine.link.send(Channel::Frames, last.encode()).unwrap();
+    assert_eq!(marker(&engine.tile(1).await.0), 60 + 7, "its planes came with it");
+    // A slice that contradicts its task refuses that alone.
+    let mut bad = planes_of(2, 1, 8.0).remove(0);
+    if let Message::TileSlice(slice) = &mut bad {
+        slice.rect.x += 60;
+    }
+    engine.link.send(Channel::Frames, bad.encode()).unwrap();
+    assert!(engine.refusal(2).await.contains("Rect"));
+    // Frames that are given up without a word make room once newer ones come.
+    for frame_id in 2..200 {
+        submit(&engine, with_planes(frame_id, vec![task(frame_id + 100)])).await;
+    }
+    for slice in planes_of(299, 199, 9.0) {
+        engine.link.send(Channel::Frames, slice.encode()).unwrap();
+    }
+    assert_eq!(marker(&engine.tile(299).await.0), 60 + 9);
 }
 
 #[tokio::test]

@@ -9,12 +9,12 @@ use rayloom::{
 use std::sync::Arc;
 use std::time::Duration;
 
-const SIZE: Extent = Extent::new(203, 117);
+pub(crate) const SIZE: Extent = Extent::new(203, 117);
 /// Far beyond what a frame takes on the slowest machine; never waited for in full.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A red square metre that faces +Z, two metres from the camera, under a sun from behind the camera.
-fn square(at: Vec3) -> Scene {
+pub(crate) fn square(at: Vec3) -> Scene {
     let mesh = Mesh {
         positions: [(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)].map(|(x, y)| Vec3::new(x, y, 0.0)).to_vec(),
         normals: vec![Vec3::Z; 4],
@@ -40,23 +40,27 @@ fn square(at: Vec3) -> Scene {
     }
 }
 
-fn session() -> Session {
+pub(crate) fn session() -> Session {
     let desc =
         SessionDesc { embedded: Embedded::Always, embedded_allow_cpu: true, lossless: true, ..SessionDesc::default() };
     Session::new(desc).unwrap()
 }
 
 fn view(session: &Session, tiles_per_peer: (u32, u32)) -> ViewHandle {
+    session.create_view(view_desc(tiles_per_peer)).unwrap()
+}
+
+pub(crate) fn view_desc(tiles_per_peer: (u32, u32)) -> ViewDesc {
     let mut desc = ViewDesc::new(SIZE);
     desc.accumulation = Accumulation::Off;
     desc.output_planes = true;
     desc.tiles_per_peer = tiles_per_peer;
     desc.layers.iter_mut().for_each(|layer| layer.deadline = Duration::from_secs(30));
-    session.create_view(desc).unwrap()
+    desc
 }
 
 /// Begins frames from `from` on until one is traced whole.
-fn first_fresh(view: &ViewHandle, revision: u64, from: u64) -> Arc<Output> {
+pub(crate) fn first_fresh(view: &ViewHandle, revision: u64, from: u64) -> Arc<Output> {
     let camera = rayloom::scene::Camera::with_fov(0.9, SIZE.width as f32 / SIZE.height as f32);
     let mut last = None;
     for frame_id in from..from + 9_000 {

@@ -2,4 +2,6 @@
 
 #[cfg(feature = "embedded-peer")]
 mod embedded;
+#[cfg(feature = "embedded-peer")]
+mod gbuffer;
 mod refusals;
