@@ -47,7 +47,16 @@ fn merged(values: [f32; 4]) -> Merger {
     let mut merger = Merger::new(Extent::new(2, 1));
     merger.set_mode(MergeMode::Passthrough);
     let tiles = [PlannedTile { rect, ghost: 0 }];
-    merger.begin(FrameInputs { frame_id: 1, camera, previous_camera: camera, layers: &layers, tiles: &tiles, planes: None }).unwrap();
+    merger
+        .begin(FrameInputs {
+            frame_id: 1,
+            camera,
+            previous_camera: camera,
+            layers: &layers,
+            tiles: &tiles,
+            planes: None,
+        })
+        .unwrap();
     merger.add_tile(1, 0, 0, &traced).unwrap();
     merger
 }
