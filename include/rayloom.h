@@ -17,7 +17,7 @@
  *
  * Structs begin with struct_type, struct_size, next: start from their _INIT macro. Descriptors are copied during the call.
  * Handles are opaque; a handle that is NULL, stale or of another kind is RAYLOOM_INVALID_HANDLE. Texts are UTF-8 with NUL.
- * Matrices are 16 floats, column by column, for column vectors: the translation is in elements 12, 13, 14.
+ * Matrices are 16 floats in the convention of their scene or view; glTF's: column by column, the translation in 12, 13, 14.
  * Each function's comment ends with its thread rule. Generated from ffi/src: edit there. Guide: docs/c-guide.md.
  */
 
@@ -36,17 +36,25 @@
 #define RAYLOOM_PEER_ADDRESS_INIT { NULL, NULL, NULL }
 #define RAYLOOM_SESSION_DESC_INIT { RAYLOOM_STRUCT_SESSION_DESC, sizeof(rayloom_session_desc), NULL, RAYLOOM_HEADER_VERSION, \
   RAYLOOM_EMBEDDED_FALLBACK, NULL, 0, 0, NULL, 2, 2 }
-#define RAYLOOM_EVENT_INIT { RAYLOOM_STRUCT_EVENT, sizeof(rayloom_event), NULL, 0, 0, 0, { 0 } }
+#define RAYLOOM_EVENT_INIT { RAYLOOM_STRUCT_EVENT, sizeof(rayloom_event), NULL, 0, 0, 0, 0, { 0 } }
+/* glTF's; rayloom_convention_init fills in others. */
+#define RAYLOOM_CONVENTION_DESC_INIT { RAYLOOM_STRUCT_CONVENTION_DESC, sizeof(rayloom_convention_desc), NULL, RAYLOOM_UP_Y, \
+  RAYLOOM_HANDEDNESS_RIGHT, RAYLOOM_CAMERA_BACK_Z, 1, RAYLOOM_MATRIX_COLUMN_MAJOR, RAYLOOM_VECTOR_COLUMN, \
+  RAYLOOM_WINDING_COUNTER_CLOCKWISE, RAYLOOM_UV_TOP_LEFT, RAYLOOM_NORMAL_MAP_GREEN_UP, RAYLOOM_NORMAL_WORLD, \
+  RAYLOOM_NORMAL_SIGNED, RAYLOOM_DEPTH_LINEAR, 0.1f, 0, RAYLOOM_MOTION_PLAIN, RAYLOOM_MOTION_PIXELS, \
+  RAYLOOM_MOTION_PREVIOUS_MINUS_CURRENT, RAYLOOM_MOTION_Y_DOWN, RAYLOOM_MOTION_JITTER_EXCLUDED, \
+  RAYLOOM_MOTION_CAMERA_AND_OBJECTS, -65504.0f, 0, 1, RAYLOOM_ROUGHNESS, 1, 1, 0 }
 #define RAYLOOM_VIEW_DESC_INIT { RAYLOOM_STRUCT_VIEW_DESC, sizeof(rayloom_view_desc), NULL, RAYLOOM_CONVENTION_GLTF, 0, 0, 0, \
   NULL, 0, 24, 0, 1, 2, 0 }
 #define RAYLOOM_VIEW_REQUIREMENTS_INFO_INIT { RAYLOOM_STRUCT_VIEW_REQUIREMENTS_INFO, sizeof(rayloom_view_requirements_info), NULL, 0, 0 }
 #define RAYLOOM_STAGE_TIMES_INIT { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define RAYLOOM_VIEW_STATS_INFO_INIT { RAYLOOM_STRUCT_VIEW_STATS_INFO, sizeof(rayloom_view_stats_info), NULL, 0, 0, 0, 0, 0, 0, 0, \
   RAYLOOM_STAGE_TIMES_INIT, 0, 0 }
-#define RAYLOOM_FRAME_DESC_INIT { RAYLOOM_STRUCT_FRAME_DESC, sizeof(rayloom_frame_desc), NULL, 0, 0, RAYLOOM_CAMERA_INIT, NULL, 1, \
-  RAYLOOM_TONE_MAP_ACES, 0, 0, NULL }
-#define RAYLOOM_PLANE_DESC_INIT { RAYLOOM_STRUCT_PLANE_DESC, sizeof(rayloom_plane_desc), NULL, 0, 0, NULL, 0 }
-#define RAYLOOM_OUTPUT_INFO_INIT { RAYLOOM_STRUCT_OUTPUT_INFO, sizeof(rayloom_output_info), NULL, 0, 0, 0, NULL, 0, \
+#define RAYLOOM_FRAME_DESC_INIT { RAYLOOM_STRUCT_FRAME_DESC, sizeof(rayloom_frame_desc), NULL, 0, 0, 0, { 0, 0, 0 }, \
+  RAYLOOM_CAMERA_INIT, NULL, 1, RAYLOOM_TONE_MAP_ACES, 0, 0, NULL }
+#define RAYLOOM_PLANE_DESC_INIT { RAYLOOM_STRUCT_PLANE_DESC, sizeof(rayloom_plane_desc), NULL, RAYLOOM_PLANE_DEPTH, \
+  RAYLOOM_FORMAT_R32_FLOAT, RAYLOOM_LIFETIME_COPY, RAYLOOM_MEMORY_CPU, NULL, 0, 0, 0, 0, 0, 0 }
+#define RAYLOOM_OUTPUT_INFO_INIT { RAYLOOM_STRUCT_OUTPUT_INFO, sizeof(rayloom_output_info), NULL, 0, 0, 0, 0, NULL, 0, \
   RAYLOOM_CAMERA_INIT, 0, 0, NULL, NULL, 0, 0, RAYLOOM_STAGE_TIMES_INIT }
 #define RAYLOOM_SCENE_DESC_INIT { RAYLOOM_STRUCT_SCENE_DESC, sizeof(rayloom_scene_desc), NULL, RAYLOOM_CONVENTION_GLTF, 0 }
 #define RAYLOOM_ENVIRONMENT_DESC_INIT { RAYLOOM_STRUCT_ENVIRONMENT_DESC, sizeof(rayloom_environment_desc), NULL, \
@@ -108,14 +116,256 @@
 #define RAYLOOM_CONVENTION_GLTF 1
 
 /**
- * Unreal Engine's convention: left-handed, +Z up, centimetres. Not supported yet.
+ * Unreal Engine 5's: left-handed, +Z up, centimetres, row vectors; a camera looks along its own +X with +Y to the right;
+ * normal maps have green down; reversed infinite depth (near plane at 10 cm), encoded velocity.
  */
 #define RAYLOOM_CONVENTION_UNREAL 2
 
 /**
- * Unity's convention: left-handed, +Y up, metres. Not supported yet.
+ * Unity's: left-handed, +Y up, metres; a camera looks along its own +Z; triangles are clockwise from in front; texture
+ * coordinates begin at the bottom left; reversed depth, motion in texture coordinates since the previous frame.
  */
 #define RAYLOOM_CONVENTION_UNITY 3
+
+/**
+ * The one that the rayloom_convention_desc at `next` describes.
+ */
+#define RAYLOOM_CONVENTION_EXPLICIT 4
+
+/**
+ * +Y is up.
+ */
+#define RAYLOOM_UP_Y 0
+
+/**
+ * +Z is up.
+ */
+#define RAYLOOM_UP_Z 1
+
+/**
+ * Right-handed axes: glTF, OpenGL.
+ */
+#define RAYLOOM_HANDEDNESS_RIGHT 0
+
+/**
+ * Left-handed axes: Unreal, Unity, Direct3D.
+ */
+#define RAYLOOM_HANDEDNESS_LEFT 1
+
+/**
+ * A camera's right is +X, its up +Y, it looks along -Z: glTF, OpenGL, Unity's cameraToWorldMatrix.
+ */
+#define RAYLOOM_CAMERA_BACK_Z 0
+
+/**
+ * A camera's right is +X, its up +Y, it looks along +Z: Direct3D, Unity's transforms.
+ */
+#define RAYLOOM_CAMERA_FORWARD_Z 1
+
+/**
+ * A camera's right is +Y, its up +Z, it looks along +X: Unreal.
+ */
+#define RAYLOOM_CAMERA_FORWARD_X 2
+
+/**
+ * A camera's right is +X, its up -Y, it looks along +Z: OpenCV.
+ */
+#define RAYLOOM_CAMERA_FORWARD_Z_DOWN_Y 3
+
+/**
+ * Matrices are stored column by column.
+ */
+#define RAYLOOM_MATRIX_COLUMN_MAJOR 0
+
+/**
+ * Matrices are stored row by row.
+ */
+#define RAYLOOM_MATRIX_ROW_MAJOR 1
+
+/**
+ * matrix * vector: the translation is in the last column.
+ */
+#define RAYLOOM_VECTOR_COLUMN 0
+
+/**
+ * vector * matrix: the translation is in the last row.
+ */
+#define RAYLOOM_VECTOR_ROW 1
+
+/**
+ * Triangles that face the viewer are counter-clockwise.
+ */
+#define RAYLOOM_WINDING_COUNTER_CLOCKWISE 0
+
+/**
+ * Triangles that face the viewer are clockwise.
+ */
+#define RAYLOOM_WINDING_CLOCKWISE 1
+
+/**
+ * Texture coordinates begin at the top left, where the first row of a texture is.
+ */
+#define RAYLOOM_UV_TOP_LEFT 0
+
+/**
+ * Texture coordinates begin at the bottom left; textures are given from their top row on nevertheless.
+ */
+#define RAYLOOM_UV_BOTTOM_LEFT 1
+
+/**
+ * Green of normal maps, and bitangents, point up the texture ("OpenGL").
+ */
+#define RAYLOOM_NORMAL_MAP_GREEN_UP 0
+
+/**
+ * Green of normal maps, and bitangents, point down the texture ("DirectX").
+ */
+#define RAYLOOM_NORMAL_MAP_GREEN_DOWN 1
+
+/**
+ * Normals of the G-buffer are in world space.
+ */
+#define RAYLOOM_NORMAL_WORLD 0
+
+/**
+ * Normals of the G-buffer are in camera space, with the camera axes named here.
+ */
+#define RAYLOOM_NORMAL_VIEW 1
+
+/**
+ * x, y, z in a signed format.
+ */
+#define RAYLOOM_NORMAL_SIGNED 0
+
+/**
+ * x, y, z * 0.5 + 0.5.
+ */
+#define RAYLOOM_NORMAL_BIASED 1
+
+/**
+ * Octahedral in the first two channels; formats of two channels always are.
+ */
+#define RAYLOOM_NORMAL_OCTAHEDRAL 2
+
+/**
+ * Distance along the view axis in units; not finite or not above 0 is sky.
+ */
+#define RAYLOOM_DEPTH_LINEAR 0
+
+/**
+ * 0 at the near plane, 1 at the far plane.
+ */
+#define RAYLOOM_DEPTH_FORWARD 1
+
+/**
+ * 1 at the near plane, 0 at the far plane.
+ */
+#define RAYLOOM_DEPTH_REVERSED 2
+
+/**
+ * 0 at the near plane, 1 at infinity.
+ */
+#define RAYLOOM_DEPTH_FORWARD_INFINITE 3
+
+/**
+ * 1 at the near plane, 0 at infinity.
+ */
+#define RAYLOOM_DEPTH_REVERSED_INFINITE 4
+
+/**
+ * -1 at the near plane, 1 at the far plane (OpenGL's device coordinates; its depth buffers are RAYLOOM_DEPTH_FORWARD).
+ */
+#define RAYLOOM_DEPTH_FORWARD_SIGNED 5
+
+/**
+ * Motion as it is.
+ */
+#define RAYLOOM_MOTION_PLAIN 0
+
+/**
+ * Motion * 0.5 + 0.5.
+ */
+#define RAYLOOM_MOTION_BIASED 1
+
+/**
+ * Unreal Engine 4's velocity: v * 0.2495 + 32767 / 65535.
+ */
+#define RAYLOOM_MOTION_UNREAL4 2
+
+/**
+ * Unreal Engine 5's velocity: that of sign(v) * sqrt(2 |v|).
+ */
+#define RAYLOOM_MOTION_UNREAL5 3
+
+/**
+ * Motion in pixels.
+ */
+#define RAYLOOM_MOTION_PIXELS 0
+
+/**
+ * Motion in shares of the view's size.
+ */
+#define RAYLOOM_MOTION_UV 1
+
+/**
+ * Motion in shares of half of the view's size.
+ */
+#define RAYLOOM_MOTION_NDC 2
+
+/**
+ * Where a surface was minus where it is.
+ */
+#define RAYLOOM_MOTION_PREVIOUS_MINUS_CURRENT 0
+
+/**
+ * Where a surface is minus where it was.
+ */
+#define RAYLOOM_MOTION_CURRENT_MINUS_PREVIOUS 1
+
+/**
+ * Positive motion is down the screen.
+ */
+#define RAYLOOM_MOTION_Y_DOWN 0
+
+/**
+ * Positive motion is up the screen.
+ */
+#define RAYLOOM_MOTION_Y_UP 1
+
+/**
+ * The cameras' jitter is not in motion.
+ */
+#define RAYLOOM_MOTION_JITTER_EXCLUDED 0
+
+/**
+ * Motion is between jittered positions.
+ */
+#define RAYLOOM_MOTION_JITTER_INCLUDED 1
+
+/**
+ * All motion on the screen.
+ */
+#define RAYLOOM_MOTION_CAMERA_AND_OBJECTS 0
+
+/**
+ * Motion without the camera's.
+ */
+#define RAYLOOM_MOTION_OBJECTS_ONLY 1
+
+/**
+ * The channel holds roughness.
+ */
+#define RAYLOOM_ROUGHNESS 0
+
+/**
+ * The channel holds 1 - roughness.
+ */
+#define RAYLOOM_SMOOTHNESS 1
+
+/**
+ * struct_type of rayloom_convention_desc.
+ */
+#define RAYLOOM_STRUCT_CONVENTION_DESC 20
 
 /**
  * The embedded peer is not used: without peers frames are reprojected history.
@@ -193,6 +443,12 @@
 #define RAYLOOM_EVENT_SCENE_FAILED 7
 
 /**
+ * The lent planes of a frame were read: the engine may write to their memory again. Ids of frames differ between views
+ * where the engine wants to tell them apart here. Poll every frame: at most 256 events wait.
+ */
+#define RAYLOOM_EVENT_PLANES_RELEASED 8
+
+/**
  * Something that this header does not know; text says it.
  */
 #define RAYLOOM_EVENT_OTHER 4294967295
@@ -248,6 +504,11 @@
 #define RAYLOOM_VIEW_OUTPUT_PLANES 1
 
 /**
+ * G-buffer mode: frames begin when the planes of the engine's own raster are submitted, and peers light what it saw.
+ */
+#define RAYLOOM_VIEW_GBUFFER 2
+
+/**
  * What the peers traced.
  */
 #define RAYLOOM_VIEW_MODE_REMOTE 0
@@ -296,6 +557,161 @@
  * struct_type of rayloom_frame_desc.
  */
 #define RAYLOOM_STRUCT_FRAME_DESC 6
+
+/**
+ * Normals of the triangles; submitted only. Without them the shading normals serve.
+ */
+#define RAYLOOM_PLANE_GEOMETRIC_NORMAL 22
+
+/**
+ * Light that surfaces send out themselves; submitted only.
+ */
+#define RAYLOOM_PLANE_EMISSIVE 23
+
+/**
+ * One float; depth buffers of 32 bits too.
+ */
+#define RAYLOOM_FORMAT_R32_FLOAT 0
+
+/**
+ * One half float.
+ */
+#define RAYLOOM_FORMAT_R16_FLOAT 1
+
+/**
+ * 16 bits that mean 0 to 1; depth buffers of 16 bits too.
+ */
+#define RAYLOOM_FORMAT_R16_UNORM 2
+
+/**
+ * Depth of 24 bits that mean 0 to 1, in the lower bits; the upper 8 (stencil) are ignored.
+ */
+#define RAYLOOM_FORMAT_D24_UNORM_S8 3
+
+/**
+ * Two bytes that mean 0 to 1.
+ */
+#define RAYLOOM_FORMAT_RG8_UNORM 4
+
+/**
+ * Two bytes that mean -1 to 1.
+ */
+#define RAYLOOM_FORMAT_RG8_SNORM 5
+
+/**
+ * Two half floats.
+ */
+#define RAYLOOM_FORMAT_RG16_FLOAT 6
+
+/**
+ * Two times 16 bits that mean 0 to 1.
+ */
+#define RAYLOOM_FORMAT_RG16_UNORM 7
+
+/**
+ * Two times 16 bits that mean -1 to 1.
+ */
+#define RAYLOOM_FORMAT_RG16_SNORM 8
+
+/**
+ * Two floats.
+ */
+#define RAYLOOM_FORMAT_RG32_FLOAT 9
+
+/**
+ * Four bytes that mean 0 to 1.
+ */
+#define RAYLOOM_FORMAT_RGBA8_UNORM 10
+
+/**
+ * Four bytes, the first three sRGB-encoded.
+ */
+#define RAYLOOM_FORMAT_RGBA8_SRGB 11
+
+/**
+ * Four bytes that mean 0 to 1, blue first.
+ */
+#define RAYLOOM_FORMAT_BGRA8_UNORM 12
+
+/**
+ * Four bytes, the first three sRGB-encoded, blue first.
+ */
+#define RAYLOOM_FORMAT_BGRA8_SRGB 13
+
+/**
+ * Four bytes that mean -1 to 1.
+ */
+#define RAYLOOM_FORMAT_RGBA8_SNORM 14
+
+/**
+ * 10, 10, 10 and 2 bits that mean 0 to 1, red lowest.
+ */
+#define RAYLOOM_FORMAT_RGB10A2_UNORM 15
+
+/**
+ * Floats of 11, 11 and 10 bits without sign, red lowest.
+ */
+#define RAYLOOM_FORMAT_R11G11B10_FLOAT 16
+
+/**
+ * 9-bit mantissas with a shared exponent of 5 bits, red lowest.
+ */
+#define RAYLOOM_FORMAT_RGB9E5 17
+
+/**
+ * Four half floats.
+ */
+#define RAYLOOM_FORMAT_RGBA16_FLOAT 18
+
+/**
+ * Four times 16 bits that mean 0 to 1.
+ */
+#define RAYLOOM_FORMAT_RGBA16_UNORM 19
+
+/**
+ * Four times 16 bits that mean -1 to 1.
+ */
+#define RAYLOOM_FORMAT_RGBA16_SNORM 20
+
+/**
+ * Three floats.
+ */
+#define RAYLOOM_FORMAT_RGB32_FLOAT 21
+
+/**
+ * Four floats.
+ */
+#define RAYLOOM_FORMAT_RGBA32_FLOAT 22
+
+/**
+ * A whole number of 32 bits.
+ */
+#define RAYLOOM_FORMAT_R32_UINT 23
+
+/**
+ * A whole number of 16 bits.
+ */
+#define RAYLOOM_FORMAT_R16_UINT 24
+
+/**
+ * A whole number of 8 bits.
+ */
+#define RAYLOOM_FORMAT_R8_UINT 25
+
+/**
+ * The plane is copied during the call: one pass over its bytes on the calling thread, and memory for them.
+ */
+#define RAYLOOM_LIFETIME_COPY 0
+
+/**
+ * The plane stays readable and unwritten until RAYLOOM_EVENT_PLANES_RELEASED of its frame; nothing is copied.
+ */
+#define RAYLOOM_LIFETIME_BORROW 1
+
+/**
+ * Memory that the CPU reads at full speed: a readback buffer in cached memory, not one behind a bus.
+ */
+#define RAYLOOM_MEMORY_CPU 0
 
 /**
  * struct_type of rayloom_plane_desc.
@@ -570,6 +986,133 @@ typedef int32_t rayloom_result;
 typedef void (*rayloom_log_callback)(void *userdata, uint32_t level, const char *text);
 
 /**
+ * Every choice by itself: begin with rayloom_convention_init, change what differs, set `convention` of a scene's or
+ * view's descriptor to RAYLOOM_CONVENTION_EXPLICIT and its `next` to this.
+ */
+typedef struct rayloom_convention_desc {
+  /**
+   * RAYLOOM_STRUCT_CONVENTION_DESC.
+   */
+  uint32_t struct_type;
+  /**
+   * sizeof(rayloom_convention_desc).
+   */
+  uint32_t struct_size;
+  /**
+   * NULL.
+   */
+  const void *next;
+  /**
+   * A RAYLOOM_UP_ value.
+   */
+  uint32_t up_axis;
+  /**
+   * A RAYLOOM_HANDEDNESS_ value.
+   */
+  uint32_t handedness;
+  /**
+   * A RAYLOOM_CAMERA_ value.
+   */
+  uint32_t camera_axes;
+  /**
+   * Metres in a unit of length, above 0.
+   */
+  float metres_per_unit;
+  /**
+   * A RAYLOOM_MATRIX_ value.
+   */
+  uint32_t matrix_storage;
+  /**
+   * A RAYLOOM_VECTOR_ value.
+   */
+  uint32_t vector_side;
+  /**
+   * A RAYLOOM_WINDING_ value.
+   */
+  uint32_t winding;
+  /**
+   * A RAYLOOM_UV_ value.
+   */
+  uint32_t uv_origin;
+  /**
+   * A RAYLOOM_NORMAL_MAP_GREEN_ value.
+   */
+  uint32_t normal_map_green;
+  /**
+   * RAYLOOM_NORMAL_WORLD or _VIEW.
+   */
+  uint32_t normal_space;
+  /**
+   * RAYLOOM_NORMAL_SIGNED, _BIASED or _OCTAHEDRAL.
+   */
+  uint32_t normal_encoding;
+  /**
+   * A RAYLOOM_DEPTH_ value.
+   */
+  uint32_t depth_encoding;
+  /**
+   * Distance of the near plane in units, above 0; unused by RAYLOOM_DEPTH_LINEAR.
+   */
+  float near_plane;
+  /**
+   * Distance of the far plane in units; 0 = infinite.
+   */
+  float far_plane;
+  /**
+   * RAYLOOM_MOTION_PLAIN, _BIASED, _UNREAL4 or _UNREAL5.
+   */
+  uint32_t motion_encoding;
+  /**
+   * RAYLOOM_MOTION_PIXELS, _UV or _NDC.
+   */
+  uint32_t motion_unit;
+  /**
+   * RAYLOOM_MOTION_PREVIOUS_MINUS_CURRENT or _CURRENT_MINUS_PREVIOUS.
+   */
+  uint32_t motion_direction;
+  /**
+   * RAYLOOM_MOTION_Y_DOWN or _UP.
+   */
+  uint32_t motion_y;
+  /**
+   * RAYLOOM_MOTION_JITTER_EXCLUDED or _INCLUDED.
+   */
+  uint32_t motion_jitter;
+  /**
+   * RAYLOOM_MOTION_CAMERA_AND_OBJECTS or _OBJECTS_ONLY.
+   */
+  uint32_t motion_content;
+  /**
+   * Raw value of both channels where no motion was written; one that motion never has (-65504) = it is always written.
+   */
+  float motion_unwritten;
+  /**
+   * Channel of the roughness/metalness plane that holds roughness: 0 to 3.
+   */
+  uint32_t roughness_channel;
+  /**
+   * Channel that holds metalness: 0 to 3.
+   */
+  uint32_t metalness_channel;
+  /**
+   * RAYLOOM_ROUGHNESS or RAYLOOM_SMOOTHNESS.
+   */
+  uint32_t roughness_kind;
+  /**
+   * Lights' colours times this are W/m2 and W/sr; 1 gives light back in the engine's own unit.
+   */
+  float light_scale;
+  /**
+   * Emissive colours times this are radiance in the same unit.
+   */
+  float emissive_scale;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} rayloom_convention_desc;
+
+/**
  * Where a peer is.
  */
 typedef struct rayloom_peer_address {
@@ -667,6 +1210,10 @@ typedef struct rayloom_event {
    */
   uint64_t revision;
   /**
+   * Frame, 0 where it is about none.
+   */
+  uint64_t frame_id;
+  /**
    * The event as one line for people, UTF-8, cut to fit.
    */
   char text[RAYLOOM_EVENT_TEXT_SIZE];
@@ -711,11 +1258,11 @@ typedef struct rayloom_view_desc {
    */
   uint32_t struct_size;
   /**
-   * NULL.
+   * NULL, or a rayloom_convention_desc with RAYLOOM_CONVENTION_EXPLICIT.
    */
   const void *next;
   /**
-   * A RAYLOOM_CONVENTION_ value.
+   * A RAYLOOM_CONVENTION_ value: what cameras and planes are in.
    */
   uint32_t convention;
   /**
@@ -899,13 +1446,12 @@ typedef struct rayloom_view_stats_info {
 } rayloom_view_stats_info;
 
 /**
- * A pinhole camera.
- *
- * Matrices everywhere are 16 floats, column by column, for column vectors: the translation is in elements 12, 13, 14.
+ * A pinhole camera, in the convention of its view.
  */
 typedef struct rayloom_camera {
   /**
-   * From camera space (looks along -Z, +Y up, +X right) to world; a rotation and a translation in metres, no scale.
+   * From camera space to world; a rotation and a translation, no scale. In glTF's convention the camera looks along -Z
+   * with +Y up and +X right, and the matrix is stored column by column: metres in elements 12, 13, 14.
    */
   float camera_to_world[16];
   /**
@@ -951,6 +1497,15 @@ typedef struct rayloom_frame_desc {
    */
   uint64_t revision;
   /**
+   * The engine's own time of the frame; comes back with its output.
+   */
+  uint64_t time_ns;
+  /**
+   * The point of the world that the cameras are relative to, in the convention's axes and units: added in double
+   * precision. Zero where they are relative to the scene itself.
+   */
+  double world_origin[3];
+  /**
    * The camera.
    */
   struct rayloom_camera camera;
@@ -981,7 +1536,7 @@ typedef struct rayloom_frame_desc {
 } rayloom_frame_desc;
 
 /**
- * A plane of the engine's own G-buffer.
+ * A plane of the engine's own G-buffer. What its numbers mean is said by the view's convention.
  */
 typedef struct rayloom_plane_desc {
   /**
@@ -997,21 +1552,50 @@ typedef struct rayloom_plane_desc {
    */
   const void *next;
   /**
-   * A RAYLOOM_PLANE_ value.
+   * RAYLOOM_PLANE_DEPTH, _NORMAL, _GEOMETRIC_NORMAL, _BASE_COLOR, _MATERIAL (roughness and metalness), _EMISSIVE,
+   * _MOTION or _INSTANCE_ID; each at most once.
    */
   uint32_t kind;
   /**
-   * 0.
+   * A RAYLOOM_FORMAT_ value.
    */
-  uint32_t reserved;
+  uint32_t format;
   /**
-   * First byte of the top row.
+   * A RAYLOOM_LIFETIME_ value.
+   */
+  uint32_t lifetime;
+  /**
+   * RAYLOOM_MEMORY_CPU; other kinds are RAYLOOM_UNSUPPORTED for now.
+   */
+  uint32_t memory_kind;
+  /**
+   * First byte of the top row of the texture.
    */
   const void *data;
+  /**
+   * Bytes that may be read from there on.
+   */
+  uint64_t size;
   /**
    * Bytes from one row to the next.
    */
   uint64_t row_pitch;
+  /**
+   * Width of the texture in pixels.
+   */
+  uint32_t width;
+  /**
+   * Height of the texture in pixels.
+   */
+  uint32_t height;
+  /**
+   * Left column of the view in the texture; it is as large as the view.
+   */
+  uint32_t view_x;
+  /**
+   * Top row of the view in the texture.
+   */
+  uint32_t view_y;
 } rayloom_plane_desc;
 
 /**
@@ -1099,6 +1683,10 @@ typedef struct rayloom_output_info {
    */
   uint64_t frame_id;
   /**
+   * The engine's own time of the frame.
+   */
+  uint64_t time_ns;
+  /**
    * Width in pixels.
    */
   uint32_t width;
@@ -1161,11 +1749,11 @@ typedef struct rayloom_scene_desc {
    */
   uint32_t struct_size;
   /**
-   * NULL.
+   * NULL, or a rayloom_convention_desc with RAYLOOM_CONVENTION_EXPLICIT.
    */
   const void *next;
   /**
-   * A RAYLOOM_CONVENTION_ value: what all data of this scene is in.
+   * A RAYLOOM_CONVENTION_ value: what all data of this scene is in, but files and the generated city.
    */
   uint32_t convention;
   /**
@@ -1419,7 +2007,7 @@ typedef struct rayloom_mesh_part {
 } rayloom_mesh_part;
 
 /**
- * An indexed triangle mesh in its own space; counter-clockwise triangles face the viewer.
+ * An indexed triangle mesh in its own space and the scene's convention.
  */
 typedef struct rayloom_mesh_desc {
   /**
@@ -1439,7 +2027,7 @@ typedef struct rayloom_mesh_desc {
    */
   uint64_t user_id;
   /**
-   * 3 floats a vertex, metres.
+   * 3 floats a vertex.
    */
   const float *positions;
   /**
@@ -1447,11 +2035,12 @@ typedef struct rayloom_mesh_desc {
    */
   const float *normals;
   /**
-   * 4 floats a vertex, the bitangent's sign in the fourth; NULL = computed where a normal map needs them.
+   * 4 floats a vertex; the fourth times the cross product of normal and tangent is the bitangent, which points where normal
+   * maps have green; NULL = computed where a normal map needs them.
    */
   const float *tangents;
   /**
-   * 2 floats a vertex, origin top left; NULL = none.
+   * 2 floats a vertex; NULL = none.
    */
   const float *uvs;
   /**
@@ -1509,13 +2098,13 @@ typedef struct rayloom_instance_desc {
    */
   uint32_t reserved;
   /**
-   * From mesh space to world, column by column; finite and invertible.
+   * From mesh space to world, in the scene's convention; finite and invertible.
    */
   float transform[16];
 } rayloom_instance_desc;
 
 /**
- * One light.
+ * One light, in the scene's convention.
  */
 typedef struct rayloom_light_desc {
   /**
@@ -1543,11 +2132,11 @@ typedef struct rayloom_light_desc {
    */
   float angle_rad;
   /**
-   * Linear RGB in the unit that kind names.
+   * Linear RGB in the unit that kind names, divided by the light_scale of the scene's convention.
    */
   float color[3];
   /**
-   * Position in metres; unused by directional lights.
+   * Position; unused by directional lights.
    */
   float position[3];
   /**
@@ -1555,7 +2144,7 @@ typedef struct rayloom_light_desc {
    */
   float direction[3];
   /**
-   * Distance in metres at which it has faded to nothing; 0 = unlimited.
+   * Distance at which it has faded to nothing; 0 = unlimited.
    */
   float range;
   /**
@@ -1847,6 +2436,13 @@ rayloom_result rayloom_log_set_callback(void *userdata,
                                         rayloom_log_callback callback);
 
 /**
+ * Fills `desc`, which RAYLOOM_CONVENTION_DESC_INIT began, with RAYLOOM_CONVENTION_GLTF, _UNREAL or _UNITY.
+ *
+ * Threads: any; never blocks.
+ */
+rayloom_result rayloom_convention_init(uint32_t preset, struct rayloom_convention_desc *desc);
+
+/**
  * Connects to the peers in the background and returns at once; events tell how it goes.
  *
  * Threads: any. The descriptor and everything it points to is copied.
@@ -1906,7 +2502,7 @@ rayloom_result rayloom_view_set_mode(struct rayloom_view *view, uint32_t mode);
 rayloom_result rayloom_view_set_tiles_drawn(struct rayloom_view *view, uint32_t drawn);
 
 /**
- * Which planes to submit. In state mode peers trace primary visibility themselves: none.
+ * Which planes to submit. In state mode (no RAYLOOM_VIEW_GBUFFER) peers trace primary visibility themselves: none.
  *
  * Threads: any; never blocks.
  */
@@ -1945,7 +2541,8 @@ rayloom_result rayloom_view_acquire(struct rayloom_view *view,
 /**
  * Begins a frame; peers start at once. It will be finished at its deadline at the latest, with what is there.
  * RAYLOOM_BUSY when max_frames_in_flight frames of this view are not finished yet.
- * `frame` may be NULL where no planes will be submitted (state mode).
+ * `frame` may be NULL where no planes will be submitted (state mode). With RAYLOOM_VIEW_GBUFFER it may not: the frame is
+ * opened and begins with rayloom_frame_submit; it counts as in flight until it is finished or discarded.
  *
  * Threads: any, a render thread among them; one at a time for a view. Never blocks.
  */
@@ -1955,13 +2552,23 @@ rayloom_result rayloom_frame_begin(struct rayloom_view *view,
 
 /**
  * Submits the planes of a frame and ends its handle. `count` 0 is state mode: peers trace primary visibility themselves.
- * Planes are RAYLOOM_UNSUPPORTED for now; the handle stays then.
+ * A frame of a view with RAYLOOM_VIEW_GBUFFER begins here, and its deadlines count from here; frames are submitted in the
+ * order in which they were begun. On failure the frame stays, and nothing of the planes is kept.
  *
- * Threads: any, a render thread among them. Never blocks.
+ * Lent planes (RAYLOOM_LIFETIME_BORROW) are read on another thread: RAYLOOM_EVENT_PLANES_RELEASED says when it is done.
+ *
+ * Threads: any, a render thread among them. Never blocks; copies what asks for it.
  */
 rayloom_result rayloom_frame_submit(struct rayloom_frame *frame,
                                     const struct rayloom_plane_desc *planes,
                                     uint32_t count);
+
+/**
+ * Gives a frame up that will not be submitted, for example because its readback was dropped. NULL does nothing.
+ *
+ * Threads: any; never blocks.
+ */
+rayloom_result rayloom_frame_discard(struct rayloom_frame *frame);
 
 /**
  * What the output holds.
@@ -2021,7 +2628,7 @@ rayloom_result rayloom_scene_load_city(struct rayloom_scene *scene,
 rayloom_result rayloom_scene_set_environment(struct rayloom_scene *scene, const struct rayloom_environment_desc *desc);
 
 /**
- * Moves instances: `count` ids, and 16 floats each (instance to world, column by column, invertible). All or none.
+ * Moves instances: `count` ids, and 16 floats each (instance to world in the scene's convention, invertible). All or none.
  * Shown from the next commit on.
  *
  * Threads: any. Arrays are copied.
@@ -2053,11 +2660,14 @@ rayloom_result rayloom_scene_find_light(struct rayloom_scene *scene, uint64_t us
 rayloom_result rayloom_scene_default_camera(struct rayloom_scene *scene, float aspect, struct rayloom_camera *camera);
 
 /**
- * Smallest and largest corner (3 floats each, metres) of the box around everything placed; zeros for an empty scene.
+ * Smallest and largest corner (3 floats each, in the scene's convention) of the box around everything placed; zeros for an
+ * empty scene.
  *
  * Threads: any.
  */
-rayloom_result rayloom_scene_bounds(struct rayloom_scene *scene, float *min, float *max);
+rayloom_result rayloom_scene_bounds(struct rayloom_scene *scene,
+                                    float *min,
+                                    float *max);
 
 /**
  * Makes everything changed since the last commit one revision, to be named in rayloom_frame_desc. Moved instances and

@@ -3,10 +3,13 @@
 use crate::boundary;
 use crate::camera::rayloom_camera;
 use crate::handles::{self, FrameState, Object};
+use crate::plane::{self, rayloom_plane_desc};
 use crate::pointer::{self, descriptor};
-use crate::result::{Failure, RAYLOOM_INVALID_STATE, RAYLOOM_UNSUPPORTED, rayloom_result};
+use crate::result::{Failure, RAYLOOM_INVALID_STATE, rayloom_result};
 use crate::session::check_flags;
 use crate::view::{layers, rayloom_layer, rayloom_view};
+use glam::Vec3;
+use sdk::frame::Convention;
 use sdk::{FrameDesc, ToneMap};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -22,8 +25,6 @@ pub const RAYLOOM_TONE_MAP_ACES: u32 = 1;
 
 /// struct_type of rayloom_frame_desc.
 pub const RAYLOOM_STRUCT_FRAME_DESC: u32 = 6;
-/// struct_type of rayloom_plane_desc.
-pub const RAYLOOM_STRUCT_PLANE_DESC: u32 = 7;
 
 /// Frames of a view that may wait for their planes.
 const OPEN_FRAMES_LIMIT: u32 = 64;
@@ -47,6 +48,11 @@ pub struct rayloom_frame_desc {
     pub frame_id: u64,
     /// A revision from rayloom_scene_commit. Until a peer is ready for it the last ready one is shown.
     pub revision: u64,
+    /// The engine's own time of the frame; comes back with its output.
+    pub time_ns: u64,
+    /// The point of the world that the cameras are relative to, in the convention's axes and units: added in double
+    /// precision. Zero where they are relative to the scene itself.
+    pub world_origin: [f64; 3],
     /// The camera.
     pub camera: rayloom_camera,
     /// The camera of the frame before; NULL = the last begun frame's.
@@ -66,7 +72,8 @@ descriptor!(rayloom_frame_desc, RAYLOOM_STRUCT_FRAME_DESC);
 
 /// Begins a frame; peers start at once. It will be finished at its deadline at the latest, with what is there.
 /// RAYLOOM_BUSY when max_frames_in_flight frames of this view are not finished yet.
-/// `frame` may be NULL where no planes will be submitted (state mode).
+/// `frame` may be NULL where no planes will be submitted (state mode). With RAYLOOM_VIEW_GBUFFER it may not: the frame is
+/// opened and begins with rayloom_frame_submit; it counts as in flight until it is finished or discarded.
 ///
 /// Threads: any, a render thread among them; one at a time for a view. Never blocks.
 #[unsafe(no_mangle)]
@@ -83,11 +90,21 @@ pub unsafe extern "C" fn rayloom_frame_begin(
         let out = if frame.is_null() { None } else { Some(unsafe { pointer::out("frame", frame) }?) };
         let size = state.view.size();
         // SAFETY: the header's contract.
-        let begun = unsafe { description(&desc, size.width as f32 / size.height as f32) }?;
+        let begun = unsafe { description(&desc, &state.convention, size.width as f32 / size.height as f32) }?;
+        if state.view.is_gbuffer() {
+            let Some(out) = out else {
+                return Err(Failure::argument(
+                    "frame is NULL: the view has RAYLOOM_VIEW_GBUFFER, planes follow with it",
+                ));
+            };
+            let open = FrameState::Open { frame: state.view.open_frame(begun)?, size };
+            out.write(handles::add(view, Object::Frame(Arc::new(open)))?);
+            return Ok(());
+        }
         let Some(out) = out else { return Ok(state.view.begin_frame(begun)?) };
         // Counted first: the frame's drop takes it back.
         let open = state.open_frames.fetch_add(1, Ordering::AcqRel);
-        let waiting = FrameState { open_frames: Arc::clone(&state.open_frames) };
+        let waiting = FrameState::Begun { open_frames: Arc::clone(&state.open_frames) };
         if open >= OPEN_FRAMES_LIMIT {
             let text = format!(
                 "{open} frames of this view were begun and never submitted: submit each, or pass NULL for frame"
@@ -102,15 +119,19 @@ pub unsafe extern "C" fn rayloom_frame_begin(
 
 /// # Safety
 /// The header's contract for the pointers inside.
-unsafe fn description(desc: &rayloom_frame_desc, view_aspect: f32) -> Result<FrameDesc, Failure> {
+unsafe fn description(
+    desc: &rayloom_frame_desc,
+    convention: &Convention,
+    view_aspect: f32,
+) -> Result<FrameDesc, Failure> {
     check_flags("desc->flags", desc.flags, RAYLOOM_FRAME_CUT)?;
-    let camera = desc.camera.to_camera("desc->camera", view_aspect)?;
+    let camera = desc.camera.to_camera(convention, "desc->camera", view_aspect)?;
     let previous_camera = if desc.previous_camera.is_null() {
         None
     } else {
         // SAFETY: not NULL; the caller vouches for the memory; any bits are valid floats.
         let previous = unsafe { pointer::slice("desc->previous_camera", desc.previous_camera, 1) }?;
-        Some(previous[0].to_camera("desc->previous_camera", view_aspect)?)
+        Some(previous[0].to_camera(convention, "desc->previous_camera", view_aspect)?)
     };
     let tone_map = match desc.tone_map {
         RAYLOOM_TONE_MAP_LINEAR => ToneMap::Linear,
@@ -120,7 +141,11 @@ unsafe fn description(desc: &rayloom_frame_desc, view_aspect: f32) -> Result<Fra
             return Err(Failure::argument(text));
         }
     };
+    let [x, y, z] = desc.world_origin;
+    let axes = [Vec3::X, Vec3::Y, Vec3::Z].map(|axis| convention.point(axis).as_dvec3());
     Ok(FrameDesc {
+        time_ns: desc.time_ns,
+        world_origin: axes[0] * x + axes[1] * y + axes[2] * z,
         previous_camera,
         cut: desc.flags & RAYLOOM_FRAME_CUT != 0,
         exposure: desc.pre_exposure,
@@ -131,31 +156,13 @@ unsafe fn description(desc: &rayloom_frame_desc, view_aspect: f32) -> Result<Fra
     })
 }
 
-/// A plane of the engine's own G-buffer.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct rayloom_plane_desc {
-    /// RAYLOOM_STRUCT_PLANE_DESC.
-    pub struct_type: u32,
-    /// sizeof(rayloom_plane_desc).
-    pub struct_size: u32,
-    /// NULL.
-    pub next: *const c_void,
-    /// A RAYLOOM_PLANE_ value.
-    pub kind: u32,
-    /// 0.
-    pub reserved: u32,
-    /// First byte of the top row.
-    pub data: *const c_void,
-    /// Bytes from one row to the next.
-    pub row_pitch: u64,
-}
-descriptor!(rayloom_plane_desc, RAYLOOM_STRUCT_PLANE_DESC);
-
 /// Submits the planes of a frame and ends its handle. `count` 0 is state mode: peers trace primary visibility themselves.
-/// Planes are RAYLOOM_UNSUPPORTED for now; the handle stays then.
+/// A frame of a view with RAYLOOM_VIEW_GBUFFER begins here, and its deadlines count from here; frames are submitted in the
+/// order in which they were begun. On failure the frame stays, and nothing of the planes is kept.
 ///
-/// Threads: any, a render thread among them. Never blocks.
+/// Lent planes (RAYLOOM_LIFETIME_BORROW) are read on another thread: RAYLOOM_EVENT_PLANES_RELEASED says when it is done.
+///
+/// Threads: any, a render thread among them. Never blocks; copies what asks for it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rayloom_frame_submit(
     frame: *mut rayloom_frame,
@@ -163,13 +170,27 @@ pub unsafe extern "C" fn rayloom_frame_submit(
     count: u32,
 ) -> rayloom_result {
     boundary::call("rayloom_frame_submit", || {
-        handles::find(frame)?;
-        if count > 0 {
-            // SAFETY: the header's contract.
-            unsafe { pointer::read("planes", planes) }?;
-            let text = format!("{count} planes: peers trace primary visibility themselves for now, submit 0 planes");
-            return Err(Failure::new(RAYLOOM_UNSUPPORTED, text));
+        let state = handles::find(frame)?;
+        match &*state {
+            FrameState::Open { frame, size } => {
+                // SAFETY: the header's contract.
+                let planes = unsafe { plane::read(planes, count, *size) }?;
+                frame.submit(planes)?;
+            }
+            FrameState::Begun { .. } if count > 0 => {
+                let text = format!("{count} planes for a view without RAYLOOM_VIEW_GBUFFER: create it with that flag");
+                return Err(Failure::new(RAYLOOM_INVALID_STATE, text));
+            }
+            FrameState::Begun { .. } => {}
         }
         handles::remove(frame)
     })
+}
+
+/// Gives a frame up that will not be submitted, for example because its readback was dropped. NULL does nothing.
+///
+/// Threads: any; never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_frame_discard(frame: *mut rayloom_frame) -> rayloom_result {
+    boundary::call("rayloom_frame_discard", || if frame.is_null() { Ok(()) } else { handles::remove(frame) })
 }

@@ -3,6 +3,7 @@
 use crate::boundary;
 use crate::result::{Failure, RAYLOOM_INVALID_HANDLE, RAYLOOM_PANIC};
 use parking_lot::RwLock;
+use sdk::frame::Convention;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -20,21 +21,40 @@ impl SessionState {
     }
 }
 
-/// A view with its number of frames that wait for planes.
+/// A scene with what its data is in.
+pub(crate) struct SceneState {
+    pub(crate) scene: sdk::SceneHandle,
+    pub(crate) convention: Convention,
+}
+
+impl std::ops::Deref for SceneState {
+    type Target = sdk::SceneHandle;
+
+    fn deref(&self) -> &sdk::SceneHandle {
+        &self.scene
+    }
+}
+
+/// A view with what its cameras and planes are in, and its number of frames that wait for planes.
 pub(crate) struct ViewState {
     pub(crate) view: sdk::ViewHandle,
+    pub(crate) convention: Convention,
     pub(crate) open_frames: Arc<AtomicU32>,
 }
 
-/// A frame that was begun and may get planes. It keeps no view alive.
-pub(crate) struct FrameState {
-    /// Of its view.
-    pub(crate) open_frames: Arc<AtomicU32>,
+/// A frame that has a handle. It keeps no view alive.
+pub(crate) enum FrameState {
+    /// Of a view in state mode: begun, and counted among these.
+    Begun { open_frames: Arc<AtomicU32> },
+    /// Of a view in G-buffer mode: it waits for planes of this size.
+    Open { frame: sdk::FrameHandle, size: sdk::frame::Extent },
 }
 
 impl Drop for FrameState {
     fn drop(&mut self) {
-        self.open_frames.fetch_sub(1, Ordering::AcqRel);
+        if let FrameState::Begun { open_frames } = self {
+            open_frames.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 }
 
@@ -43,7 +63,7 @@ impl Drop for FrameState {
 pub(crate) enum Object {
     Session,
     View(Arc<ViewState>),
-    Scene(Arc<sdk::SceneHandle>),
+    Scene(Arc<SceneState>),
     Frame(Arc<FrameState>),
     Output(Arc<crate::output::OutputState>),
     Stream(Arc<sdk::stream::Stream>),
@@ -98,7 +118,7 @@ macro_rules! handle {
 }
 
 handle!(crate::rayloom_view, "view", View, Arc<ViewState>);
-handle!(crate::rayloom_scene, "scene", Scene, Arc<sdk::SceneHandle>);
+handle!(crate::rayloom_scene, "scene", Scene, Arc<SceneState>);
 handle!(crate::rayloom_frame, "frame", Frame, Arc<FrameState>);
 handle!(crate::rayloom_output, "output", Output, Arc<crate::output::OutputState>);
 handle!(crate::rayloom_stream, "stream", Stream, Arc<sdk::stream::Stream>);

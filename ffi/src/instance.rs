@@ -1,7 +1,7 @@
 //! Instances of a scene: meshes that stand somewhere.
 
 use crate::boundary;
-use crate::camera::affine;
+use crate::convention::failure;
 use crate::handles;
 use crate::pointer::{self, descriptor};
 use crate::result::{Failure, rayloom_result};
@@ -29,7 +29,7 @@ pub struct rayloom_instance_desc {
     pub mesh: u32,
     /// 0.
     pub reserved: u32,
-    /// From mesh space to world, column by column; finite and invertible.
+    /// From mesh space to world, in the scene's convention; finite and invertible.
     pub transform: [f32; 16],
 }
 descriptor!(rayloom_instance_desc, RAYLOOM_STRUCT_INSTANCE_DESC);
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn rayloom_instance_create(
         // SAFETY: the header's contract.
         let (desc, out) = unsafe { (pointer::read("desc", desc)?, pointer::out("instance", instance)?) };
         check_reserved("desc->reserved", desc.reserved)?;
-        let transform = affine(&desc.transform).map_err(|text| Failure::argument(format!("desc->transform {text}")))?;
+        let transform = scene.convention.transform("desc->transform", &desc.transform).map_err(failure)?;
         let determinant = transform.matrix3.determinant();
         if determinant == 0.0 || !determinant.is_finite() {
             return Err(Failure::argument(format!(

@@ -32,7 +32,13 @@ structs! {
         struct_type, struct_size, next, header_version, embedded, peers, peer_count, flags, embedded_device,
         max_frames_in_flight, worker_threads,
     }
-    rayloom_event { struct_type, struct_size, next, kind, peer, revision, text }
+    rayloom_event { struct_type, struct_size, next, kind, peer, revision, frame_id, text }
+    rayloom_convention_desc {
+        struct_type, struct_size, next, up_axis, handedness, camera_axes, metres_per_unit, matrix_storage, vector_side,
+        winding, uv_origin, normal_map_green, normal_space, normal_encoding, depth_encoding, near_plane, far_plane,
+        motion_encoding, motion_unit, motion_direction, motion_y, motion_jitter, motion_content, motion_unwritten,
+        roughness_channel, metalness_channel, roughness_kind, light_scale, emissive_scale, reserved,
+    }
     rayloom_layer { kind, tier, deadline_ns, samples, scale }
     rayloom_view_desc {
         struct_type, struct_size, next, convention, width, height, flags, layers, layer_count, accumulation_frames,
@@ -45,10 +51,13 @@ structs! {
     }
     rayloom_camera { camera_to_world, vertical_fov_rad, aspect, jitter_px, center_ndc }
     rayloom_frame_desc {
-        struct_type, struct_size, next, frame_id, revision, camera, previous_camera, pre_exposure, tone_map, flags,
-        layer_count, layers,
+        struct_type, struct_size, next, frame_id, revision, time_ns, world_origin, camera, previous_camera, pre_exposure,
+        tone_map, flags, layer_count, layers,
     }
-    rayloom_plane_desc { struct_type, struct_size, next, kind, reserved, data, row_pitch }
+    rayloom_plane_desc {
+        struct_type, struct_size, next, kind, format, lifetime, memory_kind, data, size, row_pitch, width, height, view_x,
+        view_y,
+    }
     rayloom_tile { x, y, width, height, peer, arrived, peer_ms }
     rayloom_output_plane { kind, pixel_size, width, height, row_pitch, data }
     rayloom_stage_times {
@@ -56,7 +65,7 @@ structs! {
         total_ms,
     }
     rayloom_output_info {
-        struct_type, struct_size, next, frame_id, width, height, color, color_row_pitch, camera, fresh, tile_count, tiles,
+        struct_type, struct_size, next, frame_id, time_ns, width, height, color, color_row_pitch, camera, fresh, tile_count, tiles,
         planes, plane_count, reserved, times,
     }
     rayloom_scene_desc { struct_type, struct_size, next, convention, reserved }

@@ -13,6 +13,7 @@
 
 mod boundary;
 mod camera;
+mod convention;
 mod frame;
 mod handles;
 mod instance;
@@ -23,6 +24,7 @@ mod log;
 mod material;
 mod mesh;
 mod output;
+mod plane;
 mod pointer;
 mod result;
 mod scene;
@@ -32,6 +34,7 @@ mod texture;
 mod view;
 
 pub use camera::*;
+pub use convention::*;
 pub use frame::*;
 pub use instance::*;
 pub use light::*;
@@ -39,6 +42,7 @@ pub use log::*;
 pub use material::*;
 pub use mesh::*;
 pub use output::*;
+pub use plane::*;
 pub use result::*;
 pub use scene::*;
 pub use session::*;

@@ -20,7 +20,7 @@ pub const RAYLOOM_LIGHT_SPOT: u32 = 2;
 /// struct_type of rayloom_light_desc.
 pub const RAYLOOM_STRUCT_LIGHT_DESC: u32 = 16;
 
-/// One light.
+/// One light, in the scene's convention.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct rayloom_light_desc {
@@ -36,13 +36,13 @@ pub struct rayloom_light_desc {
     pub kind: u32,
     /// Half angle of a directional light's disc in radians, 0 (hard shadows) to pi / 2.
     pub angle_rad: f32,
-    /// Linear RGB in the unit that kind names.
+    /// Linear RGB in the unit that kind names, divided by the light_scale of the scene's convention.
     pub color: [f32; 3],
-    /// Position in metres; unused by directional lights.
+    /// Position; unused by directional lights.
     pub position: [f32; 3],
     /// Direction in which the light travels; unused by point lights.
     pub direction: [f32; 3],
-    /// Distance in metres at which it has faded to nothing; 0 = unlimited.
+    /// Distance at which it has faded to nothing; 0 = unlimited.
     pub range: f32,
     /// Angle from a spot's axis in radians within which it has full intensity.
     pub inner_rad: f32,
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn rayloom_light_create(
         let scene = handles::find(scene)?;
         // SAFETY: the header's contract.
         let (desc, out) = unsafe { (pointer::read("desc", desc)?, pointer::out("light", light)?) };
-        let light = to_light(&desc)?;
+        let light = scene.convention.light(&to_light(&desc)?);
         out.write(scene.edit(|scene| {
             scene.lights.push(light);
             scene.lights.len() as u32 - 1
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn rayloom_scene_set_light(
         let scene = handles::find(scene)?;
         // SAFETY: the header's contract.
         let desc = unsafe { pointer::read("desc", desc) }?;
-        Ok(scene.set_light(light, to_light(&desc)?)?)
+        Ok(scene.set_light(light, scene.convention.light(&to_light(&desc)?))?)
     })
 }
 
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn rayloom_scene_describe_light(
         let (found, count) = scene.read(|scene| (scene.lights.get(light as usize).copied(), scene.lights.len()));
         let found =
             found.ok_or_else(|| Failure::argument(format!("light {light} does not exist: the scene has {count}")))?;
-        out.write(from_light(&found));
+        out.write(from_light(&scene.convention.light_back(&found)));
         Ok(())
     })
 }

@@ -93,7 +93,8 @@ pub unsafe extern "C" fn rayloom_material_create(
         // SAFETY: the header's contract.
         let (desc, out) = unsafe { (pointer::read("desc", desc)?, pointer::out("material", material)?) };
         let textures = scene.read(|scene| scene.textures.len());
-        let material = description(&desc, textures)?;
+        let mut material = description(&desc, textures)?;
+        scene.convention.convert_material(&mut material);
         out.write(scene.edit(|scene| {
             scene.materials.push(material);
             scene.materials.len() as u32 - 1

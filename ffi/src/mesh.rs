@@ -24,7 +24,7 @@ pub struct rayloom_mesh_part {
     pub material: u32,
 }
 
-/// An indexed triangle mesh in its own space; counter-clockwise triangles face the viewer.
+/// An indexed triangle mesh in its own space and the scene's convention.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct rayloom_mesh_desc {
@@ -36,13 +36,14 @@ pub struct rayloom_mesh_desc {
     pub next: *const c_void,
     /// The engine's own name for it, for messages.
     pub user_id: u64,
-    /// 3 floats a vertex, metres.
+    /// 3 floats a vertex.
     pub positions: *const f32,
     /// 3 floats a vertex; NULL = flat ones are computed.
     pub normals: *const f32,
-    /// 4 floats a vertex, the bitangent's sign in the fourth; NULL = computed where a normal map needs them.
+    /// 4 floats a vertex; the fourth times the cross product of normal and tangent is the bitangent, which points where normal
+    /// maps have green; NULL = computed where a normal map needs them.
     pub tangents: *const f32,
-    /// 2 floats a vertex, origin top left; NULL = none.
+    /// 2 floats a vertex; NULL = none.
     pub uvs: *const f32,
     /// 3 a triangle.
     pub indices: *const u32,
@@ -77,7 +78,12 @@ pub unsafe extern "C" fn rayloom_mesh_create(
         // SAFETY: the header's contract.
         let mut mesh = unsafe { copy(&desc) }?;
         let object = format!("mesh (user id {})", desc.user_id);
+        scene.convention.convert_mesh(&mut mesh);
+        let had_tangents = !mesh.tangents.is_empty();
         let report = scene.read(|scene| mesh.repair(&object, &scene.materials))?;
+        if !had_tangents {
+            scene.convention.convert_computed_tangents(&mut mesh);
+        }
         if !report.is_clean() {
             tracing::info!("{object}: {report:?}");
         }

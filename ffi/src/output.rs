@@ -5,7 +5,7 @@ use crate::camera::rayloom_camera;
 use crate::handles;
 use crate::pointer::{self, descriptor};
 use crate::result::rayloom_result;
-use sdk::frame::PlaneKind;
+use sdk::frame::{Convention, PlaneKind};
 use sdk::{Output, OutputPlanes, StageTimes};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -141,6 +141,8 @@ pub struct rayloom_output_info {
     pub next: *const c_void,
     /// The frame.
     pub frame_id: u64,
+    /// The engine's own time of the frame.
+    pub time_ns: u64,
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
@@ -173,6 +175,8 @@ pub(crate) struct OutputState {
     output: Arc<Output>,
     tiles: Vec<rayloom_tile>,
     planes: Vec<rayloom_output_plane>,
+    /// Of the view.
+    convention: Convention,
 }
 
 // SAFETY: the pointers in `planes` go into `output`, which lives as long, is not written any more and is `Sync` itself.
@@ -181,7 +185,7 @@ unsafe impl Send for OutputState {}
 unsafe impl Sync for OutputState {}
 
 impl OutputState {
-    pub(crate) fn new(output: Arc<Output>) -> OutputState {
+    pub(crate) fn new(output: Arc<Output>, convention: Convention) -> OutputState {
         let tiles = output.tiles.iter().map(|tile| rayloom_tile {
             x: tile.rect.x,
             y: tile.rect.y,
@@ -193,7 +197,7 @@ impl OutputState {
         });
         let planes =
             output.planes.as_ref().map_or(Vec::new(), |planes| list(planes, output.size.width, output.size.height));
-        OutputState { tiles: tiles.collect(), planes, output }
+        OutputState { tiles: tiles.collect(), planes, output, convention }
     }
 }
 
@@ -237,11 +241,12 @@ pub unsafe extern "C" fn rayloom_output_describe(
             struct_size: size_of::<rayloom_output_info>() as u32,
             next: std::ptr::null(),
             frame_id: output.frame_id,
+            time_ns: output.time_ns,
             width: output.size.width,
             height: output.size.height,
             color: output.color.as_ptr(),
             color_row_pitch: u64::from(output.size.width) * 4,
-            camera: rayloom_camera::from_camera(&output.camera),
+            camera: rayloom_camera::from_camera(&state.convention, &output.camera),
             fresh: output.fresh,
             tile_count: state.tiles.len() as u32,
             tiles: state.tiles.as_ptr(),

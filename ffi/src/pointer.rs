@@ -47,6 +47,28 @@ pub(crate) unsafe fn read<T: Descriptor>(what: &str, pointer: *const T) -> Resul
     Ok(unsafe { pointer.read() })
 }
 
+/// Copies a descriptor, and the one that its `next` may point to.
+///
+/// # Safety
+/// As [`read`], for both.
+pub(crate) unsafe fn read_extended<T: Descriptor, E: Descriptor>(
+    what: &str,
+    pointer: *const T,
+) -> Result<(T, Option<E>), Failure> {
+    check(what, pointer)?;
+    // SAFETY: as in `read`.
+    let header = unsafe { pointer.cast::<Header>().read() };
+    check_header::<T>(what, Header { next: std::ptr::null(), ..header })?;
+    let extension = if header.next.is_null() {
+        None
+    } else {
+        // SAFETY: the caller vouches for it.
+        Some(unsafe { read(&format!("{what}->next"), header.next.cast::<E>()) }?)
+    };
+    // SAFETY: as in `read`.
+    Ok((unsafe { pointer.read() }, extension))
+}
+
 /// A place for a result, written only on success.
 pub(crate) struct Out<T>(*mut T);
 

@@ -1,8 +1,9 @@
 //! Scenes: loading, moving, committing.
 
 use crate::boundary;
-use crate::camera::{affine, check_convention, rayloom_camera};
-use crate::handles::{self, Object};
+use crate::camera::rayloom_camera;
+use crate::convention::{convention, failure, rayloom_convention_desc};
+use crate::handles::{self, Object, SceneState};
 use crate::pointer::{self, descriptor};
 use crate::result::{Failure, RAYLOOM_INVALID_ARGUMENT, rayloom_result};
 use crate::session::rayloom_session;
@@ -33,9 +34,9 @@ pub struct rayloom_scene_desc {
     pub struct_type: u32,
     /// sizeof(rayloom_scene_desc).
     pub struct_size: u32,
-    /// NULL.
+    /// NULL, or a rayloom_convention_desc with RAYLOOM_CONVENTION_EXPLICIT.
     pub next: *const c_void,
-    /// A RAYLOOM_CONVENTION_ value: what all data of this scene is in.
+    /// A RAYLOOM_CONVENTION_ value: what all data of this scene is in, but files and the generated city.
     pub convention: u32,
     /// 0.
     pub reserved: u32,
@@ -54,10 +55,15 @@ pub unsafe extern "C" fn rayloom_scene_create(
     boundary::call("rayloom_scene_create", || {
         let state = handles::find(session)?;
         // SAFETY: the header's contract.
-        let (desc, out) = unsafe { (pointer::read("desc", desc)?, pointer::out("scene", scene)?) };
-        check_convention(desc.convention)?;
+        let ((desc, extension), out) = unsafe {
+            (pointer::read_extended::<_, rayloom_convention_desc>("desc", desc)?, pointer::out("scene", scene)?)
+        };
+        let convention = convention(desc.convention, extension.as_ref())?;
         check_reserved("desc->reserved", desc.reserved)?;
-        out.write(handles::add(session, Object::Scene(Arc::new(state.session.create_scene())))?);
+        out.write(handles::add(
+            session,
+            Object::Scene(Arc::new(SceneState { scene: state.session.create_scene(), convention })),
+        )?);
         Ok(())
     })
 }
@@ -146,14 +152,18 @@ pub unsafe extern "C" fn rayloom_scene_set_environment(
                 )));
             }
         }
-        let environment =
-            Environment { zenith: desc.zenith.into(), horizon: desc.horizon.into(), ground: desc.ground.into() };
+        let radiance = |color: [f32; 3]| glam::Vec3::from(color) * scene.convention.emissive_scale;
+        let environment = Environment {
+            zenith: radiance(desc.zenith),
+            horizon: radiance(desc.horizon),
+            ground: radiance(desc.ground),
+        };
         scene.edit(|scene| scene.environment = environment);
         Ok(())
     })
 }
 
-/// Moves instances: `count` ids, and 16 floats each (instance to world, column by column, invertible). All or none.
+/// Moves instances: `count` ids, and 16 floats each (instance to world in the scene's convention, invertible). All or none.
 /// Shown from the next commit on.
 ///
 /// Threads: any. Arrays are copied.
@@ -176,9 +186,8 @@ pub unsafe extern "C" fn rayloom_scene_set_transforms(
             .iter()
             .zip(matrices)
             .map(|(id, matrix)| {
-                let matrix =
-                    affine(matrix).map_err(|text| Failure::argument(format!("the matrix of instance {id} {text}")))?;
-                Ok((*id, matrix))
+                let what = format!("the matrix of instance {id}");
+                Ok((*id, scene.convention.transform(&what, matrix).map_err(failure)?))
             })
             .collect();
         Ok(scene.set_transforms(&transforms?)?)
@@ -254,12 +263,14 @@ pub unsafe extern "C" fn rayloom_scene_default_camera(
         if !(aspect.is_finite() && aspect > 0.0) {
             return Err(Failure::argument(format!("aspect is {aspect}, it must be finite and above 0")));
         }
-        out.write(rayloom_camera::from_camera(&scene.read(|scene| scene.default_camera(aspect))));
+        let camera = scene.read(|scene| scene.default_camera(aspect));
+        out.write(rayloom_camera::from_camera(&scene.convention, &camera));
         Ok(())
     })
 }
 
-/// Smallest and largest corner (3 floats each, metres) of the box around everything placed; zeros for an empty scene.
+/// Smallest and largest corner (3 floats each, in the scene's convention) of the box around everything placed; zeros for an
+/// empty scene.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -273,8 +284,9 @@ pub unsafe extern "C" fn rayloom_scene_bounds(
         // SAFETY: the header's contract: three floats each.
         let (min, max) = unsafe { (pointer::slice_mut("min", min, 3)?, pointer::slice_mut("max", max, 3)?) };
         let (low, high) = scene.read(Scene::bounds);
-        min.copy_from_slice(&low.to_array());
-        max.copy_from_slice(&high.to_array());
+        let (low, high) = (scene.convention.point_back(low), scene.convention.point_back(high));
+        min.copy_from_slice(&low.min(high).to_array());
+        max.copy_from_slice(&low.max(high).to_array());
         Ok(())
     })
 }

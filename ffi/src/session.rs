@@ -181,6 +181,9 @@ pub const RAYLOOM_EVENT_PEER_RECOVERED: u32 = 5;
 pub const RAYLOOM_EVENT_SCENE_READY: u32 = 6;
 /// A peer can't trace a scene revision; text says why. The last ready one stays.
 pub const RAYLOOM_EVENT_SCENE_FAILED: u32 = 7;
+/// The lent planes of a frame were read: the engine may write to their memory again. Ids of frames differ between views
+/// where the engine wants to tell them apart here. Poll every frame: at most 256 events wait.
+pub const RAYLOOM_EVENT_PLANES_RELEASED: u32 = 8;
 /// Something that this header does not know; text says it.
 pub const RAYLOOM_EVENT_OTHER: u32 = 0xFFFF_FFFF;
 
@@ -203,6 +206,8 @@ pub struct rayloom_event {
     pub peer: u32,
     /// Scene revision, 0 where it is about none.
     pub revision: u64,
+    /// Frame, 0 where it is about none.
+    pub frame_id: u64,
     /// The event as one line for people, UTF-8, cut to fit.
     pub text: [c_char; RAYLOOM_EVENT_TEXT_SIZE],
 }
@@ -242,6 +247,7 @@ pub unsafe extern "C" fn rayloom_session_now(session: *mut rayloom_session, time
 }
 
 fn describe(event: &Event) -> rayloom_event {
+    let frame_id = if let Event::PlanesReleased { frame_id } = event { *frame_id } else { 0 };
     let (kind, peer, revision) = match event {
         Event::PeerConnected { peer, .. } => (RAYLOOM_EVENT_PEER_CONNECTED, *peer, 0),
         Event::PeerUnreachable { peer, .. } => (RAYLOOM_EVENT_PEER_UNREACHABLE, *peer, 0),
@@ -250,6 +256,7 @@ fn describe(event: &Event) -> rayloom_event {
         Event::PeerRecovered { peer } => (RAYLOOM_EVENT_PEER_RECOVERED, *peer, 0),
         Event::SceneReady { revision, peer } => (RAYLOOM_EVENT_SCENE_READY, *peer, *revision),
         Event::SceneFailed { revision, peer, .. } => (RAYLOOM_EVENT_SCENE_FAILED, *peer, *revision),
+        Event::PlanesReleased { .. } => (RAYLOOM_EVENT_PLANES_RELEASED, RAYLOOM_EMBEDDED_PEER, 0),
         _ => (RAYLOOM_EVENT_OTHER, RAYLOOM_EMBEDDED_PEER, 0),
     };
     let mut text = [0; RAYLOOM_EVENT_TEXT_SIZE];
@@ -261,6 +268,7 @@ fn describe(event: &Event) -> rayloom_event {
         kind,
         peer,
         revision,
+        frame_id,
         text,
     }
 }

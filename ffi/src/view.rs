@@ -1,8 +1,9 @@
 //! Views: what is traced at which size, what is shown, what came of it.
 
-use crate::camera::check_convention;
+use crate::convention::{convention, rayloom_convention_desc};
 use crate::handles::{self, Object, ViewState};
 use crate::output::{rayloom_output, rayloom_stage_times};
+use crate::plane;
 use crate::pointer::{self, descriptor};
 use crate::result::{Failure, RAYLOOM_UNSUPPORTED, rayloom_result};
 use crate::session::{check_flags, rayloom_session};
@@ -33,6 +34,9 @@ pub const RAYLOOM_TIER_T4: u32 = 4;
 
 /// Outputs carry layers, primary-hit planes and ages beside the composed picture; costs a copy of each.
 pub const RAYLOOM_VIEW_OUTPUT_PLANES: u32 = 1;
+
+/// G-buffer mode: frames begin when the planes of the engine's own raster are submitted, and peers light what it saw.
+pub const RAYLOOM_VIEW_GBUFFER: u32 = 2;
 
 /// What the peers traced.
 pub const RAYLOOM_VIEW_MODE_REMOTE: u32 = 0;
@@ -77,9 +81,9 @@ pub struct rayloom_view_desc {
     pub struct_type: u32,
     /// sizeof(rayloom_view_desc).
     pub struct_size: u32,
-    /// NULL.
+    /// NULL, or a rayloom_convention_desc with RAYLOOM_CONVENTION_EXPLICIT.
     pub next: *const c_void,
-    /// A RAYLOOM_CONVENTION_ value.
+    /// A RAYLOOM_CONVENTION_ value: what cameras and planes are in.
     pub convention: u32,
     /// Width of the picture in pixels: 1 to 16384.
     pub width: u32,
@@ -116,9 +120,11 @@ pub unsafe extern "C" fn rayloom_view_create(
     boundary::call("rayloom_view_create", || {
         let state = handles::find(session)?;
         // SAFETY: the header's contract.
-        let (desc, out) = unsafe { (pointer::read("desc", desc)?, pointer::out("view", view)?) };
-        check_convention(desc.convention)?;
-        check_flags("desc->flags", desc.flags, RAYLOOM_VIEW_OUTPUT_PLANES)?;
+        let ((desc, extension), out) = unsafe {
+            (pointer::read_extended::<_, rayloom_convention_desc>("desc", desc)?, pointer::out("view", view)?)
+        };
+        let convention = convention(desc.convention, extension.as_ref())?;
+        check_flags("desc->flags", desc.flags, RAYLOOM_VIEW_OUTPUT_PLANES | RAYLOOM_VIEW_GBUFFER)?;
         check_reserved("desc->reserved", desc.reserved)?;
         let mut view = ViewDesc::new(Extent::new(desc.width, desc.height));
         // SAFETY: the header's contract.
@@ -133,7 +139,9 @@ pub unsafe extern "C" fn rayloom_view_create(
         };
         view.tiles_per_peer = (desc.tiles_per_peer_min, desc.tiles_per_peer_max);
         view.output_planes = desc.flags & RAYLOOM_VIEW_OUTPUT_PLANES != 0;
-        let view = ViewState { view: state.session.create_view(view)?, open_frames: Arc::default() };
+        view.gbuffer = desc.flags & RAYLOOM_VIEW_GBUFFER != 0;
+        view.convention = convention;
+        let view = ViewState { view: state.session.create_view(view)?, convention, open_frames: Arc::default() };
         out.write(handles::add(session, Object::View(Arc::new(view)))?);
         Ok(())
     })
@@ -196,7 +204,7 @@ pub struct rayloom_view_requirements_info {
 }
 descriptor!(rayloom_view_requirements_info, RAYLOOM_STRUCT_VIEW_REQUIREMENTS_INFO);
 
-/// Which planes to submit. In state mode peers trace primary visibility themselves: none.
+/// Which planes to submit. In state mode (no RAYLOOM_VIEW_GBUFFER) peers trace primary visibility themselves: none.
 ///
 /// Threads: any; never blocks.
 #[unsafe(no_mangle)]
@@ -205,14 +213,15 @@ pub unsafe extern "C" fn rayloom_view_requirements(
     requirements: *mut rayloom_view_requirements_info,
 ) -> rayloom_result {
     boundary::call("rayloom_view_requirements", || {
-        handles::find(view)?;
+        let is_gbuffer = handles::find(view)?.view.is_gbuffer();
+        let (required_planes, optional_planes) = if is_gbuffer { plane::requirements() } else { (0, 0) };
         // SAFETY: the header's contract.
         unsafe { pointer::out_struct("requirements", requirements) }?.write(rayloom_view_requirements_info {
             struct_type: RAYLOOM_STRUCT_VIEW_REQUIREMENTS_INFO,
             struct_size: size_of::<rayloom_view_requirements_info>() as u32,
             next: std::ptr::null(),
-            required_planes: 0,
-            optional_planes: 0,
+            required_planes,
+            optional_planes,
         });
         Ok(())
     })
@@ -317,7 +326,7 @@ pub unsafe extern "C" fn rayloom_view_acquire(
         // SAFETY: the header's contract.
         let out = unsafe { pointer::out("output", output) }?;
         let finished = state.view.acquire(min_frame_id, Duration::from_nanos(timeout_ns))?;
-        out.write(handles::add(view, Object::Output(Arc::new(output::OutputState::new(finished))))?);
+        out.write(handles::add(view, Object::Output(Arc::new(output::OutputState::new(finished, state.convention))))?);
         Ok(())
     })
 }

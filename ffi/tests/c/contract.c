@@ -81,9 +81,33 @@ static void sessions(void) {
 static void scenes(rayloom_session *session, rayloom_scene *scene) {
   uint32_t id = 12345;
   rayloom_scene_desc scene_desc = RAYLOOM_SCENE_DESC_INIT;
-  scene_desc.convention = RAYLOOM_CONVENTION_UNREAL;
   rayloom_scene *other = NULL;
-  SAYS(rayloom_scene_create(session, &scene_desc, &other), RAYLOOM_UNSUPPORTED, "RAYLOOM_CONVENTION_UNREAL");
+  scene_desc.convention = 77;
+  SAYS(rayloom_scene_create(session, &scene_desc, &other), RAYLOOM_INVALID_ARGUMENT, "77");
+  scene_desc.convention = RAYLOOM_CONVENTION_EXPLICIT;
+  SAYS(rayloom_scene_create(session, &scene_desc, &other), RAYLOOM_INVALID_ARGUMENT, "desc->next");
+  rayloom_convention_desc convention = RAYLOOM_CONVENTION_DESC_INIT;
+  SAYS(rayloom_convention_init(9, &convention), RAYLOOM_INVALID_ARGUMENT, "preset is 9");
+  IS(rayloom_convention_init(RAYLOOM_CONVENTION_UNREAL, &convention), RAYLOOM_OK);
+  TRUE(convention.up_axis == RAYLOOM_UP_Z && convention.depth_encoding == RAYLOOM_DEPTH_REVERSED_INFINITE);
+  convention.metres_per_unit = -1;
+  scene_desc.next = &convention;
+  SAYS(rayloom_scene_create(session, &scene_desc, &other), RAYLOOM_INVALID_ARGUMENT, "metres_per_unit is -1");
+  scene_desc.next = &scene_desc;
+  SAYS(rayloom_scene_create(session, &scene_desc, &other), RAYLOOM_UNKNOWN_STRUCT, "desc->next->struct_type is 9");
+  TRUE(!other);
+  convention.metres_per_unit = 0.01f;
+  scene_desc.next = &convention;
+  IS(rayloom_scene_create(session, &scene_desc, &other), RAYLOOM_OK);
+  rayloom_light_desc lamp = RAYLOOM_LIGHT_DESC_INIT, same = RAYLOOM_LIGHT_DESC_INIT;
+  lamp.position[0] = 300;
+  lamp.position[2] = -50;
+  IS(rayloom_light_create(other, &lamp, &id), RAYLOOM_OK);
+  IS(rayloom_scene_describe_light(other, id, &same), RAYLOOM_OK);
+  TRUE(fabsf(same.position[0] - 300) < 1e-3f && fabsf(same.position[2] + 50) < 1e-3f);
+  IS(rayloom_scene_destroy(other), RAYLOOM_OK);
+  other = NULL;
+  id = 12345;
   TRUE(!other);
   SAYS(rayloom_scene_create((rayloom_session *)(void *)scene, &scene_desc, &other), RAYLOOM_INVALID_HANDLE, "is a scene, but a session");
   SAYS(rayloom_scene_load_gltf(scene, "/no/such/file.glb"), RAYLOOM_SCENE_ERROR, "/no/such/file.glb");
@@ -187,6 +211,105 @@ static void scenes(rayloom_session *session, rayloom_scene *scene) {
   TRUE(progress.revision == first && progress.peers_ready == 0 && progress.stage == RAYLOOM_SCENE_WAITING);
 }
 
+/* Planes of one colour for a view of 32x16, 3 columns and 2 rows inside of a texture. */
+static rayloom_plane_desc plane_of(uint32_t kind, uint32_t format, const void *data, uint64_t size) {
+  rayloom_plane_desc plane = RAYLOOM_PLANE_DESC_INIT;
+  plane.kind = kind;
+  plane.format = format;
+  plane.data = data;
+  plane.size = size;
+  plane.row_pitch = 256;
+  plane.width = 40;
+  plane.height = 20;
+  plane.view_x = 3;
+  plane.view_y = 2;
+  return plane;
+}
+
+static void gbuffer(rayloom_session *session, const rayloom_frame_desc *usual) {
+  static unsigned char memory[256 * 20];
+  rayloom_view_desc desc = RAYLOOM_VIEW_DESC_INIT;
+  desc.width = 32;
+  desc.height = 16;
+  desc.flags = RAYLOOM_VIEW_GBUFFER;
+  rayloom_view *view = NULL;
+  IS(rayloom_view_create(session, &desc, &view), RAYLOOM_OK);
+  rayloom_view_requirements_info requirements = RAYLOOM_VIEW_REQUIREMENTS_INFO_INIT;
+  IS(rayloom_view_requirements(view, &requirements), RAYLOOM_OK);
+  TRUE(requirements.required_planes == (15u << RAYLOOM_PLANE_DEPTH) && (requirements.optional_planes >> RAYLOOM_PLANE_MOTION & 1));
+
+  rayloom_frame_desc frame_desc = *usual;
+  rayloom_frame *frame = NULL, *second = NULL, *third = NULL;
+  SAYS(rayloom_frame_begin(view, &frame_desc, NULL), RAYLOOM_INVALID_ARGUMENT, "RAYLOOM_VIEW_GBUFFER");
+  frame_desc.world_origin[1] = NAN;
+  SAYS(rayloom_frame_begin(view, &frame_desc, &frame), RAYLOOM_INVALID_ARGUMENT, "world_origin");
+  frame_desc.world_origin[1] = 0;
+  frame_desc.time_ns = 77;
+  IS(rayloom_frame_begin(view, &frame_desc, &frame), RAYLOOM_OK);
+  frame_desc.frame_id++;
+  IS(rayloom_frame_begin(view, &frame_desc, &second), RAYLOOM_OK);
+  frame_desc.frame_id++;
+  SAYS(rayloom_frame_begin(view, &frame_desc, &third), RAYLOOM_BUSY, "2");
+  IS(rayloom_frame_discard(second), RAYLOOM_OK);
+  SAYS(rayloom_frame_discard(second), RAYLOOM_INVALID_HANDLE, "no live frame");
+  IS(rayloom_frame_discard(NULL), RAYLOOM_OK);
+  IS(rayloom_frame_begin(view, &frame_desc, &third), RAYLOOM_OK);
+
+  rayloom_plane_desc planes[4] = {
+    plane_of(RAYLOOM_PLANE_DEPTH, RAYLOOM_FORMAT_R32_FLOAT, memory, sizeof memory),
+    plane_of(RAYLOOM_PLANE_NORMAL, RAYLOOM_FORMAT_RGBA8_SNORM, memory, sizeof memory),
+    plane_of(RAYLOOM_PLANE_BASE_COLOR, RAYLOOM_FORMAT_RGBA8_SRGB, memory, sizeof memory),
+    plane_of(RAYLOOM_PLANE_MATERIAL, RAYLOOM_FORMAT_RG8_UNORM, memory, sizeof memory),
+  };
+  SAYS(rayloom_frame_submit(frame, NULL, 4), RAYLOOM_INVALID_ARGUMENT, "planes[0]");
+  SAYS(rayloom_frame_submit(frame, planes, 9), RAYLOOM_INVALID_ARGUMENT, "count is 9");
+  SAYS(rayloom_frame_submit(frame, planes, 3), RAYLOOM_INVALID_ARGUMENT, "roughness");
+  const rayloom_plane_desc good = planes[0];
+  planes[0].kind = RAYLOOM_PLANE_LAYER_DIRECT;
+  SAYS(rayloom_frame_submit(frame, planes, 4), RAYLOOM_INVALID_ARGUMENT, "planes[0].kind is 0");
+  planes[0] = good;
+  planes[0].format = 26;
+  SAYS(rayloom_frame_submit(frame, planes, 4), RAYLOOM_INVALID_ARGUMENT, "planes[0].format is 26");
+  planes[0] = good;
+  planes[0].lifetime = 2;
+  SAYS(rayloom_frame_submit(frame, planes, 4), RAYLOOM_INVALID_ARGUMENT, "planes[0].lifetime is 2");
+  planes[0] = good;
+  planes[0].memory_kind = 1;
+  SAYS(rayloom_frame_submit(frame, planes, 4), RAYLOOM_UNSUPPORTED, "planes[0].memory_kind is 1");
+  planes[0] = good;
+  planes[0].data = NULL;
+  SAYS(rayloom_frame_submit(frame, planes, 4), RAYLOOM_INVALID_ARGUMENT, "planes[0].data is NULL");
+  planes[0] = good;
+  planes[0].size = UINT64_MAX;
+  SAYS(rayloom_frame_submit(frame, planes, 4), RAYLOOM_INVALID_ARGUMENT, "planes[0] says size");
+  planes[0] = good;
+  planes[0].size = 100;
+  SAYS(rayloom_frame_submit(frame, planes, 4), RAYLOOM_INVALID_ARGUMENT, "depth");
+  planes[0] = good;
+  planes[0].view_x = 9;
+  SAYS(rayloom_frame_submit(frame, planes, 4), RAYLOOM_INVALID_ARGUMENT, "depth");
+  planes[0] = good;
+  planes[0].struct_size = 8;
+  SAYS(rayloom_frame_submit(frame, planes, 4), RAYLOOM_UNKNOWN_STRUCT, "planes[0]");
+  planes[0] = good;
+  planes[0].lifetime = planes[1].lifetime = RAYLOOM_LIFETIME_BORROW;
+  IS(rayloom_frame_submit(frame, planes, 4), RAYLOOM_OK);
+  SAYS(rayloom_frame_submit(frame, planes, 4), RAYLOOM_INVALID_HANDLE, "no live frame");
+
+  /* Without any peer the frame is finished all the same; its planes are released before. */
+  rayloom_output *output = NULL;
+  IS(rayloom_view_acquire(view, usual->frame_id, UINT64_C(60000000000), &output), RAYLOOM_OK);
+  rayloom_output_info info = RAYLOOM_OUTPUT_INFO_INIT;
+  IS(rayloom_output_describe(output, &info), RAYLOOM_OK);
+  TRUE(info.frame_id == usual->frame_id && info.time_ns == 77);
+  IS(rayloom_output_release(output), RAYLOOM_OK);
+  rayloom_event event = RAYLOOM_EVENT_INIT;
+  while (rayloom_session_poll_event(session, &event) == RAYLOOM_OK && event.kind != RAYLOOM_EVENT_PLANES_RELEASED) {}
+  TRUE(event.kind == RAYLOOM_EVENT_PLANES_RELEASED && event.frame_id == usual->frame_id);
+  IS(rayloom_frame_submit(third, NULL, 0), RAYLOOM_OK);
+  IS(rayloom_view_destroy(view), RAYLOOM_OK);
+}
+
 static void frames(rayloom_session *session, rayloom_scene *scene) {
   rayloom_view_desc desc = RAYLOOM_VIEW_DESC_INIT;
   rayloom_view *view = NULL;
@@ -238,7 +361,7 @@ static void frames(rayloom_session *session, rayloom_scene *scene) {
   IS(rayloom_frame_begin(view, &frame_desc, &frame), RAYLOOM_OK);
   TRUE(frame != NULL);
   rayloom_plane_desc plane = RAYLOOM_PLANE_DESC_INIT;
-  SAYS(rayloom_frame_submit(frame, &plane, 1), RAYLOOM_UNSUPPORTED, "0 planes");
+  SAYS(rayloom_frame_submit(frame, &plane, 1), RAYLOOM_INVALID_STATE, "RAYLOOM_VIEW_GBUFFER");
   IS(rayloom_frame_submit(frame, NULL, 0), RAYLOOM_OK);
   SAYS(rayloom_frame_submit(frame, NULL, 0), RAYLOOM_INVALID_HANDLE, "no live frame");
 
@@ -267,6 +390,8 @@ static void frames(rayloom_session *session, rayloom_scene *scene) {
   IS(rayloom_view_stats_text(view, sizeof text, text, &length), RAYLOOM_OK);
   TRUE(strcmp(text, "fresh 0") == 0 && length > 60);
   IS(rayloom_view_stats_text(view, 0, NULL, NULL), RAYLOOM_OK);
+
+  gbuffer(session, &frame_desc);
 
   IS(rayloom_view_destroy(view), RAYLOOM_OK);
   SAYS(rayloom_view_destroy(view), RAYLOOM_INVALID_HANDLE, "no live view");

@@ -54,6 +54,8 @@ int main(int argc, char **argv) {
   expect_text("rayloom_version", rayloom_version());
   expect_text("rayloom_last_error", rayloom_last_error());
   ALWAYS(rayloom_log_set_callback, NULL, 0, NULL);
+  rayloom_convention_desc convention = RAYLOOM_CONVENTION_DESC_INIT;
+  ALWAYS(rayloom_convention_init, RAYLOOM_CONVENTION_UNREAL, &convention);
   rayloom_session *session = create("rayloom_session_create");
   if (session) {
     rayloom_scene_desc scene_desc = RAYLOOM_SCENE_DESC_INIT;
@@ -126,6 +128,7 @@ int main(int argc, char **argv) {
     if (!hits) {
       rayloom_output *output = NULL;
       ON_SESSION(rayloom_frame_submit, frame, NULL, 0);
+      ALWAYS(rayloom_frame_discard, NULL);
       if (!hits) ON_SESSION(rayloom_view_acquire, view, 0, UINT64_C(60000000000), &output);
       if (!hits) {
         rayloom_output_info info = RAYLOOM_OUTPUT_INFO_INIT;
