@@ -226,7 +226,8 @@ static rayloom_plane_desc plane_of(uint32_t kind, uint32_t format, const void *d
   return plane;
 }
 
-static void gbuffer(rayloom_session *session, const rayloom_frame_desc *usual) {
+static void gbuffer(const rayloom_frame_desc *usual) {
+  rayloom_session *session = create_session();
   static unsigned char memory[256 * 20];
   rayloom_view_desc desc = RAYLOOM_VIEW_DESC_INIT;
   desc.width = 32;
@@ -308,6 +309,7 @@ static void gbuffer(rayloom_session *session, const rayloom_frame_desc *usual) {
   TRUE(event.kind == RAYLOOM_EVENT_PLANES_RELEASED && event.frame_id == usual->frame_id);
   IS(rayloom_frame_submit(third, NULL, 0), RAYLOOM_OK);
   IS(rayloom_view_destroy(view), RAYLOOM_OK);
+  IS(rayloom_session_destroy(session), RAYLOOM_OK);
 }
 
 static void frames(rayloom_session *session, rayloom_scene *scene) {
@@ -391,7 +393,7 @@ static void frames(rayloom_session *session, rayloom_scene *scene) {
   TRUE(strcmp(text, "fresh 0") == 0 && length > 60);
   IS(rayloom_view_stats_text(view, 0, NULL, NULL), RAYLOOM_OK);
 
-  gbuffer(session, &frame_desc);
+  gbuffer(&frame_desc);
 
   IS(rayloom_view_destroy(view), RAYLOOM_OK);
   SAYS(rayloom_view_destroy(view), RAYLOOM_INVALID_HANDLE, "no live view");
