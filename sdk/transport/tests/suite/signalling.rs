@@ -77,7 +77,7 @@ async fn garbage_is_a_bad_request_and_takes_no_session() {
         offer(half),
         offer(half).replace("\"offer\"", "\"answer\""),
         offer(half).replace("\"offer\"", "\"pranswer\""),
-        offer(half).replace("\"min\":1", "\"min\":-1"),
+        offer(half).replace("\"min\":2", "\"min\":-1"),
     ] {
         let (status, answer) = raw_session(&server.url, body.as_bytes()).await;
         assert_eq!(status, 400, "{body}: {answer}");
