@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Where the engine was compiled; removed when dropped.
-struct Built {
-    folder: PathBuf,
+pub(crate) struct Built {
+    pub(crate) folder: PathBuf,
 }
 
 impl Built {
-    fn new() -> Built {
+    pub(crate) fn new() -> Built {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let folder = fresh_folder();
         // The loader asks for the SONAME.
@@ -33,7 +33,7 @@ impl Built {
         Built { folder }
     }
 
-    fn engine(&self, fleet: &Fleet) -> Command {
+    pub(crate) fn engine(&self, fleet: &Fleet) -> Command {
         let mut command = Command::new(self.folder.join("engine"));
         command.args(["--embedded", "never", "--token", TOKEN, "--listen", "127.0.0.1:0", "--city", "20000", "--half"]);
         command.args(["--size", "160x90", "--deadline-ms", "1000"]);

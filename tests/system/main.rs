@@ -9,6 +9,7 @@ mod bad_scene_files;
 mod c_engine;
 mod command_line;
 mod killed_peer;
+mod raster_engine;
 mod refused_tokens;
 mod restarted_peers;
 mod stopped_peer;

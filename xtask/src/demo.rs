@@ -12,6 +12,8 @@ use std::process::Stdio;
 const USAGE: &str = "\
 usage: cargo xtask demo [OPTIONS]
 
+  --mode state|gbuffer      peers trace what is seen themselves (the sample in C), or get it from a raster engine's
+                            G-buffer (the sample in Rust); state
   --scene FILE              a .glb or .gltf; without it a generated city
   --peers N                 peers to start (4)
   --size WxH                pixels; without it what the machine manages at 10 fps, 1280x720 with a GPU
@@ -33,7 +35,15 @@ const FPS: f64 = 10.0;
 /// Triangles of the generated city.
 const CITY_TRIANGLES: &str = "200000";
 
+/// Whose primary visibility it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    State,
+    GBuffer,
+}
+
 struct Options {
+    mode: Mode,
     scene: Option<String>,
     peers: usize,
     size: Option<(u32, u32)>,
@@ -49,8 +59,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
     let options = parse(arguments)?;
     install::ensure(Purpose::Demo)?;
-    compile::build(&["rayloom-peer", "rayloom-ffi"])?;
-    let engine = compile_engine()?;
+    let engine = match options.mode {
+        Mode::State => {
+            compile::build(&["rayloom-peer", "rayloom-ffi"])?;
+            compile_engine()?
+        }
+        Mode::GBuffer => {
+            compile::build(&["rayloom-peer", "rayloom-sample-raster"])?;
+            run::target().join("debug").join("raster-engine")
+        }
+    };
     let gpu = has_gpu()?;
     let mut fleet = Fleet::start(options.peers, gpu)?;
     let size = options.size.unwrap_or_else(|| choose_size(&fleet, gpu));
@@ -80,11 +98,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 }
 
 fn parse(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options { scene: None, peers: 4, size: None, port: 8080, engine: Vec::new() };
+    let mut options = Options { mode: Mode::State, scene: None, peers: 4, size: None, port: 8080, engine: Vec::new() };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().cloned().ok_or(format!("{word} needs a value\n\n{USAGE}"));
         match word.as_str() {
+            "--mode" => {
+                options.mode = match value()?.as_str() {
+                    "state" => Mode::State,
+                    "gbuffer" => Mode::GBuffer,
+                    other => return Err(format!("--mode is {other}, it may be state or gbuffer")),
+                }
+            }
             "--scene" => {
                 let scene = value()?;
                 let path = std::path::absolute(&scene).map_err(|error| format!("--scene {scene}: {error}"))?;
@@ -213,6 +238,14 @@ mod tests {
         assert_eq!(progress_of("uploading 43 %"), ("uploading", Some(0.43)));
         assert_eq!(progress_of("waiting for a peer 0 %"), ("waiting for a peer", Some(0.0)));
         assert_eq!(progress_of("loading"), ("loading", None));
+    }
+
+    #[test]
+    fn the_mode_is_state_unless_another_is_named() {
+        let mode =
+            |words: &[&str]| parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).map(|o| o.mode);
+        assert!(mode(&[]) == Ok(Mode::State) && mode(&["--mode", "gbuffer"]) == Ok(Mode::GBuffer));
+        assert!(mode(&["--mode", "raster"]).is_err_and(|text| text.contains("state or gbuffer")));
     }
 
     #[test]

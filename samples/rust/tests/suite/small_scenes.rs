@@ -1,5 +1,4 @@
 //! Scenes of a few triangles with all that a surface can have, and an engine with the validation layer.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of what is public to all of them")]
 
 use glam::{Affine3A, EulerRot, Quat, Vec2, Vec3, Vec4};
 use raster::{RasterEngine, RasterOptions};
@@ -7,19 +6,19 @@ use rayloom_scene::{AlphaMode, Camera, Instance, Material, Mesh, MeshPart, Scene
 use std::sync::Arc;
 
 /// An engine on any device that must not make the validation layer speak.
-pub fn engine(width: u32, height: u32, scene: &Scene) -> RasterEngine {
+pub(crate) fn engine(width: u32, height: u32, scene: &Scene) -> RasterEngine {
     let options = RasterOptions { validation: true, ..RasterOptions::new(width, height) };
     let mut engine = RasterEngine::new(&options).expect("tests need a Vulkan device and the validation layer");
     engine.load(scene).expect("the scene is valid");
     engine
 }
 
-pub fn assert_clean(engine: &RasterEngine) {
+pub(crate) fn assert_clean(engine: &RasterEngine) {
     assert_eq!(engine.validation_messages(), Vec::<String>::new());
 }
 
 /// A square of side 2 in the plane y = 0 that faces up.
-pub fn square(material: u32) -> Mesh {
+pub(crate) fn square(material: u32) -> Mesh {
     Mesh {
         positions: [(-1.0, -1.0), (-1.0, 1.0), (1.0, 1.0), (1.0, -1.0)].map(|(x, z)| Vec3::new(x, 0.0, z)).into(),
         normals: vec![Vec3::Y; 4],
@@ -31,7 +30,7 @@ pub fn square(material: u32) -> Mesh {
 }
 
 /// A ball of radius 1 with smooth normals and two materials, one for each half.
-pub fn ball(materials: [u32; 2]) -> Mesh {
+pub(crate) fn ball(materials: [u32; 2]) -> Mesh {
     const RINGS: u32 = 12;
     const SECTORS: u32 = 20;
     let mut mesh = Mesh::default();
@@ -73,7 +72,7 @@ fn slot(texture: u32) -> Option<TextureSlot> {
 }
 
 /// Ground, tilted and mirrored plates, balls; colours, roughness, normals, light and holes from textures.
-pub fn cluttered() -> Scene {
+pub(crate) fn cluttered() -> Scene {
     let wave = |x: f32| 0.5 + 0.4 * x.sin();
     let textures = vec![
         picture(64, |x, y| [wave(x), wave(y), wave(x + y), 1.0]),
@@ -134,7 +133,7 @@ pub fn cluttered() -> Scene {
 }
 
 /// Looks at the clutter; the ground ends before the horizon, so there is sky too.
-pub fn camera(aspect: f32) -> Camera {
+pub(crate) fn camera(aspect: f32) -> Camera {
     let mut c = Camera::look_at(Vec3::new(2.5, 2.0, 3.5), Vec3::new(0.0, 0.4, 0.0), 0.9, aspect);
     c.center = Vec2::new(0.05, -0.1);
     c.jitter = Vec2::new(0.13, -0.31);

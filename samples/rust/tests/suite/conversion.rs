@@ -1,15 +1,12 @@
 //! What Rayloom makes of the planes, in the convention that the engine names, is what its peers would have traced.
 
-mod comparison;
-mod small_scenes;
-
-use comparison::{draw, trace};
+use crate::comparison::{draw, trace};
+use crate::small_scenes::{camera, cluttered, engine};
 use glam::{Quat, Vec3};
 use raster::{CONVENTION, FrameDesc};
 use rayloom_frame::gbuffer::convert;
 use rayloom_frame::normal::decode_normal;
 use rayloom_frame::{EnginePlane, Extent, GBuffer, Inline};
-use small_scenes::{camera, cluttered, engine};
 
 #[test]
 fn planes_are_understood_in_the_engine_s_convention() {

@@ -1,10 +1,8 @@
 //! Frames come out of the ring in order, frames later, and a slot waits for its planes to be given back.
 
-mod small_scenes;
-
+use crate::small_scenes::{assert_clean, camera, cluttered, engine};
 use raster::{FrameDesc, PlaneKind, RING_SLOTS, RasterEngine, RasterError, RasterOptions};
 use rayloom_scene::{Camera, Scene};
-use small_scenes::{assert_clean, camera, cluttered, engine};
 
 fn frame(id: u64) -> FrameDesc<'static> {
     let mut camera: Camera = camera(1.5);

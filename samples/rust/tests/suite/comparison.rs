@@ -1,5 +1,4 @@
 //! Planes beside primary hits that the peers' ray tracer finds from the same camera.
-#![allow(unreachable_pub, reason = "public to the test that includes it")]
 
 use glam::{Affine3A, Vec2, Vec3};
 use raster::{FrameDesc, NEAR, PlaneKind, RasterEngine, ReadyPlanes};
@@ -11,9 +10,9 @@ use std::sync::Arc;
 
 /// How many of a plane's pixels agree, of how many that were compared.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Share {
-    pub agree: usize,
-    pub of: usize,
+pub(crate) struct Share {
+    pub(crate) agree: usize,
+    pub(crate) of: usize,
 }
 
 impl Share {
@@ -22,26 +21,26 @@ impl Share {
         self.of += 1;
     }
 
-    pub fn value(self) -> f64 {
+    pub(crate) fn value(self) -> f64 {
         self.agree as f64 / self.of.max(1) as f64
     }
 }
 
 /// Shares by plane. Ids are compared everywhere, all else where the ids agree.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Agreement {
-    pub id: Share,
-    pub depth: Share,
-    pub normal: Share,
-    pub albedo: Share,
-    pub roughness_metalness: Share,
-    pub emissive: Share,
-    pub motion: Share,
+pub(crate) struct Agreement {
+    pub(crate) id: Share,
+    pub(crate) depth: Share,
+    pub(crate) normal: Share,
+    pub(crate) albedo: Share,
+    pub(crate) roughness_metalness: Share,
+    pub(crate) emissive: Share,
+    pub(crate) motion: Share,
     /// Of every so many pixels, against the triangle of the instance's mesh that lies there.
-    pub geometric_normal: Share,
+    pub(crate) geometric_normal: Share,
 }
 
-pub fn trace(scene: &Scene, frame: &FrameDesc<'_>, extent: Extent) -> TracedTile {
+pub(crate) fn trace(scene: &Scene, frame: &FrameDesc<'_>, extent: Extent) -> TracedTile {
     let options = RendererOptions { allow_cpu: true, ..RendererOptions::default() };
     let renderer = Renderer::new(&options).expect("tests need a Vulkan device");
     let gpu = renderer.create_scene(scene, &mut |_| ()).expect("the scene is valid");
@@ -57,7 +56,7 @@ pub fn trace(scene: &Scene, frame: &FrameDesc<'_>, extent: Extent) -> TracedTile
     renderer.trace(&placed, &job).expect("the job is valid").0
 }
 
-pub fn draw(engine: &mut RasterEngine, frame: &FrameDesc<'_>) -> ReadyPlanes {
+pub(crate) fn draw(engine: &mut RasterEngine, frame: &FrameDesc<'_>) -> ReadyPlanes {
     engine.draw(frame).expect("there is room");
     engine.wait().expect("it finishes").expect("a frame was under way")
 }
@@ -107,7 +106,7 @@ fn triangle_normal(scene: &Scene, placed: (u32, Affine3A), origin: Vec3, directi
     Some(if normal.dot(direction) > 0.0 { -normal } else { normal })
 }
 
-pub fn compare(
+pub(crate) fn compare(
     scene: &Scene,
     planes: &ReadyPlanes,
     tile: &TracedTile,
@@ -174,4 +173,4 @@ fn shared_exponent(word: u32) -> Vec3 {
 }
 
 /// What the city's objects did between two seconds: transforms now and before.
-pub type Moved = Vec<(u32, Affine3A)>;
+pub(crate) type Moved = Vec<(u32, Affine3A)>;

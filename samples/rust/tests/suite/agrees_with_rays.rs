@@ -1,14 +1,11 @@
 //! Planes show what rays through the pixels' centres hit: the peers' tracer is the judge.
 
-mod comparison;
-mod small_scenes;
-
-use comparison::{Agreement, compare, draw, trace};
+use crate::comparison::{Agreement, compare, draw, trace};
+use crate::small_scenes::{assert_clean, camera, cluttered, engine};
 use glam::{Affine3A, Quat, Vec2, Vec3};
 use raster::FrameDesc;
 use rayloom_frame::Extent;
 use rayloom_scene::{Camera, Scene};
-use small_scenes::{assert_clean, camera, cluttered, engine};
 
 /// Edges differ, where a corner's position in 1/256 pixels decides what a pixel shows.
 fn assert_agreement(a: &Agreement, name: &str) {
@@ -69,7 +66,7 @@ fn of_the_city_on_the_move() {
     let mut scene = rayloom_scene::city(60_000, 3);
     let extent = Extent::new(480, 270);
     let at_rest = scene.clone();
-    let mut moved_at = |second: f64| -> comparison::Moved {
+    let mut moved_at = |second: f64| -> crate::comparison::Moved {
         rayloom_scene::city::pose(&mut scene, second);
         let all = scene.instances.iter().zip(&at_rest.instances).enumerate();
         all.filter(|(_, (a, b))| a.transform != b.transform).map(|(i, (a, _))| (i as u32, a.transform)).collect()

@@ -1,0 +1,107 @@
+//! What the command line says. The names are those of the sample in C, so that one page of help serves both.
+
+use clap::{Parser, ValueEnum};
+use rayloom::frame::Extent;
+use rayloom::{Embedded, PeerAddress, ViewMode};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A raster engine that submits its own G-buffer and shows what peers traced from it.
+#[derive(Debug, Parser)]
+#[command(name = "raster-engine")]
+pub(crate) struct Options {
+    /// Signalling address of a peer; may be given several times. A pin follows behind #: https://1.2.3.4:4700#sha256:...
+    #[arg(long = "peer", value_name = "URL")]
+    peers: Vec<String>,
+    /// The peers' bearer token; a command line is visible to everyone on the machine, the environment is not.
+    #[arg(long, env = "RAYLOOM_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Where the page with the picture is served.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// A .glb or .gltf; without it a generated city.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scene: Option<PathBuf>,
+    /// Triangles of the generated city.
+    #[arg(long, default_value_t = 200_000, value_name = "TRIANGLES")]
+    pub(crate) city: usize,
+    /// Pixels.
+    #[arg(long, default_value = "640x360", value_name = "WxH", value_parser = size)]
+    pub(crate) size: Extent,
+    /// Reflections and bounces at half resolution.
+    #[arg(long)]
+    pub(crate) half: bool,
+    /// Deadline of all layers; without it those of their tiers.
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub(crate) deadline_ms: Option<u64>,
+    /// The peers' picture, the embedded peer's, or the difference of both.
+    #[arg(long, value_enum, default_value = "remote")]
+    pub(crate) view: View,
+    /// Draws tile borders.
+    #[arg(long)]
+    pub(crate) tiles: bool,
+    /// When the peer inside this process is used.
+    #[arg(long, value_enum, default_value = "fallback")]
+    embedded: Inside,
+    /// A part of the name of the device that draws.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) device: Option<String>,
+    /// Ends after so many frames.
+    #[arg(long, value_name = "N")]
+    pub(crate) frames: Option<u64>,
+    /// Writes frames as PNG into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) png: Option<PathBuf>,
+    /// With --png: every so many frames.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) every: u64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum View {
+    Remote,
+    Local,
+    Diff,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Inside {
+    Never,
+    Fallback,
+    Always,
+}
+
+impl Options {
+    pub(crate) fn peers(&self) -> Result<Vec<PeerAddress>, rayloom::Error> {
+        let peer = |text: &String| {
+            let (url, pin) = text.split_once('#').map_or((text.as_str(), None), |(url, pin)| (url, Some(pin)));
+            let tls_pin = pin.map(str::parse).transpose();
+            let tls_pin =
+                tls_pin.map_err(|error| rayloom::Error::InvalidArgument(format!("--peer {text}: {error}")))?;
+            Ok(PeerAddress { url: url.to_owned(), token: self.token.clone(), tls_pin })
+        };
+        self.peers.iter().map(peer).collect()
+    }
+
+    pub(crate) fn embedded(&self) -> Embedded {
+        match self.embedded {
+            Inside::Never => Embedded::Never,
+            Inside::Fallback => Embedded::Fallback,
+            Inside::Always => Embedded::Always,
+        }
+    }
+
+    pub(crate) fn mode(&self) -> ViewMode {
+        match self.view {
+            View::Remote => ViewMode::Remote,
+            View::Local => ViewMode::Local,
+            View::Diff => ViewMode::Difference,
+        }
+    }
+}
+
+fn size(text: &str) -> Result<Extent, String> {
+    let sides = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    let (width, height) = sides.ok_or("it must be like 640x360")?;
+    Ok(Extent::new(width, height))
+}
