@@ -35,7 +35,7 @@
 #define RAYLOOM_LAYER_INIT { RAYLOOM_LAYER_DIRECT, RAYLOOM_TIER_T2, 0, 1, 1 }
 #define RAYLOOM_PEER_ADDRESS_INIT { NULL, NULL, NULL }
 #define RAYLOOM_SESSION_DESC_INIT { RAYLOOM_STRUCT_SESSION_DESC, sizeof(rayloom_session_desc), NULL, RAYLOOM_HEADER_VERSION, \
-  RAYLOOM_EMBEDDED_FALLBACK, NULL, 0, 0, NULL, 2, 2 }
+  RAYLOOM_EMBEDDED_FALLBACK, NULL, 0, 0, NULL, 2, 2, NULL }
 #define RAYLOOM_EVENT_INIT { RAYLOOM_STRUCT_EVENT, sizeof(rayloom_event), NULL, 0, 0, 0, 0, { 0 } }
 /* glTF's; rayloom_convention_init fills in others. */
 #define RAYLOOM_CONVENTION_DESC_INIT { RAYLOOM_STRUCT_CONVENTION_DESC, sizeof(rayloom_convention_desc), NULL, RAYLOOM_UP_Y, \
@@ -447,6 +447,11 @@
  * where the engine wants to tell them apart here. Poll every frame: at most 256 events wait.
  */
 #define RAYLOOM_EVENT_PLANES_RELEASED 8
+
+/**
+ * The session's capture ends before the session: text says why. All before can be replayed.
+ */
+#define RAYLOOM_EVENT_CAPTURE_FAILED 10
 
 /**
  * Something that this header does not know; text says it.
@@ -1179,6 +1184,11 @@ typedef struct rayloom_session_desc {
    * Threads for the network, and as many that merge a frame together: 1 to 64.
    */
   uint32_t worker_threads;
+  /**
+   * Writes all that decides pixels to this file (replaced if it is there), to be replayed by `rayloom replay FILE`; NULL =
+   * no capture. Costs a copy of every plane and a hash of every frame.
+   */
+  const char *capture_path;
 } rayloom_session_desc;
 
 /**

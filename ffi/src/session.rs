@@ -71,6 +71,9 @@ pub struct rayloom_session_desc {
     pub max_frames_in_flight: u32,
     /// Threads for the network, and as many that merge a frame together: 1 to 64.
     pub worker_threads: u32,
+    /// Writes all that decides pixels to this file (replaced if it is there), to be replayed by `rayloom replay FILE`; NULL =
+    /// no capture. Costs a copy of every plane and a hash of every frame.
+    pub capture_path: *const c_char,
 }
 descriptor!(rayloom_session_desc, RAYLOOM_STRUCT_SESSION_DESC);
 
@@ -145,6 +148,8 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
     }
     // SAFETY: the caller vouches for it.
     let device = unsafe { pointer::optional_text("desc->embedded_device", desc.embedded_device) }?;
+    // SAFETY: the caller vouches for it.
+    let capture = unsafe { pointer::optional_text("desc->capture_path", desc.capture_path) }?;
     Ok(SessionDesc {
         peers,
         embedded,
@@ -153,6 +158,7 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
         max_frames_in_flight: desc.max_frames_in_flight,
         worker_threads: desc.worker_threads,
         lossless: desc.flags & RAYLOOM_SESSION_LOSSLESS != 0,
+        capture: capture.map(Into::into),
         accept_stored_traces: false,
     })
 }
@@ -184,6 +190,8 @@ pub const RAYLOOM_EVENT_SCENE_FAILED: u32 = 7;
 /// The lent planes of a frame were read: the engine may write to their memory again. Ids of frames differ between views
 /// where the engine wants to tell them apart here. Poll every frame: at most 256 events wait.
 pub const RAYLOOM_EVENT_PLANES_RELEASED: u32 = 8;
+/// The session's capture ends before the session: text says why. All before can be replayed.
+pub const RAYLOOM_EVENT_CAPTURE_FAILED: u32 = 10;
 /// Something that this header does not know; text says it.
 pub const RAYLOOM_EVENT_OTHER: u32 = 0xFFFF_FFFF;
 
@@ -257,6 +265,7 @@ fn describe(event: &Event) -> rayloom_event {
         Event::SceneReady { revision, peer } => (RAYLOOM_EVENT_SCENE_READY, *peer, *revision),
         Event::SceneFailed { revision, peer, .. } => (RAYLOOM_EVENT_SCENE_FAILED, *peer, *revision),
         Event::PlanesReleased { .. } => (RAYLOOM_EVENT_PLANES_RELEASED, RAYLOOM_EMBEDDED_PEER, 0),
+        Event::CaptureFailed { .. } => (RAYLOOM_EVENT_CAPTURE_FAILED, RAYLOOM_EMBEDDED_PEER, 0),
         _ => (RAYLOOM_EVENT_OTHER, RAYLOOM_EMBEDDED_PEER, 0),
     };
     let mut text = [0; RAYLOOM_EVENT_TEXT_SIZE];

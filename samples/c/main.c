@@ -14,7 +14,7 @@ static void stop(int signal_number) { (void)signal_number; stopped = 1; }
 typedef struct { /* What the command line says. */
   rayloom_peer_address peers[MAX_PEERS];
   uint32_t peer_count, width, height, triangles, embedded, mode, tiles;
-  const char *token, *listen, *scene, *png;
+  const char *token, *listen, *scene, *png, *capture;
   int half;
   uint64_t deadline_ns, frames;
 } Options;
@@ -47,6 +47,7 @@ static Options parse(int argc, char **argv) {
     else if (!strcmp(name, "--embedded")) o.embedded = pick(value, "never", "fallback", "always");
     else if (!strcmp(name, "--frames")) o.frames = strtoull(value, NULL, 10);
     else if (!strcmp(name, "--png")) o.png = value;
+    else if (!strcmp(name, "--capture")) o.capture = value; /* For `rayloom replay`. */
     else { fprintf(stderr, "%s %s is not understood\n", name, value); exit(2); }
   }
   for (uint32_t i = 0; i < o.peer_count; i++) o.peers[i].token = o.token;
@@ -90,6 +91,7 @@ int main(int argc, char **argv) {
   rayloom_session_desc session_desc = RAYLOOM_SESSION_DESC_INIT;
   session_desc.peers = o.peers; session_desc.peer_count = o.peer_count;
   session_desc.embedded = o.embedded; session_desc.flags = RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU;
+  session_desc.capture_path = o.capture;
   rayloom_session *session; check(rayloom_session_create(&session_desc, &session));
   rayloom_stream_desc stream_desc = RAYLOOM_STREAM_DESC_INIT;
   stream_desc.listen = o.listen; stream_desc.width = o.width; stream_desc.height = o.height; stream_desc.max_fps = 60;

@@ -5,6 +5,7 @@ use glam::DVec3;
 use rayloom_frame::{Convention, Extent, LayerKind, LayerRequest};
 use rayloom_scene::Camera;
 use rayloom_transport::CertificatePin;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Index that stands for the peer inside the engine's process.
@@ -19,6 +20,19 @@ pub struct PeerAddress {
     pub token: Option<String>,
     /// The certificate that it must have, as the peer prints it at its start; `None` asks the web's authorities.
     pub tls_pin: Option<CertificatePin>,
+}
+
+impl PeerAddress {
+    /// An address as people write it: a pin follows behind `#`, as in `https://1.2.3.4:4700#sha256:...`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a pin that is none.
+    pub fn parse(text: &str, token: Option<&str>) -> Result<PeerAddress, Error> {
+        let (url, pin) = text.split_once('#').map_or((text, None), |(url, pin)| (url, Some(pin)));
+        let tls_pin = pin.map(str::parse).transpose();
+        let tls_pin = tls_pin.map_err(|error| Error::InvalidArgument(format!("the peer {text}: {error}")))?;
+        Ok(PeerAddress { url: url.to_owned(), token: token.map(str::to_owned), tls_pin })
+    }
 }
 
 impl std::fmt::Debug for PeerAddress {
@@ -57,6 +71,9 @@ pub struct SessionDesc {
     pub worker_threads: u32,
     /// Layers come back bit for bit (tests, captures) instead of RGB9E5.
     pub lossless: bool,
+    /// Writes all that decides pixels to this file, for [`crate::Replay`]; a file of that name is replaced. Costs a copy of
+    /// every plane, and a hash of every frame.
+    pub capture: Option<PathBuf>,
     /// Peers that answer with stored captures are used too (benches); without it they are refused.
     pub accept_stored_traces: bool,
 }
@@ -71,6 +88,7 @@ impl Default for SessionDesc {
             max_frames_in_flight: 2,
             worker_threads: 2,
             lossless: false,
+            capture: None,
             accept_stored_traces: false,
         }
     }
@@ -90,7 +108,7 @@ impl SessionDesc {
 }
 
 /// How soon a layer's result must be there. T1 (input, gameplay) never leaves the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Tier {
     /// 16 to 50 ms: shadows, simple reflections.
     T2,
@@ -112,7 +130,7 @@ impl Tier {
 }
 
 /// One layer of a view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LayerDesc {
     /// Which layer, samples and resolution factor.
     pub request: LayerRequest,
@@ -131,7 +149,7 @@ impl LayerDesc {
 }
 
 /// How results become a picture over time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Accumulation {
     /// Every pixel shows its frame's own samples only (tests, captures).
     Off,
@@ -140,7 +158,7 @@ pub enum Accumulation {
 }
 
 /// What a view is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ViewDesc {
     /// Size in pixels.
     pub size: Extent,
@@ -219,7 +237,7 @@ fn in_range(what: &str, value: u32, min: u32, max: u32) -> Result<(), Error> {
 pub use rayloom_frame::compose::ToneMap;
 
 /// One frame of a view.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FrameDesc {
     /// Grows from frame to frame; seeds the samples.
     pub frame_id: u64,

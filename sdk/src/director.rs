@@ -3,6 +3,7 @@
 //! One thread owns all of a session's frames, so nothing here is locked. Everything that waits (network, packing)
 //! happens on other threads, which send [`Command`]s through a bounded channel.
 
+use crate::capture::{FrameRecord, Record, Recorder};
 use crate::clock::Clock;
 use crate::config::{Embedded, FrameDesc, ViewMode};
 use crate::event::{Event, EventQueue};
@@ -11,7 +12,7 @@ use crate::pipeline::PipelineDesc;
 use crate::progress::ProgressBoard;
 use crate::revisions::{Offered, Revisions};
 use crate::scene_handle::BaseRevision;
-use crate::view::{View, ViewShared};
+use crate::view::{Starts, View, ViewShared};
 use crate::{ViewDesc, blob_store::BlobStore};
 use rayloom_coordinator::{PeerId, Time};
 use rayloom_frame::GBuffer;
@@ -28,14 +29,40 @@ pub(crate) const COMMAND_LIMIT: usize = 4096;
 
 /// What the director is told.
 pub(crate) enum Command {
-    CreateView { id: u16, desc: ViewDesc, shared: Arc<ViewShared> },
-    DestroyView { id: u16 },
-    SetMode { id: u16, mode: ViewMode },
-    SetTilesDrawn { id: u16, drawn: bool },
-    BeginFrame { view: u16, desc: FrameDesc, begun_ns: u64, planes: Option<Arc<GBuffer>> },
-    Revision { scene: u32, revision: u64, base: u64, delta: Arc<StateDelta> },
+    CreateView {
+        id: u16,
+        desc: ViewDesc,
+        shared: Arc<ViewShared>,
+    },
+    DestroyView {
+        id: u16,
+    },
+    SetMode {
+        id: u16,
+        mode: ViewMode,
+    },
+    SetTilesDrawn {
+        id: u16,
+        drawn: bool,
+    },
+    BeginFrame {
+        view: u16,
+        desc: FrameDesc,
+        begun_ns: u64,
+        planes: Option<Arc<GBuffer>>,
+        /// A frame that is made again says how; otherwise the view decides.
+        starts: Option<Box<Starts>>,
+    },
+    Revision {
+        scene: u32,
+        revision: u64,
+        base: u64,
+        delta: Arc<StateDelta>,
+    },
     Base(BaseRevision),
-    DestroyScene { scene: u32 },
+    DestroyScene {
+        scene: u32,
+    },
     Peer(PeerId, PeerEvent),
     Shutdown,
 }
@@ -78,12 +105,19 @@ pub(crate) struct DirectorDesc {
     pub(crate) offers: watch::Sender<Vec<Offered>>,
     pub(crate) events: Arc<EventQueue>,
     pub(crate) progress: Arc<ProgressBoard>,
+    pub(crate) recorder: Option<Recorder>,
 }
 
 impl DirectorDesc {
     fn pipeline(&self, view: u16) -> PipelineDesc {
-        let DirectorDesc { clock, lossless, merge_threads, .. } = *self;
-        PipelineDesc { view, is_local: false, lossless, merge_threads, clock }
+        let DirectorDesc { clock, lossless, merge_threads, ref recorder, .. } = *self;
+        PipelineDesc { view, is_local: false, lossless, merge_threads, clock, recorder: recorder.clone() }
+    }
+
+    fn record(&self, make: impl FnOnce() -> Record) {
+        if let Some(recorder) = &self.recorder {
+            recorder.record(make);
+        }
     }
 }
 
@@ -141,28 +175,40 @@ impl Director {
         let now = self.desc.clock.now();
         match command {
             Command::CreateView { id, desc, shared } => {
+                self.desc.record(|| Record::View { view: id, desc: desc.clone() });
                 let mut view = View::new(desc, shared, self.desc.pipeline(id));
                 self.fleet.introduce(&mut view, &self.revisions, now);
                 self.views.insert(id, view);
             }
             Command::DestroyView { id } => {
+                self.desc.record(|| Record::ViewEnd { view: id });
                 if let Some(mut view) = self.views.remove(&id) {
                     view.cancel(&mut self.fleet);
                 }
             }
             Command::SetMode { id, mode } => self.with_view(id, |view| view.set_mode(mode)),
-            Command::SetTilesDrawn { id, drawn } => self.with_view(id, |view| view.set_tiles_drawn(drawn)),
-            Command::BeginFrame { view, desc, begun_ns, planes } => {
-                if let Some(view) = self.views.get_mut(&view) {
-                    view.begin_frame(desc, begun_ns, planes, &self.revisions, now);
+            Command::SetTilesDrawn { id, drawn } => {
+                self.desc.record(|| Record::TilesDrawn { view: id, drawn });
+                self.with_view(id, |view| view.set_tiles_drawn(drawn));
+            }
+            Command::BeginFrame { view: id, mut desc, begun_ns, planes, starts } => {
+                if let Some(view) = self.views.get_mut(&id) {
+                    let starts = starts.map_or_else(|| view.starts(&mut desc, &self.revisions), |starts| *starts);
+                    let has_planes = planes.is_some();
+                    self.desc.record(|| Record::Frame(FrameRecord::new(id, &desc, has_planes, &starts)));
+                    view.begin_frame(desc, begun_ns, planes, starts, now);
                 }
             }
             Command::Revision { scene, revision, base, delta } => self.revisions.add(scene, revision, base, delta),
             Command::Base(base) => {
+                if let Some(recorder) = &self.desc.recorder {
+                    recorder.base(&base);
+                }
                 let base = self.revisions.wait_for_peers(base, !self.fleet.is_empty());
                 base.into_iter().for_each(|base| self.offer(base));
             }
             Command::DestroyScene { scene } => {
+                self.desc.record(|| Record::SceneEnd { scene });
                 self.revisions.remove_scene(scene);
                 self.desc.offers.send_replace(self.revisions.offers());
             }
@@ -312,6 +358,7 @@ mod tests {
             offers,
             events: Arc::default(),
             progress: Arc::default(),
+            recorder: None,
         });
         let (ours, mut theirs) = loopback();
         let peer = PeerId(0);
@@ -325,7 +372,7 @@ mod tests {
         let desc = ViewDesc::new(Extent::new(64, 64));
         director.handle(Command::CreateView { id: 3, desc, shared: Arc::default() });
         let desc = FrameDesc::new(0, 1, Camera::with_fov(1.0, 1.0));
-        director.handle(Command::BeginFrame { view: 3, desc, begun_ns: 0, planes: None });
+        director.handle(Command::BeginFrame { view: 3, desc, begun_ns: 0, planes: None, starts: None });
         director.handle(Command::DestroyView { id: 3 });
         let mut messages = Vec::new();
         for _ in 0..2 {

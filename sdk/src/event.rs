@@ -1,7 +1,10 @@
 //! What happens to a session, for the engine to poll.
 
-use parking_lot::Mutex;
+use crate::capture::{Record, Recorder};
+use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Most events kept; the oldest are dropped (and counted) when the engine does not poll.
 pub const EVENT_LIMIT: usize = 256;
@@ -59,6 +62,11 @@ pub enum Event {
         /// Why, and what to do.
         cause: String,
     },
+    /// The session's capture ends before the session does; all before can be replayed.
+    CaptureFailed {
+        /// Which file, and why.
+        cause: String,
+    },
     /// The planes of a frame were read: the engine may write to their memory again.
     PlanesReleased {
         /// The frame; ids of views in G-buffer mode differ where the engine wants to tell them apart here.
@@ -70,10 +78,22 @@ pub enum Event {
 #[derive(Default)]
 pub(crate) struct EventQueue {
     queue: Mutex<VecDeque<Event>>,
+    arrived: Condvar,
+    /// Notes them for people who look into a capture.
+    recorder: OnceLock<Recorder>,
 }
 
 impl EventQueue {
+    /// From now on events are recorded too.
+    pub(crate) fn record_with(&self, recorder: Recorder) {
+        // A session has one.
+        self.recorder.get_or_init(|| recorder);
+    }
+
     pub(crate) fn push(&self, event: Event) {
+        if let Some(recorder) = self.recorder.get().filter(|_| !matches!(event, Event::PlanesReleased { .. })) {
+            recorder.record(|| Record::Note(event.to_string()));
+        }
         match event {
             // Every frame has one.
             Event::PlanesReleased { .. } => tracing::trace!(target: "rayloom::event", "{event}"),
@@ -85,6 +105,15 @@ impl EventQueue {
             tracing::warn!("an event was dropped: poll events at least once a second");
         }
         queue.push_back(event);
+        drop(queue);
+        self.arrived.notify_one();
+    }
+
+    /// The next event, if there is one within this time.
+    pub(crate) fn wait(&self, timeout: Duration) -> Option<Event> {
+        let mut queue = self.queue.lock();
+        self.arrived.wait_while_for(&mut queue, |queue| queue.is_empty(), timeout);
+        queue.pop_front()
     }
 
     pub(crate) fn poll(&self) -> Option<Event> {
@@ -104,6 +133,7 @@ impl std::fmt::Display for Event {
             Event::SceneFailed { revision, peer, cause } => {
                 write!(f, "peer {} can't trace scene revision {revision}: {cause}", name(*peer))
             }
+            Event::CaptureFailed { cause } => f.write_str(cause),
             Event::PlanesReleased { frame_id } => write!(f, "the planes of frame {frame_id} are released"),
         }
     }

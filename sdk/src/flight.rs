@@ -1,5 +1,6 @@
 //! A frame between its begin and its output: which tiles were asked for, what has arrived, and when.
 
+use crate::capture::MergedSlice;
 use crate::config::FrameDesc;
 use crate::director::ArrivedSlice;
 use crate::output::{StageTimes, TileOutcome};
@@ -9,6 +10,7 @@ use rayloom_frame::codec::DecodedSlice;
 use rayloom_frame::{GBuffer, LayerKind, LayerRequest, PlaneKind, Rect};
 use rayloom_scene::Camera;
 use rayloom_wire::TileDone;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,6 +25,10 @@ pub(crate) struct Flight {
     pub(crate) plan: Vec<TilePlan>,
     /// Tasks given out; a tile of the plan has several when it was given to another peer again.
     pub(crate) tiles: Vec<FlightTile>,
+    /// What became part of it, where that is recorded.
+    pub(crate) merged: Vec<MergedSlice>,
+    /// All that may become part of it, where it is made again.
+    pub(crate) prescribed: Option<BTreeSet<MergedSlice>>,
     /// Nothing more is waited for.
     pub(crate) ended: bool,
     pub(crate) begun_ns: u64,

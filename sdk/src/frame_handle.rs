@@ -37,7 +37,7 @@ impl FrameHandle {
         self.view.hand_over(desc.frame_id, |submitted_ns| {
             let desc = desc.clone();
             let (view, convention) = (self.view.id, Arc::clone(&self.view.convention));
-            self.view.shared.send_planes(PlanesJob { view, desc, convention, planes, submitted_ns })
+            self.view.shared.send_planes(PlanesJob { view, desc, convention, planes, submitted_ns, starts: None })
         })?;
         *open = None;
         Ok(())

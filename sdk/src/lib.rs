@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod blob_store;
+mod capture;
 mod clock;
 mod config;
 mod director;
@@ -25,6 +26,7 @@ mod picture;
 mod pipeline;
 mod planes;
 mod progress;
+mod replay;
 mod revisions;
 mod scene_handle;
 mod session;
@@ -34,6 +36,7 @@ mod view;
 mod view_handle;
 mod workers;
 
+pub use capture::{CAPTURE_VERSION, CaptureError};
 pub use config::{
     Accumulation, EMBEDDED_PEER, Embedded, FrameDesc, LayerDesc, PeerAddress, SessionDesc, Tier, ToneMap, ViewDesc,
     ViewMode,
@@ -47,6 +50,7 @@ pub use planes::Plane;
 pub use progress::SceneProgress;
 pub use rayloom_transport::CertificatePin;
 pub use rayloom_wire::SceneStage;
+pub use replay::{Replay, ReplayError, ReplayReport, ReplayedFrame, Verdict};
 pub use scene_handle::SceneHandle;
 pub use session::Session;
 pub use stats::{FRESH_SHARE, PeerStats, ViewStats};

@@ -1,5 +1,6 @@
 //! Slices to finished frames: feeds the merger as results arrive and composes what it made.
 
+use crate::capture::MergedSlice;
 use crate::clock::Clock;
 use crate::config::{Accumulation, ViewDesc};
 use crate::flight::Flight;
@@ -10,7 +11,7 @@ use rayloom_coordinator::{CostMap, PeerId, TaskId};
 use rayloom_frame::codec::DecodedSlice;
 use rayloom_frame::compose::compose_into_with;
 use rayloom_frame::features::{BlockFeatures, estimated_cost};
-use rayloom_frame::merge::{FrameInputs, MergeMode, MergedFrame, Merger, PlannedTile};
+use rayloom_frame::merge::{Added, FrameInputs, MergeMode, MergedFrame, Merger, PlannedTile};
 use rayloom_frame::{Extent, LayerRequest};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,10 +29,12 @@ pub(crate) struct Merging {
     pictures: Arc<PicturePool>,
     /// The last finished frame's features are still to be gathered.
     has_news: bool,
+    /// What frames consist of is told with them.
+    is_recorded: bool,
 }
 
 impl Merging {
-    pub(crate) fn new(view: &ViewDesc, threads: MergeThreads) -> Merging {
+    pub(crate) fn new(view: &ViewDesc, threads: MergeThreads, is_recorded: bool) -> Merging {
         let mut merger = Merger::new(view.size);
         merger.set_mode(match view.accumulation {
             Accumulation::Off => MergeMode::Passthrough,
@@ -46,6 +49,7 @@ impl Merging {
             work: BTreeMap::new(),
             pictures: Arc::default(),
             has_news: false,
+            is_recorded,
         }
     }
 
@@ -111,15 +115,21 @@ impl Merging {
     }
 
     /// Takes a slice of the open frame.
-    pub(crate) fn add(&mut self, flight: &Flight, task: TaskId, slice: &DecodedSlice) {
+    pub(crate) fn add(&mut self, flight: &mut Flight, task: TaskId, slice: &DecodedSlice) {
         let Some((tile, peer)) = flight.plan_index(task) else { return };
-        if let Err(error) = self.merger.add_decoded(flight.desc.frame_id, tile, peer.0, slice) {
-            tracing::warn!("peer {} sent a slice that can't be used: {error}", peer.0);
+        let this = MergedSlice::new(tile, slice.plane, slice.rect);
+        if flight.prescribed.as_ref().is_some_and(|prescribed| !prescribed.contains(&this)) {
+            return;
+        }
+        match self.merger.add_decoded(flight.desc.frame_id, tile, peer.0, slice) {
+            Ok(Added::Stored { .. }) if self.is_recorded => flight.merged.push(this),
+            Ok(_) => {}
+            Err(error) => tracing::warn!("peer {} sent a slice that can't be used: {error}", peer.0),
         }
     }
 
-    /// Fills what is missing, composes, and says what became of the frame.
-    pub(crate) fn finish(&mut self, flight: &mut Flight, clock: Clock) -> Option<Output> {
+    /// Fills what is missing, composes, and says what became of the frame; with its digest where frames are recorded.
+    pub(crate) fn finish(&mut self, flight: &mut Flight, clock: Clock) -> Option<(Output, Option<[u8; 32]>)> {
         let merge_ns = clock.now_ns();
         self.open(flight);
         let frame = self.merger.finish_with(&self.threads)?;
@@ -128,6 +138,8 @@ impl Merging {
         compose_into_with(&frame, flight.desc.exposure, flight.desc.tone_map, &mut color, &self.threads);
         let planes = self.output_planes.then(|| planes_of(&frame));
         let fresh = frame.fresh_fraction();
+        let composed_ns = clock.now_ns();
+        let digest = self.is_recorded.then(|| frame.digest());
         self.has_news = true;
         let tiles = flight.outcomes();
         self.work.clear();
@@ -136,7 +148,7 @@ impl Merging {
             work.0 += 1;
             work.1 += tile.peer_ms;
         }
-        Some(Output {
+        let output = Output {
             frame_id: flight.desc.frame_id,
             time_ns: flight.desc.time_ns,
             camera: flight.desc.camera,
@@ -145,8 +157,9 @@ impl Merging {
             planes,
             tiles,
             fresh,
-            times: flight.stage_times(merge_ns, merged_ns, clock.now_ns()),
-        })
+            times: flight.stage_times(merge_ns, merged_ns, composed_ns),
+        };
+        Some((output, digest))
     }
 }
 

@@ -1,5 +1,6 @@
 //! One way to make a view's frames: a coordinator, the frames in flight, and the merger's history.
 
+use crate::capture::{MadeRecord, MergedSlice, Recorder};
 use crate::clock::Clock;
 use crate::config::{FrameDesc, ViewDesc};
 use crate::director::{ArrivedSlice, TASK_VIEW_SHIFT};
@@ -14,7 +15,7 @@ use rayloom_coordinator::{
     Action, Config, Coordinator, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause, TaskId, TileAssignment,
     TileReport, Time,
 };
-use rayloom_frame::GBuffer;
+use rayloom_frame::{GBuffer, Rect};
 use rayloom_wire::{
     CancelTasks, FrameTasks, GivenPlanes, LayerSpec, Message, PreviousFrame, StateDelta, Task, TaskKind, TileDone,
 };
@@ -40,7 +41,7 @@ struct Skipped {
 }
 
 /// What a pipeline is made with.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct PipelineDesc {
     pub(crate) view: u16,
     /// Distinguishes the tasks of a view's two pipelines.
@@ -49,6 +50,22 @@ pub(crate) struct PipelineDesc {
     /// Threads that merge a frame together.
     pub(crate) merge_threads: usize,
     pub(crate) clock: Clock,
+    pub(crate) recorder: Option<Recorder>,
+}
+
+/// What a pipeline makes a frame with.
+#[derive(Default)]
+pub(crate) struct Start {
+    /// The scene's state; without one nobody can trace it.
+    pub(crate) state: Option<Resolved>,
+    /// What it came to before, where it is made again.
+    pub(crate) prescribed: Option<Prescribed>,
+}
+
+/// What a frame consisted of, and is to consist of again.
+pub(crate) struct Prescribed {
+    pub(crate) tiles: Vec<Rect>,
+    pub(crate) merged: BTreeSet<MergedSlice>,
 }
 
 /// See the file's head.
@@ -74,7 +91,7 @@ impl Pipeline {
             max_frames_in_flight: 8,
             ..default
         };
-        let merging = Merging::new(&view, MergeThreads { count: desc.merge_threads });
+        let merging = Merging::new(&view, MergeThreads { count: desc.merge_threads }, desc.recorder.is_some());
         Pipeline {
             desc,
             view,
@@ -153,9 +170,10 @@ impl Pipeline {
         mut desc: FrameDesc,
         begun_ns: u64,
         planes: Option<Arc<GBuffer>>,
-        state: Option<Resolved>,
+        start: Start,
         now: Time,
     ) {
+        let Start { state, prescribed } = start;
         let skipped = std::mem::take(&mut self.skipped);
         desc.cut |= skipped.cut;
         if skipped.any && planes.is_none() {
@@ -176,6 +194,7 @@ impl Pipeline {
             cost,
         };
         let ghost_px = u32::from(self.view.filter_radius);
+        let (cut, prescribed) = prescribed.map(|Prescribed { tiles, merged }| (tiles, merged)).unzip();
         let layers = layers.iter().map(|layer| layer.request).collect();
         let this = Before { frame_id: desc.frame_id, camera: desc.camera, state: state.clone() };
         let flight = Flight {
@@ -186,13 +205,18 @@ impl Pipeline {
             before: self.last.replace(this),
             plan: Vec::new(),
             tiles: Vec::new(),
+            merged: Vec::new(),
+            prescribed,
             ended: false,
             begun_ns,
             taken_ns: now.0,
             planned_ns: now.0,
         };
         self.flights.push_back(flight);
-        let plan = self.coordinator.begin_frame(request, now);
+        let plan = match cut {
+            Some(cut) => self.coordinator.begin_frame_as_cut(request, &cut, now),
+            None => self.coordinator.begin_frame(request, now),
+        };
         tracing::trace!("{} tiles, {:.1} % ghosts", plan.tiles.len(), plan.ghost_share * 100.0);
         let planned_ns = self.desc.clock.now_ns();
         if let Some(flight) = self.flights.back_mut() {
@@ -311,7 +335,19 @@ impl Pipeline {
         let mut outputs = Vec::new();
         while self.flights.front().is_some_and(|flight| flight.ended) {
             if let Some(mut flight) = self.flights.pop_front() {
-                outputs.extend(self.merging.finish(&mut flight, self.desc.clock));
+                let Some((output, digest)) = self.merging.finish(&mut flight, self.desc.clock) else { continue };
+                if let (Some(recorder), Some(digest)) = (&self.desc.recorder, digest) {
+                    recorder.made(MadeRecord {
+                        view: self.desc.view,
+                        frame_id: output.frame_id,
+                        is_local: self.desc.is_local,
+                        tiles: flight.plan.iter().map(|tile| tile.rect).collect(),
+                        merged: flight.merged,
+                        digest,
+                        fresh: output.fresh,
+                    });
+                }
+                outputs.push(output);
             }
         }
         outputs

@@ -1,9 +1,11 @@
 //! The engine's planes: checked when they are submitted, made into a G-buffer on a thread of their own, given back.
 
 use crate::Error;
+use crate::capture::Recorder;
 use crate::config::FrameDesc;
 use crate::director::Command;
 use crate::event::{Event, EventQueue};
+use crate::view::Starts;
 use crate::workers::MergeThreads;
 use bytes::Bytes;
 use rayloom_frame::gbuffer::{check, convert};
@@ -55,6 +57,8 @@ pub(crate) struct PlanesJob {
     pub(crate) convention: Arc<Convention>,
     pub(crate) planes: Vec<Plane>,
     pub(crate) submitted_ns: u64,
+    /// See [`Command::BeginFrame`].
+    pub(crate) starts: Option<Box<Starts>>,
 }
 
 /// Where frames with planes go.
@@ -68,9 +72,10 @@ impl PlanesQueue {
         director: Sender<Command>,
         events: Arc<EventQueue>,
         threads: MergeThreads,
+        recorder: Option<Recorder>,
     ) -> (PlanesQueue, impl FnOnce() + Send + 'static) {
         let (jobs, waiting) = sync_channel(WAITING_LIMIT);
-        (PlanesQueue { jobs }, move || run(&waiting, &director, &events, &threads))
+        (PlanesQueue { jobs }, move || run(&waiting, &director, &events, &threads, recorder.as_ref()))
     }
 
     /// Hands a frame over without waiting.
@@ -84,13 +89,22 @@ impl PlanesQueue {
     }
 }
 
-fn run(waiting: &Receiver<PlanesJob>, director: &Sender<Command>, events: &EventQueue, threads: &MergeThreads) {
+fn run(
+    waiting: &Receiver<PlanesJob>,
+    director: &Sender<Command>,
+    events: &EventQueue,
+    threads: &MergeThreads,
+    recorder: Option<&Recorder>,
+) {
     // Those of frames that are out serve again: their memory is touched already.
     let mut pool: Vec<Arc<GBuffer>> = Vec::new();
     while let Ok(job) = waiting.recv() {
-        let PlanesJob { view, desc, convention, planes, submitted_ns } = job;
+        let PlanesJob { view, desc, convention, planes, submitted_ns, starts } = job;
         let mut gbuffer = None;
         if !planes.is_empty() {
+            if let Some(recorder) = recorder {
+                recorder.planes(view, desc.frame_id, &planes);
+            }
             let free = pool.iter().position(|gbuffer| Arc::strong_count(gbuffer) == 1);
             let mut made = free.map_or_else(Arc::default, |index| pool.swap_remove(index));
             match make(Arc::make_mut(&mut made), &planes, &convention, &desc, threads) {
@@ -105,7 +119,7 @@ fn run(waiting: &Receiver<PlanesJob>, director: &Sender<Command>, events: &Event
             drop(planes);
             events.push(Event::PlanesReleased { frame_id: desc.frame_id });
         }
-        let begin = Command::BeginFrame { view, desc, begun_ns: submitted_ns, planes: gbuffer };
+        let begin = Command::BeginFrame { view, desc, begun_ns: submitted_ns, planes: gbuffer, starts };
         if director.blocking_send(begin).is_err() {
             tracing::debug!("a frame's planes were ready after the session's end");
         }

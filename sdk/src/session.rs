@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::blob_store::BlobStore;
+use crate::capture::{CaptureFile, MadeRecord, Record, Recorder, SessionRecord};
 use crate::clock::Clock;
 use crate::config::{EMBEDDED_PEER, Embedded, SessionDesc, ViewDesc};
 use crate::director::{COMMAND_LIMIT, Command, Director, DirectorDesc};
@@ -16,6 +17,7 @@ use crate::workers::MergeThreads;
 use parking_lot::Mutex;
 use rayloom_coordinator::PeerId;
 use rayloom_stream::{Stream, StreamDesc, StreamServer};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -40,6 +42,7 @@ pub(crate) struct Shared {
     packing: Arc<PackQueue>,
     /// Gone once the session ended.
     planes: Mutex<Option<PlanesQueue>>,
+    recorder: Option<Recorder>,
 }
 
 impl Shared {
@@ -77,6 +80,15 @@ impl Shared {
         match &*self.planes.lock() {
             Some(queue) => queue.send(job),
             None => Err(Error::Closed("the session ended".into())),
+        }
+    }
+
+    /// Notes a call that was refused, for people who look into a capture. Answers of every day are not worth it.
+    pub(crate) fn note_refused<T>(&self, call: &str, result: &Result<T, Error>) {
+        if let (Some(recorder), Err(error)) = (&self.recorder, result)
+            && !matches!(error, Error::Busy { .. } | Error::NotReady { .. })
+        {
+            recorder.record(|| Record::Note(format!("{call} was refused: {error}")));
         }
     }
 
@@ -126,6 +138,7 @@ struct Threads {
     director: JoinHandle<()>,
     packer: JoinHandle<()>,
     planes_reader: JoinHandle<()>,
+    capture: Option<Arc<CaptureFile>>,
 }
 
 impl Session {
@@ -134,6 +147,15 @@ impl Session {
     /// # Errors
     /// [`Error::InvalidArgument`] for a description out of bounds, [`Error::System`] without threads.
     pub fn new(desc: SessionDesc) -> Result<Session, Error> {
+        Session::recorded(desc, None)
+    }
+
+    /// A session that tells a replay what becomes of its frames.
+    pub(crate) fn compared(desc: SessionDesc, replay: std::sync::mpsc::Sender<MadeRecord>) -> Result<Session, Error> {
+        Session::recorded(desc, Some(Recorder::Comparison(replay)))
+    }
+
+    fn recorded(desc: SessionDesc, recorder: Option<Recorder>) -> Result<Session, Error> {
         desc.check()?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(desc.worker_threads as usize)
@@ -147,6 +169,8 @@ impl Session {
         let blobs = Arc::new(BlobStore::default());
         let events = Arc::new(EventQueue::default());
         let progress = Arc::new(ProgressBoard::default());
+        let capture = desc.capture.as_ref().map(|path| create_capture(path, &desc, clock, &events)).transpose()?;
+        let recorder = capture.clone().map(Recorder::File).or(recorder);
         let director = Director::new(DirectorDesc {
             clock,
             network: runtime.handle().clone(),
@@ -157,6 +181,7 @@ impl Session {
             offers,
             events: Arc::clone(&events),
             progress: Arc::clone(&progress),
+            recorder: recorder.clone(),
         });
         // A current-thread runtime gives the thread timers; its work is all its own.
         let timers = Builder::new_current_thread()
@@ -176,7 +201,7 @@ impl Session {
             })
             .map_err(|source| Error::System { what: "starting the thread that packs scenes", source })?;
         let threads = MergeThreads { count: desc.worker_threads as usize };
-        let (planes, run_planes) = PlanesQueue::new(commands.clone(), Arc::clone(&events), threads);
+        let (planes, run_planes) = PlanesQueue::new(commands.clone(), Arc::clone(&events), threads, recorder.clone());
         let planes_reader = std::thread::Builder::new()
             .name("rayloom-planes".into())
             .spawn(run_planes)
@@ -208,8 +233,18 @@ impl Session {
             progress,
             packing,
             planes: Mutex::new(Some(planes)),
+            recorder,
         });
-        Ok(Session { shared, events, threads: Mutex::new(Some(Threads { runtime, director, packer, planes_reader })) })
+        let threads = Threads { runtime, director, packer, planes_reader, capture };
+        Ok(Session { shared, events, threads: Mutex::new(Some(threads)) })
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn events(&self) -> &EventQueue {
+        &self.events
     }
 
     /// Creates an empty scene.
@@ -273,11 +308,37 @@ impl Drop for Session {
                 tracing::error!("the thread that reads planes had panicked");
             }
             threads.runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+            // Last, so that it has what the others did.
+            if let Some(capture) = threads.capture {
+                capture.finish();
+            }
         });
         if ending.join().is_err() {
             tracing::error!("ending the session panicked");
         }
     }
+}
+
+fn create_capture(
+    path: &Path,
+    desc: &SessionDesc,
+    clock: Clock,
+    events: &Arc<EventQueue>,
+) -> Result<Arc<CaptureFile>, Error> {
+    let file = CaptureFile::create(path, clock, events).map_err(|source| {
+        let reason = format!("the capture can't be written to {}: {source}", path.display());
+        Error::InvalidArgument(reason)
+    })?;
+    let began = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    file.put(Record::Session(SessionRecord {
+        version: env!("CARGO_PKG_VERSION").into(),
+        lossless: desc.lossless,
+        peers: desc.peers.len() as u32,
+        began_unix_s: began.map_or(0, |since| since.as_secs()),
+    }));
+    let file = Arc::new(file);
+    events.record_with(Recorder::File(Arc::clone(&file)));
+    Ok(file)
 }
 
 /// Starts the peer inside this process, in the background: opening a device takes a while.

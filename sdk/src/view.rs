@@ -6,7 +6,7 @@ use crate::director::ArrivedSlice;
 use crate::event::EventQueue;
 use crate::fleet::Fleet;
 use crate::output::{Output, OutputSlot};
-use crate::pipeline::{Pipeline, PipelineDesc, is_local_task};
+use crate::pipeline::{Pipeline, PipelineDesc, Start, is_local_task};
 use crate::revisions::Revisions;
 use crate::stats::{FRESH_SHARE, PeerStats, Rates, ViewStats};
 use parking_lot::Mutex;
@@ -54,8 +54,13 @@ pub(crate) struct View {
     pub(crate) shared: Arc<ViewShared>,
 }
 
+/// The pipelines that make a frame, one or both.
+pub(crate) struct Starts {
+    pub(crate) remote: Option<Start>,
+    pub(crate) local: Option<Start>,
+}
+
 struct OpenFrame {
-    mode: ViewMode,
     waiting: u8,
     remote: Option<Output>,
     local: Option<Output>,
@@ -63,7 +68,7 @@ struct OpenFrame {
 
 impl View {
     pub(crate) fn new(desc: ViewDesc, shared: Arc<ViewShared>, with: PipelineDesc) -> View {
-        let pipeline = |is_local| Pipeline::new(PipelineDesc { is_local, ..with }, desc.clone());
+        let pipeline = |is_local| Pipeline::new(PipelineDesc { is_local, ..with.clone() }, desc.clone());
         View {
             clock: with.clock,
             mode: ViewMode::default(),
@@ -125,34 +130,39 @@ impl View {
         self.both().for_each(|pipeline| pipeline.handle_timeout(now));
     }
 
+    /// Which pipelines make a frame of this revision, and with what; history starts anew where that must be.
+    pub(crate) fn starts(&mut self, desc: &mut FrameDesc, revisions: &Revisions) -> Starts {
+        desc.cut |= std::mem::take(&mut self.history_starts_anew);
+        let resolve = |pipeline: &Pipeline| Start {
+            state: revisions.resolve(desc.revision, |peer| pipeline.has(peer)),
+            prescribed: None,
+        };
+        let (remote, local) = (resolve(&self.remote), resolve(&self.local));
+        match self.mode {
+            ViewMode::Difference => Starts { remote: Some(remote), local: Some(local) },
+            // Without a peer that can trace, the embedded one steps in where there is one.
+            ViewMode::Remote if remote.state.is_some() || local.state.is_none() => {
+                Starts { remote: Some(remote), local: None }
+            }
+            ViewMode::Remote | ViewMode::Local => Starts { remote: None, local: Some(local) },
+        }
+    }
+
     pub(crate) fn begin_frame(
         &mut self,
-        mut desc: FrameDesc,
+        desc: FrameDesc,
         begun_ns: u64,
         planes: Option<Arc<GBuffer>>,
-        revisions: &Revisions,
+        starts: Starts,
         now: Time,
     ) {
-        desc.cut |= std::mem::take(&mut self.history_starts_anew);
-        let resolve = |pipeline: &Pipeline| revisions.resolve(desc.revision, |peer| pipeline.has(peer));
-        let (remote, local) = (resolve(&self.remote), resolve(&self.local));
-        // Without a peer that can trace, the embedded one steps in where there is one.
-        let mode = if self.mode == ViewMode::Remote && remote.is_none() && local.is_some() {
-            ViewMode::Local
-        } else {
-            self.mode
-        };
-        let waiting = if mode == ViewMode::Difference { 2 } else { 1 };
-        self.open.insert(desc.frame_id, OpenFrame { mode, waiting, remote: None, local: None });
-        if mode == ViewMode::Local {
-            self.remote.skip_frame(desc.cut);
-        } else {
-            self.remote.begin_frame(desc.clone(), begun_ns, planes.clone(), remote, now);
-        }
-        if mode == ViewMode::Remote {
-            self.local.skip_frame(desc.cut);
-        } else {
-            self.local.begin_frame(desc, begun_ns, planes, local, now);
+        let waiting = u8::from(starts.remote.is_some()) + u8::from(starts.local.is_some());
+        self.open.insert(desc.frame_id, OpenFrame { waiting, remote: None, local: None });
+        for (pipeline, start) in [(&mut self.remote, starts.remote), (&mut self.local, starts.local)] {
+            match start {
+                Some(start) => pipeline.begin_frame(desc.clone(), begun_ns, planes.clone(), start, now),
+                None => pipeline.skip_frame(desc.cut),
+            }
         }
     }
 
@@ -188,12 +198,12 @@ impl View {
             return;
         }
         let Some(open) = self.open.remove(&frame_id) else { return };
-        let shown = match (open.mode, open.remote, open.local) {
-            (ViewMode::Difference, Some(mut remote), Some(local)) => {
+        let shown = match (open.remote, open.local) {
+            (Some(mut remote), Some(local)) => {
                 overlay::difference(&mut remote.color, &local.color, DIFFERENCE_GAIN);
                 Some(remote)
             }
-            (_, remote, local) => remote.or(local),
+            (remote, local) => remote.or(local),
         };
         if let Some(output) = shown {
             self.publish(output, fleet);

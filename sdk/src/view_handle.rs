@@ -5,9 +5,10 @@ use crate::config::{FrameDesc, ViewDesc, ViewMode};
 use crate::director::Command;
 use crate::frame_handle::FrameHandle;
 use crate::output::Output;
+use crate::planes::{Plane, PlanesJob, check_planes};
 use crate::session::Shared;
 use crate::stats::ViewStats;
-use crate::view::ViewShared;
+use crate::view::{Starts, ViewShared};
 use parking_lot::Mutex;
 use rayloom_frame::{Convention, Extent};
 use rayloom_scene::Camera;
@@ -105,11 +106,12 @@ impl ViewHandle {
         self.core.take_place()?;
         let (id, desc) = (desc.frame_id, desc.in_scene());
         let (core, view) = (&self.core, self.core.id);
-        let begin = |begun_ns| Command::BeginFrame { view, desc, begun_ns, planes: None };
+        let begin = |begun_ns| Command::BeginFrame { view, desc, begun_ns, planes: None, starts: None };
         let result = core.hand_over(id, |begun_ns| core.shared.send(begin(begun_ns)));
         if result.is_err() {
             self.core.finished_one();
         }
+        self.core.shared.note_refused("begin_frame", &result);
         result
     }
 
@@ -133,6 +135,24 @@ impl ViewHandle {
         *last = (desc.frame_id + 1, Some(desc.camera));
         drop(last);
         Ok(FrameHandle::new(Arc::clone(&self.core), desc))
+    }
+
+    /// Makes a frame again: its cameras are in the scene, its planes those that were submitted.
+    pub(crate) fn make_again(&self, desc: FrameDesc, planes: Vec<Plane>, starts: Starts) -> Result<(), Error> {
+        desc.check()?;
+        if !planes.is_empty() {
+            check_planes(&planes, self.core.size)?;
+        }
+        self.core.take_place()?;
+        let (core, view, starts) = (&self.core, self.core.id, Some(Box::new(starts)));
+        let result = core.hand_over(desc.frame_id, |submitted_ns| {
+            let convention = Arc::clone(&core.convention);
+            core.shared.send_planes(PlanesJob { view, desc, convention, planes, submitted_ns, starts })
+        });
+        if result.is_err() {
+            self.core.finished_one();
+        }
+        result
     }
 
     /// The newest output if it is of `min_frame_id` or later; waits at most `timeout` (zero never blocks).

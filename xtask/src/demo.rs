@@ -21,6 +21,7 @@ usage: cargo xtask demo [OPTIONS]
   --view local|remote|diff  the embedded peer's picture, the peers', or the difference (keys 2, 1, 3)
   --port P                  where the page is served (8080)
   --frames N                ends after N frames
+  --capture FILE            writes all that decides pixels to a file, for `cargo run -p rayloom-cli -- replay FILE`
   --png DIR                 writes the frames as PNG too
 ";
 
@@ -133,6 +134,11 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
                 let folder = value()?;
                 let path = std::path::absolute(&folder).map_err(|error| format!("--png {folder}: {error}"))?;
                 std::fs::create_dir_all(&path).map_err(|error| format!("--png {folder}: {error}"))?;
+                options.engine.extend([word.clone(), path.to_string_lossy().into_owned()]);
+            }
+            "--capture" => {
+                let file = value()?;
+                let path = std::path::absolute(&file).map_err(|error| format!("--capture {file}: {error}"))?;
                 options.engine.extend([word.clone(), path.to_string_lossy().into_owned()]);
             }
             "--frames" => options.engine.extend([word.clone(), number(word, &value()?, 1, usize::MAX)?.to_string()]),

@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// A part of the name of the device that draws.
     #[arg(long, value_name = "NAME")]
     pub(crate) device: Option<String>,
+    /// Writes all that decides pixels to a file, for `rayloom replay`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) capture: Option<PathBuf>,
     /// Ends after so many frames.
     #[arg(long, value_name = "N")]
     pub(crate) frames: Option<u64>,
@@ -73,14 +76,7 @@ enum Inside {
 
 impl Options {
     pub(crate) fn peers(&self) -> Result<Vec<PeerAddress>, rayloom::Error> {
-        let peer = |text: &String| {
-            let (url, pin) = text.split_once('#').map_or((text.as_str(), None), |(url, pin)| (url, Some(pin)));
-            let tls_pin = pin.map(str::parse).transpose();
-            let tls_pin =
-                tls_pin.map_err(|error| rayloom::Error::InvalidArgument(format!("--peer {text}: {error}")))?;
-            Ok(PeerAddress { url: url.to_owned(), token: self.token.clone(), tls_pin })
-        };
-        self.peers.iter().map(peer).collect()
+        self.peers.iter().map(|text| PeerAddress::parse(text, self.token.as_deref())).collect()
     }
 
     pub(crate) fn embedded(&self) -> Embedded {

@@ -37,6 +37,16 @@ impl Coordinator {
     /// Cuts a frame and assigns its tiles. Without a peer that holds the revision the plan is empty and the frame
     /// expires at once; a frame id that is in flight already gives an empty plan and changes nothing.
     pub fn begin_frame(&mut self, frame: FrameRequest, now: Time) -> FramePlan {
+        self.begin(frame, None, now)
+    }
+
+    /// Begins a frame that is made again: its tiles are those of `cut`, which cover the view once. Which peer traces which is
+    /// chosen as ever. Without tiles the frame expires at once.
+    pub fn begin_frame_as_cut(&mut self, frame: FrameRequest, cut: &[Rect], now: Time) -> FramePlan {
+        self.begin(frame, Some(cut), now)
+    }
+
+    fn begin(&mut self, frame: FrameRequest, cut: Option<&[Rect]>, now: Time) -> FramePlan {
         self.advance(now);
         if self.frames.iter().any(|flying| flying.id == frame.frame_id) {
             return FramePlan::default();
@@ -52,7 +62,8 @@ impl Coordinator {
         self.anchor_unit();
         self.learn_from_overdue_tiles();
         let candidates = self.candidates(&frame);
-        if candidates.is_empty() || frame.extent.width.max(frame.extent.height) > limits::VIEW_SIDE {
+        let is_traced = !candidates.is_empty() && cut.is_none_or(|cut| !cut.is_empty());
+        if !is_traced || frame.extent.width.max(frame.extent.height) > limits::VIEW_SIDE {
             self.push(Action::FrameExpired { frame_id: frame.frame_id, missing: Vec::new() });
             return FramePlan::default();
         }
@@ -60,8 +71,14 @@ impl Coordinator {
         let ghost_px = frame.ghost_px.min(GHOST_PX);
         let work = WorkSum::new(frame.extent, self.map.density());
         let ground = Ground { work: &work, extent: frame.extent, ghost_px, min_side_px: self.config.min_tile_side_px };
-        let layout = self.lay_out(&ground, &candidates);
-        let leaves = layout.tree.leaves(frame.extent, ghost_px, limits::BLOCKS_PER_TILE);
+        let (layout, leaves) = match cut {
+            Some(cut) => hand_out(&ground, &candidates, cut),
+            None => {
+                let layout = self.lay_out(&ground, &candidates);
+                let leaves = layout.tree.leaves(frame.extent, ghost_px, limits::BLOCKS_PER_TILE);
+                (layout, leaves)
+            }
+        };
         self.next_serial += 1;
         let mut flying = Frame {
             serial: self.next_serial,
@@ -79,7 +96,8 @@ impl Coordinator {
         let traced: usize = plan.tiles.iter().map(|tile| tile.ghost_rect.pixels()).sum();
         plan.ghost_share = traced as f32 / frame.extent.pixels() as f32 - 1.0;
         self.frames.push_back(flying);
-        self.last_plan = Some(LastPlan { extent: frame.extent, slots: layout.slots, tree: layout.tree });
+        self.last_plan =
+            cut.is_none().then_some(LastPlan { extent: frame.extent, slots: layout.slots, tree: layout.tree });
         plan
     }
 
@@ -247,6 +265,24 @@ impl Coordinator {
             plan.probes.push(probe);
         }
     }
+}
+
+/// Tiles that are given: each, in their order, to the peer that would be through with it first.
+fn hand_out(ground: &Ground<'_>, candidates: &[Candidate], cut: &[Rect]) -> (Layout, Vec<(Rect, usize)>) {
+    let slots = candidates.iter().map(|candidate| Slot { peer: candidate.peer, weight: 1.0 }).collect();
+    let mut through_ns: Vec<f64> = candidates.iter().map(|candidate| candidate.start_ns).collect();
+    let mut leaves = Vec::with_capacity(cut.len());
+    for rect in cut {
+        let units = ground.work.within(rect.grown(ground.ghost_px, ground.extent));
+        let through =
+            |slot: usize| through_ns[slot] + candidates[slot].overhead_ns + units * candidates[slot].ns_per_unit;
+        let first = (0..candidates.len()).min_by(|a, b| through(*a).total_cmp(&through(*b)));
+        let slot = first.expect("a frame without candidates has expired");
+        through_ns[slot] = through(slot);
+        leaves.push((*rect, slot));
+    }
+    let finish_ns = through_ns.into_iter().fold(0.0, f64::max);
+    (Layout { slots, tree: Tree::Leaf { slot: 0 }, finish_ns, ideal_ns: finish_ns }, leaves)
 }
 
 /// A slot a tile, all of a peer's of the same weight.

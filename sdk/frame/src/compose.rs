@@ -14,6 +14,7 @@ use crate::{
 
 /// How scene-linear light becomes display-linear light in [0, 1].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ToneMap {
     /// Clamped.
     Linear,

@@ -18,6 +18,7 @@ pub use space::EngineCamera;
 
 /// The convention of an engine's data; every field stands for itself, presets are starting points.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Convention {
     /// Which axis of the world points up. The horizontal axes follow from it, see [`Convention::direction`].
     pub up_axis: UpAxis,

@@ -6,6 +6,7 @@
 /// [`crate::demodulate`]), the picture is
 /// `(Direct + Indirect) * albedo_divisor + Specular * specular_divisor + Unlit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum LayerKind {
     /// Diffuse light from lights and sun with shadow rays, divided by the albedo divisor. Alpha: 1 on surfaces, 0 on sky.
@@ -46,6 +47,7 @@ impl LayerKind {
 
 /// What to trace of one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LayerRequest {
     /// Which layer.
     pub kind: LayerKind,
@@ -57,6 +59,7 @@ pub struct LayerRequest {
 
 /// A plane of a traced tile: a layer, or what the primary rays hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum PlaneKind {
     /// Four half floats a pixel.
     Layer(LayerKind),

@@ -145,6 +145,26 @@ impl<'a> MergedFrame<'a> {
         layer.request.map(|_| layer.current.as_slice())
     }
 
+    /// BLAKE3 of the merged layers, primary hits and ages, each preceded by its number and length: equal for equal bits.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key("rayloom merged frame v1");
+        let mut plane = |number: u8, bytes: &[u8]| {
+            hasher.update(&[number]);
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        for kind in LayerKind::ALL {
+            if let Some(pixels) = self.layer(kind) {
+                plane(PlaneKind::Layer(kind).to_u8(), bytemuck::cast_slice(pixels));
+            }
+        }
+        for kind in PlaneKind::PRIMARY {
+            plane(kind.to_u8(), bytemuck::cast_slice(primary_words(self.planes, kind)));
+        }
+        plane(u8::MAX, self.ages);
+        *hasher.finalize().as_bytes()
+    }
+
     /// Share of the pixels that were traced for exactly this frame, in all layers.
     pub fn fresh_fraction(&self) -> f32 {
         self.fresh_pixels as f32 / self.extent.pixels().max(1) as f32

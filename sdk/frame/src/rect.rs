@@ -2,6 +2,7 @@
 
 /// A size in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Extent {
     /// Width in pixels.
     pub width: u32,
@@ -33,6 +34,7 @@ impl Extent {
 
 /// A rectangle of pixels; (0, 0) is the top left pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Rect {
     /// Left column.
     pub x: u32,

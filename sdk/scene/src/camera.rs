@@ -6,6 +6,7 @@ use glam::{Quat, Vec2, Vec3};
 ///
 /// Pixel (0, 0) is the top left one; rays go through pixel centres, moved by [`Camera::jitter`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Camera {
     /// Position in metres.
     pub position: Vec3,

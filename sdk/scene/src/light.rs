@@ -4,6 +4,7 @@ use glam::Vec3;
 
 /// What shape a light has, with the units of its [`Light::color`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum LightShape {
     /// Infinitely far: `color` is irradiance on a surface that faces it (W/m2). `angle` is the disc's half angle in radians.
     Directional {
@@ -23,6 +24,7 @@ pub enum LightShape {
 
 /// One light.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Light {
     /// Its shape.
     pub shape: LightShape,

@@ -1,6 +1,8 @@
 //! The session's behaviour with the peer inside this process, one file each.
 
 #[cfg(feature = "embedded-peer")]
+mod capture;
+#[cfg(feature = "embedded-peer")]
 mod embedded;
 #[cfg(feature = "embedded-peer")]
 mod gbuffer;

@@ -77,6 +77,7 @@ pub struct SceneStatus {
 /// What moved between a base revision (offered with its blobs) and the frame's; always against the base, so that no
 /// delta depends on another one.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StateDelta {
     /// Instance index and its transform.
     pub transforms: Vec<(u32, Affine3A)>,

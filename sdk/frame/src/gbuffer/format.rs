@@ -5,6 +5,7 @@ use half::f16;
 
 /// Format of a plane; little-endian, channels from the lowest bits or the first byte on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u32)]
 pub enum PlaneFormat {
     /// One float; depth buffers of 32 bits too.

@@ -9,6 +9,7 @@ pub const MAX_EXTENT: u32 = 16384;
 
 /// What a plane of the engine's G-buffer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u32)]
 pub enum EnginePlaneKind {
     /// Depth, as [`crate::convention::DepthEncoding`] says. Required.
