@@ -35,7 +35,7 @@
 #define RAYLOOM_LAYER_INIT { RAYLOOM_LAYER_DIRECT, RAYLOOM_TIER_T2, 0, 1, 1 }
 #define RAYLOOM_PEER_ADDRESS_INIT { NULL, NULL, NULL }
 #define RAYLOOM_SESSION_DESC_INIT { RAYLOOM_STRUCT_SESSION_DESC, sizeof(rayloom_session_desc), NULL, RAYLOOM_HEADER_VERSION, \
-  RAYLOOM_EMBEDDED_FALLBACK, NULL, 0, 0, NULL, 2, 2, NULL }
+  RAYLOOM_EMBEDDED_FALLBACK, NULL, 0, 0, NULL, 2, 2, NULL, NULL, 0 }
 #define RAYLOOM_EVENT_INIT { RAYLOOM_STRUCT_EVENT, sizeof(rayloom_event), NULL, 0, 0, 0, 0, { 0 } }
 /* glTF's; rayloom_convention_init fills in others. */
 #define RAYLOOM_CONVENTION_DESC_INIT { RAYLOOM_STRUCT_CONVENTION_DESC, sizeof(rayloom_convention_desc), NULL, RAYLOOM_UP_Y, \
@@ -1189,6 +1189,15 @@ typedef struct rayloom_session_desc {
    * no capture. Costs a copy of every plane and a hash of every frame.
    */
   const char *capture_path;
+  /**
+   * Folder in which the embedded peer keeps its compiled pipelines, made where it is not there; NULL = compiled at each
+   * start.
+   */
+  const char *cache_dir;
+  /**
+   * Most bytes of GPU memory that the embedded peer's buffers may take together; 0 = what there is.
+   */
+  uint64_t memory_limit;
 } rayloom_session_desc;
 
 /**

@@ -30,7 +30,7 @@ structs! {
     rayloom_peer_address { url, token, tls_pin }
     rayloom_session_desc {
         struct_type, struct_size, next, header_version, embedded, peers, peer_count, flags, embedded_device,
-        max_frames_in_flight, worker_threads, capture_path,
+        max_frames_in_flight, worker_threads, capture_path, cache_dir, memory_limit,
     }
     rayloom_event { struct_type, struct_size, next, kind, peer, revision, frame_id, text }
     rayloom_convention_desc {

@@ -74,6 +74,11 @@ pub struct rayloom_session_desc {
     /// Writes all that decides pixels to this file (replaced if it is there), to be replayed by `rayloom replay FILE`; NULL =
     /// no capture. Costs a copy of every plane and a hash of every frame.
     pub capture_path: *const c_char,
+    /// Folder in which the embedded peer keeps its compiled pipelines, made where it is not there; NULL = compiled at each
+    /// start.
+    pub cache_dir: *const c_char,
+    /// Most bytes of GPU memory that the embedded peer's buffers may take together; 0 = what there is.
+    pub memory_limit: u64,
 }
 descriptor!(rayloom_session_desc, RAYLOOM_STRUCT_SESSION_DESC);
 
@@ -150,6 +155,8 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
     let device = unsafe { pointer::optional_text("desc->embedded_device", desc.embedded_device) }?;
     // SAFETY: the caller vouches for it.
     let capture = unsafe { pointer::optional_text("desc->capture_path", desc.capture_path) }?;
+    // SAFETY: the caller vouches for it.
+    let cache_dir = unsafe { pointer::optional_text("desc->cache_dir", desc.cache_dir) }?;
     Ok(SessionDesc {
         peers,
         embedded,
@@ -158,6 +165,8 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
         max_frames_in_flight: desc.max_frames_in_flight,
         worker_threads: desc.worker_threads,
         lossless: desc.flags & RAYLOOM_SESSION_LOSSLESS != 0,
+        embedded_memory_limit: (desc.memory_limit != 0).then_some(desc.memory_limit),
+        cache_dir: cache_dir.map(Into::into),
         capture: capture.map(Into::into),
         accept_stored_traces: false,
     })

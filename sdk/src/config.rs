@@ -65,6 +65,10 @@ pub struct SessionDesc {
     pub embedded_device: Option<String>,
     /// Whether the embedded peer may be a CPU device.
     pub embedded_allow_cpu: bool,
+    /// Most bytes of GPU memory that the embedded peer's buffers may take together; `None` = what there is.
+    pub embedded_memory_limit: Option<u64>,
+    /// Folder in which the embedded peer keeps its compiled pipelines, made where it is not there; `None` = compiled at each start.
+    pub cache_dir: Option<PathBuf>,
     /// Frames begun and not finished, per view; 1 to 8.
     pub max_frames_in_flight: u32,
     /// Threads for the network, and as many that merge a frame together; 1 to 64.
@@ -85,6 +89,8 @@ impl Default for SessionDesc {
             embedded: Embedded::default(),
             embedded_device: None,
             embedded_allow_cpu: false,
+            embedded_memory_limit: None,
+            cache_dir: None,
             max_frames_in_flight: 2,
             worker_threads: 2,
             lossless: false,

@@ -163,6 +163,12 @@ impl Session {
             .enable_all()
             .build()
             .map_err(|source| Error::System { what: "starting the network's threads", source })?;
+        if let Some(folder) = &desc.cache_dir {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                let reason = format!("cache_dir {} can't be made: {error}; name a folder that can", folder.display());
+                Error::InvalidArgument(reason)
+            })?;
+        }
         let clock = Clock::new();
         let (commands, receiver) = mpsc::channel(COMMAND_LIMIT);
         let (offers, offers_seen) = watch::channel(Vec::new());
@@ -353,6 +359,8 @@ fn embed(
     let renderer = RendererOptions {
         device: desc.embedded_device.clone(),
         allow_cpu: desc.embedded_allow_cpu,
+        memory_limit: desc.embedded_memory_limit,
+        pipeline_cache: desc.cache_dir.as_ref().map(|folder| folder.join("pipelines.bin")),
         ..RendererOptions::default()
     };
     let config = PeerConfig { renderer, ..PeerConfig::default() };

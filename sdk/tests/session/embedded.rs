@@ -189,3 +189,35 @@ fn any_cut_gives_the_same_bits() {
 fn rects(output: &Output) -> Vec<Rect> {
     output.tiles.iter().map(|tile| tile.rect).collect()
 }
+
+#[test]
+fn the_inside_peer_keeps_its_pipelines_and_to_its_memory() {
+    let folder = std::env::temp_dir().join(format!("rayloom-cache-{}/new", std::process::id()));
+    let first_event = |embedded_memory_limit| {
+        let session = Session::new(SessionDesc {
+            embedded: Embedded::Always,
+            embedded_allow_cpu: true,
+            embedded_memory_limit,
+            cache_dir: Some(folder.clone()),
+            ..SessionDesc::default()
+        });
+        let (session, give_up) = (session.unwrap(), std::time::Instant::now() + PATIENCE);
+        loop {
+            assert!(std::time::Instant::now() < give_up, "nothing is said of the peer");
+            match session.poll_event() {
+                Some(event) => break event.to_string(),
+                None => std::thread::yield_now(),
+            }
+        }
+    };
+    let refused = first_event(Some(1 << 10));
+    assert!(refused.contains("limit of 1024 bytes"), "{refused}");
+    let connected = first_event(None);
+    assert!(connected.contains("connected"), "{connected}");
+    assert!(folder.join("pipelines.bin").metadata().unwrap().len() > 0);
+    std::fs::remove_dir_all(folder.parent().unwrap()).unwrap();
+
+    let desc = SessionDesc { cache_dir: Some("/proc/nowhere".into()), ..SessionDesc::default() };
+    let error = Session::new(desc).err().unwrap().to_string();
+    assert!(error.contains("cache_dir /proc/nowhere"), "{error}");
+}
