@@ -8,20 +8,15 @@ use std::process::{Command, Stdio};
 
 macro_rules! structs {
     ($($name:ident { $($field:ident),+ $(,)? })+) => {
-        fn assertions() -> String {
-            let mut text = String::new();
-            $(
-                let name = stringify!($name);
-                let size = size_of::<$name>();
-                writeln!(text, "_Static_assert(sizeof({name}) == {size}, \"sizeof {name}\");").unwrap();
-                // Naming every field here keeps the list complete.
-                let _ = |$name { $($field: _),+ }: $name| ();
-                $(
-                    let (field, offset) = (stringify!($field), offset_of!($name, $field));
-                    writeln!(text, "_Static_assert(offsetof({name}, {field}) == {offset}, \"{name}.{field}\");").unwrap();
-                )+
-            )+
-            text
+        /// Each struct's name and size, and its fields with their offsets, in bytes.
+        fn structs() -> Vec<(&'static str, usize, Vec<(&'static str, usize)>)> {
+            // Naming every field here keeps the list complete.
+            $(let _ = |$name { $($field: _),+ }: $name| ();)+
+            vec![$((
+                stringify!($name),
+                size_of::<$name>(),
+                vec![$((stringify!($field), offset_of!($name, $field))),+],
+            )),+]
         }
     };
 }
@@ -98,6 +93,54 @@ structs! {
     rayloom_stream_stats_info {
         struct_type, struct_size, next, submitted, encoded, dropped, late, idr, bytes, viewers, fps, encode_ms, reserved,
     }
+}
+
+/// The list as C.
+fn assertions() -> String {
+    let mut text = String::new();
+    for (name, size, fields) in structs() {
+        writeln!(text, "_Static_assert(sizeof({name}) == {size}, \"sizeof {name}\");").unwrap();
+        for (field, offset) in fields {
+            writeln!(text, "_Static_assert(offsetof({name}, {field}) == {offset}, \"{name}.{field}\");").unwrap();
+        }
+    }
+    text
+}
+
+/// The list as C#, which finds a layout when it runs.
+fn checks() -> String {
+    let mut text = "using System; using System.Runtime.InteropServices; using Rayloom;\n\
+                    unsafe static class Layout {\nstatic int wrong;\n\
+                    static void Is(string what, long got, long expected) {\n\
+                    if (got != expected) { Console.WriteLine(what + \" is \" + got + \", not \" + expected); wrong++; } }\n\
+                    static long At<T>(string field) { return Marshal.OffsetOf(typeof(T), field).ToInt64(); }\n\
+                    static int Main() {\n"
+        .to_owned();
+    for (name, size, fields) in structs() {
+        writeln!(text, "Is(\"sizeof {name}\", sizeof({name}), {size});").unwrap();
+        for (field, offset) in fields {
+            writeln!(text, "Is(\"{name}.{field}\", At<{name}>(\"{field}\"), {offset});").unwrap();
+        }
+    }
+    text + "return wrong; } }\n"
+}
+
+#[test]
+fn csharp_and_rust_agree_on_every_struct() {
+    let folder = std::env::temp_dir().join(format!("rayloom-csharp-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (source, program) = (folder.join("Layout.cs"), folder.join("layout.exe"));
+    std::fs::write(&source, checks()).unwrap();
+    let declarations = concat!(env!("CARGO_MANIFEST_DIR"), "/../bindings/csharp/Rayloom.cs");
+    let mut compiler = Command::new("mcs");
+    compiler
+        .args(["-unsafe", "-warnaserror"])
+        .arg(format!("-out:{}", program.display()))
+        .args([declarations.as_ref(), source.as_path()]);
+    assert!(compiler.status().expect("Mono's compiler, mcs, is needed").success());
+    let output = Command::new("mono").arg(&program).output().expect("Mono is needed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What the SDK's archive holds as it lies in the repository: from, to.
-const SDK_FILES: [(&str, &str); 16] = [
+const SDK_FILES: [(&str, &str); 20] = [
     ("include/rayloom.h", "include/rayloom.h"),
     ("include/rayloom.hpp", "include/rayloom.hpp"),
+    ("bindings/csharp/Rayloom.cs", "bindings/csharp/Rayloom.cs"),
     ("samples/c/CMakeLists.txt", "samples/c/CMakeLists.txt"),
     ("samples/c/main.c", "samples/c/main.c"),
     ("samples/c/city.h", "samples/c/city.h"),
@@ -24,6 +25,9 @@ const SDK_FILES: [(&str, &str); 16] = [
     ("docs/c/ownership.md", "docs/c/ownership.md"),
     ("docs/c/errors.md", "docs/c/errors.md"),
     ("docs/c/threads.md", "docs/c/threads.md"),
+    ("docs/conventions.md", "docs/conventions.md"),
+    ("docs/planes.md", "docs/planes.md"),
+    ("docs/captures.md", "docs/captures.md"),
     ("docs/streaming.md", "docs/streaming.md"),
     ("docs/licensing.md", "docs/licensing.md"),
     ("CHANGELOG.md", "CHANGELOG.md"),
@@ -111,6 +115,8 @@ fn package(profile: Profile) -> Result<PathBuf, String> {
     library.check(&soname())?;
     link(&format!("librayloom.so.{VERSION}"), &sdk.join("lib").join(soname()))?;
     link(&soname(), &sdk.join("lib/librayloom.so"))?;
+    copy(&profile.folder().join("rayloom"), &sdk.join("bin/rayloom"))?;
+    strip(&["--strip-unneeded"], &sdk.join("bin/rayloom"))?;
     for (from, to) in SDK_FILES.iter().chain(&LICENSES) {
         copy(&run::root().join(from), &sdk.join(to))?;
     }
@@ -156,7 +162,7 @@ fn build(profile: Profile) -> Result<(), String> {
         Profile::Dev => command.args(["--workspace", "--all-targets"]),
         // The Rust library too: what the static one needs is asked of it.
         Profile::Release => {
-            command.args(["--package", "rayloom-ffi", "--package", "rayloom-peer", "--package", "rayloom"])
+            command.args(["--package", "rayloom-ffi", "--package", "rayloom-peer", "--package", "rayloom", "--package", "rayloom-cli"])
         }
     };
     if profile == Profile::Release {

@@ -1,9 +1,10 @@
 //! `include/rayloom.h` is what ffi/src says; RAYLOOM_UPDATE_HEADER=1 writes it anew.
 
+use crate::toolchain::{assert_committed, root};
 use std::path::Path;
 
 /// Files that export, in the header's order.
-const SOURCES: [&str; 16] = [
+pub(crate) const SOURCES: [&str; 16] = [
     "result",
     "log",
     "convention",
@@ -33,17 +34,7 @@ fn the_committed_header_is_the_generated_one() {
     let mut bytes = Vec::new();
     builder.generate().unwrap().write(&mut bytes);
     let generated = String::from_utf8(bytes).unwrap();
-    let path = room.join("../include/rayloom.h");
-    if std::env::var_os("RAYLOOM_UPDATE_HEADER").is_some() {
-        std::fs::write(&path, &generated).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    let difference = committed.lines().zip(generated.lines()).enumerate().find(|(_, (old, new))| old != new);
-    assert!(
-        committed == generated,
-        "include/rayloom.h differs from ffi/src (first at {difference:?}): \
-         run RAYLOOM_UPDATE_HEADER=1 cargo test -p rayloom-ffi --test abi header, look at the difference, commit it"
-    );
+    assert_committed(&root().join("include/rayloom.h"), &generated, "ffi/src");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! The C ABI as a host sees it: header, compilers, symbols, mistakes, panics. The libraries must be built before.
 
 mod contract;
+mod csharp;
 mod header;
+mod kept;
 mod languages;
+mod memory;
 // Only builds with debug assertions can be told to panic.
 #[cfg(debug_assertions)]
 mod panics;

@@ -46,19 +46,21 @@ pub(crate) enum Link {
 
 /// Compiles a C program of tests/c against the header and the library.
 pub(crate) fn compile(name: &str, link: Link, folder: &Path) -> PathBuf {
+    compile_with(name, link, folder, &[])
+}
+
+/// The same with more flags.
+pub(crate) fn compile_with(name: &str, link: Link, folder: &Path, flags: &[&str]) -> PathBuf {
     let source = root().join(format!("ffi/tests/c/{name}.c"));
     let program = folder.join(name);
     let mut compiler = Command::new("cc");
     compiler
         .args(["-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"])
         .arg(root().join("include"));
-    compiler.arg(source).arg("-o").arg(&program);
+    compiler.args(flags).arg(source).arg("-o").arg(&program);
     match link {
         Link::Shared => {
-            // The loader asks for the SONAME.
-            let soname = folder.join("librayloom.so.0.1");
-            let _ = std::fs::remove_file(&soname);
-            std::os::unix::fs::symlink(library("librayloom.so"), &soname).unwrap();
+            let soname = shared_library(folder);
             compiler.arg(&soname).arg(format!("-Wl,-rpath,{}", folder.display()));
         }
         // What the Rust library and the encoder inside need of the system.
@@ -69,6 +71,31 @@ pub(crate) fn compile(name: &str, link: Link, folder: &Path) -> PathBuf {
     compiler.arg("-lm");
     run(&mut compiler);
     program
+}
+
+/// Puts the shared library into a folder, by the name that the loader asks for.
+pub(crate) fn shared_library(folder: &Path) -> PathBuf {
+    let soname = folder.join("librayloom.so.0.1");
+    // Of an earlier run.
+    let _ = std::fs::remove_file(&soname);
+    std::os::unix::fs::symlink(library("librayloom.so"), &soname).unwrap();
+    soname
+}
+
+/// A committed file must be what is generated; RAYLOOM_UPDATE_HEADER=1 writes it anew.
+pub(crate) fn assert_committed(path: &Path, generated: &str, sources: &str) {
+    if std::env::var_os("RAYLOOM_UPDATE_HEADER").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, generated).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    let difference = committed.lines().zip(generated.lines()).enumerate().find(|(_, (old, new))| old != new);
+    assert!(
+        committed == generated,
+        "{} differs from {sources} (first at {difference:?}): \
+         run RAYLOOM_UPDATE_HEADER=1 cargo test -p rayloom-ffi --test abi, look at the difference, commit it",
+        path.display()
+    );
 }
 
 /// Names of the functions that the header declares.

@@ -1,0 +1,59 @@
+//! `tests/abi`: each release's header, and a program that was compiled with it, run against this library.
+//!
+//! A folder stands for a SONAME (0.1 for librayloom.so.0.1); the program is an x86-64 Linux one. Once CHANGELOG.md has a
+//! section of that release the folder is frozen; before, RAYLOOM_UPDATE_ABI=1 makes it anew.
+
+use crate::toolchain::{Link, compile_with, folder, root, run, shared_library};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The SONAME's version; the folder's name.
+fn version() -> String {
+    env!("CARGO_PKG_VERSION").rsplit_once('.').expect("major.minor.patch").0.to_owned()
+}
+
+fn kept(name: &str) -> PathBuf {
+    root().join("tests/abi").join(version()).join(name)
+}
+
+fn is_released() -> bool {
+    let changes = std::fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    changes.lines().any(|line| line.starts_with(&format!("## {}.", version())))
+}
+
+#[test]
+fn the_header_that_is_kept_is_the_release_s() {
+    let current = std::fs::read_to_string(root().join("include/rayloom.h")).unwrap();
+    if std::env::var_os("RAYLOOM_UPDATE_ABI").is_some() {
+        assert!(!is_released(), "{} is released: what was shipped with it stays", version());
+        std::fs::create_dir_all(kept("")).unwrap();
+        std::fs::write(kept("rayloom.h"), &current).unwrap();
+        if cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+            let program =
+                compile_with("kept", Link::Shared, &folder("kept-new"), &["-g0", "-s", "-Wl,-rpath,/nowhere"]);
+            std::fs::copy(program, kept("engine-x86_64-linux")).unwrap();
+        }
+    }
+    let kept_header =
+        std::fs::read_to_string(kept("rayloom.h")).expect("RAYLOOM_UPDATE_ABI=1 begins a release's folder");
+    if is_released() {
+        let lost = kept_header.lines().filter(|line| line.starts_with("rayloom_result ") && !current.contains(line));
+        assert_eq!(lost.collect::<Vec<_>>(), Vec::<&str>::new(), "functions that were shipped are gone");
+    } else {
+        assert!(
+            kept_header == current,
+            "tests/abi/{}/rayloom.h is not this header: until the release, RAYLOOM_UPDATE_ABI=1 cargo test -p rayloom-ffi \
+             --test abi kept makes the folder anew",
+            version()
+        );
+    }
+}
+
+#[test]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn a_program_that_was_compiled_with_the_release_runs_with_this_library() {
+    let folder = folder("kept");
+    shared_library(&folder);
+    let output = run(Command::new(kept("engine-x86_64-linux")).env("LD_LIBRARY_PATH", &folder));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("an engine of rayloom {} ran\n", version()));
+}
