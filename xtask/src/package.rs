@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What the SDK's archive holds as it lies in the repository: from, to.
-const SDK_FILES: [(&str, &str); 20] = [
+const SDK_FILES: [(&str, &str); 21] = [
     ("include/rayloom.h", "include/rayloom.h"),
     ("include/rayloom.hpp", "include/rayloom.hpp"),
     ("bindings/csharp/Rayloom.cs", "bindings/csharp/Rayloom.cs"),
@@ -32,6 +32,7 @@ const SDK_FILES: [(&str, &str); 20] = [
     ("docs/licensing.md", "docs/licensing.md"),
     ("CHANGELOG.md", "CHANGELOG.md"),
     ("ffi/THIRD_PARTY_NOTICES.md", "THIRD_PARTY_NOTICES.md"),
+    ("cli/THIRD_PARTY_NOTICES.md", "bin/THIRD_PARTY_NOTICES.md"),
 ];
 
 /// What the peer's archive holds beside the program.
@@ -161,9 +162,16 @@ fn build(profile: Profile) -> Result<(), String> {
     match profile {
         Profile::Dev => command.args(["--workspace", "--all-targets"]),
         // The Rust library too: what the static one needs is asked of it.
-        Profile::Release => {
-            command.args(["--package", "rayloom-ffi", "--package", "rayloom-peer", "--package", "rayloom", "--package", "rayloom-cli"])
-        }
+        Profile::Release => command.args([
+            "--package",
+            "rayloom-ffi",
+            "--package",
+            "rayloom-peer",
+            "--package",
+            "rayloom",
+            "--package",
+            "rayloom-cli",
+        ]),
     };
     if profile == Profile::Release {
         // Shipped files name no folder of the machine that built them.

@@ -14,7 +14,7 @@ const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2", features: &[] }
 const ABOUT: Tool = Tool { name: "cargo-about", version: "0.9.3", features: &["--features", "cli"] };
 
 /// What is shipped: whose notices are kept, and with which features.
-const SHIPPED: [(&str, &str); 2] = [("ffi", "rayloom-ffi"), ("peer-server", "rayloom-peer")];
+const SHIPPED: [(&str, &str); 3] = [("ffi", "rayloom-ffi"), ("peer-server", "rayloom-peer"), ("cli", "rayloom-cli")];
 
 impl Tool {
     /// The program, in target/tools; compiled at the first use.
