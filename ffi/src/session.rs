@@ -18,6 +18,10 @@ pub const RAYLOOM_EMBEDDED_ALWAYS: u32 = 2;
 pub const RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU: u32 = 1;
 /// Layers come back bit for bit instead of as RGB9E5: for tests and captures, costs bandwidth.
 pub const RAYLOOM_SESSION_LOSSLESS: u32 = 2;
+/// The planes of views with RAYLOOM_VIEW_GBUFFER are compared with what a peer traces, at most once a second and view, and
+/// what a wrong convention explains is told as RAYLOOM_EVENT_CONVENTION. For development: such a frame's planes are copied,
+/// and a peer traces the view once more.
+pub const RAYLOOM_SESSION_VALIDATE: u32 = 4;
 
 /// Number of the embedded peer in events and tiles.
 pub const RAYLOOM_EMBEDDED_PEER: u32 = 0xFFFF_FFFF;
@@ -133,7 +137,8 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
             return Err(Failure::argument(text));
         }
     };
-    check_flags("desc->flags", desc.flags, RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU | RAYLOOM_SESSION_LOSSLESS)?;
+    let known = RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU | RAYLOOM_SESSION_LOSSLESS | RAYLOOM_SESSION_VALIDATE;
+    check_flags("desc->flags", desc.flags, known)?;
     if desc.peer_count > 64 {
         return Err(Failure::argument(format!("desc->peer_count is {}, allowed is 0 to 64", desc.peer_count)));
     }
@@ -165,6 +170,7 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
         max_frames_in_flight: desc.max_frames_in_flight,
         worker_threads: desc.worker_threads,
         lossless: desc.flags & RAYLOOM_SESSION_LOSSLESS != 0,
+        validate: desc.flags & RAYLOOM_SESSION_VALIDATE != 0,
         embedded_memory_limit: (desc.memory_limit != 0).then_some(desc.memory_limit),
         cache_dir: cache_dir.map(Into::into),
         capture: capture.map(Into::into),
@@ -199,8 +205,13 @@ pub const RAYLOOM_EVENT_SCENE_FAILED: u32 = 7;
 /// The lent planes of a frame were read: the engine may write to their memory again. Ids of frames differ between views
 /// where the engine wants to tell them apart here. Poll every frame: at most 256 events wait.
 pub const RAYLOOM_EVENT_PLANES_RELEASED: u32 = 8;
+/// With RAYLOOM_SESSION_VALIDATE: a plane of a frame is not what a peer traces of it; text says on how many pixels, and which
+/// field of the convention to set to what. Told once for each different finding of a view.
+pub const RAYLOOM_EVENT_CONVENTION: u32 = 9;
 /// The session's capture ends before the session: text says why. All before can be replayed.
 pub const RAYLOOM_EVENT_CAPTURE_FAILED: u32 = 10;
+/// With RAYLOOM_SESSION_VALIDATE: the planes of a frame are what a peer traces of it. Told once a view.
+pub const RAYLOOM_EVENT_CONVENTION_AGREES: u32 = 11;
 /// Something that this header does not know; text says it.
 pub const RAYLOOM_EVENT_OTHER: u32 = 0xFFFF_FFFF;
 
@@ -264,7 +275,10 @@ pub unsafe extern "C" fn rayloom_session_now(session: *mut rayloom_session, time
 }
 
 fn describe(event: &Event) -> rayloom_event {
-    let frame_id = if let Event::PlanesReleased { frame_id } = event { *frame_id } else { 0 };
+    let frame_id = match event {
+        Event::PlanesReleased { frame_id } | Event::Convention { frame_id, .. } => *frame_id,
+        _ => 0,
+    };
     let (kind, peer, revision) = match event {
         Event::PeerConnected { peer, .. } => (RAYLOOM_EVENT_PEER_CONNECTED, *peer, 0),
         Event::PeerUnreachable { peer, .. } => (RAYLOOM_EVENT_PEER_UNREACHABLE, *peer, 0),
@@ -274,6 +288,8 @@ fn describe(event: &Event) -> rayloom_event {
         Event::SceneReady { revision, peer } => (RAYLOOM_EVENT_SCENE_READY, *peer, *revision),
         Event::SceneFailed { revision, peer, .. } => (RAYLOOM_EVENT_SCENE_FAILED, *peer, *revision),
         Event::PlanesReleased { .. } => (RAYLOOM_EVENT_PLANES_RELEASED, RAYLOOM_EMBEDDED_PEER, 0),
+        Event::Convention { agrees: false, .. } => (RAYLOOM_EVENT_CONVENTION, RAYLOOM_EMBEDDED_PEER, 0),
+        Event::Convention { agrees: true, .. } => (RAYLOOM_EVENT_CONVENTION_AGREES, RAYLOOM_EMBEDDED_PEER, 0),
         Event::CaptureFailed { .. } => (RAYLOOM_EVENT_CAPTURE_FAILED, RAYLOOM_EMBEDDED_PEER, 0),
         _ => (RAYLOOM_EVENT_OTHER, RAYLOOM_EMBEDDED_PEER, 0),
     };

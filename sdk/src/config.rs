@@ -75,6 +75,9 @@ pub struct SessionDesc {
     pub worker_threads: u32,
     /// Layers come back bit for bit (tests, captures) instead of RGB9E5.
     pub lossless: bool,
+    /// Planes of views in G-buffer mode are compared with what a peer traces, now and then; what a wrong convention explains
+    /// is told as [`crate::Event::Convention`]. For development: costs a peer's time and memory.
+    pub validate: bool,
     /// Writes all that decides pixels to this file, for [`crate::Replay`]; a file of that name is replaced. Costs a copy of
     /// every plane, and a hash of every frame.
     pub capture: Option<PathBuf>,
@@ -94,6 +97,7 @@ impl Default for SessionDesc {
             max_frames_in_flight: 2,
             worker_threads: 2,
             lossless: false,
+            validate: false,
             capture: None,
             accept_stored_traces: false,
         }

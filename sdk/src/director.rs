@@ -9,6 +9,7 @@ use crate::config::{Embedded, FrameDesc, ViewMode};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
 use crate::pipeline::PipelineDesc;
+use crate::probe::{PROBE_VIEW, ProbeRequest, Probes};
 use crate::progress::ProgressBoard;
 use crate::revisions::{Offered, Revisions};
 use crate::scene_handle::BaseRevision;
@@ -63,6 +64,7 @@ pub(crate) enum Command {
     DestroyScene {
         scene: u32,
     },
+    Probe(ProbeRequest),
     Peer(PeerId, PeerEvent),
     Shutdown,
 }
@@ -127,12 +129,13 @@ pub(crate) struct Director {
     fleet: Fleet,
     revisions: Revisions,
     views: BTreeMap<u16, View>,
+    probes: Probes,
 }
 
 impl Director {
     pub(crate) fn new(desc: DirectorDesc) -> Director {
         let fleet = Fleet::new(desc.embedded, desc.network.clone());
-        Director { desc, fleet, revisions: Revisions::default(), views: BTreeMap::new() }
+        Director { desc, fleet, revisions: Revisions::default(), views: BTreeMap::new(), probes: Probes::default() }
     }
 
     /// Runs until told to shut down or until every sender is gone.
@@ -212,6 +215,7 @@ impl Director {
                 self.revisions.remove_scene(scene);
                 self.desc.offers.send_replace(self.revisions.offers());
             }
+            Command::Probe(request) => self.probes.ask(request, &self.revisions, &mut self.fleet, now.0),
             Command::Peer(peer, event) => self.handle_peer(peer, event),
             Command::Shutdown => {}
         }
@@ -249,6 +253,7 @@ impl Director {
                 self.desc.progress.peer_lost(peer.0);
                 self.revisions.peer_lost(peer);
                 self.views.values_mut().for_each(|view| view.peer_lost(peer, now));
+                self.probes.peer_lost(peer);
             }
             PeerEvent::Unreachable { cause } => {
                 // Told once per outage and cause: the link keeps trying.
@@ -259,20 +264,26 @@ impl Director {
             PeerEvent::Scene(status) => self.handle_scene(peer, status),
             PeerEvent::Slice(slice) => {
                 self.fleet.received(peer, slice.coded_bytes);
-                if let Some(view) = self.views.get_mut(&view_of(slice.task)) {
+                if view_of(slice.task) == PROBE_VIEW {
+                    self.probes.slice(peer, slice);
+                } else if let Some(view) = self.views.get_mut(&view_of(slice.task)) {
                     view.slice(peer, slice, now);
                 }
             }
             PeerEvent::TileDone { done, arrived_ns } => {
                 let offset_ns = self.fleet.offset_ns(peer);
-                if let Some(view) = self.views.get_mut(&view_of(done.task)) {
+                if view_of(done.task) == PROBE_VIEW {
+                    self.probes.tile_done(peer, &done, arrived_ns, offset_ns);
+                } else if let Some(view) = self.views.get_mut(&view_of(done.task)) {
                     view.tile_done(peer, done, arrived_ns, offset_ns, now);
                 }
             }
             PeerEvent::TaskRefused(refused) => {
                 tracing::debug!("peer {} refused task {}: {}", peer.0, refused.task, refused.reason);
                 self.fleet.forget_sent_frames(peer);
-                if let Some(view) = self.views.get_mut(&view_of(refused.task)) {
+                if view_of(refused.task) == PROBE_VIEW {
+                    self.probes.tile_refused(peer, refused);
+                } else if let Some(view) = self.views.get_mut(&view_of(refused.task)) {
                     view.tile_refused(peer, refused.task, now);
                 }
             }

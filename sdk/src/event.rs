@@ -72,6 +72,17 @@ pub enum Event {
         /// The frame; ids of views in G-buffer mode differ where the engine wants to tell them apart here.
         frame_id: u64,
     },
+    /// The planes of a frame were compared with what a peer traced of it; told once for each different result of a view.
+    Convention {
+        /// The view, numbered as they were created.
+        view: u16,
+        /// The frame that shows it.
+        frame_id: u64,
+        /// Whether everything agrees.
+        agrees: bool,
+        /// How many pixels agree or don't, and what to set.
+        text: String,
+    },
 }
 
 /// A bounded queue of events.
@@ -97,6 +108,7 @@ impl EventQueue {
         match event {
             // Every frame has one.
             Event::PlanesReleased { .. } => tracing::trace!(target: "rayloom::event", "{event}"),
+            Event::Convention { agrees: false, .. } => tracing::warn!(target: "rayloom::event", "{event}"),
             _ => tracing::info!(target: "rayloom::event", "{event}"),
         }
         let mut queue = self.queue.lock();
@@ -135,6 +147,7 @@ impl std::fmt::Display for Event {
             }
             Event::CaptureFailed { cause } => f.write_str(cause),
             Event::PlanesReleased { frame_id } => write!(f, "the planes of frame {frame_id} are released"),
+            Event::Convention { view, frame_id, text, .. } => write!(f, "view {view}, frame {frame_id}: {text}"),
         }
     }
 }

@@ -109,6 +109,11 @@ impl Fleet {
         self.peers.remove(&id);
     }
 
+    /// True for a connected peer that traces what it is asked to, whatever the camera.
+    pub(crate) fn traces(&self, id: PeerId) -> bool {
+        self.peers.get(&id).is_some_and(|peer| !peer.info.stored_traces)
+    }
+
     /// Device and address of a connected peer.
     pub(crate) fn description(&self, id: PeerId) -> &str {
         self.peers.get(&id).map_or("a peer that is gone", |peer| &peer.description)

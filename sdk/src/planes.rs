@@ -5,6 +5,7 @@ use crate::capture::Recorder;
 use crate::config::FrameDesc;
 use crate::director::Command;
 use crate::event::{Event, EventQueue};
+use crate::validation::Validation;
 use crate::view::Starts;
 use crate::workers::MergeThreads;
 use bytes::Bytes;
@@ -38,7 +39,7 @@ pub struct Plane {
 }
 
 impl Plane {
-    fn lent(&self) -> EnginePlane<'_> {
+    pub(crate) fn lent(&self) -> EnginePlane<'_> {
         let Plane { kind, format, extent, view_rect, row_pitch, ref bytes } = *self;
         EnginePlane { kind, format, extent, view_rect, row_pitch, bytes }
     }
@@ -73,9 +74,10 @@ impl PlanesQueue {
         events: Arc<EventQueue>,
         threads: MergeThreads,
         recorder: Option<Recorder>,
+        validation: Option<Validation>,
     ) -> (PlanesQueue, impl FnOnce() + Send + 'static) {
         let (jobs, waiting) = sync_channel(WAITING_LIMIT);
-        (PlanesQueue { jobs }, move || run(&waiting, &director, &events, &threads, recorder.as_ref()))
+        (PlanesQueue { jobs }, move || run(&waiting, &director, &events, &threads, recorder.as_ref(), validation))
     }
 
     /// Hands a frame over without waiting.
@@ -95,10 +97,14 @@ fn run(
     events: &EventQueue,
     threads: &MergeThreads,
     recorder: Option<&Recorder>,
+    mut validation: Option<Validation>,
 ) {
     // Those of frames that are out serve again: their memory is touched already.
     let mut pool: Vec<Arc<GBuffer>> = Vec::new();
     while let Ok(job) = waiting.recv() {
+        if let Some(validation) = &mut validation {
+            validation.look(&job);
+        }
         let PlanesJob { view, desc, convention, planes, submitted_ns, starts } = job;
         let mut gbuffer = None;
         if !planes.is_empty() {

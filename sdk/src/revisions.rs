@@ -141,6 +141,18 @@ impl Revisions {
         self.bases.iter().filter(|(_, base)| base.ready.contains(&peer)).map(|(r, base)| (base.scene, *r)).collect()
     }
 
+    /// A revision that is still known.
+    pub(crate) fn get(&self, revision: u64) -> Option<&Resolved> {
+        self.revisions.get(&revision)
+    }
+
+    /// The very revision, and one of the peers which `usable` admits that can trace it; the embedded one where it can.
+    pub(crate) fn held(&self, revision: u64, usable: impl Fn(PeerId) -> bool) -> Option<(Resolved, PeerId)> {
+        let resolved = self.get(revision)?;
+        let peer = self.bases.get(&resolved.base)?.ready.iter().rev().find(|peer| usable(**peer))?;
+        Some((resolved.clone(), *peer))
+    }
+
     /// The newest state at or before `revision` that one of the peers which `usable` admits can trace.
     pub(crate) fn resolve(&self, revision: u64, usable: impl Fn(PeerId) -> bool) -> Option<Resolved> {
         let wanted = self.revisions.get(&revision)?.scene;
@@ -179,6 +191,22 @@ mod tests {
         assert_eq!(revisions.resolve(2, |_| true).unwrap().base, 2);
         assert_eq!(revisions.resolve(1, |_| true).unwrap().base, 1);
         assert!(revisions.resolve(2, |_| false).is_none());
+    }
+
+    #[test]
+    fn the_very_revision_is_held_by_the_peers_that_have_its_base() {
+        let mut revisions = Revisions::default();
+        add(&mut revisions, 1);
+        let peer = |held: Option<(Resolved, PeerId)>| held.map(|(_, peer)| peer);
+        assert_eq!(peer(revisions.held(1, |_| true)), None);
+        revisions.peer_ready(PeerId(0), 1, 1);
+        revisions.peer_ready(PeerId(u32::MAX), 1, 1);
+        revisions.add(1, 2, 1, Arc::default());
+        add(&mut revisions, 3);
+        assert_eq!(peer(revisions.held(2, |_| true)), Some(PeerId(u32::MAX)));
+        assert_eq!(peer(revisions.held(2, |peer| peer == PeerId(0))), Some(PeerId(0)));
+        assert_eq!(peer(revisions.held(3, |_| true)), None, "an older one is another picture");
+        assert_eq!(peer(revisions.held(4, |_| true)), None);
     }
 
     #[test]

@@ -10,8 +10,10 @@ use crate::event::{Event, EventQueue};
 use crate::packing::PackQueue;
 use crate::peer_link::{PeerLink, Reach};
 use crate::planes::{PlanesJob, PlanesQueue};
+use crate::probe::PROBE_VIEW;
 use crate::progress::ProgressBoard;
 use crate::scene_handle::SceneHandle;
+use crate::validation::Validation;
 use crate::view_handle::ViewHandle;
 use crate::workers::MergeThreads;
 use parking_lot::Mutex;
@@ -138,6 +140,8 @@ struct Threads {
     director: JoinHandle<()>,
     packer: JoinHandle<()>,
     planes_reader: JoinHandle<()>,
+    /// With [`SessionDesc::validate`].
+    doctor: Option<JoinHandle<()>>,
     capture: Option<Arc<CaptureFile>>,
 }
 
@@ -207,7 +211,18 @@ impl Session {
             })
             .map_err(|source| Error::System { what: "starting the thread that packs scenes", source })?;
         let threads = MergeThreads { count: desc.worker_threads as usize };
-        let (planes, run_planes) = PlanesQueue::new(commands.clone(), Arc::clone(&events), threads, recorder.clone());
+        let (validation, doctor) = if desc.validate {
+            let (validation, run) = Validation::new(commands.clone(), Arc::clone(&events), clock);
+            let doctor = std::thread::Builder::new()
+                .name("rayloom-doctor".into())
+                .spawn(run)
+                .map_err(|source| Error::System { what: "starting the thread that examines conventions", source })?;
+            (Some(validation), Some(doctor))
+        } else {
+            (None, None)
+        };
+        let (planes, run_planes) =
+            PlanesQueue::new(commands.clone(), Arc::clone(&events), threads, recorder.clone(), validation);
         let planes_reader = std::thread::Builder::new()
             .name("rayloom-planes".into())
             .spawn(run_planes)
@@ -241,7 +256,7 @@ impl Session {
             planes: Mutex::new(Some(planes)),
             recorder,
         });
-        let threads = Threads { runtime, director, packer, planes_reader, capture };
+        let threads = Threads { runtime, director, packer, planes_reader, doctor, capture };
         Ok(Session { shared, events, threads: Mutex::new(Some(threads)) })
     }
 
@@ -264,10 +279,10 @@ impl Session {
     /// [`Error::InvalidArgument`] for a description out of bounds, [`Error::Closed`] after the session ended.
     pub fn create_view(&self, desc: ViewDesc) -> Result<ViewHandle, Error> {
         desc.check()?;
-        let next = |id: u16| (id < 1 << 15).then(|| id + 1);
+        let next = |id: u16| (id < PROBE_VIEW).then(|| id + 1);
         let id = self.shared.next_view.try_update(Ordering::Relaxed, Ordering::Relaxed, next);
         let id =
-            id.map_err(|_| Error::InvalidState("a session makes at most 32768 views: create a new session".into()))?;
+            id.map_err(|_| Error::InvalidState("a session makes at most 32767 views: create a new session".into()))?;
         ViewHandle::new(id, desc, Arc::clone(&self.shared))
     }
 
@@ -312,6 +327,10 @@ impl Drop for Session {
             }
             if threads.planes_reader.join().is_err() {
                 tracing::error!("the thread that reads planes had panicked");
+            }
+            // It was waiting for planes, or for the director.
+            if threads.doctor.is_some_and(|doctor| doctor.join().is_err()) {
+                tracing::error!("the thread that examines conventions had panicked");
             }
             threads.runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
             // Last, so that it has what the others did.

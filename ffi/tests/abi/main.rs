@@ -11,3 +11,4 @@ mod memory;
 mod panics;
 mod symbols;
 mod toolchain;
+mod validate;

@@ -3,7 +3,7 @@
 mod room;
 
 use glam::{Quat, Vec2, Vec3};
-use rayloom_frame::convention::doctor::{Diagnosis, Submitted, doctor, views};
+use rayloom_frame::convention::doctor::{Diagnosis, Submitted, View, doctor};
 use rayloom_frame::convention::{
     CameraAxes, Convention, DepthEncoding, Handedness, MatrixStorage, MotionContent, MotionDirection, MotionEncoding,
     MotionJitter, MotionUnit, MotionY, NormalEncoding, NormalMapGreen, NormalSpace, RoughnessKind, UpAxis, UvOrigin,
@@ -39,12 +39,7 @@ fn examine(truth: &Convention, stated: &Convention, scene: Scene) -> Result<Diag
         camera: &truth.camera_back(&camera),
         previous_camera: &truth.camera_back(&previous),
     };
-    let views = views(&frame)?;
-    let trace = |count: usize| -> Vec<Primary> {
-        views[..count].iter().map(|view| cast(&view.camera, &view.previous_camera, scene)).collect()
-    };
-    let first = doctor(&frame, &trace(1))?;
-    if first.wants_views { doctor(&frame, &trace(views.len())) } else { Ok(first) }
+    doctor(&frame, |view| Ok(cast(&view.camera, &view.previous_camera, scene)))
 }
 
 /// All that is to be set, by all findings.
@@ -76,7 +71,10 @@ fn engines() -> [Convention; 3] {
 fn nothing_is_said_when_all_is_right() {
     for truth in engines() {
         let diagnosis = examine(&truth, &truth, AS_SHOWN).unwrap();
-        assert_eq!(diagnosis, Diagnosis::default());
+        assert_eq!((&diagnosis.findings[..], diagnosis.searched), (&[][..], false));
+        let compared: Vec<&str> = diagnosis.compared.iter().map(|(plane, _)| *plane).collect();
+        assert_eq!(compared, ["depth", "normal", "motion", "roughness/metalness", "albedo"]);
+        assert!(diagnosis.compared.iter().all(|(_, share)| *share > 0.85), "{diagnosis:?}");
     }
 }
 
@@ -301,11 +299,46 @@ fn another_scene_is_reported_without_a_fix() {
         motion: vec![0; EXTENT.pixels()],
         instance_id: vec![0; EXTENT.pixels()],
     };
-    let diagnosis = doctor(&frame, std::slice::from_ref(&empty)).unwrap();
-    assert!(diagnosis.wants_views);
+    let mut views = 0;
+    let mut nothing = |_: &View| {
+        views += 1;
+        Ok::<_, FrameError>(empty.clone())
+    };
+    let diagnosis = doctor(&frame, &mut nothing).unwrap();
     assert!(diagnosis.findings[0].to_string().contains("no choice of the convention explains it"));
-    // What can't be examined is refused.
-    assert!(doctor(&frame, &[]).is_err());
-    assert!(doctor(&frame, &[Primary::default()]).is_err());
-    assert!(doctor(&Submitted { planes: &[], ..frame }, &[empty]).is_err());
+    // What can't be examined is refused, and what can't be traced ends it.
+    assert!(doctor(&Submitted { planes: &[], ..frame }, &mut nothing).is_err());
+    assert!(diagnosis.searched && views > 10, "{views} views were traced");
+    assert!(doctor(&frame, |_| Ok::<_, FrameError>(Primary::default())).is_err());
+    let ended = doctor(&frame, |_| Err(FrameError::Plan("no peer".into()))).unwrap_err();
+    assert_eq!(ended, FrameError::Plan("no peer".into()));
+}
+
+#[test]
+fn a_frame_of_sky_tells_nothing() {
+    let truth = Convention { far: 60.0, ..Convention::GLTF };
+    let (camera, previous) = cameras();
+    let up = Camera { rotation: Quat::from_rotation_x(1.4), position: Vec3::new(0.0, 2.9, 0.0), ..camera };
+    let shown = cast(&up, &previous, AS_SHOWN);
+    assert!(shown.depth.iter().all(|depth| depth.is_infinite()), "the room has no ceiling");
+    let textures = engine_planes(&truth, &shown, &up, &previous);
+    // Without the plant, which the scene lacks: the first pixel's sky all over.
+    let textures: Vec<Texture> = textures
+        .into_iter()
+        .map(|texture| {
+            let pixel = texture.bytes[..texture.format.bytes_per_pixel()].to_vec();
+            Texture { bytes: pixel.repeat(EXTENT.pixels()), ..texture }
+        })
+        .collect();
+    let planes: Vec<_> = textures.iter().map(Texture::plane).collect();
+    let stated = truth.camera_back(&up);
+    let frame = Submitted {
+        extent: EXTENT,
+        planes: &planes,
+        convention: &truth,
+        camera: &stated,
+        previous_camera: &truth.camera_back(&previous),
+    };
+    let diagnosis = doctor(&frame, |_| Ok::<_, FrameError>(shown.clone())).unwrap();
+    assert_eq!(diagnosis, Diagnosis::default());
 }

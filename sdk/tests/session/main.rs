@@ -7,3 +7,5 @@ mod embedded;
 #[cfg(feature = "embedded-peer")]
 mod gbuffer;
 mod refusals;
+#[cfg(feature = "embedded-peer")]
+mod validation;

@@ -106,8 +106,11 @@ impl Choice {
 pub struct Diagnosis {
     /// One for each plane that disagrees; empty = all is right as far as can be seen.
     pub findings: Vec<Finding>,
-    /// True when the picture is traced from the wrong place, or another one: trace the rest of [`views`] and ask again.
-    pub wants_views: bool,
+    /// Planes that were compared, and the share of the compared pixels that agree under the stated convention. Empty where
+    /// there is nothing but sky: such a frame tells nothing.
+    pub compared: Vec<(&'static str, f32)>,
+    /// True when every one of [`views`] was traced.
+    pub searched: bool,
 }
 
 /// The name of findings about the camera.
@@ -121,45 +124,42 @@ const CHANGE: f32 = 0.02;
 /// Fewer compared pixels than this tell nothing.
 const FEWEST: usize = 48;
 
-/// Compares a frame with what was traced of it: `traced[i]` is the whole view from [`views`]' i-th camera; the first is
-/// required, the others are needed only where [`Diagnosis::wants_views`] says so.
+/// Compares a frame with what `trace` gives: the primary hits of the whole view from a camera. It is called with the first
+/// of [`views`], and with each of the others where that shows another picture. At most three of them are kept at a time.
 ///
 /// # Errors
 /// [`FrameError::Convention`] for a camera or convention that is none (it names the fix where there is one),
-/// [`FrameError::EnginePlane`] for planes that can't be read, [`FrameError::Plan`] for traced planes of another size.
-pub fn doctor(frame: &Submitted<'_>, traced: &[Primary]) -> Result<Diagnosis, FrameError> {
+/// [`FrameError::EnginePlane`] for planes that can't be read, [`FrameError::Plan`] for traced planes of another size; and
+/// those of `trace`.
+pub fn doctor<E: From<FrameError>>(
+    frame: &Submitted<'_>,
+    mut trace: impl FnMut(&View) -> Result<Primary, E>,
+) -> Result<Diagnosis, E> {
     check(frame.planes, frame.extent)?;
     let views = views(frame)?;
-    for primary in traced {
-        let sizes = [
-            primary.depth.len(),
-            primary.normal.len(),
-            primary.base_color.len(),
-            primary.material.len(),
-            primary.motion.len(),
-            primary.instance_id.len(),
-        ];
-        if let Some(size) = sizes.into_iter().find(|size| *size != frame.extent.pixels()) {
-            return Err(FrameError::Plan(format!(
-                "a traced plane has {size} pixels, the view has {}",
-                frame.extent.pixels()
-            )));
-        }
-    }
-    let Some(stated) = traced.first() else {
-        return Err(FrameError::Plan("nothing was traced: trace the first of the doctor's views".into()));
+    let mut traced = |view: &View| {
+        let primary = trace(view)?;
+        check_traced(&primary, frame.extent)?;
+        Ok::<Primary, E>(primary)
     };
+    let stated = traced(&views[0])?;
     let samples = samples(frame.extent);
     let mut diagnosis = Diagnosis::default();
 
     // Depth first: it tells where the picture was taken from, and with that what the other planes are compared with.
-    let mut best = depth::examine(frame, &views[0], &Traced::new(stated, frame.extent, &views[0]), &samples);
-    let (mut from, mut primary) = (&views[0], stated);
+    let first_view = Traced::new(&stated, frame.extent, &views[0]);
+    let mut best = depth::examine(frame, &views[0], &first_view, &samples);
     let disagreeing = 1.0 - best.stated;
+    let seen = samples.iter().any(|(x, y)| first_view.is_surface(first_view.index(*x, *y)));
+    if seen || disagreeing > 0.0 {
+        diagnosis.compared.push((EnginePlaneKind::Depth.name(), best.stated));
+    }
+    let (mut from, mut primary) = (&views[0], stated);
     if best.stated < RIGHT && best.agreeing < RIGHT {
-        diagnosis.wants_views = traced.len() < views.len();
-        for (view, other) in views.iter().zip(traced).skip(1) {
-            let found = depth::examine(frame, view, &Traced::new(other, frame.extent, view), &samples);
+        diagnosis.searched = true;
+        for view in &views[1..] {
+            let other = traced(view)?;
+            let found = depth::examine(frame, view, &Traced::new(&other, frame.extent, view), &samples);
             if found.score > best.score + CHANGE {
                 (best, from, primary) = (found, view, other);
             }
@@ -170,17 +170,20 @@ pub fn doctor(frame: &Submitted<'_>, traced: &[Primary]) -> Result<Diagnosis, Fr
     if disagreeing > 1.0 - RIGHT {
         let fix = (best.agreeing >= RIGHT && best.agreeing >= 1.0 - disagreeing + BETTER)
             .then(|| Fix { choices: differences::between(frame.convention, &convention), agreeing: best.agreeing });
-        diagnosis.wants_views &= fix.is_none();
         diagnosis.findings.push(Finding { plane: EnginePlaneKind::Depth.name(), disagreeing, fix });
     }
     if !explained {
         // Other planes would be compared with another picture.
         return Ok(diagnosis);
     }
-    let scene = Traced::new(primary, frame.extent, from);
+    let scene = Traced::new(&primary, frame.extent, from);
     let first = differences::between(frame.convention, &convention);
     let mut report = |plane: &'static str, found: Option<Found>| {
-        let Some(found) = found.filter(|found| found.stated < RIGHT) else { return };
+        let Some(found) = found else { return };
+        diagnosis.compared.push((plane, found.stated));
+        if found.stated >= RIGHT {
+            return;
+        }
         let known = found.agreeing >= RIGHT && found.agreeing >= found.stated + BETTER;
         let choices: Vec<Choice> = differences::between(frame.convention, &found.convention);
         // What depth has already named needs no second mention.
@@ -214,6 +217,17 @@ pub fn doctor(frame: &Submitted<'_>, traced: &[Primary]) -> Result<Diagnosis, Fr
         diagnosis.findings.extend(views::examine_roll(frame));
     }
     Ok(diagnosis)
+}
+
+fn check_traced(primary: &Primary, extent: Extent) -> Result<(), FrameError> {
+    let Primary { depth, normal, base_color, material, motion, instance_id } = primary;
+    let words = [normal, base_color, material, motion, instance_id].map(Vec::len);
+    match words.into_iter().chain([depth.len()]).find(|size| *size != extent.pixels()) {
+        Some(size) => {
+            Err(FrameError::Plan(format!("a traced plane has {size} pixels, the view has {}", extent.pixels())))
+        }
+        None => Ok(()),
+    }
 }
 
 /// How a plane does under the stated convention and under the best one.

@@ -25,7 +25,8 @@ pub(super) fn examine_normals(
         .filter(|(x, y)| traced.is_surface(traced.index(*x, *y)))
         .map(|at| {
             let around = traced.around(*at).filter(|i| traced.is_surface(*i));
-            let normals = around.map(|i| view.normal_of_engine(decode_normal(traced.primary.normal[i])));
+            let normals =
+                around.map(|i| view.normal_of_engine(decode_normal(traced.primary.normal[i]), *at, frame.extent));
             (plane.pixel(at.0, at.1), normals.collect())
         })
         .collect();
