@@ -1,4 +1,5 @@
 /* An engine that states its convention wrong is told what to set; the ground to the horizon, seen from one metre above. */
+#define _POSIX_C_SOURCE 199309L
 #include <math.h>
 #include <rayloom.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ static uint64_t ground(rayloom_session *session, rayloom_scene **scene) {
   IS(rayloom_scene_create(session, &desc, scene), RAYLOOM_OK);
   rayloom_material_desc surface = RAYLOOM_MATERIAL_DESC_INIT;
   rayloom_instance_desc instance = RAYLOOM_INSTANCE_DESC_INIT;
+  surface.roughness = surface.metallic = 128.0f / 255;
   IS(rayloom_material_create(*scene, &surface, &(uint32_t){ 0 }), RAYLOOM_OK);
   static const float corners[12] = { -100, 0, 100, 100, 0, 100, 100, 0, -100, -100, 0, -100 };
   static const uint32_t indices[6] = { 0, 1, 2, 0, 2, 3 };
@@ -58,6 +60,7 @@ static uint64_t ground(rayloom_session *session, rayloom_scene **scene) {
 
 /* Reversed depth without a far plane, whatever is stated. */
 static void draw(void) {
+  memset(normal, 0, sizeof normal);
   memset(albedo, 128, sizeof albedo);
   memset(material, 128, sizeof material);
   for (int y = 0; y < HEIGHT; y++) {

@@ -42,7 +42,7 @@ fn block(min: Vec3, max: Vec3, material: u32) -> Arc<Mesh> {
     part(mesh, material)
 }
 
-/// Smooth all over, so that a part of a pixel is a part of a value; `at` has (0, 0) at the left top.
+/// `at` has (0, 0) at the left top.
 fn picture(pixel: impl Fn(Vec2) -> Vec3) -> Arc<Texture> {
     const SIDE: u32 = 64;
     let at = |i: u32| pixel(Vec2::new((i % SIDE) as f32, (i / SIDE) as f32) / SIDE as f32);
@@ -54,7 +54,8 @@ fn picture(pixel: impl Fn(Vec2) -> Vec3) -> Arc<Texture> {
 pub(crate) fn room() -> Scene {
     let slot = |texture| Some(TextureSlot { texture, offset: Vec2::ZERO, scale: Vec2::ONE, rotation: 0.0 });
     let textures = vec![
-        picture(|at| Vec3::new(0.3 + 0.6 * at.y, 0.8 - 0.3 * at.x, 0.2)),
+        // Upside down it has the same colours elsewhere.
+        picture(|at| Vec3::new(0.3 + 0.6 * (at.y * 4.0).fract(), 0.8 - 0.3 * at.x, 0.2)),
         picture(|at| {
             let bump = Vec2::new(0.4 * (7.0 * at.x + 2.0 * at.y).sin(), 0.5 * (5.0 * at.y + at.x).sin());
             bump.extend(1.0).normalize() * 0.5 + 0.5

@@ -25,8 +25,7 @@ pub(super) fn examine_normals(
         .filter(|(x, y)| traced.is_surface(traced.index(*x, *y)))
         .map(|at| {
             let around = traced.around(*at).filter(|i| traced.is_surface(*i));
-            let normals =
-                around.map(|i| view.normal_of_engine(decode_normal(traced.primary.normal[i]), *at, frame.extent));
+            let normals = around.map(|i| view.normal_of_engine(decode_normal(traced.primary.normal[i])));
             (plane.pixel(at.0, at.1), normals.collect())
         })
         .collect();

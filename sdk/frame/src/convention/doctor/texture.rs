@@ -46,7 +46,7 @@ pub(super) fn examine_green(
     let bump = |at: &(u32, u32)| {
         let geometric = flat_normal(frame, view, traced, *at)?;
         let index = traced.index(at.0, at.1);
-        let bent = view.normal_of_engine(decode_normal(traced.primary.normal[index]), *at, frame.extent);
+        let bent = view.normal_of_engine(decode_normal(traced.primary.normal[index]));
         let (right, up) = geometric.any_orthonormal_pair();
         // Directions within two degrees are one surface.
         let facing = (geometric * 30.0).round() / 30.0;

@@ -1,9 +1,9 @@
 //! From where a frame may have been seen, if its convention is not the stated one.
 
 use super::{CAMERA, Choice, Finding, Fix, Submitted};
+use crate::FrameError;
 use crate::convention::{CameraAxes, Convention, Handedness, MatrixStorage, UpAxis};
-use crate::{Extent, FrameError};
-use glam::{Mat3, Quat, Vec2, Vec3};
+use glam::{Mat3, Quat, Vec3};
 use rayloom_scene::Camera;
 
 /// A camera from which a frame may have been seen.
@@ -25,16 +25,9 @@ pub struct View {
 }
 
 impl View {
-    /// A traced normal in the space in which the engine's are read; of the engine's pixel (x, y) or one next to it.
-    pub(super) fn normal_of_engine(&self, normal: Vec3, (x, y): (u32, u32), extent: Extent) -> Vec3 {
-        let normal = self.to_engine * normal;
-        if !self.mirrored {
-            return normal;
-        }
-        // A mirrored triangle is seen from its back, and its normals are turned around with it.
-        let size = Vec2::new(extent.width as f32, extent.height as f32);
-        let ray = self.engine_camera.ray(Vec2::new(x as f32 + 0.5, y as f32 + 0.5), size);
-        if normal.dot(ray) > 0.0 { -normal } else { normal }
+    /// A traced normal in the space in which the engine's are read.
+    pub(super) fn normal_of_engine(&self, normal: Vec3) -> Vec3 {
+        self.to_engine * normal
     }
 }
 
