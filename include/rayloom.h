@@ -462,9 +462,14 @@
 #define RAYLOOM_EVENT_CONVENTION 9
 
 /**
+ * The session's capture ends before the session: text says why. All before can be replayed.
+ */
+#define RAYLOOM_EVENT_CAPTURE_FAILED 10
+
+/**
  * With RAYLOOM_SESSION_VALIDATE: the planes of a frame are what a peer traces of it. Told once a view.
  */
-#define RAYLOOM_EVENT_CONVENTION_AGREES 10
+#define RAYLOOM_EVENT_CONVENTION_AGREES 11
 
 /**
  * Something that this header does not know; text says it.

@@ -218,6 +218,85 @@ pub(crate) fn assemble(extent: Extent, slices: &[DecodedSlice]) -> Primary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blob_store::BlobStore;
+    use crate::config::Embedded;
+    use crate::scene_handle::BaseRevision;
+    use rayloom_scene::Scene;
+    use rayloom_transport::{LinkEvent, loopback};
+    use rayloom_wire::PeerInfo;
+    use std::sync::Arc;
+    use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+
+    type Answer = Receiver<Result<Vec<DecodedSlice>, ProbeError>>;
+
+    fn ask(probes: &mut Probes, revisions: &Revisions, fleet: &mut Fleet) -> Answer {
+        let (reply, answer) = sync_channel(1);
+        let camera = Camera::with_fov(1.0, 1.0);
+        let request = ProbeRequest {
+            revision: 1,
+            previous_revision: 1,
+            extent: Extent::new(64, 64),
+            camera,
+            previous_camera: camera,
+            reply,
+        };
+        probes.ask(request, revisions, fleet, 0);
+        answer
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_is_answered_whatever_becomes_of_the_peer() {
+        let mut fleet = Fleet::new(Embedded::Never, tokio::runtime::Handle::current());
+        let (mut probes, mut revisions) = (Probes::default(), Revisions::default());
+        assert!(matches!(ask(&mut probes, &revisions, &mut fleet).try_recv(), Ok(Err(ProbeError::NotReady))));
+        let packed = rayloom_scene::assets::pack(&Scene::default());
+        let blobs = Arc::new(BlobStore::default()).insert(&packed);
+        revisions.add(1, 1, 1, Arc::default());
+        revisions.add_base(BaseRevision { scene: 1, revision: 1, packed }, blobs);
+        revisions.peer_ready(PeerId(0), 1, 1);
+        let (ours, mut theirs) = loopback();
+        let info = PeerInfo {
+            device: "a test".into(),
+            is_cpu: true,
+            front_end: "none".into(),
+            rays_per_second: 1e6,
+            memory_bytes: 1 << 30,
+            class: [0; 32],
+            stored_traces: false,
+        };
+        fleet.connected(PeerId(0), ours.link, String::new(), info);
+
+        let lost = ask(&mut probes, &revisions, &mut fleet);
+        assert!(matches!(lost.try_recv(), Err(TryRecvError::Empty)));
+        probes.peer_lost(PeerId(1));
+        assert!(matches!(lost.try_recv(), Err(TryRecvError::Empty)), "of another one");
+        probes.peer_lost(PeerId(0));
+        assert!(matches!(lost.try_recv(), Ok(Err(ProbeError::Failed(_)))));
+
+        let given_up = ask(&mut probes, &revisions, &mut fleet);
+        let refused = ask(&mut probes, &revisions, &mut fleet);
+        assert!(matches!(given_up.try_recv(), Err(TryRecvError::Disconnected)));
+        let mut messages = Vec::new();
+        for _ in 0..4 {
+            match theirs.events.next().await {
+                Some(LinkEvent::Message(_, bytes)) => messages.push(Message::decode(bytes).unwrap()),
+                other => panic!("{other:?}"),
+            }
+        }
+        let [_, Message::FrameTasks(first), Message::CancelTasks(cancelled), Message::FrameTasks(second)] =
+            &messages[..]
+        else {
+            panic!("{messages:?}")
+        };
+        assert_eq!(cancelled.ids, [first.tasks[0].id]);
+        assert!(second.primary && second.layers.is_empty() && second.frame_id > first.frame_id);
+        let refusal = |task| TaskRefused { task, frame_id: second.frame_id, reason: "busy".into() };
+        probes.tile_refused(PeerId(0), refusal(first.tasks[0].id));
+        assert!(matches!(refused.try_recv(), Err(TryRecvError::Empty)), "an old task's");
+        probes.tile_refused(PeerId(0), refusal(second.tasks[0].id));
+        let text = refused.try_recv().unwrap().unwrap_err().to_string();
+        assert!(text.contains("busy"), "{text}");
+    }
 
     #[test]
     fn bands_cover_the_view_in_tasks_that_peers_take() {

@@ -149,6 +149,13 @@ fn what_agrees_is_told_once_a_view() {
 }
 
 #[test]
+fn a_session_ends_while_a_frame_is_examined() {
+    let engine = engine();
+    let stated = Convention { camera_axes: CameraAxes::ForwardZDownY, ..TRUTH };
+    engine.show(&engine.view(&stated), &stated, &engine.scene, 1);
+}
+
+#[test]
 fn how_depth_and_motion_and_normals_are_stored_is_named() {
     let engine = engine();
     let infinite = "RAYLOOM_DEPTH_REVERSED_INFINITE";
