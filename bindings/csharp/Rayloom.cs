@@ -279,6 +279,12 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_SESSION_LOSSLESS = 2;
         /// <summary>
+        ///  The planes of views with RAYLOOM_VIEW_GBUFFER are compared with what a peer traces, at most once a second and view, and
+        ///  what a wrong convention explains is told as RAYLOOM_EVENT_CONVENTION. For development: such a frame's planes are copied,
+        ///  and a peer traces the view once more.
+        /// </summary>
+        public const uint RAYLOOM_SESSION_VALIDATE = 4;
+        /// <summary>
         ///  Number of the embedded peer in events and tiles.
         /// </summary>
         public const uint RAYLOOM_EMBEDDED_PEER = 4294967295;
@@ -324,9 +330,18 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_EVENT_PLANES_RELEASED = 8;
         /// <summary>
+        ///  With RAYLOOM_SESSION_VALIDATE: a plane of a frame is not what a peer traces of it; text says on how many pixels, and which
+        ///  field of the convention to set to what. Told once for each different finding of a view.
+        /// </summary>
+        public const uint RAYLOOM_EVENT_CONVENTION = 9;
+        /// <summary>
         ///  The session's capture ends before the session: text says why. All before can be replayed.
         /// </summary>
         public const uint RAYLOOM_EVENT_CAPTURE_FAILED = 10;
+        /// <summary>
+        ///  With RAYLOOM_SESSION_VALIDATE: the planes of a frame are what a peer traces of it. Told once a view.
+        /// </summary>
+        public const uint RAYLOOM_EVENT_CONVENTION_AGREES = 11;
         /// <summary>
         ///  Something that this header does not know; text says it.
         /// </summary>
