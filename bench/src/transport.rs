@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rayloom_transport::signalling::{SignallingConfig, listen, serve};
-use rayloom_transport::webrtc::{Acceptor, DialOptions, IceConfig, dial};
+use rayloom_transport::webrtc::{Acceptor, DialOptions, IceConfig, SharedPort, dial};
 use rayloom_transport::{Channel, Connection, LinkEvent, SendError};
 use rayloom_wire::limits::{MESSAGE_BYTES, SLICE_PAYLOAD_BYTES};
 use tokio::runtime::{Builder, Runtime};
@@ -88,8 +88,11 @@ impl Pair {
         let runtime = || Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|e| e.to_string());
         let (sending, receiving) = (runtime()?, runtime()?);
         let (accepted_tx, mut accepted_rx) = mpsc::channel(1);
+        // As a peer has it: one port for all sessions.
+        let port = receiving.block_on(async { SharedPort::bind(&ice.bind, 0, ice.socket_buffer_bytes) });
+        let shared = IceConfig { port: Some(port.map_err(|e| e.to_string())?), ..ice.clone() };
         let config = SignallingConfig {
-            acceptor: Acceptor { ice: ice.clone(), ..Acceptor::default() },
+            acceptor: Acceptor { ice: shared, ..Acceptor::default() },
             ..SignallingConfig::new(None, 1)
         };
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));

@@ -2,10 +2,10 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use rayloom_peer::{
-    CacheConfig, FrontEnd, PeerError, RendererError, RendererOptions, ServerTls, UdpPorts, kept_certificate,
-    own_certificate,
+    Advertised, CacheConfig, FrontEnd, PeerError, RendererError, RendererOptions, ServerTls, StunServer,
+    kept_certificate, own_certificate,
 };
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -85,13 +85,19 @@ pub(crate) struct Options {
     /// Its key, PEM.
     #[arg(long, env = "RAYLOOM_TLS_KEY", value_name = "FILE")]
     tls_key: Option<PathBuf>,
-    /// UDP ports for sessions, one each: what a firewall must let in beside --listen. Default: whatever the system gives.
-    #[arg(long, env = "RAYLOOM_UDP_PORTS", value_name = "FIRST-LAST", value_parser = UdpPorts::from_str)]
-    pub(crate) udp_ports: Option<UdpPorts>,
-    /// Where engines reach this machine, when that is not an address of its own (rented machines behind a 1:1 NAT). Ports
-    /// must be the same outside: see --udp-ports.
-    #[arg(long, env = "RAYLOOM_ADVERTISE", value_name = "IP")]
-    pub(crate) advertise: Option<IpAddr>,
+    /// The UDP port of all sessions: what a firewall must let in beside --listen. Default: the number of --listen.
+    #[arg(long, env = "RAYLOOM_UDP_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) udp_port: Option<u16>,
+    /// The TCP port of sessions that UDP does not reach. Default: the number of --udp-port. It may be that of --listen too.
+    #[arg(long, env = "RAYLOOM_TCP_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) tcp_port: Option<u16>,
+    /// Where engines reach this machine, when that is not an address of its own (rented machines behind a NAT); with a
+    /// port where --udp-port and --tcp-port have another number outside.
+    #[arg(long, env = "RAYLOOM_ADVERTISE", value_name = "IP[:PORT]", value_parser = Advertised::from_str)]
+    pub(crate) advertise: Option<Advertised>,
+    /// A STUN server (stun:HOST[:PORT]) that tells this machine's public address and UDP port, for engines to be told.
+    #[arg(long, env = "RAYLOOM_STUN", value_name = "URL", value_parser = StunServer::from_str)]
+    pub(crate) stun: Option<StunServer>,
     /// What is logged to stderr: error, warn, info, debug or trace, also per module (tracing's filter syntax).
     #[arg(long, env = "RAYLOOM_LOG", default_value = "info,webrtc=warn,rtc=warn", value_name = "FILTER")]
     pub(crate) log: EnvFilter,
@@ -238,7 +244,7 @@ impl From<PeerError> for Failure {
             PeerError::Device(_) => 3,
             PeerError::Cache { .. }
             | PeerError::Captures { .. }
-            | PeerError::Listen(_)
+            | PeerError::Port { .. }
             | PeerError::Certificate { .. }
             | PeerError::InsecureHttp(_) => 2,
             _ => 1,

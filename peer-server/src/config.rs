@@ -3,8 +3,8 @@
 use crate::cache::CacheConfig;
 use rayloom_renderer::RendererOptions;
 use rayloom_transport::tls::ServerTls;
-use rayloom_transport::webrtc::UdpPorts;
-use std::net::{IpAddr, SocketAddr};
+use rayloom_transport::webrtc::{Advertised, IceConfig, StunServer};
+use std::net::SocketAddr;
 
 /// What a peer may be told at start; the default suits a peer inside the engine's own process.
 #[derive(Clone, Debug, Default)]
@@ -55,8 +55,37 @@ pub struct ListenConfig {
     pub tls: Option<ServerTls>,
     /// Plain HTTP on an address that is not loopback is refused without this.
     pub insecure_http: bool,
-    /// UDP ports that sessions may use, one each; `None` leaves it to the system.
-    pub udp_ports: Option<UdpPorts>,
-    /// Where engines find this machine when a 1:1 NAT translates its address; data may then come in by every interface.
-    pub advertise: Option<IpAddr>,
+    /// The UDP port of all sessions; `None` is the number of `addr`.
+    pub udp_port: Option<u16>,
+    /// The TCP port of sessions that UDP does not reach; `None` is the number of the UDP port. Where signalling has it too,
+    /// both share it.
+    pub tcp_port: Option<u16>,
+    /// Where engines find this machine when a NAT translates its address; data may then come in by every interface.
+    pub advertise: Option<Advertised>,
+    /// Asked what the UDP port looks like from outside; data may then come in by every interface.
+    pub stun: Option<StunServer>,
+}
+
+impl ListenConfig {
+    /// Plain HTTP, and the data's ports beside it.
+    pub fn new(addr: SocketAddr, token: String) -> ListenConfig {
+        ListenConfig {
+            addr,
+            token,
+            tls: None,
+            insecure_http: false,
+            udp_port: None,
+            tcp_port: None,
+            advertise: None,
+            stun: None,
+        }
+    }
+
+    /// Where data comes in: by every interface where signalling may be behind something that data does not pass through.
+    pub(crate) fn ice(&self) -> IceConfig {
+        match self.advertise.is_some() || self.stun.is_some() {
+            true => IceConfig::every_interface(),
+            false => IceConfig::at(self.addr.ip()),
+        }
+    }
 }

@@ -31,9 +31,14 @@ pub enum PeerError {
     /// The system gives no more threads.
     #[error("cannot start the threads that trace: {0}")]
     Threads(std::io::Error),
-    /// Signalling can't be served at this address.
-    #[error("{0}; choose another address or port (--listen)")]
-    Listen(#[from] rayloom_transport::TransportError),
+    /// A port can't be had.
+    #[error("{source} ({setting})")]
+    Port {
+        /// The flag that names it.
+        setting: &'static str,
+        /// What is wrong, and what to do.
+        source: rayloom_transport::TransportError,
+    },
     /// The certificate for TLS can't be used.
     #[error(
         "cannot use the certificate {path}: {reason}; name others (--tls-cert, --tls-key), or remove a damaged one"

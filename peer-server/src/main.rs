@@ -88,21 +88,15 @@ async fn serve(options: Options, mut signals: watch::Receiver<u32>) -> Result<()
     let pipeline_cache = cache.dir.as_ref().map(|dir| dir.join("pipelines.bin"));
     let renderer = RendererOptions { pipeline_cache, ..options.renderer() };
     let service = ServiceConfig { cache, max_sessions: options.max_sessions, ..ServiceConfig::default() };
-    if let Some(ports) = options.udp_ports.as_ref().filter(|ports| ports.count() < options.max_sessions) {
-        let (ports, sessions) = (ports.count(), options.max_sessions);
-        tracing::warn!(
-            ports,
-            sessions,
-            "--udp-ports has fewer ports than --max-sessions allows sessions: each needs one"
-        );
-    }
     let listen = ListenConfig {
         addr: options.listen,
         token: token.clone(),
         tls,
         insecure_http: options.insecure_http,
-        udp_ports: options.udp_ports.clone(),
+        udp_port: options.udp_port,
+        tcp_port: options.tcp_port,
         advertise: options.advertise,
+        stun: options.stun.clone(),
     };
     let opened = tokio::task::spawn_blocking(move || {
         #[cfg(unix)]

@@ -12,8 +12,8 @@ use axum::routing::get;
 use parking_lot::Mutex;
 use rayloom_scene::assets::Assembler;
 use rayloom_transport::signalling::{self, SignallingConfig};
-use rayloom_transport::webrtc::IceConfig;
-use rayloom_transport::{Connection, LinkEvent};
+use rayloom_transport::webrtc::{IceConfig, SharedPort};
+use rayloom_transport::{Connection, LinkEvent, TransportError};
 use rayloom_wire::{PeerInfo, RefusalCode};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// How long a start waits for a STUN server, which loses a request now and then.
+const STUN_WITHIN: Duration = Duration::from_secs(3);
 /// How long sessions and threads may take to end.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(2);
 
@@ -131,20 +133,23 @@ impl PeerServer {
     /// Serves engines that dial: `POST /v1/sessions`; `/livez` and `/readyz` for whoever watches over it.
     ///
     /// # Errors
-    /// [`PeerError::InsecureHttp`], [`PeerError::Listen`] (the port is in use, for one).
+    /// [`PeerError::InsecureHttp`], [`PeerError::Port`] (one is in use, for one).
     pub async fn listen(&self, config: ListenConfig) -> Result<Listening, PeerError> {
         if !config.addr.ip().is_loopback() && config.tls.is_none() && !config.insecure_http {
             return Err(PeerError::InsecureHttp(config.addr));
         }
-        let listener = signalling::listen(config.addr).await?;
+        let listener =
+            signalling::listen(config.addr).await.map_err(|source| PeerError::Port { setting: "--listen", source })?;
         let addr = listener.local_addr().unwrap_or(config.addr);
         let shared = self.owner.shared.clone();
-        let mut signalling_config = SignallingConfig::new(Some(config.token), shared.config.max_sessions);
-        signalling_config.acceptor.ice = IceConfig {
-            udp_ports: config.udp_ports,
-            advertise: config.advertise.into_iter().collect(),
-            ..if config.advertise.is_some() { IceConfig::every_interface() } else { IceConfig::at(config.addr.ip()) }
-        };
+        let mut signalling_config = SignallingConfig::new(Some(config.token.clone()), shared.config.max_sessions);
+        let port = data_port(&config, addr)?;
+        tracing::info!(udp = port.port(), tcp = port.tcp_port(), "data comes in at these ports");
+        signalling_config.acceptor.ice =
+            IceConfig { port: Some(port.clone()), advertise: config.advertise.into_iter().collect(), ..config.ice() };
+        if config.stun.is_some() && tokio::time::timeout(STUN_WITHIN, port.reflexive_address()).await.is_err() {
+            tracing::warn!("the STUN server (--stun) has not answered yet; engines hear of its answer once it comes");
+        }
         let ready = shared.clone();
         let router = signalling::router(signalling_config, move |connection| {
             tokio::spawn(serve(shared.clone(), connection));
@@ -159,7 +164,7 @@ impl PeerServer {
                 }
             }),
         ));
-        let serving = signalling::serve_router(listener, config.tls.as_ref(), router);
+        let serving = signalling::serve_router(listener, config.tls.as_ref(), Some(&port), router);
         let task = tokio::spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "signalling ended");
@@ -223,6 +228,31 @@ impl PeerServer {
             tracing::warn!("a tile is still being traced");
         }
     }
+}
+
+/// The port of all sessions' data, when signalling listens at `addr`.
+fn data_port(config: &ListenConfig, addr: SocketAddr) -> Result<SharedPort, PeerError> {
+    let ice = config.ice();
+    let bind = |port| SharedPort::bind(&ice.bind, port, ice.socket_buffer_bytes);
+    let bound = bind(config.udp_port.unwrap_or(addr.port()));
+    let port = match (bound, config.udp_port) {
+        // Nobody asked for a number: that of a listener whose number the system chose may be taken by UDP.
+        (Err(TransportError::PortInUse { .. }), None) if config.addr.port() == 0 => bind(0),
+        (bound, _) => bound,
+    };
+    let port = port.map_err(|error| PeerError::Port { setting: "--udp-port", source: error })?;
+    let tcp = config.tcp_port.or(config.udp_port).unwrap_or(addr.port());
+    let port = match tcp == addr.port() {
+        true => port.with_tcp_of_signalling(tcp),
+        false => {
+            let with_tcp = port.with_tcp(&ice.bind, tcp);
+            with_tcp.map_err(|error| PeerError::Port { setting: "--tcp-port", source: error })?
+        }
+    };
+    Ok(match &config.stun {
+        Some(server) => port.with_stun(server.clone()),
+        None => port,
+    })
 }
 
 impl Drop for Owner {

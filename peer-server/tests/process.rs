@@ -175,9 +175,14 @@ async fn plain_http_beyond_this_machine_needs_a_word() {
     let renderer = RendererOptions { allow_cpu: true, ..RendererOptions::default() };
     let server = tokio::task::spawn_blocking(|| PeerServer::new(PeerConfig { renderer, ..PeerConfig::default() }));
     let addr = "0.0.0.0:0".parse().unwrap();
-    let listen =
-        ListenConfig { addr, token: TOKEN.into(), tls: None, insecure_http: false, udp_ports: None, advertise: None };
-    let refused = server.await.unwrap().unwrap().listen(listen).await.err().expect("nobody asked for plain HTTP");
+    let refused = server
+        .await
+        .unwrap()
+        .unwrap()
+        .listen(ListenConfig::new(addr, TOKEN.into()))
+        .await
+        .err()
+        .expect("nobody asked for plain HTTP");
     assert!(matches!(refused, PeerError::InsecureHttp(named) if named == addr), "{refused}");
     assert!(refused.to_string().contains("--tls"), "{refused}");
 }

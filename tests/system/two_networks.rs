@@ -1,5 +1,5 @@
 //! A peer on another machine, as near as one machine comes to it: two network namespaces joined by a cable. Signalling is
-//! HTTPS with a pinned certificate, data takes a UDP port of the range that was allowed.
+//! HTTPS with a pinned certificate, data takes the one UDP port that was allowed, or the TCP port where UDP is dropped.
 
 use crate::engine::Engine;
 use crate::fleet::{TOKEN, binary, fresh_folder};
@@ -14,7 +14,7 @@ const TEST: &str = "two_networks::an_engine_reaches_a_peer_in_another_network";
 const ENGINE_DIALS: &str = "RAYLOOM_TEST_ENGINE_DIALS";
 /// The peer's end of the cable, and the engine's.
 const ENDS: [&str; 2] = ["10.77.0.1", "10.77.0.2"];
-const UDP_PORTS: std::ops::RangeInclusive<u16> = 50_000..=50_003;
+const DATA_PORT: u16 = 50_000;
 
 /// Two namespaces with a cable between them; gone when dropped.
 struct Networks([String; 2]);
@@ -95,13 +95,10 @@ impl Drop for Running {
     }
 }
 
-/// Local addresses of UDP sockets in a process's network, as the kernel lists them (proc(5), /proc/PID/net/udp).
-fn udp_sockets(process: u32) -> Vec<(u32, u16)> {
-    let table = std::fs::read_to_string(format!("/proc/{process}/net/udp")).unwrap();
-    let local = |line: &str| {
-        let (address, port) = line.split_whitespace().nth(1)?.split_once(':')?;
-        Some((u32::from_str_radix(address, 16).ok()?.swap_bytes(), u16::from_str_radix(port, 16).ok()?))
-    };
+/// Local ports of a process's network in one of the kernel's lists, `udp` or `tcp` (proc(5), /proc/PID/net/udp).
+fn local_ports(process: u32, list: &str) -> Vec<u16> {
+    let table = std::fs::read_to_string(format!("/proc/{process}/net/{list}")).unwrap();
+    let local = |line: &str| u16::from_str_radix(line.split_whitespace().nth(1)?.split_once(':')?.1, 16).ok();
     table.lines().skip(1).filter_map(local).collect()
 }
 
@@ -116,31 +113,45 @@ fn an_engine_reaches_a_peer_in_another_network() {
     }
     let networks = networks.unwrap();
     let folder = fresh_folder();
-    let ports = format!("{}-{}", UDP_PORTS.start(), UDP_PORTS.end());
     let mut peer = networks.command(0, binary("rayloom-peer"));
-    peer.args(["--allow-cpu", "--listen", &format!("{}:0", ENDS[0]), "--udp-ports", &ports, "--cache-dir"])
-        .arg(&folder);
+    peer.args(["--allow-cpu", "--listen", &format!("{}:0", ENDS[0]), "--udp-port", &DATA_PORT.to_string()]);
+    peer.arg("--cache-dir").arg(&folder);
     peer.env("RAYLOOM_TOKEN", TOKEN).env("LP_NUM_THREADS", "1");
     let mut peer = Running::start(&mut peer);
     let pin = peer.line_with("pin ");
     let ready = peer.line_with("rayloom-peer ready on ");
     let (pin, url) = (pin.split(' ').next().unwrap(), ready.split(' ').next().unwrap());
     assert!(url.starts_with(&format!("https://{}:", ENDS[0])), "{url}");
+    let dials = format!("{url} {pin}");
+    let engine = || {
+        let mut engine = networks.command(1, std::env::current_exe().unwrap());
+        engine.args(["--exact", TEST, "--nocapture"]).env(ENGINE_DIALS, &dials).stdin(Stdio::piped());
+        let mut engine = Running::start(&mut engine);
+        engine.line_with("traced whole");
+        engine
+    };
 
-    let mut engine = networks.command(1, std::env::current_exe().unwrap());
-    engine.args(["--exact", TEST, "--nocapture"]).env(ENGINE_DIALS, format!("{url} {pin}")).stdin(Stdio::piped());
-    let mut engine = Running::start(&mut engine);
-    engine.line_with("traced whole");
-    let here = u32::from(ENDS[0].parse::<std::net::Ipv4Addr>().unwrap());
-    let sockets = udp_sockets(peer.child.id());
-    assert!(
-        !sockets.is_empty() && sockets.iter().all(|(ip, port)| *ip == here && UDP_PORTS.contains(port)),
-        "{sockets:?}"
-    );
-    drop(engine.child.stdin.take());
-    assert!(engine.child.wait().unwrap().success());
+    let engines = [engine(), engine()];
+    assert_eq!(local_ports(peer.child.id(), "udp"), [DATA_PORT], "one port for both");
+    let carried = || local_ports(peer.child.id(), "tcp").iter().filter(|port| **port == DATA_PORT).count();
+    assert_eq!(carried(), 1, "nobody but the listener: UDP gets through");
+    engines.into_iter().for_each(end);
+
+    // The firewall of some hotel.
+    for name in &networks.0 {
+        assert!(ip(&["-n", name, "rule", "add", "ipproto", "udp", "blackhole", "pref", "1"]));
+    }
+    let engine = engine();
+    assert_eq!(carried(), 2, "the listener, and the session that took TCP");
+    end(engine);
     drop(peer);
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Tells an engine to end.
+fn end(mut engine: Running) {
+    drop(engine.child.stdin.take());
+    assert!(engine.child.wait().unwrap().success());
 }
 
 /// The engine's process: says so when a frame is whole, and stays until its input ends.

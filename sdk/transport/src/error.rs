@@ -81,16 +81,6 @@ pub enum TransportError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Each session needs a UDP port of its own, and the range that was given is used up.
-    #[error(
-        "all UDP ports from {first} to {last} are in use, each session needs one: end a session or widen --udp-ports"
-    )]
-    NoUdpPort {
-        /// The range's first port.
-        first: u16,
-        /// Its last port.
-        last: u16,
-    },
     /// The peer answered 401.
     #[error("{url} refuses the token (401): {reason}; set the token that the peer was started with")]
     Unauthorized {
@@ -151,7 +141,8 @@ pub enum TransportError {
     },
     /// Signalling went through, then ICE or DTLS did not.
     #[error(
-        "signalling with {remote} worked, but no path for data was found: {reason}; check that UDP may pass between both"
+        "signalling with {remote} worked, but no path for data was found: {reason}; check that the firewalls between both let the \
+         peer's --udp-port or --tcp-port through, and that --advertise is right where it has one"
     )]
     NoPath {
         /// The peer's URL, or "a dialler".
@@ -168,13 +159,15 @@ pub enum TransportError {
         after: Duration,
     },
     /// Another process listens there.
-    #[error("{addr} is in use: another process listens there; stop it or choose another port")]
+    #[error("{protocol} {addr} is in use: another process has it; stop it or choose another port")]
     PortInUse {
+        /// TCP or UDP.
+        protocol: &'static str,
         /// The address.
         addr: SocketAddr,
     },
     /// The operating system refuses the address for another reason.
-    #[error("cannot listen on {addr}: {source}")]
+    #[error("cannot listen on {addr}: {source}; choose an address of this machine and a port above 1023")]
     Listen {
         /// The address.
         addr: SocketAddr,

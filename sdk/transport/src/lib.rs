@@ -11,6 +11,7 @@ mod error;
 mod inbox;
 mod link;
 mod loopback;
+mod places;
 pub mod signalling;
 pub mod tls;
 pub mod webrtc;

@@ -20,18 +20,20 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use rayloom_wire::VersionRange;
 use subtle::ConstantTimeEq;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::message::{BODY_BYTES, Refusal, SESSIONS_PATH, SdpType, SessionCreated, SessionRequest};
 use crate::error::TransportError;
 use crate::link::Connection;
-use crate::tls::{ServerTls, TlsListener};
-use crate::webrtc::Acceptor;
+use crate::places::{Place, Places};
+use crate::tls::{HANDSHAKE_TIMEOUT, ServerTls};
+use crate::webrtc::{Acceptor, SharedPort};
 
 /// How long a connection may last: a body, and the gathering of addresses for the answer.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(20);
-/// Connections at a time; further ones wait in the kernel.
+/// Connections at a time; with a further one the oldest of the busiest remote is cut.
 const CONNECTIONS: usize = 256;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,7 +68,7 @@ struct Signalling {
 /// Binds the address, and says what is wrong where that fails.
 pub async fn listen(addr: SocketAddr) -> Result<TcpListener, TransportError> {
     TcpListener::bind(addr).await.map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => TransportError::PortInUse { addr },
+        io::ErrorKind::AddrInUse => TransportError::PortInUse { protocol: "TCP", addr },
         _ => TransportError::Listen { addr, source },
     })
 }
@@ -76,38 +78,79 @@ pub async fn serve<F>(listener: TcpListener, config: SignallingConfig, on_connec
 where
     F: Fn(Connection) + Send + Sync + 'static,
 {
-    serve_router(listener, None, router(config, on_connection)).await
+    serve_router(listener, None, None, router(config, on_connection)).await
 }
 
-/// Serves until the future is dropped; over TLS where `tls` is given, and then nothing over plain HTTP. A connection lasts as
-/// long as a request may take and no longer, whatever its client does or leaves undone.
+/// Serves until the future is dropped; over TLS where `tls` is given, and then nothing over plain HTTP. Connections of ICE
+/// over TCP, known by their first byte, go to `port` where that has them on this listener's number. A connection of signalling lasts as long as a request
+/// may take and no longer, whatever its client does or leaves undone.
 pub fn serve_router(
     listener: TcpListener,
     tls: Option<&ServerTls>,
+    port: Option<&SharedPort>,
     router: Router,
 ) -> BoxFuture<'static, io::Result<()>> {
-    match tls {
-        None => Box::pin(serve_connections(listener, router, CONNECTION_TIMEOUT)),
-        Some(tls) => Box::pin(serve_connections(TlsListener::new(listener, tls), router, CONNECTION_TIMEOUT)),
-    }
+    let own = listener.local_addr().ok().map(|addr| addr.port());
+    let port = port.filter(|port| port.tcp_port() == own).cloned();
+    let front = Front { tls: tls.cloned(), port, router, timeout: CONNECTION_TIMEOUT };
+    Box::pin(serve_connections(listener, front, Places::new(CONNECTIONS)))
 }
 
-async fn serve_connections(mut listener: impl Listener, router: Router, timeout: Duration) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+/// What is behind a listener.
+#[derive(Clone)]
+struct Front {
+    tls: Option<ServerTls>,
+    port: Option<SharedPort>,
+    router: Router,
+    timeout: Duration,
+}
+
+async fn serve_connections(mut listener: TcpListener, front: Front, places: Places) -> io::Result<()> {
     loop {
-        let place = Arc::clone(&places).acquire_owned().await.expect("nobody closes the semaphore");
-        let (stream, _) = listener.accept().await;
-        let service = TowerToHyperService::new(router.clone());
+        // The trait's own, which waits a moment when the process has no file descriptors left.
+        let (stream, remote) = Listener::accept(&mut listener).await;
+        let (front, place) = (front.clone(), places.enter(remote.ip()));
         tokio::spawn(async move {
-            let _place = place;
-            let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
-            match tokio::time::timeout(timeout, connection).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(%error, "a signalling connection failed"),
-                Err(_) => tracing::debug!(?timeout, "a signalling connection took too long"),
+            if let Err(error) = front.serve(stream, remote, place).await {
+                tracing::debug!(%error, %remote, "a connection to the signalling port");
             }
         });
     }
+}
+
+impl Front {
+    async fn serve(self, stream: TcpStream, remote: SocketAddr, mut place: Place) -> io::Result<()> {
+        let needed = || io::Error::new(io::ErrorKind::TimedOut, "its place was needed for others");
+        let mut first = [0];
+        let peeked =
+            async { tokio::time::timeout(HANDSHAKE_TIMEOUT.min(self.timeout), stream.peek(&mut first)).await? };
+        tokio::select! {
+            peeked = peeked => drop(peeked?),
+            () = place.cut() => return Err(needed()),
+        }
+        // A frame's length begins with 0 where it holds a binding request, TLS with 22, HTTP with a letter.
+        if let Some(port) = self.port.filter(|_| first[0] < 4) {
+            port.serve_stream(stream, remote, place).await;
+            return Ok(());
+        }
+        let (router, timeout) = (self.router, self.timeout);
+        let serving = async {
+            match &self.tls {
+                Some(tls) => serve_http(tls.accept(stream, HANDSHAKE_TIMEOUT).await?, router).await,
+                None => serve_http(stream, router).await,
+            }
+        };
+        tokio::select! {
+            served = tokio::time::timeout(timeout, serving) => served?,
+            () = place.cut() => Err(needed()),
+        }
+    }
+}
+
+async fn serve_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) -> io::Result<()> {
+    let service = TowerToHyperService::new(router);
+    let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+    connection.await.map_err(io::Error::other)
 }
 
 /// `POST /v1/sessions`, to be merged with whatever else the server offers. `on_connection` is called with every connection
@@ -170,7 +213,6 @@ async fn try_create_session(signalling: Arc<Signalling>, request: Request<Body>)
     let (answer, open) = config.acceptor.accept_with(&offer.sdp, Box::new(permit)).await.map_err(|error| {
         let (status, name) = match error {
             TransportError::BadOffer { .. } => (StatusCode::BAD_REQUEST, "bad_offer"),
-            TransportError::NoUdpPort { .. } => (StatusCode::SERVICE_UNAVAILABLE, "capacity"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         refused(status, name, error.to_string())
@@ -219,20 +261,73 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    /// A listener on loopback that serves nothing but 404; gone when dropped.
+    struct Served(std::net::SocketAddr, tokio::task::JoinHandle<io::Result<()>>);
+
+    impl Served {
+        async fn start(tls: Option<ServerTls>, timeout: Duration, places: Places) -> Served {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let addr = listener.local_addr().unwrap();
+            let front = Front { tls, port: None, router: Router::new(), timeout };
+            Served(addr, tokio::spawn(serve_connections(listener, front, places)))
+        }
+
+        async fn answers(&self) {
+            let mut whole = TcpStream::connect(self.0).await.unwrap();
+            whole.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            whole.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+        }
+    }
+
+    impl Drop for Served {
+        fn drop(&mut self) {
+            self.1.abort();
+        }
+    }
+
     #[tokio::test]
     async fn a_client_that_says_nothing_more_is_cut() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let serving = tokio::spawn(serve_connections(listener, Router::new(), Duration::from_millis(50)));
-        let mut silent = tokio::net::TcpStream::connect(addr).await.unwrap();
-        silent.write_all(b"POST /v1/sessions HTTP/1.1\r\nX: ").await.unwrap();
-        // Ends when the server closes; a request that is never whole gets no answer.
-        assert_eq!(silent.read_to_end(&mut Vec::new()).await.unwrap_or(0), 0);
-        let mut whole = tokio::net::TcpStream::connect(addr).await.unwrap();
-        whole.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        let mut answer = String::new();
-        whole.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
-        serving.abort();
+        let served = Served::start(None, Duration::from_millis(50), Places::new(CONNECTIONS)).await;
+        for said in [&b"POST /v1/sessions HTTP/1.1\r\nX: "[..], b""] {
+            let mut silent = TcpStream::connect(served.0).await.unwrap();
+            silent.write_all(said).await.unwrap();
+            // Ends when the server closes; a request that is never whole gets no answer.
+            assert_eq!(silent.read_to_end(&mut Vec::new()).await.unwrap_or(0), 0);
+        }
+        served.answers().await;
+    }
+
+    #[tokio::test]
+    async fn silent_clients_give_way_to_one_who_speaks() {
+        let long = Duration::from_secs(3600);
+        let served = Served::start(None, long, Places::new(4)).await;
+        let mut silent = Vec::new();
+        for _ in 0..4 {
+            silent.push(TcpStream::connect(served.0).await.unwrap());
+        }
+        served.answers().await;
+        // The oldest gave its place.
+        assert_eq!(silent[0].read(&mut [0]).await.unwrap_or(0), 0);
+        served.answers().await;
+    }
+
+    #[tokio::test]
+    async fn silent_handshakes_give_way_too() {
+        let pem = crate::tls::self_signed().unwrap();
+        let tls = ServerTls::from_pem(pem.as_bytes(), pem.as_bytes()).unwrap();
+        let served = Served::start(Some(tls.clone()), Duration::from_secs(3600), Places::new(4)).await;
+        let mut silent = Vec::new();
+        for _ in 0..64 {
+            let mut stream = TcpStream::connect(served.0).await.unwrap();
+            // The begin of a handshake's record, and no more.
+            stream.write_all(&[22, 3, 1]).await.unwrap();
+            silent.push(stream);
+        }
+        let stream = TcpStream::connect(served.0).await.unwrap();
+        let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+        let trust = crate::tls::client::Trust::new(Some(tls.pin()));
+        crate::tls::client::connect(stream, "https://localhost", name, trust).await.unwrap();
     }
 }

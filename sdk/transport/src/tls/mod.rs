@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 
 use crate::error::TransportError;
-pub(crate) use server::TlsListener;
+pub(crate) use server::HANDSHAKE_TIMEOUT;
 pub use server::{ServerTls, self_signed};
 
 const PREFIX: &str = "sha256:";

@@ -1,18 +1,15 @@
-//! The listener's half: a certificate, and handshakes that are bounded in number and time.
+//! The listener's half: a certificate, and handshakes that are bounded in time.
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::Listener;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -20,9 +17,7 @@ use super::{CertificatePin, provider};
 use crate::error::TransportError;
 
 /// From the connection's begin until requests may come.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Handshakes at a time; further connections wait in the kernel's queue.
-const HANDSHAKES: usize = 64;
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a plain HTTP request that are read away, so that the answer arrives before the connection's end.
 const PLAIN_REQUEST_BYTES: u64 = 128 * 1024;
 /// What a plain HTTP client gets to read.
@@ -84,53 +79,11 @@ pub fn self_signed() -> Result<String, TransportError> {
     Ok(format!("{}{}", made.cert.pem(), made.signing_key.serialize_pem()))
 }
 
-/// Connections whose handshake is done. A slow client costs a place for a while and holds nobody else up.
-pub(crate) struct TlsListener {
-    tcp: TcpListener,
-    acceptor: TlsAcceptor,
-    timeout: Duration,
-    most: usize,
-    handshakes: JoinSet<io::Result<(TlsStream<TcpStream>, SocketAddr)>>,
-}
-
-impl TlsListener {
-    pub(crate) fn new(tcp: TcpListener, tls: &ServerTls) -> Self {
-        Self {
-            tcp,
-            acceptor: TlsAcceptor::from(tls.config.clone()),
-            timeout: HANDSHAKE_TIMEOUT,
-            most: HANDSHAKES,
-            handshakes: JoinSet::new(),
-        }
-    }
-}
-
-impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        loop {
-            tokio::select! {
-                // The trait's own, which waits a moment when the process has no file descriptors left.
-                (stream, addr) = Listener::accept(&mut self.tcp), if self.handshakes.len() < self.most => {
-                    let (acceptor, timeout) = (self.acceptor.clone(), self.timeout);
-                    self.handshakes.spawn(async move {
-                        let handshake = tokio::time::timeout(timeout, handshake(acceptor, stream)).await;
-                        Ok((handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?, addr))
-                    });
-                }
-                Some(done) = self.handshakes.join_next() => match done {
-                    Ok(Ok(connection)) => return connection,
-                    Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-                    Err(error) => tracing::error!(%error, "a TLS handshake panicked"),
-                },
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp.local_addr()
+impl ServerTls {
+    /// The handshake, which may take so long and no longer.
+    pub(crate) async fn accept(&self, stream: TcpStream, timeout: Duration) -> io::Result<TlsStream<TcpStream>> {
+        let acceptor = TlsAcceptor::from(self.config.clone());
+        tokio::time::timeout(timeout, handshake(acceptor, stream)).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -149,32 +102,6 @@ async fn handshake(acceptor: TlsAcceptor, mut stream: TcpStream) -> io::Result<T
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::client::{Trust, connect};
-    use rustls::pki_types::ServerName;
-
-    fn served() -> ServerTls {
-        let pem = self_signed().unwrap();
-        ServerTls::from_pem(pem.as_bytes(), pem.as_bytes()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_silent_client_is_cut_and_the_next_one_served() {
-        let tls = served();
-        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = tcp.local_addr().unwrap();
-        // One place, and it is taken.
-        let mut listener = TlsListener { most: 1, timeout: Duration::from_millis(100), ..TlsListener::new(tcp, &tls) };
-        let serving = tokio::spawn(async move { listener.accept().await.1 });
-        let mut silent = TcpStream::connect(addr).await.unwrap();
-        silent.write_all(&[22, 3, 1]).await.unwrap();
-        // What comes with the end is the listener's to choose.
-        let _ = silent.read_to_end(&mut Vec::new()).await;
-        let stream = TcpStream::connect(addr).await.unwrap();
-        let from = stream.local_addr().unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        connect(stream, "https://localhost", name, Trust::new(Some(tls.pin()))).await.unwrap();
-        assert_eq!(serving.await.unwrap(), from);
-    }
 
     #[test]
     fn what_is_no_certificate_is_told() {

@@ -1,10 +1,11 @@
 //! Connections over WebRTC data channels: dialling a URL, and answering who dials.
 
-mod advertised;
+mod candidates;
+mod fallback;
 mod link;
 mod outbox;
 mod peer;
-mod ports;
+mod port;
 mod sockets;
 
 use std::any::Any;
@@ -18,22 +19,22 @@ use crate::error::TransportError;
 use crate::link::Connection;
 use crate::signalling::client;
 use crate::tls::CertificatePin;
+pub use candidates::Advertised;
 use peer::Peer;
-pub use ports::UdpPorts;
+pub use port::{PortStats, SharedPort, StunServer};
 
 /// Where data may flow.
 #[derive(Clone, Debug)]
 pub struct IceConfig {
-    /// Local addresses to offer, each on a port of its own. An unspecified address stands for every interface but
-    /// loopback.
+    /// Local addresses to offer. An unspecified address stands for every interface but loopback.
     pub bind: Vec<IpAddr>,
     /// Kernel buffers to ask for, each way; `None` leaves the kernel's default, which stalls on fast paths.
     pub socket_buffer_bytes: Option<usize>,
-    /// Ports to choose one from for each connection; `None` leaves it to the system.
-    pub udp_ports: Option<UdpPorts>,
-    /// Addresses under which others reach this machine, where a 1:1 NAT translates them: offered beside the machine's own,
-    /// with the same ports.
-    pub advertise: Vec<IpAddr>,
+    /// The port of all connections that are accepted, bound at the addresses of `bind`; `None` gives each one of its own, and
+    /// that is what a dialler wants.
+    pub port: Option<SharedPort>,
+    /// Addresses under which others reach this machine, where a NAT translates them: offered beside the machine's own.
+    pub advertise: Vec<Advertised>,
 }
 
 impl IceConfig {
@@ -65,7 +66,7 @@ impl Default for IceConfig {
         Self {
             bind: vec![Ipv4Addr::LOCALHOST.into()],
             socket_buffer_bytes: Some(Self::SOCKET_BUFFER_BYTES),
-            udp_ports: None,
+            port: None,
             advertise: Vec::new(),
         }
     }

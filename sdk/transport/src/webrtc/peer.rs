@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use ::webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit};
 use ::webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState, RTCPeerConnectionState,
-    RTCSessionDescription, SettingEngineBuilder,
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceCandidateInit, RTCIceGatheringState,
+    RTCPeerConnectionState, RTCSessionDescription, SettingEngineBuilder,
 };
 use rtc::ice::mdns::MulticastDnsMode;
 use tokio::sync::{mpsc, watch};
 
 use super::IceConfig;
-use super::advertised::with_advertised;
-use super::sockets::BufferedSockets;
+use super::candidates::{Offered, without_tcp};
+use super::port::SharedPort;
+use super::sockets::Sockets;
 use crate::error::TransportError;
 use crate::link::Channel;
 
@@ -29,6 +30,8 @@ const LOOPBACK_PACKET_BYTES: u32 = 16_000;
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Checks per pair before it is given up: 4 s.
 const ICE_CHECKS: u16 = 200;
+/// A path by UDP that is not found by then may not exist: TCP is tried beside it.
+const TCP_AFTER: Duration = Duration::from_secs(1);
 /// Channels that a dialler may open beyond ours before it is ignored.
 const INCOMING_CHANNELS: usize = 8;
 
@@ -37,8 +40,10 @@ pub(super) type Channels = [Arc<dyn DataChannel>; 3];
 /// Owns the connection until it is handed over; closes it when an attempt is given up on the way.
 pub(super) struct Peer {
     connection: Option<Arc<dyn PeerConnection>>,
-    pub(super) sockets: Arc<BufferedSockets>,
-    advertise: Vec<IpAddr>,
+    pub(super) sockets: Arc<Sockets>,
+    ice: IceConfig,
+    /// Where the other side waits for connections of ICE over TCP.
+    passive: Vec<SocketAddr>,
     pub(super) state: watch::Receiver<RTCPeerConnectionState>,
     gathered: watch::Receiver<bool>,
     incoming: mpsc::Receiver<Arc<dyn DataChannel>>,
@@ -77,9 +82,10 @@ impl Peer {
         let (state_tx, state) = watch::channel(RTCPeerConnectionState::New);
         let (gathered_tx, gathered) = watch::channel(false);
         let (incoming_tx, incoming) = mpsc::channel(INCOMING_CHANNELS);
-        let lease = ice.udp_ports.as_ref().map(|ports| ports.take(&ice.bind)).transpose()?;
-        let port = lease.as_ref().map_or(0, |lease| lease.port);
-        let sockets = Arc::new(BufferedSockets::new(ice.socket_buffer_bytes, lease));
+        let sockets = Arc::new(match &ice.port {
+            Some(port) => Sockets::shared(port.lease()?),
+            None => Sockets::own(ice.socket_buffer_bytes),
+        });
         let mut settings = SettingEngineBuilder::new()
             .with_include_loopback_candidate(true)
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
@@ -89,8 +95,11 @@ impl Peer {
         if ice.stays_on_this_machine() && sockets.takes_long_datagrams() {
             settings = settings.with_sctp_mtu(LOOPBACK_PACKET_BYTES);
         }
+        if let Some((ufrag, password)) = sockets.credentials() {
+            settings = settings.with_ice_credentials(ufrag, password);
+        }
         let settings = settings.build();
-        let addresses: Vec<SocketAddr> = ice.bind.iter().map(|ip: &IpAddr| SocketAddr::new(*ip, port)).collect();
+        let addresses: Vec<SocketAddr> = ice.bind.iter().map(|ip: &IpAddr| SocketAddr::new(*ip, 0)).collect();
         let connection = PeerConnectionBuilder::new()
             .with_setting_engine(settings)
             .with_runtime(sockets.clone())
@@ -100,8 +109,8 @@ impl Peer {
             .build()
             .await
             .map_err(local)?;
-        let advertise = ice.advertise.clone();
-        Ok(Self { connection: Some(Arc::new(connection)), sockets, advertise, state, gathered, incoming })
+        let (connection, ice) = (Some(Arc::new(connection) as Arc<dyn PeerConnection>), ice.clone());
+        Ok(Self { connection, sockets, ice, passive: Vec::new(), state, gathered, incoming })
     }
 
     fn connection(&self) -> &Arc<dyn PeerConnection> {
@@ -121,7 +130,9 @@ impl Peer {
         Ok((channels, self.gathered_description().await?))
     }
 
-    pub(super) async fn take_answer(&self, sdp: String) -> Result<(), String> {
+    pub(super) async fn take_answer(&mut self, sdp: String) -> Result<(), String> {
+        let (sdp, passive) = without_tcp(&sdp);
+        self.passive = passive;
         let answer = RTCSessionDescription::answer(sdp).map_err(|error| error.to_string())?;
         self.connection().set_remote_description(answer).await.map_err(|error| error.to_string())
     }
@@ -139,7 +150,14 @@ impl Peer {
         self.gathered.wait_for(|done| *done).await.map_err(|_| local("gathering of addresses was given up"))?;
         let description = self.connection().local_description().await;
         let sdp = description.ok_or_else(|| local("there is no local description"))?.sdp;
-        Ok(with_advertised(sdp, &self.advertise))
+        let port = self.ice.port.as_ref();
+        let offered = Offered {
+            udp_port: port.map(SharedPort::port),
+            tcp_port: port.and_then(SharedPort::tcp_port),
+            advertise: &self.ice.advertise,
+            reflexive: port.and_then(SharedPort::reflexive),
+        };
+        Ok(offered.applied(sdp))
     }
 
     /// Dialler: waits until all of its channels are open.
@@ -156,10 +174,41 @@ impl Peer {
             }
             Ok(())
         };
+        let mut state = self.state.clone();
         tokio::select! {
-            result = open => result,
-            error = failed(&mut self.state, remote) => Err(error),
+            result = open => result?,
+            error = failed(&mut state, remote) => return Err(error),
+            error = self.fall_back() => return Err(no_path(remote, error)),
         }
+        let chosen = self.chosen().await;
+        self.sockets.tcp().inspect(|tcp| tcp.keep(chosen));
+        Ok(())
+    }
+
+    /// Offers TCP to ICE too where UDP takes long. Returns only when that fails.
+    async fn fall_back(&self) -> String {
+        let mut state = self.state.clone();
+        let connected = async { _ = state.wait_for(|state| *state == RTCPeerConnectionState::Connected).await };
+        let by_udp = tokio::time::timeout(TCP_AFTER, connected).await.is_ok();
+        if let Some(tcp) = self.sockets.tcp().filter(|_| !by_udp && !self.passive.is_empty()) {
+            let ipv4 = self.ice.bind.iter().any(IpAddr::is_ipv4);
+            for (priority, stands_in) in tcp.add(&self.passive, ipv4).into_iter().enumerate() {
+                let candidate = RTCIceCandidateInit {
+                    candidate: format!(
+                        "candidate:tcp{priority} 1 udp {} {} {} typ host",
+                        100 - priority,
+                        stands_in.ip(),
+                        stands_in.port()
+                    ),
+                    sdp_mline_index: Some(0),
+                    ..Default::default()
+                };
+                if let Err(error) = self.connection().add_ice_candidate(candidate).await {
+                    return error.to_string();
+                }
+            }
+        }
+        std::future::pending().await
     }
 
     /// The other side: waits until the dialler has opened all three.
@@ -186,11 +235,18 @@ impl Peer {
         Ok(found.map(|channel| channel.expect("the loop ends when none is missing")))
     }
 
-    /// The remote address that ICE chose, for logs.
-    pub(super) async fn remote_address(&self) -> Option<String> {
+    /// The remote address that ICE chose.
+    async fn chosen(&self) -> Option<SocketAddr> {
         let sctp = self.connection().sctp().await?;
         let pair = sctp.transport().ice_transport().get_selected_candidate_pair().await.ok()??;
-        Some(format!("{}:{}", pair.remote().address, pair.remote().port))
+        Some(SocketAddr::new(pair.remote().address.parse().ok()?, pair.remote().port))
+    }
+
+    /// The same for logs.
+    pub(super) async fn remote_address(&self) -> Option<String> {
+        let chosen = self.chosen().await?;
+        let over_tcp = self.sockets.tcp().and_then(|tcp| tcp.remote(chosen));
+        Some(over_tcp.map_or_else(|| chosen.to_string(), |remote| format!("tcp {remote}")))
     }
 
     pub(super) fn into_connection(mut self) -> Arc<dyn PeerConnection> {

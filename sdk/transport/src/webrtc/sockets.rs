@@ -1,4 +1,5 @@
-//! UDP sockets with large kernel buffers: with the default ones, SCTP on a fast path overruns them and stalls.
+//! What the stack takes for its UDP sockets: with large kernel buffers, as SCTP on a fast path overruns the default ones and
+//! stalls; a session's part of a shared port; or, where one dials, with TCP to fall back on.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +14,8 @@ use ::webrtc::runtime::{
 use parking_lot::Mutex;
 use socket2::SockRef;
 
-use super::ports::PortLease;
+use super::fallback::{DialSocket, TcpPaths};
+use super::port::Lease;
 use crate::link::SocketBuffers;
 
 /// Linux reports twice what was asked for, as room for its own bookkeeping (socket(7)).
@@ -21,20 +23,31 @@ const KERNEL_BOOKKEEPING: usize = if cfg!(target_os = "linux") { 2 } else { 1 };
 
 static WARNED: Once = Once::new();
 
-/// Tokio, with every UDP socket's buffers set on the way.
+/// Tokio, but for its UDP sockets. The stack keeps its runtime for as long as it has sockets.
 #[derive(Debug)]
-pub(super) struct BufferedSockets {
+pub(super) struct Sockets {
     tokio: TokioRuntime,
-    /// Wanted size of each buffer; `None` leaves the kernel's default.
-    wanted_bytes: Option<usize>,
-    granted: Mutex<Option<SocketBuffers>>,
-    /// The port of the sockets: the stack keeps its runtime for as long as it has sockets.
-    _port: Option<PortLease>,
+    kind: Kind,
 }
 
-impl BufferedSockets {
-    pub(super) fn new(wanted_bytes: Option<usize>, port: Option<PortLease>) -> Self {
-        Self { tokio: TokioRuntime, wanted_bytes, granted: Mutex::new(None), _port: port }
+#[derive(Debug)]
+enum Kind {
+    Own {
+        /// Wanted size of each buffer; `None` leaves the kernel's default.
+        wanted_bytes: Option<usize>,
+        granted: Mutex<Option<SocketBuffers>>,
+        tcp: Arc<TcpPaths>,
+    },
+    Shared(Lease),
+}
+
+impl Sockets {
+    pub(super) fn own(wanted_bytes: Option<usize>) -> Self {
+        Self { tokio: TokioRuntime, kind: Kind::Own { wanted_bytes, granted: Mutex::default(), tcp: Arc::default() } }
+    }
+
+    pub(super) fn shared(lease: Lease) -> Self {
+        Self { tokio: TokioRuntime, kind: Kind::Shared(lease) }
     }
 
     /// True where sockets receive coalesced datagrams (UDP GRO): only then does the stack read into buffers of 64 KiB, else of
@@ -47,49 +60,79 @@ impl BufferedSockets {
 
     /// The smallest buffers among this connection's sockets.
     pub(super) fn granted(&self) -> Option<SocketBuffers> {
-        *self.granted.lock()
+        match &self.kind {
+            Kind::Own { granted, .. } => *granted.lock(),
+            Kind::Shared(lease) => lease.granted(),
+        }
     }
 
-    fn set_buffers(&self, socket: &std::net::UdpSocket) -> io::Result<()> {
-        let socket = SockRef::from(socket);
-        if let Some(bytes) = self.wanted_bytes {
-            socket.set_recv_buffer_size(bytes)?;
-            socket.set_send_buffer_size(bytes)?;
+    /// ICE's user name fragment and password, where the port insists on its own.
+    pub(super) fn credentials(&self) -> Option<(String, String)> {
+        match &self.kind {
+            Kind::Own { .. } => None,
+            Kind::Shared(lease) => Some(lease.credentials()),
         }
-        let now = SocketBuffers {
-            receive_bytes: socket.recv_buffer_size()? / KERNEL_BOOKKEEPING,
-            send_bytes: socket.send_buffer_size()? / KERNEL_BOOKKEEPING,
-        };
-        if let Some(bytes) = self.wanted_bytes
-            && now.receive_bytes.min(now.send_bytes) < bytes
-        {
-            WARNED.call_once(|| {
-                tracing::warn!(
-                    wanted_bytes = bytes,
-                    receive_bytes = now.receive_bytes,
-                    send_bytes = now.send_bytes,
-                    "the kernel grants smaller UDP buffers than wanted, bursts may be lost; \
-                     raise net.core.rmem_max and net.core.wmem_max (sysctl)"
-                );
-            });
+    }
+
+    /// What there is to fall back on.
+    pub(super) fn tcp(&self) -> Option<&TcpPaths> {
+        match &self.kind {
+            Kind::Own { tcp, .. } => Some(tcp),
+            Kind::Shared(_) => None,
         }
-        let mut granted = self.granted.lock();
-        *granted = Some(granted.map_or(now, |before| SocketBuffers {
-            receive_bytes: before.receive_bytes.min(now.receive_bytes),
-            send_bytes: before.send_bytes.min(now.send_bytes),
-        }));
-        Ok(())
     }
 }
 
-impl Runtime for BufferedSockets {
+/// Asks for buffers of that size, and tells what there is then. Warns, once, of a kernel that grants less.
+pub(super) fn set_buffers(socket: &std::net::UdpSocket, wanted_bytes: Option<usize>) -> io::Result<SocketBuffers> {
+    let socket = SockRef::from(socket);
+    if let Some(bytes) = wanted_bytes {
+        socket.set_recv_buffer_size(bytes)?;
+        socket.set_send_buffer_size(bytes)?;
+    }
+    let now = SocketBuffers {
+        receive_bytes: socket.recv_buffer_size()? / KERNEL_BOOKKEEPING,
+        send_bytes: socket.send_buffer_size()? / KERNEL_BOOKKEEPING,
+    };
+    if let Some(bytes) = wanted_bytes
+        && now.receive_bytes.min(now.send_bytes) < bytes
+    {
+        WARNED.call_once(|| {
+            tracing::warn!(
+                wanted_bytes = bytes,
+                receive_bytes = now.receive_bytes,
+                send_bytes = now.send_bytes,
+                "the kernel grants smaller UDP buffers than wanted, bursts may be lost; \
+                 raise net.core.rmem_max and net.core.wmem_max (sysctl)"
+            );
+        });
+    }
+    Ok(now)
+}
+
+pub(super) fn smaller(before: Option<SocketBuffers>, now: SocketBuffers) -> Option<SocketBuffers> {
+    Some(before.map_or(now, |before| SocketBuffers {
+        receive_bytes: before.receive_bytes.min(now.receive_bytes),
+        send_bytes: before.send_bytes.min(now.send_bytes),
+    }))
+}
+
+impl Runtime for Sockets {
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
         self.tokio.spawn(future)
     }
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        self.set_buffers(&socket)?;
-        self.tokio.wrap_udp_socket(socket)
+        match &self.kind {
+            Kind::Own { wanted_bytes, granted, tcp } => {
+                let now = set_buffers(&socket, *wanted_bytes)?;
+                let mut granted = granted.lock();
+                *granted = smaller(*granted, now);
+                Ok(Arc::new(DialSocket::new(self.tokio.wrap_udp_socket(socket)?, tcp.clone())))
+            }
+            // The stack has bound a port of its own, which nobody is told of and nothing comes to.
+            Kind::Shared(lease) => lease.socket_for(socket.local_addr()?),
+        }
     }
 
     fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {

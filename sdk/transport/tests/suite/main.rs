@@ -2,8 +2,9 @@
 
 mod conformance;
 mod dead_peer;
+mod ice_over_tcp;
 mod no_leaks;
 mod pair;
+mod shared_port;
 mod signalling;
 mod tls;
-mod udp_ports;

@@ -7,6 +7,7 @@ use rayloom_transport::signalling::{SignallingConfig, listen, router, serve_rout
 use rayloom_transport::tls::ServerTls;
 use rayloom_transport::webrtc::{DialOptions, KeepAlive, dial};
 use rayloom_transport::{Connection, LinkEvent, loopback};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 /// Far more than any step needs, so that a hang fails with its place instead of blocking the run.
@@ -36,14 +37,18 @@ impl Server {
     }
 
     pub(crate) async fn start_with(config: SignallingConfig, tls: Option<&ServerTls>) -> Server {
-        let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        Server::start_at(listen("127.0.0.1:0".parse().unwrap()).await.unwrap(), config, tls)
+    }
+
+    pub(crate) fn start_at(listener: TcpListener, config: SignallingConfig, tls: Option<&ServerTls>) -> Server {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let (sender, connections) = mpsc::unbounded_channel();
+        let port = config.acceptor.ice.port.clone();
         let router = router(config, move |connection| {
             let _ = sender.send(connection);
         });
-        let serving = serve_router(listener, tls, router);
+        let serving = serve_router(listener, tls, port.as_ref(), router);
         let task = tokio::spawn(async move { serving.await.expect("the server runs until it is aborted") });
         Server { url, connections, task }
     }

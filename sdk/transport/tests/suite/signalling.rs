@@ -138,7 +138,7 @@ async fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = taken.local_addr().unwrap();
     let error = listen(addr).await.expect_err("the port is taken");
-    assert!(matches!(error, TransportError::PortInUse { addr: named } if named == addr), "{error}");
+    assert!(matches!(error, TransportError::PortInUse { protocol: "TCP", addr: named } if named == addr), "{error}");
 }
 
 #[tokio::test]
