@@ -18,6 +18,9 @@ pub(crate) struct Arguments {
     /// Measure five times as long.
     #[arg(long)]
     full: bool,
+    /// Give each session a UDP port of its own, to see what sharing one costs.
+    #[arg(long)]
+    own_ports: bool,
 }
 
 /// Runs of each kind, interleaved, of which the median counts.
@@ -53,14 +56,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     let (mut frames, mut bulk, mut small, mut cpu) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut stalls = 0;
     for _ in 0..RUNS {
-        let transfer = Pair::open(&large)?.transfer(Channel::Frames, Duration::from_secs(scale))?;
+        let transfer =
+            Pair::open(&large, arguments.own_ports)?.transfer(Channel::Frames, Duration::from_secs(scale))?;
         frames.push(transfer.mb_per_s);
         cpu.push(transfer.cpu_s_per_gb);
         stalls += transfer.stalls;
-        bulk.push(Pair::open(&large)?.transfer(Channel::Bulk, Duration::from_secs(scale))?.mb_per_s);
-        small.push(Pair::open(&default)?.transfer(Channel::Frames, Duration::from_secs(scale))?.mb_per_s);
+        bulk.push(
+            Pair::open(&large, arguments.own_ports)?.transfer(Channel::Bulk, Duration::from_secs(scale))?.mb_per_s,
+        );
+        small.push(
+            Pair::open(&default, arguments.own_ports)?.transfer(Channel::Frames, Duration::from_secs(scale))?.mb_per_s,
+        );
     }
-    let mut tiles_ms = Pair::open(&large)?.tiles(300 * scale as usize)?;
+    let mut tiles_ms = Pair::open(&large, arguments.own_ports)?.tiles(300 * scale as usize)?;
     tiles_ms.sort_by(f64::total_cmp);
     let p99 = tiles_ms[tiles_ms.len() * 99 / 100];
 
@@ -84,13 +92,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
 }
 
 impl Pair {
-    fn open(ice: &IceConfig) -> Result<Pair, String> {
+    fn open(ice: &IceConfig, own_ports: bool) -> Result<Pair, String> {
         let runtime = || Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|e| e.to_string());
         let (sending, receiving) = (runtime()?, runtime()?);
         let (accepted_tx, mut accepted_rx) = mpsc::channel(1);
         // As a peer has it: one port for all sessions.
-        let port = receiving.block_on(async { SharedPort::bind(&ice.bind, 0, ice.socket_buffer_bytes) });
-        let shared = IceConfig { port: Some(port.map_err(|e| e.to_string())?), ..ice.clone() };
+        let bind = async { SharedPort::bind(&ice.bind, 0, ice.socket_buffer_bytes) };
+        let port = (!own_ports).then(|| receiving.block_on(bind)).transpose().map_err(|e| e.to_string())?;
+        let shared = IceConfig { port, ..ice.clone() };
         let config = SignallingConfig {
             acceptor: Acceptor { ice: shared, ..Acceptor::default() },
             ..SignallingConfig::new(None, 1)
