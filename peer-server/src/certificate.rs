@@ -4,7 +4,7 @@ use crate::PeerError;
 use rayloom_transport::tls::{ServerTls, self_signed};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Certificate and key of the peer's own making, in the cache folder.
 const FILE: &str = "tls.pem";
@@ -18,6 +18,11 @@ pub fn own_certificate(chain: &Path, key: &Path) -> Result<ServerTls, PeerError>
     ServerTls::from_pem(&read(chain)?, &read(key)?).map_err(|error| unusable(chain, error))
 }
 
+/// The file of the certificate that [`kept_certificate`] keeps in the folder; it may not be there yet.
+pub fn kept_certificate_file(folder: &Path) -> PathBuf {
+    folder.join(FILE)
+}
+
 /// The self-signed certificate that is kept in the folder, made there the first time; without a folder a new one each time.
 ///
 /// # Errors
@@ -27,7 +32,7 @@ pub fn kept_certificate(folder: Option<&Path>) -> Result<ServerTls, PeerError> {
         let pem = self_signed().map_err(|error| unusable(Path::new(FILE), error))?;
         return ServerTls::from_pem(pem.as_bytes(), pem.as_bytes()).map_err(|error| unusable(Path::new(FILE), error));
     };
-    let path = folder.join(FILE);
+    let path = kept_certificate_file(folder);
     let failed = |error| unusable(&path, error);
     if !path.exists() {
         let pem = self_signed().map_err(|error| unusable(&path, error))?;
@@ -60,7 +65,6 @@ fn unusable(path: &Path, reason: impl std::fmt::Display) -> PeerError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
 
     /// Removed when dropped.
     struct Folder(PathBuf);

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use rayloom_peer::{
     Advertised, CacheConfig, FrontEnd, PeerError, RendererError, RendererOptions, ServerTls, StunServer,
-    kept_certificate, own_certificate,
+    kept_certificate, kept_certificate_file, own_certificate,
 };
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -147,6 +147,16 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// What signalling is served with.
+enum Certificate<'a> {
+    /// Plain HTTP.
+    None,
+    /// The operator's files.
+    Own { chain: &'a Path, key: &'a Path },
+    /// The peer's own making.
+    Made,
+}
+
 /// Why the process ends with which code.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -190,23 +200,45 @@ impl Options {
 
     /// What to serve TLS with; `None` for plain HTTP. `folder` keeps the certificate that is made here.
     pub(crate) fn tls(&self, folder: Option<&Path>) -> Result<Option<ServerTls>, Failure> {
+        match self.certificate()? {
+            Certificate::None => Ok(None),
+            Certificate::Own { chain, key } => Ok(Some(own_certificate(chain, key)?)),
+            Certificate::Made => {
+                if folder.is_none() {
+                    tracing::warn!(
+                        "without a cache folder the certificate, and so its pin, is a new one at each start"
+                    );
+                }
+                Ok(Some(kept_certificate(folder)?))
+            }
+        }
+    }
+
+    /// The certificate that a start would find, for the doctor: none is made. `None` where there is none yet, or no TLS.
+    pub(crate) fn found_tls(&self, folder: Option<&Path>) -> Result<Option<Result<ServerTls, PeerError>>, Failure> {
+        Ok(match self.certificate()? {
+            Certificate::Own { chain, key } => Some(own_certificate(chain, key)),
+            Certificate::Made if folder.is_some_and(|folder| kept_certificate_file(folder).exists()) => {
+                Some(kept_certificate(folder))
+            }
+            _ => None,
+        })
+    }
+
+    fn certificate(&self) -> Result<Certificate<'_>, Failure> {
         // Held against each other here, not by the parser: it sees no difference between a file's value and a default.
         if self.insecure_http && (self.tls || self.tls_cert.is_some()) {
             return Err(Failure::usage("--insecure-http cannot be used with --tls or --tls-cert: choose one".into()));
         }
         match (&self.tls_cert, &self.tls_key) {
-            (Some(chain), Some(key)) => return Ok(Some(own_certificate(chain, key)?)),
-            (Some(_), None) => return Err(Failure::usage("--tls-cert needs the certificate's key (--tls-key)".into())),
-            (None, Some(_)) => return Err(Failure::usage("--tls-key needs its certificate (--tls-cert)".into())),
-            (None, None) => (),
+            (Some(chain), Some(key)) => Ok(Certificate::Own { chain, key }),
+            (Some(_), None) => Err(Failure::usage("--tls-cert needs the certificate's key (--tls-key)".into())),
+            (None, Some(_)) => Err(Failure::usage("--tls-key needs its certificate (--tls-cert)".into())),
+            (None, None) if !self.tls && (self.insecure_http || self.listen.ip().is_loopback()) => {
+                Ok(Certificate::None)
+            }
+            (None, None) => Ok(Certificate::Made),
         }
-        if !self.tls && (self.insecure_http || self.listen.ip().is_loopback()) {
-            return Ok(None);
-        }
-        if folder.is_none() {
-            tracing::warn!("without a cache folder the certificate, and so its pin, is a new one at each start");
-        }
-        Ok(Some(kept_certificate(folder)?))
     }
 
     pub(crate) fn cache(&self) -> Result<CacheConfig, Failure> {

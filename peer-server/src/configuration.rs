@@ -16,6 +16,8 @@ pub(crate) const SYSTEM_FILE: &str = "/etc/rayloom/peer.toml";
 const MOST_BYTES: u64 = 1 << 20;
 /// Flags that say what to do once; a file can't.
 const ACTIONS: [&str; 5] = ["config", "print-config", "list-devices", "help", "version"];
+/// All variables begin with it.
+const PREFIX: &str = "RAYLOOM_";
 /// Keys at least this similar (Jaro-Winkler) are taken for a typo.
 const SIMILAR: f64 = 0.8;
 
@@ -80,6 +82,19 @@ impl Configuration {
         let settings = settings.map(|arg| Setting::of(arg, &matches, &entries, path.as_deref())).collect();
         Ok(Configuration { options, settings })
     }
+}
+
+/// A sentence for each variable that looks like a setting and is none: a typo in the environment would pass unseen.
+pub(crate) fn unknown_variables(variables: impl IntoIterator<Item = OsString>) -> Vec<String> {
+    let command = command();
+    let known: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
+    let names = variables.into_iter().filter_map(|name| name.into_string().ok());
+    let unknown = names.filter(|name| name.starts_with(PREFIX) && !known.contains(&name.as_str()));
+    let says = |name: String| match nearest(known.iter().copied(), &name) {
+        Some(near) => format!("there is no variable {name}; did you mean {near}?"),
+        None => format!("there is no variable {name}; --help shows all of them"),
+    };
+    unknown.map(says).collect()
 }
 
 /// As a file that sets the same, with each line's origin behind it.
@@ -268,14 +283,19 @@ fn allowed(arg: &Arg) -> String {
 
 fn unknown(command: &Command, key: &str) -> String {
     let keys = command.get_arguments().filter(|arg| is_setting(arg)).filter_map(Arg::get_long);
-    let near = keys.map(|known| (strsim::jaro_winkler(known, key), known)).max_by(|a, b| a.0.total_cmp(&b.0));
-    match near {
+    match nearest(keys, key) {
         _ if ACTIONS.contains(&key) => format!("{key} is a flag only"),
-        Some((similarity, known)) if similarity >= SIMILAR => {
-            format!("there is no setting {key:?}; did you mean {known:?}?")
-        }
-        _ => format!("there is no setting {key:?}; --print-config shows all of them"),
+        Some(known) => format!("there is no setting {key:?}; did you mean {known:?}?"),
+        None => format!("there is no setting {key:?}; --print-config shows all of them"),
     }
+}
+
+/// What a typo was meant to be. What all names begin with says nothing.
+fn nearest<'a>(known: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
+    let bare = |name: &'a str| name.strip_prefix(PREFIX).unwrap_or(name);
+    let wanted = name.strip_prefix(PREFIX).unwrap_or(name);
+    let near = known.map(|known| (strsim::jaro_winkler(bare(known), wanted), known)).max_by(|a, b| a.0.total_cmp(&b.0));
+    near.filter(|(similarity, _)| *similarity >= SIMILAR).map(|(_, known)| known)
 }
 
 #[cfg(test)]
@@ -340,6 +360,18 @@ mod tests {
         assert!(refused("far", "\nzzz = 3").starts_with("2: there is no setting \"zzz\"; --print-config"));
         assert_eq!(refused("action", "list-devices = true"), "1: list-devices is a flag only");
         assert!(refused("syntax", "listen = 'a'\nlisten = ").starts_with("2: "));
+    }
+
+    #[test]
+    fn variables_that_are_none_are_named() {
+        let names = ["RAYLOOM_TOKEN", "RAYLOOM_UDP_PORTS", "RAYLOOM_ZZZ", "PATH"].map(OsString::from);
+        assert_eq!(
+            unknown_variables(names),
+            [
+                "there is no variable RAYLOOM_UDP_PORTS; did you mean RAYLOOM_UDP_PORT?",
+                "there is no variable RAYLOOM_ZZZ; --help shows all of them"
+            ]
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod device;
 mod facts;
 mod gather;
+mod network;
 
 use crate::cli::{Failure, Options};
 use device::device_findings;
@@ -104,6 +105,7 @@ fn findings(facts: &Facts) -> Vec<Finding> {
     found.extend(facts.trace.as_ref().map(trace));
     found.push(disk(facts));
     found.push(port(facts));
+    found.extend(network::findings(facts));
     found.push(match &facts.udp {
         Ok(()) => Finding::ok("udp", "a datagram went through loopback"),
         Err(reason) => Finding::failure(

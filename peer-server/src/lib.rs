@@ -29,7 +29,7 @@ mod transfer;
 mod vulkan;
 
 pub use cache::CacheConfig;
-pub use certificate::{kept_certificate, own_certificate};
+pub use certificate::{kept_certificate, kept_certificate_file, own_certificate};
 pub use config::{ListenConfig, PeerConfig, ServiceConfig};
 pub use error::PeerError;
 pub use rayloom_renderer::{DeviceKind, DeviceReport, FrontEnd, RendererError, RendererOptions, list_devices};

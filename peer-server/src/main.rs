@@ -40,6 +40,9 @@ fn run(configuration: Configuration) -> Result<ExitCode, Failure> {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
+    for says in configuration::unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
+        tracing::warn!("{says}");
+    }
     if let Some(Command::Doctor { json }) = options.command {
         return doctor::run(&options, json);
     }
@@ -84,6 +87,9 @@ async fn serve(options: Options, mut signals: watch::Receiver<u32>) -> Result<()
     let cache = options.cache()?;
     // Before the seconds that pipelines take to compile.
     let tls = options.tls(cache.dir.as_deref())?;
+    if let Some(fault) = tls.as_ref().and_then(|tls| tls.validity().fault()) {
+        tracing::warn!("the certificate for TLS: {fault}; only engines that pin it take it");
+    }
     let pin = tls.as_ref().map(ServerTls::pin);
     let pipeline_cache = cache.dir.as_ref().map(|dir| dir.join("pipelines.bin"));
     let renderer = RendererOptions { pipeline_cache, ..options.renderer() };

@@ -170,6 +170,22 @@ fn plain_http_and_tls_exclude_each_other() {
     assert!(code == Some(2) && text.contains("/nonexistent/chain.pem"), "{text}");
 }
 
+#[test]
+fn a_port_in_use_is_named_with_its_flag_and_one_advice() {
+    let held = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let addr = held.local_addr().unwrap();
+    let trace = ["--allow-cpu", "--cache-dir", "none", "--listen"];
+    let (code, text) = fails(command().args(trace).arg(addr.to_string()));
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains(&format!("UDP {addr} is in use")) && text.contains("(--udp-port)"), "{text}");
+    assert_eq!(text.matches("choose another").count(), 1, "{text}");
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = held.local_addr().unwrap();
+    let (code, text) = fails(command().args(trace).arg(addr.to_string()));
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains(&format!("TCP {addr} is in use")) && text.contains("(--listen)"), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plain_http_beyond_this_machine_needs_a_word() {
     let renderer = RendererOptions { allow_cpu: true, ..RendererOptions::default() };

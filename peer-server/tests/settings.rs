@@ -61,3 +61,11 @@ fn shells_are_given_completions() {
         assert!(out.contains("exit-when-idle") && out.contains("doctor"), "{shell}: {out}");
     }
 }
+
+#[test]
+fn a_typo_in_a_variable_is_named_and_nothing_else_happens() {
+    let file = File::of("variable", "");
+    let (code, _, text) = peer(&file, &["--list-devices"], &[("RAYLOOM_ALLOWCPU", "1")]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("no variable RAYLOOM_ALLOWCPU; did you mean RAYLOOM_ALLOW_CPU?"), "{text}");
+}

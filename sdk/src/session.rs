@@ -374,7 +374,7 @@ fn embed(
     events: &Arc<EventQueue>,
     link: impl FnOnce(u32, Reach) -> PeerLink + Send + 'static,
 ) {
-    use rayloom_peer::{PeerConfig, PeerServer, RendererOptions};
+    use rayloom_peer::{PeerConfig, PeerError, PeerServer, RendererError, RendererOptions};
     let renderer = RendererOptions {
         device: desc.embedded_device.clone(),
         allow_cpu: desc.embedded_allow_cpu,
@@ -390,7 +390,16 @@ fn embed(
             handle.spawn(link(EMBEDDED_PEER, Reach::Embedded(Arc::new(server))).run());
         }
         Err(error) => {
-            events.push(Event::PeerUnreachable { peer: EMBEDDED_PEER, cause: format!("the embedded peer: {error}") });
+            let cause = match error {
+                // The error's own words are for operators of peers: this one is allowed where the session is made.
+                PeerError::Device(RendererError::CpuRefused { device }) => format!(
+                    "the embedded peer: the Vulkan device {device:?} is a CPU, which traces hundreds of times slower than \
+                     a GPU: install the GPU's driver, or allow it (SessionDesc::embedded_allow_cpu, in C \
+                     RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU)"
+                ),
+                error => format!("the embedded peer: {error}"),
+            };
+            events.push(Event::PeerUnreachable { peer: EMBEDDED_PEER, cause });
         }
     });
 }

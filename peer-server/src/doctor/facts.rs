@@ -1,6 +1,6 @@
 //! What a machine is like, as far as a peer depends on it.
 
-use rayloom_peer::DeviceReport;
+use rayloom_peer::{Advertised, DeviceReport};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -17,6 +17,13 @@ pub(super) struct Facts {
     pub(super) disk_free_bytes: Result<Option<u64>, String>,
     pub(super) listen: SocketAddr,
     pub(super) listens: Grant,
+    /// The ports of sessions: protocol, flag, number, and whether it may be had.
+    pub(super) data: Vec<DataPort>,
+    /// The certificate that a start would find; `None` where there is none to find.
+    pub(super) certificate: Option<Result<Certificate, String>>,
+    pub(super) advertise: Option<Advertised>,
+    /// The STUN server, and the address that it told, or why none.
+    pub(super) stun: Option<(String, Result<SocketAddr, String>)>,
     pub(super) udp: Result<(), String>,
     /// Most bytes of a socket's buffer: receive, send.
     pub(super) socket_limits: Option<(u64, u64)>,
@@ -33,6 +40,24 @@ pub(super) enum Grant {
     Free,
     InUse,
     Refused(String),
+}
+
+/// A port that sessions need.
+#[derive(Clone, Debug)]
+pub(super) struct DataPort {
+    pub(super) protocol: &'static str,
+    pub(super) flag: &'static str,
+    pub(super) port: u16,
+    pub(super) grant: Grant,
+}
+
+/// What engines see of the peer over TLS.
+#[derive(Clone, Debug)]
+pub(super) struct Certificate {
+    pub(super) pin: String,
+    pub(super) ends: String,
+    /// Why its dates are wrong now.
+    pub(super) fault: Option<String>,
 }
 
 /// Two runs of the same work.
@@ -109,6 +134,10 @@ pub(super) fn healthy() -> Facts {
         disk_free_bytes: Ok(Some(100 << 30)),
         listen: SocketAddr::from(([127, 0, 0, 1], 4700)),
         listens: Grant::Free,
+        data: vec![DataPort { protocol: "UDP", flag: "--udp-port", port: 4700, grant: Grant::Free }],
+        certificate: None,
+        advertise: None,
+        stun: None,
         udp: Ok(()),
         socket_limits: Some((4 << 20, 4 << 20)),
         monotonic: true,

@@ -1,12 +1,12 @@
 //! Asks the machine for the facts.
 
-use super::facts::{Facts, Grant, Nvidia, Traced, Vulkan};
+use super::facts::{Certificate, DataPort, Facts, Grant, Nvidia, Traced, Vulkan};
 use crate::cli::{Failure, Options};
 use rayloom_frame::{Extent, LayerKind, LayerRequest, digest};
-use rayloom_peer::{RendererError, RendererOptions, list_devices};
+use rayloom_peer::{RendererError, RendererOptions, SharedPort, StunServer, list_devices};
 use rayloom_renderer::{FrameState, Renderer, TraceJob};
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -17,11 +17,18 @@ const BUILDINGS_TRIANGLES: usize = 2_000;
 const PICTURE: Extent = Extent { width: 96, height: 64 };
 /// A datagram on loopback that takes this long is lost.
 const DATAGRAM_WITHIN: Duration = Duration::from_secs(2);
+/// A STUN server that says nothing for so long does not get through.
+const STUN_WITHIN: Duration = Duration::from_secs(4);
 /// Lines of the loader that are kept.
 const MOST_LINES: usize = 8;
 
 pub(super) fn facts(options: &Options) -> Result<Facts, Failure> {
     let cache = options.cache()?;
+    let found = options.found_tls(cache.dir.as_deref())?;
+    let certificate = found.map(|found| {
+        let tls = found.map_err(|error| error.to_string())?;
+        Ok(Certificate { pin: tls.pin().to_string(), ends: tls.validity().ends(), fault: tls.validity().fault() })
+    });
     let vulkan = vulkan();
     let renderer = options.renderer();
     let trace = vulkan.devices.is_ok().then(|| picture(&renderer).map_err(|error| error.to_string()));
@@ -35,6 +42,10 @@ pub(super) fn facts(options: &Options) -> Result<Facts, Failure> {
         cache_size_bytes: cache.limit_bytes,
         listen: options.listen,
         listens: port(options.listen),
+        data: data_ports(options),
+        certificate,
+        advertise: options.advertise,
+        stun: options.stun.as_ref().map(|server| (server.to_string(), ask(options, server.clone()))),
         udp,
         socket_limits: number("/proc/sys/net/core/rmem_max").zip(number("/proc/sys/net/core/wmem_max")),
         // A datagram has gone there and back in between.
@@ -92,8 +103,49 @@ fn free(dir: &Path) -> std::io::Result<Option<u64>> {
 }
 
 fn port(listen: SocketAddr) -> Grant {
-    match TcpListener::bind(listen) {
-        Ok(_) => Grant::Free,
+    granted(TcpListener::bind(listen).map(drop))
+}
+
+/// The ports of sessions, where they are not signalling's own.
+fn data_ports(options: &Options) -> Vec<DataPort> {
+    let ip = data_address(options);
+    let (listen, udp) = (options.listen.port(), options.udp_port.unwrap_or(options.listen.port()));
+    let tcp = options.tcp_port.unwrap_or(udp);
+    let mut ports = vec![DataPort {
+        protocol: "UDP",
+        flag: "--udp-port",
+        port: udp,
+        grant: granted(UdpSocket::bind((ip, udp)).map(drop)),
+    }];
+    if tcp != listen {
+        let grant = port((ip, tcp).into());
+        ports.push(DataPort { protocol: "TCP", flag: "--tcp-port", port: tcp, grant });
+    }
+    ports
+}
+
+/// Where data comes in: everywhere where signalling may be behind something that data does not pass through.
+fn data_address(options: &Options) -> IpAddr {
+    match options.advertise.is_some() || options.stun.is_some() {
+        true => Ipv4Addr::UNSPECIFIED.into(),
+        false => options.listen.ip(),
+    }
+}
+
+/// Asks the STUN server from the port that sessions have.
+fn ask(options: &Options, server: StunServer) -> Result<SocketAddr, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    runtime.block_on(async {
+        let port = SharedPort::bind(&[data_address(options)], options.udp_port.unwrap_or(options.listen.port()), None);
+        let port = port.map_err(|error| error.to_string())?.with_stun(server);
+        let told = tokio::time::timeout(STUN_WITHIN, port.reflexive_address()).await.ok().flatten();
+        told.ok_or(format!("no answer within {} s", STUN_WITHIN.as_secs()))
+    })
+}
+
+fn granted(bound: std::io::Result<()>) -> Grant {
+    match bound {
+        Ok(()) => Grant::Free,
         Err(error) if error.kind() == ErrorKind::AddrInUse => Grant::InUse,
         Err(error) => Grant::Refused(error.to_string()),
     }

@@ -13,7 +13,7 @@ use rustls::crypto::CryptoProvider;
 
 use crate::error::TransportError;
 pub(crate) use server::HANDSHAKE_TIMEOUT;
-pub use server::{ServerTls, self_signed};
+pub use server::{ServerTls, Validity, self_signed};
 
 const PREFIX: &str = "sha256:";
 

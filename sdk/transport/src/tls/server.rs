@@ -12,6 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use x509_parser::parse_x509_certificate;
+use x509_parser::time::ASN1Time;
 
 use super::{CertificatePin, provider};
 use crate::error::TransportError;
@@ -31,6 +33,7 @@ const PLAIN_ANSWER: &str = concat!(
 pub struct ServerTls {
     config: Arc<ServerConfig>,
     pin: CertificatePin,
+    validity: Validity,
 }
 
 impl ServerTls {
@@ -44,7 +47,8 @@ impl ServerTls {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<_, _>>()
             .map_err(|error| bad(format!("the certificate is no PEM: {error}")))?;
-        let pin = CertificatePin::of(chain.first().ok_or_else(|| bad("there is no certificate in it".to_owned()))?);
+        let own = chain.first().ok_or_else(|| bad("there is no certificate in it".to_owned()))?;
+        let (pin, validity) = (CertificatePin::of(own), Validity::of(own).map_err(bad)?);
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| bad(format!("there is no key in it: {error}")))?;
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
@@ -53,12 +57,48 @@ impl ServerTls {
             .with_single_cert(chain, key)
             .map_err(|error| bad(error.to_string()))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), pin })
+        Ok(Self { config: Arc::new(config), pin, validity })
+    }
+
+    /// When the certificate may be used. Diallers that pin it don't ask.
+    pub fn validity(&self) -> &Validity {
+        &self.validity
     }
 
     /// What diallers may insist on: SHA-256 of the server's certificate in DER.
     pub fn pin(&self) -> CertificatePin {
         self.pin
+    }
+}
+
+/// The dates of a certificate.
+#[derive(Clone, Debug)]
+pub struct Validity {
+    not_before: ASN1Time,
+    not_after: ASN1Time,
+}
+
+impl Validity {
+    fn of(certificate: &CertificateDer<'_>) -> Result<Validity, String> {
+        let (_, certificate) =
+            parse_x509_certificate(certificate).map_err(|error| format!("it does not parse: {error}"))?;
+        let validity = certificate.validity();
+        Ok(Validity { not_before: validity.not_before, not_after: validity.not_after })
+    }
+
+    /// The last day, in words.
+    pub fn ends(&self) -> String {
+        self.not_after.to_string()
+    }
+
+    /// Why a dialler that goes by dates refuses the certificate now, with the date.
+    pub fn fault(&self) -> Option<String> {
+        let now = ASN1Time::now();
+        if now > self.not_after {
+            return Some(format!("it expired on {}", self.not_after));
+        }
+        (now < self.not_before)
+            .then(|| format!("it is not valid before {}; is this machine's clock right?", self.not_before))
     }
 }
 
@@ -119,6 +159,22 @@ mod tests {
             assert!(matches!(error, TransportError::BadCertificate { .. }), "{error}");
             assert!(error.to_string().contains(words), "{error} instead of {words}");
         }
+    }
+
+    #[test]
+    fn dates_that_are_over_or_to_come_are_named() {
+        let made = |change: fn(&mut rcgen::CertificateParams)| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut params = rcgen::CertificateParams::default();
+            change(&mut params);
+            let pem = params.self_signed(&key).unwrap().pem();
+            ServerTls::from_pem(pem.as_bytes(), key.serialize_pem().as_bytes()).unwrap().validity().clone()
+        };
+        assert_eq!(made(|_| ()).fault(), None);
+        let expired = made(|params| params.not_after = rcgen::date_time_ymd(2020, 1, 2)).fault().unwrap();
+        assert!(expired.contains("expired") && expired.contains("Jan") && expired.contains("2020"), "{expired}");
+        let early = made(|params| params.not_before = rcgen::date_time_ymd(4000, 1, 2)).fault().unwrap();
+        assert!(early.contains("not valid before") && early.contains("4000"), "{early}");
     }
 
     #[test]

@@ -78,7 +78,9 @@ impl Offered<'_> {
             };
             let own = Candidate { at: SocketAddr::new(own.at.ip(), self.udp_port.unwrap_or(own.at.port())), ..own };
             text.push_str(&own.line());
-            if let Some(port) = self.tcp_port {
+            // With rtcp-mux there is but one component; the stack offers RTCP's all the same.
+            let tcp_port = self.tcp_port.filter(|_| own.component == "1");
+            if let Some(port) = tcp_port {
                 text.push_str(&own.over_tcp(port));
             }
             if own.at.ip().is_loopback() {
@@ -93,7 +95,7 @@ impl Offered<'_> {
                 // Candidates of one foundation have one base address.
                 let shown = Candidate { foundation: format!("{}9{}", own.foundation, added.len()), at, ..own };
                 text.push_str(&shown.line());
-                if let Some(port) = self.tcp_port {
+                if let Some(port) = tcp_port {
                     text.push_str(&shown.over_tcp(advertised.port.unwrap_or(port)));
                 }
             }
@@ -169,7 +171,8 @@ pub(super) fn without_tcp(sdp: &str) -> (String, Vec<SocketAddr>) {
         }
         let at = || Some(SocketAddr::new(fields.get(ADDRESS)?.parse().ok()?, fields.get(PORT)?.parse().ok()?));
         let waits = fields.windows(2).any(|pair| pair == ["tcptype", "passive"]);
-        if let Some(at) = at().filter(|at| waits && at.port() != 0 && passive.len() < MOST_TCP) {
+        if let Some(at) = at().filter(|at| waits && at.port() != 0 && passive.len() < MOST_TCP && !passive.contains(at))
+        {
             passive.push(at);
         }
         false
