@@ -127,7 +127,7 @@ impl Routes {
     /// The session that a request of a sender unknown so far is for, if it is signed.
     pub(super) fn signed(&self, ufrag: &str, request: Request) -> Option<Arc<Session>> {
         let session = self.0.lock().sessions.get(ufrag)?.session.clone();
-        request.is_signed_with(&session.password).then_some(session)
+        request.signed_with(&session.password).then_some(session)
     }
 
     fn admit(&self, from: SocketAddr, session: &Arc<Session>) {

@@ -59,7 +59,7 @@ impl Kind {
 
 impl Request {
     /// True where its sender knows the session's password.
-    pub(super) fn is_signed_with(mut self, password: &str) -> bool {
+    pub(super) fn signed_with(mut self, password: &str) -> bool {
         MessageIntegrity::check(&mut self.0, password.as_bytes(), CRYPTO.crypto()).is_ok()
     }
 }
@@ -89,12 +89,12 @@ mod tests {
             Kind::Request { ufrag, request } if ufrag == "here" => request,
             other => panic!("{other:?}"),
         };
-        assert!(request().is_signed_with("secret"));
-        assert!(!request().is_signed_with("another"));
+        assert!(request().signed_with("secret"));
+        assert!(!request().signed_with("another"));
         let mut forged = datagram.clone();
         forged[30] ^= 1;
         let Kind::Request { request, .. } = Kind::of(&forged) else { panic!("the name was changed only") };
-        assert!(!request.is_signed_with("secret"));
+        assert!(!request.signed_with("secret"));
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
                 let mut changed = datagram.clone();
                 changed[at] ^= 1 << bit;
                 if let Kind::Request { request, .. } = Kind::of(&changed) {
-                    assert!(!request.is_signed_with("secret"), "byte {at}, bit {bit}");
+                    assert!(!request.signed_with("secret"), "byte {at}, bit {bit}");
                 }
             }
         }
