@@ -21,6 +21,28 @@ fn nothing_to_trace_with() {
     assert!(text(Session::new(desc)).starts_with("no peers and embedded is NEVER"));
 }
 
+/// In the engine's words, not in those of a peer's operator.
+#[cfg(feature = "embedded-peer")]
+#[test]
+fn an_embedded_peer_on_a_cpu_names_the_field_that_allows_it() {
+    let desc = SessionDesc {
+        embedded: Embedded::Always,
+        // The tests' machines have lavapipe, some also a GPU.
+        embedded_device: Some("llvmpipe".into()),
+        ..SessionDesc::default()
+    };
+    let session = Session::new(desc).unwrap();
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    let cause = loop {
+        match session.poll_event() {
+            Some(rayloom::Event::PeerUnreachable { cause, .. }) => break cause,
+            _ => std::thread::sleep(Duration::from_millis(5)),
+        }
+        assert!(std::time::Instant::now() < end, "the refusal is told");
+    };
+    assert!(cause.contains("embedded_allow_cpu") && !cause.contains("--allow-cpu"), "{cause}");
+}
+
 #[test]
 fn bounds_are_named() {
     let desc = SessionDesc { max_frames_in_flight: 9, ..SessionDesc::default() };
