@@ -3,6 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+/// What [`Config::max_split_overhead`] is at most.
+pub(crate) const AT_ANY_COST: f32 = 10.0;
+
 /// Settings of a [`crate::Coordinator`]. Values that make no sense are brought to the nearest that does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -10,7 +13,8 @@ pub struct Config {
     pub tiles_per_peer: RangeInclusive<u32>,
     /// Shortest side of a tile, without its ghost zone, in pixels; views that are smaller become one tile.
     pub min_tile_side_px: u32,
-    /// Share of a frame's time that cutting a peer's part into several tiles may cost (ghost zones and fixed cost).
+    /// Share of a frame's time that cutting a peer's part into several tiles may cost (ghost zones and fixed cost); 10 and
+    /// more: whatever it costs, also where one peer alone would be faster.
     pub max_split_overhead: f32,
     /// The last cut stays while its slowest peer is predicted to take at most this share longer than a new cut's.
     pub dead_band: f32,
@@ -68,7 +72,7 @@ impl Config {
         self.tiles_per_peer = least..=most;
         self.min_tile_side_px = self.min_tile_side_px.max(1);
         self.probe_side_px = self.probe_side_px.max(1);
-        self.max_split_overhead = within(self.max_split_overhead, 0.0, 10.0);
+        self.max_split_overhead = within(self.max_split_overhead, 0.0, AT_ANY_COST);
         self.dead_band = within(self.dead_band, 0.0, 1.0);
         self.tile_slack = within(self.tile_slack, 1.0, 100.0);
         self.hedge_budget = within(self.hedge_budget, 0.0, 1.0);

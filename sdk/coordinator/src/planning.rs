@@ -1,5 +1,6 @@
 //! Planning a frame: who takes part, where the cuts run, and the tasks that follow.
 
+use crate::config::AT_ANY_COST;
 use crate::coordinator::Coordinator;
 use crate::flight::{Cell, Frame, Task, TaskState};
 use crate::share::{Candidate, Demand, Share, choose, fill};
@@ -200,7 +201,10 @@ impl Coordinator {
         let best = best.expect("at least one refinement is made");
         let alone = |c: &Candidate| c.start_ns + c.overhead_ns + units * c.ns_per_unit;
         let single = candidates.iter().min_by(|a, b| alone(a).total_cmp(&alone(b)));
-        match single.filter(|single| best.slots.len() > 1 && alone(single) < 0.98 * best.finish_ns) {
+        // Whoever wants tiles at any cost gets them.
+        let is_asked_for = self.config.max_split_overhead >= AT_ANY_COST;
+        let is_worse = |single: &&Candidate| best.slots.len() > 1 && alone(single) < 0.98 * best.finish_ns;
+        match single.filter(|single| !is_asked_for && is_worse(single)) {
             Some(single) => {
                 let slots = vec![Slot { peer: single.peer, weight: 1.0 }];
                 Layout { slots, tree: Tree::Leaf { slot: 0 }, finish_ns: alone(single), ideal_ns: alone(single) }

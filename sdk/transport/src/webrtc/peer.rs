@@ -37,9 +37,22 @@ const INCOMING_CHANNELS: usize = 8;
 
 pub(super) type Channels = [Arc<dyn DataChannel>; 3];
 
+/// A connection that is closed with this, unless it was taken out.
+struct Unfinished(Option<Arc<dyn PeerConnection>>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move { connection.close().await });
+        }
+    }
+}
+
 /// Owns the connection until it is handed over; closes it when an attempt is given up on the way.
 pub(super) struct Peer {
-    connection: Option<Arc<dyn PeerConnection>>,
+    connection: Unfinished,
     pub(super) sockets: Arc<Sockets>,
     ice: IceConfig,
     /// Where the other side waits for connections of ICE over TCP.
@@ -100,21 +113,20 @@ impl Peer {
         }
         let settings = settings.build();
         let addresses: Vec<SocketAddr> = ice.bind.iter().map(|ip: &IpAddr| SocketAddr::new(*ip, 0)).collect();
-        let connection = PeerConnectionBuilder::new()
+        let builder = PeerConnectionBuilder::new()
             .with_setting_engine(settings)
             .with_runtime(sockets.clone())
             .with_handler(Arc::new(Handler { state: state_tx, gathered: gathered_tx, incoming: incoming_tx }))
             .with_udp_addrs(addresses)
-            .with_data_channel_send_buffer_limit(SCTP_SEND_BYTES)
-            .build()
-            .await
-            .map_err(local)?;
-        let (connection, ice) = (Some(Arc::new(connection) as Arc<dyn PeerConnection>), ice.clone());
-        Ok(Self { connection, sockets, ice, passive: Vec::new(), state, gathered, incoming })
+            .with_data_channel_send_buffer_limit(SCTP_SEND_BYTES);
+        // A task of its own: given up half-built, a connection would leave its driver and its socket behind for ever.
+        let build = async move { builder.build().await.map(|built| Unfinished(Some(Arc::new(built)))) };
+        let connection = tokio::spawn(build).await.map_err(local)?.map_err(local)?;
+        Ok(Self { connection, sockets, ice: ice.clone(), passive: Vec::new(), state, gathered, incoming })
     }
 
     fn connection(&self) -> &Arc<dyn PeerConnection> {
-        self.connection.as_ref().expect("taken only by into_connection, which consumes the peer")
+        self.connection.0.as_ref().expect("taken only by into_connection, which consumes the peer")
     }
 
     /// The dialler opens the channels. Returns them with the offer, all candidates in it.
@@ -250,17 +262,7 @@ impl Peer {
     }
 
     pub(super) fn into_connection(mut self) -> Arc<dyn PeerConnection> {
-        self.connection.take().expect("taken only here")
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(async move { connection.close().await });
-        }
+        self.connection.0.take().expect("taken only here")
     }
 }
 
