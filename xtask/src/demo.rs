@@ -18,6 +18,7 @@ usage: cargo xtask demo [OPTIONS]
   --peers N                 peers to start (4)
   --size WxH                pixels; without it what the machine manages at 10 fps, 1280x720 with a GPU
   --tiles                   draws tile borders, peers and milliseconds (key T in the page)
+  --validate                with --mode gbuffer: compares the engine's planes with what peers trace, and says so
   --view local|remote|diff  the embedded peer's picture, the peers', or the difference (keys 2, 1, 3)
   --port P                  where the page is served (8080)
   --frames N                ends after N frames
@@ -122,7 +123,7 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
             "--peers" => options.peers = number(word, &value()?, 1, 64)?,
             "--port" => options.port = number(word, &value()?, 0, 65_535)? as u16,
             "--size" => options.size = Some(size(&value()?)?),
-            "--tiles" => options.engine.push(word.clone()),
+            "--tiles" | "--validate" => options.engine.push(word.clone()),
             "--view" => {
                 let mode = value()?;
                 if !["local", "remote", "diff"].contains(&mode.as_str()) {
@@ -144,6 +145,9 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
             "--frames" => options.engine.extend([word.clone(), number(word, &value()?, 1, usize::MAX)?.to_string()]),
             other => return Err(format!("there is no option `{other}`\n\n{USAGE}")),
         }
+    }
+    if options.mode == Mode::State && options.engine.iter().any(|word| word == "--validate") {
+        return Err("--validate compares planes, and only --mode gbuffer has them".into());
     }
     Ok(options)
 }

@@ -74,6 +74,7 @@ impl Engine {
             peers: options.peers()?,
             embedded: options.embedded(),
             embedded_allow_cpu: true,
+            validate: options.validate,
             capture: options.capture.clone(),
             ..SessionDesc::default()
         })?;

@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// A part of the name of the device that draws.
     #[arg(long, value_name = "NAME")]
     pub(crate) device: Option<String>,
+    /// Compares the planes with what peers trace, and says so or names the convention that is stated wrong.
+    #[arg(long)]
+    pub(crate) validate: bool,
     /// Writes all that decides pixels to a file, for `rayloom replay`.
     #[arg(long, value_name = "FILE")]
     pub(crate) capture: Option<PathBuf>,
