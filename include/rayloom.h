@@ -1530,7 +1530,7 @@ typedef struct rayloom_frame_desc {
    */
   uint64_t frame_id;
   /**
-   * A revision from rayloom_scene_commit. Until a peer is ready for it the last ready one is shown.
+   * A revision from rayloom_scene_commit; another one is refused. Until a peer is ready for it the last ready one is shown.
    */
   uint64_t revision;
   /**

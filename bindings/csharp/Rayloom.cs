@@ -1660,7 +1660,7 @@ namespace Rayloom
         /// </summary>
         public ulong frame_id;
         /// <summary>
-        ///  A revision from rayloom_scene_commit. Until a peer is ready for it the last ready one is shown.
+        ///  A revision from rayloom_scene_commit; another one is refused. Until a peer is ready for it the last ready one is shown.
         /// </summary>
         public ulong revision;
         /// <summary>

@@ -46,7 +46,7 @@ pub struct rayloom_frame_desc {
     pub next: *const c_void,
     /// Grows from frame to frame; seeds the samples.
     pub frame_id: u64,
-    /// A revision from rayloom_scene_commit. Until a peer is ready for it the last ready one is shown.
+    /// A revision from rayloom_scene_commit; another one is refused. Until a peer is ready for it the last ready one is shown.
     pub revision: u64,
     /// The engine's own time of the frame; comes back with its output.
     pub time_ns: u64,

@@ -56,6 +56,18 @@ impl Shared {
         self.next_revision.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Refuses what no commit has answered.
+    pub(crate) fn check_revision(&self, revision: u64) -> Result<(), Error> {
+        match self.next_revision.load(Ordering::Relaxed) {
+            next if (1..next).contains(&revision) => Ok(()),
+            1 => Err(Error::InvalidArgument(format!("revision {revision} was never committed: commit a scene first"))),
+            next => {
+                let last = next - 1;
+                Err(Error::InvalidArgument(format!("revision {revision} was never committed: the last was {last}")))
+            }
+        }
+    }
+
     /// A number for a scene, one that served before if there is.
     pub(crate) fn take_scene(&self) -> u32 {
         let (free, next) = &mut *self.scenes.lock();

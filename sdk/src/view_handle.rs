@@ -103,6 +103,7 @@ impl ViewHandle {
             return Err(Error::InvalidState(text.into()));
         }
         desc.check()?;
+        self.core.shared.check_revision(desc.revision)?;
         self.core.take_place()?;
         let (id, desc) = (desc.frame_id, desc.in_scene());
         let (core, view) = (&self.core, self.core.id);
@@ -125,6 +126,7 @@ impl ViewHandle {
             return Err(Error::InvalidState(text.into()));
         }
         desc.check()?;
+        self.core.shared.check_revision(desc.revision)?;
         let mut desc = desc.in_scene();
         let mut last = self.core.last_opened.lock();
         check_growth(desc.frame_id, last.0)?;

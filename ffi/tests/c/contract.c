@@ -241,6 +241,11 @@ static void gbuffer(const rayloom_frame_desc *usual) {
 
   rayloom_frame_desc frame_desc = *usual;
   rayloom_frame *frame = NULL, *second = NULL, *third = NULL;
+  SAYS(rayloom_frame_begin(view, &frame_desc, &frame), RAYLOOM_INVALID_ARGUMENT, "was never committed");
+  rayloom_scene_desc scene_desc = RAYLOOM_SCENE_DESC_INIT;
+  rayloom_scene *scene = NULL;
+  IS(rayloom_scene_create(session, &scene_desc, &scene), RAYLOOM_OK);
+  IS(rayloom_scene_commit(scene, &frame_desc.revision), RAYLOOM_OK);
   SAYS(rayloom_frame_begin(view, &frame_desc, NULL), RAYLOOM_INVALID_ARGUMENT, "RAYLOOM_VIEW_GBUFFER");
   frame_desc.world_origin[1] = NAN;
   SAYS(rayloom_frame_begin(view, &frame_desc, &frame), RAYLOOM_INVALID_ARGUMENT, "world_origin");

@@ -58,6 +58,7 @@ fn bounds_are_named() {
 #[test]
 fn frames_without_any_peer_come_at_their_deadline_and_never_too_many() {
     let session = lonely();
+    session.create_scene().commit().unwrap();
     let view = session.create_view(ViewDesc::new(Extent::new(64, 36))).unwrap();
     let camera = Camera::with_fov(1.0, 16.0 / 9.0);
     for frame_id in 0..20 {
@@ -67,6 +68,7 @@ fn frames_without_any_peer_come_at_their_deadline_and_never_too_many() {
         assert_eq!(output.color.len(), 64 * 36 * 4);
     }
     assert!(text(view.begin_frame(FrameDesc::new(7, 1, camera))).contains("frame id 7 does not grow"));
+    assert_eq!(text(view.begin_frame(FrameDesc::new(99, 2, camera))), "revision 2 was never committed: the last was 1");
     let nan = Camera { position: [f32::NAN, 0.0, 0.0].into(), ..camera };
     assert!(text(view.begin_frame(FrameDesc::new(99, 1, nan))).contains("not usable"));
 }
@@ -74,6 +76,7 @@ fn frames_without_any_peer_come_at_their_deadline_and_never_too_many() {
 #[test]
 fn an_unreachable_peer_is_an_event_that_names_it() {
     let session = lonely();
+    session.create_scene().commit().unwrap();
     let view = session.create_view(ViewDesc::new(Extent::new(16, 16))).unwrap();
     let camera = Camera::with_fov(1.0, 1.0);
     // Frames are the clock here: each is finished within its deadline, and the refusal arrives meanwhile.
