@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn figures_keep_four_digits() {
-        assert_eq!(round(2.718_281_8), 2.718);
+        assert_eq!(round(4.567_8), 4.568);
         assert_eq!(round(123_456.0), 123_500.0);
         assert_eq!(round(-0.000_123_456), -0.000_123_5);
     }

@@ -43,6 +43,7 @@ pub(crate) struct ViewState {
 }
 
 /// A frame that has a handle. It keeps no view alive.
+#[expect(clippy::large_enum_variant, reason = "a few are in flight, each in an allocation of its own")]
 pub(crate) enum FrameState {
     /// Of a view in state mode: begun, and counted among these.
     Begun { open_frames: Arc<AtomicU32> },

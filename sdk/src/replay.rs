@@ -196,7 +196,7 @@ impl Replay {
         let session = Session::compared(desc, made_here)?;
         let mut stage = Stage { session, made, peers: BTreeSet::new(), held: BTreeMap::new(), views: BTreeMap::new() };
         stage.wait_for_peers(expected)?;
-        let (mut bases, mut planes) = (BTreeMap::new(), BTreeMap::new());
+        let (mut bases, mut planes) = (Bases::new(), BTreeMap::new());
         let mut report = ReplayReport::default();
         for entry in self.capture.entries.clone() {
             let at = At { seconds: seconds(&entry) };
@@ -258,13 +258,7 @@ impl Replay {
     }
 
     /// Waits until every peer holds a base revision.
-    fn hold(
-        &mut self,
-        stage: &mut Stage,
-        state: &StateRecord,
-        bases: &BTreeMap<(u32, u64), ([u8; 32], Vec<[u8; 32]>)>,
-        at: At,
-    ) -> Result<(), ReplayError> {
+    fn hold(&mut self, stage: &mut Stage, state: &StateRecord, bases: &Bases, at: At) -> Result<(), ReplayError> {
         let StateRecord { scene, base: revision, .. } = *state;
         if stage.held.contains_key(&(scene, revision)) {
             return Ok(());
@@ -335,6 +329,9 @@ impl Replay {
         Ok(on_frame(&replayed))
     }
 }
+
+/// Base revisions by scene and number: the names of their tables and of what those refer to.
+type Bases = BTreeMap<(u32, u64), ([u8; 32], Vec<[u8; 32]>)>;
 
 /// When what is replayed was recorded.
 #[derive(Clone, Copy)]

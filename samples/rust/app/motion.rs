@@ -4,6 +4,9 @@ use glam::Affine3A;
 use rayloom::scene::city::{MOVABLE_LIGHTS, MOVABLE_OBJECTS, pose};
 use rayloom::scene::{Light, Scene};
 
+/// Pairs of index and transform, of index and light.
+pub(crate) type Placed = (Vec<(u32, Affine3A)>, Vec<(u32, Light)>);
+
 /// The scene's movable instances and lights.
 pub(crate) struct Motion {
     scene: Scene,
@@ -29,8 +32,8 @@ impl Motion {
         }
     }
 
-    /// Where everything is at a second: pairs of index and transform, of index and light.
-    pub(crate) fn at(&mut self, second: f64) -> (Vec<(u32, Affine3A)>, Vec<(u32, Light)>) {
+    /// Where everything is at a second.
+    pub(crate) fn at(&mut self, second: f64) -> Placed {
         if self.instances.is_empty() {
             return (Vec::new(), Vec::new());
         }

@@ -8,6 +8,7 @@ use rayloom_wire::StateDelta;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+#[expect(clippy::large_enum_variant, reason = "records are few, and moved once or twice")]
 /// One record. Their order is that in which the director's thread took them up; planes come before their frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Record {

@@ -177,7 +177,11 @@ fn any_cut_gives_the_same_bits() {
     first_fresh(&whole, revision, 0);
     let (a, b) = (first_fresh(&whole, revision, frame), first_fresh(&cut, revision, frame));
     assert_eq!((a.frame_id, a.tiles.len(), b.frame_id), (frame, 1, frame));
-    assert!(b.tiles.iter().any(|tile: &rayloom::TileOutcome| tile.rect.x % 16 != 0), "no odd border: {:?}", rects(&b));
+    assert!(
+        b.tiles.iter().any(|tile: &rayloom::TileOutcome| !tile.rect.x.is_multiple_of(16)),
+        "no odd border: {:?}",
+        rects(&b)
+    );
     let (a, b) = (a.planes.as_ref().unwrap(), b.planes.as_ref().unwrap());
     assert!(a.primary == b.primary, "planes of primary hits differ");
     for ((kind, a), (_, b)) in a.layers.iter().zip(&b.layers) {

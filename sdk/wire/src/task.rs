@@ -114,9 +114,9 @@ impl FrameTasks {
         w.extent(self.extent);
         w.u8(self.filter_radius);
         let planes = self.planes.map_or(0, |planes| {
-            PLANES | u8::from(planes.geometric_normal) * GEOMETRIC_NORMAL | u8::from(planes.emissive) * EMISSIVE
+            PLANES | (u8::from(planes.geometric_normal) * GEOMETRIC_NORMAL) | (u8::from(planes.emissive) * EMISSIVE)
         });
-        w.u8(u8::from(self.primary) * PRIMARY | u8::from(self.lossless) * LOSSLESS | planes);
+        w.u8((u8::from(self.primary) * PRIMARY) | (u8::from(self.lossless) * LOSSLESS) | planes);
         if let Some(planes) = self.planes {
             w.f32(planes.depth_error);
         }
