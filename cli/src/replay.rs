@@ -60,7 +60,13 @@ pub(crate) fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>>
     }
     if options.notes {
         for (seconds, text) in replay.notes()? {
-            say(&format!("{seconds:10.3} s  {text}"));
+            if options.json {
+                say(&json!({"note": text, "seconds": seconds}));
+            } else {
+                // Whoever wrote the file must not draw on the terminal.
+                let text: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+                say(&format!("{seconds:10.3} s  {text}"));
+            }
         }
     }
     if let Some(folder) = &options.png {
@@ -92,6 +98,9 @@ pub(crate) fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>>
         return Err(error.into());
     }
     sum_up(&report, options.json);
+    if report.equal == 0 && report.first_different.is_none() {
+        return Err("no frame could be compared: the capture ended before one was out".into());
+    }
     Ok(report.first_different.is_none())
 }
 

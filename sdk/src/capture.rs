@@ -43,6 +43,13 @@ impl Recorder {
         }
     }
 
+    /// A line for people; not what peers' addresses and tokens are.
+    pub(crate) fn note(&self, text: impl FnOnce() -> String) {
+        if let Recorder::File(file) = self {
+            file.note(&text());
+        }
+    }
+
     /// What a frame has come to.
     pub(crate) fn made(&self, made: MadeRecord) {
         match self {
@@ -58,7 +65,7 @@ impl Recorder {
         let BaseRevision { scene, revision, packed } = base;
         for blob in packed.blobs.iter().chain([&packed.root]) {
             if file.is_new(blob.id) {
-                file.put(Record::Blob(serde_bytes::ByteBuf::from(blob.bytes.to_vec())));
+                file.put(Record::Blob(blob.bytes.clone()));
             }
         }
         let blobs = packed.blobs.iter().map(|blob| blob.id.0).collect();

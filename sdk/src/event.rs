@@ -1,6 +1,6 @@
 //! What happens to a session, for the engine to poll.
 
-use crate::capture::{Record, Recorder};
+use crate::capture::Recorder;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::OnceLock;
@@ -103,7 +103,7 @@ impl EventQueue {
 
     pub(crate) fn push(&self, event: Event) {
         if let Some(recorder) = self.recorder.get().filter(|_| !matches!(event, Event::PlanesReleased { .. })) {
-            recorder.record(|| Record::Note(event.to_string()));
+            recorder.note(|| event.to_string());
         }
         match event {
             // Every frame has one.

@@ -213,16 +213,18 @@ impl Pipeline {
             planned_ns: now.0,
         };
         self.flights.push_back(flight);
-        let plan = match cut {
-            Some(cut) => self.coordinator.begin_frame_as_cut(request, &cut, now),
+        let plan = match &cut {
+            Some(cut) => self.coordinator.begin_frame_as_cut(request, cut, now),
             None => self.coordinator.begin_frame(request, now),
         };
         tracing::trace!("{} tiles, {:.1} % ghosts", plan.tiles.len(), plan.ghost_share * 100.0);
         let planned_ns = self.desc.clock.now_ns();
         if let Some(flight) = self.flights.back_mut() {
             flight.planned_ns = planned_ns;
-            let of = |tile: &PlannedTile| TilePlan { rect: tile.rect, ghost_px };
-            flight.plan = plan.tiles.iter().map(of).collect();
+            let planned = plan.tiles.iter().map(|tile: &PlannedTile| tile.rect);
+            // Slices are told apart by their tile's place: a frame that is made again keeps it, whoever traces what.
+            let rects: Vec<Rect> = cut.filter(|_| !plan.tiles.is_empty()).unwrap_or_else(|| planned.collect());
+            flight.plan = rects.into_iter().map(|rect| TilePlan { rect, ghost_px }).collect();
         }
     }
 

@@ -24,12 +24,14 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Peers have this long for each layer: a replay is in no hurry.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// After this long without an answer the replay is given up.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// How often a replay that waits for a frame looks whether its peers are still there.
+const LOOK_UP: Duration = Duration::from_millis(250);
 /// Frames whose planes wait for them; a session has at most 8 in flight in each view.
 const PLANES_WAITING: usize = 64;
 
@@ -268,7 +270,7 @@ impl Replay {
         let mut blob = |id: &[u8; 32]| -> Result<Blob, ReplayError> {
             let entry = self.blobs.get(&BlobId(*id)).copied().ok_or_else(missing)?;
             match self.capture.record(&entry)? {
-                Record::Blob(bytes) => Ok(Blob::new(bytes.into_vec().into())),
+                Record::Blob(bytes) => Ok(Blob::new(bytes)),
                 _ => Err(missing()),
             }
         };
@@ -304,7 +306,19 @@ impl Replay {
         }
         let what = || format!("frame {frame_id} of view {number}");
         view.make_again(patient(desc), planes, starts).map_err(|source| at.refused(what(), source))?;
-        let output = view.acquire(frame_id, PATIENCE).map_err(|source| at.refused(what(), source))?;
+        let give_up = Instant::now() + PATIENCE;
+        let output = loop {
+            match view.acquire(frame_id, LOOK_UP) {
+                Ok(output) => break output,
+                Err(Error::NotReady { .. }) if Instant::now() < give_up => {}
+                Err(source) => return Err(at.refused(what(), source)),
+            }
+            while let Some(event) = stage.session.poll_event() {
+                if matches!(event, Event::PeerLost { .. } | Event::PeerSuspect { .. }) {
+                    return Err(ReplayError::Peer(format!("{} can't be made again: {event}", what())));
+                }
+            }
+        };
         let mut verdict = Verdict::Equal;
         for _ in 0..then.len() {
             let now =
@@ -485,7 +499,7 @@ mod tests {
         let frame = |desc: FrameDesc, remote| FrameRecord { view: 3, desc, has_planes: false, remote, local: None };
         let plain = |remote| frame(FrameDesc::new(1, 1, camera), remote);
         let state = || Some(StateRecord { scene: 1, base: 9, delta: rayloom_wire::StateDelta::default() });
-        let blob = serde_bytes::ByteBuf::from(b"no scene at all".to_vec());
+        let blob = bytes::Bytes::from_static(b"no scene at all");
         let root = BlobId::of(&blob).0;
         let base = |root, blobs| Record::Base { scene: 1, revision: 9, root, blobs };
         let made = MadeRecord {

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::blob_store::BlobStore;
 use crate::capture::{CaptureFile, MadeRecord, Record, Recorder, SessionRecord};
 use crate::clock::Clock;
-use crate::config::{EMBEDDED_PEER, Embedded, SessionDesc, ViewDesc};
+use crate::config::{EMBEDDED_PEER, Embedded, PeerAddress, SessionDesc, ViewDesc};
 use crate::director::{COMMAND_LIMIT, Command, Director, DirectorDesc};
 use crate::event::{Event, EventQueue};
 use crate::packing::PackQueue;
@@ -102,7 +102,7 @@ impl Shared {
         if let (Some(recorder), Err(error)) = (&self.recorder, result)
             && !matches!(error, Error::Busy { .. } | Error::NotReady { .. })
         {
-            recorder.record(|| Record::Note(format!("{call} was refused: {error}")));
+            recorder.note(|| format!("{call} was refused: {error}"));
         }
     }
 
@@ -362,7 +362,12 @@ fn create_capture(
     clock: Clock,
     events: &Arc<EventQueue>,
 ) -> Result<Arc<CaptureFile>, Error> {
-    let file = CaptureFile::create(path, clock, events).map_err(|source| {
+    let told = |peer: &PeerAddress| {
+        let host = peer.url.split_once("://").map_or(peer.url.as_str(), |(_, host)| host);
+        [peer.url.clone(), host.trim_end_matches('/').to_owned(), peer.token.clone().unwrap_or_default()]
+    };
+    let secrets = desc.peers.iter().flat_map(told).collect();
+    let file = CaptureFile::create(path, clock, events, secrets).map_err(|source| {
         let reason = format!("the capture can't be written to {}: {source}", path.display());
         Error::InvalidArgument(reason)
     })?;

@@ -20,7 +20,7 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn the_raster_engine_s_frames_are_made_again_by_other_peers() {
-    let (live, other, built) = (Fleet::start(2), Fleet::start(1), Built::new());
+    let (live, mut other, built) = (Fleet::start(2), Fleet::start(2), Built::new());
     let file = built.folder.join("raster.capture");
     let mut engine = Command::new(binary("raster-engine"));
     engine.args(["--embedded", "never", "--token", TOKEN, "--listen", "127.0.0.1:0", "--city", "20000"]);
@@ -30,9 +30,18 @@ fn the_raster_engine_s_frames_are_made_again_by_other_peers() {
     }
     let ran = engine.output().unwrap();
     assert!(ran.status.success(), "{}", text(&ran));
+    // By one, by two, and by two whose numbers are the other way round.
+    let replayed = replay(&file, &other.peers[..1], TOKEN);
+    assert_eq!(replayed.status.code(), Some(0), "{}", text(&replayed));
+    other.peers.reverse();
+    let replayed = replay(&file, &other.peers, TOKEN);
+    assert_eq!(replayed.status.code(), Some(0), "{}", text(&replayed));
+    other.peers.reverse();
     let replayed = replay(&file, &other.peers, TOKEN);
     let said = text(&replayed);
     assert_eq!(replayed.status.code(), Some(0), "{said}");
+    // Addresses and tokens are not in it.
+    assert!(!said.contains("127.0.0.1") && !said.contains(TOKEN), "{said}");
     // Those that were shown, at least; the engine may have begun more.
     assert!(said.matches("fresh, equal").count() >= 6, "{said}");
     assert!(said.contains("2 remote peers") && said.contains("holds scene revision"), "{said}");

@@ -22,6 +22,7 @@ use rayloom::stream::{InputEvent, InputKind, Stream, StreamDesc};
 use rayloom::{Error, Event, FrameDesc, FrameHandle, SceneHandle, Session, SessionDesc, ViewDesc, ViewHandle};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -34,7 +35,17 @@ const INPUTS: usize = 32;
 /// The longest that the loop waits for a frame before it looks at input again.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-fn main() -> Result<(), Anything> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Anything> {
     let options = Options::parse();
     let stopped = Arc::new(AtomicBool::new(false));
     let on_signal = Arc::clone(&stopped);

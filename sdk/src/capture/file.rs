@@ -24,6 +24,8 @@ pub(super) const FILE_HEAD_BYTES: u64 = 12;
 pub(super) const RECORD_HEAD_BYTES: u64 = 28;
 /// Longest record, uncompressed; a blob may have 1 GiB.
 const RECORD_BYTES: u32 = (1 << 30) + (1 << 20);
+/// The same of records that hold no content of scenes or planes.
+const SMALL_RECORD_BYTES: u32 = 64 << 20;
 /// Fast: the disk is the bound. Planes of a city shrink to a third.
 const LEVEL: i32 = 1;
 
@@ -129,8 +131,12 @@ pub(super) fn read_record_head(input: &mut impl Read, offset: u64) -> Result<Opt
     let kind = RecordKind::from_u32(word(8));
     let kind = kind.ok_or_else(|| damaged(offset, &format!("there is no kind of record {}", word(8))))?;
     let raw_bytes = word(12);
-    if raw_bytes > RECORD_BYTES {
-        return Err(damaged(offset, &format!("{raw_bytes} bytes are more than the {RECORD_BYTES} that one may have")));
+    let limit = match kind {
+        RecordKind::Blob | RecordKind::Planes => RECORD_BYTES,
+        _ => SMALL_RECORD_BYTES,
+    };
+    if raw_bytes > limit {
+        return Err(damaged(offset, &format!("{raw_bytes} bytes are more than the {limit} that a {kind:?} may have")));
     }
     let ns = u64::from(word(0)) | u64::from(word(4)) << 32;
     let check = *head.last_chunk().expect("the head is longer than that");
@@ -180,27 +186,43 @@ pub(crate) struct CaptureFile {
     /// It has ended before the session.
     failed: Arc<AtomicBool>,
     blobs: Mutex<HashSet<BlobId>>,
+    /// What notes must not say: addresses and tokens of peers, longest first.
+    secrets: Vec<String>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl CaptureFile {
-    /// Creates the file; one of that name is replaced.
-    pub(crate) fn create(path: &Path, clock: Clock, events: &Arc<EventQueue>) -> io::Result<CaptureFile> {
-        let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    /// Creates the file; one of that name is replaced, unless another session is writing it.
+    pub(crate) fn create(
+        path: &Path,
+        clock: Clock,
+        events: &Arc<EventQueue>,
+        mut secrets: Vec<String>,
+    ) -> io::Result<CaptureFile> {
+        check_regular(path)?;
+        let file = File::options().write(true).create(true).truncate(false).open(path)?;
+        if let Err(error) = file.try_lock() {
+            return Err(io::Error::other(format!("it is being written by another session: {error}")));
+        }
+        file.set_len(0)?;
+        secrets.retain(|secret| !secret.is_empty());
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        let mut out = BufWriter::with_capacity(1 << 20, file);
         write_head(&mut out)?;
         let (queue, failed) = (Arc::new(RecordQueue::default()), Arc::new(AtomicBool::new(false)));
         let writer = std::thread::Builder::new().name("rayloom-capture".into()).spawn({
             let (queue, events, failed, path) =
                 (Arc::clone(&queue), Arc::downgrade(events), Arc::clone(&failed), path.to_owned());
             move || {
+                // However it ends, nobody waits for it.
+                let _end = Abandoned(&queue);
                 if let Err(error) = write_all(&mut out, &queue) {
-                    queue.abandon();
                     report(&events, &failed, &path, &error.to_string());
                 }
             }
         })?;
         let (path, events, blobs) = (path.to_owned(), Arc::downgrade(events), Mutex::default());
-        Ok(CaptureFile { path, clock, queue, events, failed, blobs, writer: Mutex::new(Some(writer)) })
+        Ok(CaptureFile { path, clock, queue, events, failed, blobs, secrets, writer: Mutex::new(Some(writer)) })
     }
 
     /// Never waits. Where the disk is too far behind the capture ends, and the engine is told.
@@ -209,6 +231,12 @@ impl CaptureFile {
             self.queue.close();
             report(&self.events, &self.failed, &self.path, "the disk is too slow for what the session does");
         }
+    }
+
+    /// A line for people.
+    pub(crate) fn note(&self, text: &str) {
+        let text = self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "[not told]"));
+        self.put(Record::Note(text));
     }
 
     pub(crate) fn wait_for_room(&self) {
@@ -228,6 +256,23 @@ impl CaptureFile {
         {
             tracing::error!("the thread that writes the capture had panicked");
         }
+    }
+}
+
+/// A pipe, a device or a folder would take writes otherwise than a file, or never.
+pub(super) fn check_regular(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(there) if !there.is_file() => Err(io::Error::other("it is no regular file")),
+        _ => Ok(()),
+    }
+}
+
+/// Ends the queue with the thread that reads it.
+struct Abandoned<'a>(&'a RecordQueue);
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 

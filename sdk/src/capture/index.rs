@@ -1,7 +1,8 @@
 //! A capture that is read: where its records are, and any of them.
 
 use super::file::{
-    CaptureError, FILE_HEAD_BYTES, RECORD_HEAD_BYTES, RecordHead, damaged, read_head, read_record, read_record_head,
+    CaptureError, FILE_HEAD_BYTES, RECORD_HEAD_BYTES, RecordHead, check_regular, damaged, read_head, read_record,
+    read_record_head,
 };
 use super::{MadeRecord, Record, RecordKind, SessionRecord};
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub(crate) struct Capture<R> {
 impl Capture<BufReader<File>> {
     pub(crate) fn open(path: &Path) -> Result<Self, CaptureError> {
         let io = |source| CaptureError::Io { path: path.display().to_string(), source };
+        check_regular(path).map_err(io)?;
         Capture::read(BufReader::new(File::open(path).map_err(io)?))
     }
 }
@@ -111,7 +113,6 @@ mod tests {
     use super::super::file::{write_head, write_record};
     use super::*;
     use proptest::prelude::*;
-    use serde_bytes::ByteBuf;
     use std::io::Cursor;
 
     fn session() -> Record {
@@ -134,7 +135,7 @@ mod tests {
     }
 
     fn some() -> Vec<u8> {
-        let blob = Record::Blob(ByteBuf::from((0..5000u32).map(|i| (i % 97) as u8).collect::<Vec<_>>()));
+        let blob = Record::Blob((0..5000u32).map(|i| (i % 97) as u8).collect());
         file(&[session(), blob, Record::Note("hello".into()), Record::Made(made(4)), Record::ViewEnd { view: 1 }])
     }
 

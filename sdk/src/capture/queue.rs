@@ -30,11 +30,14 @@ struct State {
 }
 
 impl RecordQueue {
-    /// Never waits; false when there is no room at all, or nobody reads any more.
+    /// Never waits; false when there is no room at all. What comes after the end is dropped.
     pub(crate) fn put(&self, ns: u64, record: Record) -> bool {
         let mut state = self.state.lock();
         let weight = record.weight();
-        if state.abandoned || state.bytes + weight > LIMIT.max(weight) {
+        if state.closed || state.abandoned {
+            return true;
+        }
+        if state.bytes + weight > LIMIT.max(weight) {
             return false;
         }
         state.bytes += weight;

@@ -25,7 +25,7 @@ pub(crate) enum Record {
         drawn: bool,
     },
     /// Content of a scene, named by its BLAKE3.
-    Blob(ByteBuf),
+    Blob(#[serde(with = "shared_bytes")] Bytes),
     /// A revision that peers fetch: its tables and what they refer to, all of them recorded before.
     Base {
         scene: u32,
@@ -104,11 +104,25 @@ impl Record {
     /// Bytes of memory that its content takes, about.
     pub(crate) fn weight(&self) -> usize {
         let content = match self {
-            Record::Blob(bytes) => bytes.len(),
+            // Blobs are the session's own, not copies.
             Record::Planes { planes, .. } => planes.iter().map(|plane| plane.bytes.len()).sum(),
             _ => 0,
         };
         content + 1024
+    }
+}
+
+/// Bytes that are shared in memory.
+mod shared_bytes {
+    use super::{ByteBuf, Bytes};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Bytes, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
+        Ok(ByteBuf::deserialize(from)?.into_vec().into())
     }
 }
 

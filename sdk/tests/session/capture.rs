@@ -218,4 +218,15 @@ fn a_capture_that_can_t_be_written_is_an_error_at_once() {
     let desc = SessionDesc { capture: Some("/proc/nowhere/x".into()), ..SessionDesc::default() };
     let error = Session::new(desc).err().unwrap().to_string();
     assert!(error.contains("/proc/nowhere/x"), "{error}");
+    for (place, word) in [("/dev/null", "no regular file"), ("/tmp", "no regular file")] {
+        let desc = SessionDesc { capture: Some(place.into()), ..SessionDesc::default() };
+        let error = Session::new(desc).err().unwrap().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+    let capture = Captured(path("twice"));
+    let first = session(&capture);
+    let desc = SessionDesc { capture: Some(capture.0.clone()), ..SessionDesc::default() };
+    let error = Session::new(desc).err().unwrap().to_string();
+    assert!(error.contains("another session"), "{error}");
+    drop(first);
 }
