@@ -27,6 +27,12 @@ impl FrameHandle {
     /// [`Error::InvalidArgument`] for planes that are not those of the view: the frame stays open. [`Error::InvalidState`]
     /// when it was submitted before, or a later frame was: then it can only be dropped.
     pub fn submit(&self, planes: Vec<Plane>) -> Result<(), Error> {
+        let result = self.try_submit(planes);
+        self.view.shared.note_refused("submit", &result);
+        result
+    }
+
+    fn try_submit(&self, planes: Vec<Plane>) -> Result<(), Error> {
         let mut open = self.desc.lock();
         let Some(desc) = open.as_ref() else {
             return Err(Error::InvalidState("the frame was submitted before: open another".into()));

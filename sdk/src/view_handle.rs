@@ -121,6 +121,12 @@ impl ViewHandle {
     /// # Errors
     /// As [`ViewHandle::begin_frame`]; [`Error::InvalidState`] in state mode.
     pub fn open_frame(&self, desc: FrameDesc) -> Result<FrameHandle, Error> {
+        let result = self.try_open_frame(desc);
+        self.core.shared.note_refused("open_frame", &result);
+        result
+    }
+
+    fn try_open_frame(&self, desc: FrameDesc) -> Result<FrameHandle, Error> {
         if !self.core.gbuffer {
             let text = "the view is in state mode, no planes can be submitted: create it in G-buffer mode";
             return Err(Error::InvalidState(text.into()));
