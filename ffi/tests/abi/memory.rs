@@ -49,3 +49,10 @@ fn sanitizers_find_what_is_wrong() {
         );
     }
 }
+
+#[test]
+fn four_threads_at_once_break_nothing() {
+    run(&mut Command::new(compile_with("threads", Link::Shared, &folder("threads-sanitized"), &SANITIZERS)));
+    let program = compile("threads", Link::Shared, &folder("threads-valgrind"));
+    run(&mut valgrind(&program.to_string_lossy()));
+}
