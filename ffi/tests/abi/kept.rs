@@ -3,7 +3,7 @@
 //! A folder stands for a SONAME (0.1 for librayloom.so.0.1); the program is an x86-64 Linux one. Once CHANGELOG.md has a
 //! section of that release the folder is frozen; before, RAYLOOM_UPDATE_ABI=1 makes it anew.
 
-use crate::toolchain::{Link, compile_with, folder, root, run, shared_library};
+use crate::toolchain::{Link, compile_with, folder, is_function, root, run, shared_library};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -14,6 +14,16 @@ fn version() -> String {
 
 fn kept(name: &str) -> PathBuf {
     root().join("tests/abi").join(version()).join(name)
+}
+
+/// What the program is made of; it prints this, so one of an older header or source is noticed.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn sources() -> String {
+    let mut hash = blake3::Hasher::new();
+    for path in ["include/rayloom.h", "ffi/tests/c/kept.c"] {
+        hash.update(&std::fs::read(root().join(path)).unwrap());
+    }
+    hash.finalize().to_hex()[..16].to_owned()
 }
 
 fn is_released() -> bool {
@@ -28,16 +38,17 @@ fn the_header_that_is_kept_is_the_release_s() {
         assert!(!is_released(), "{} is released: what was shipped with it stays", version());
         std::fs::create_dir_all(kept("")).unwrap();
         std::fs::write(kept("rayloom.h"), &current).unwrap();
-        if cfg!(all(target_arch = "x86_64", target_os = "linux")) {
-            let program =
-                compile_with("kept", Link::Shared, &folder("kept-new"), &["-g0", "-s", "-Wl,-rpath,/nowhere"]);
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        {
+            let made_of = format!("-DSOURCES=\"{}\"", sources());
+            let program = compile_with("kept", Link::Found, &folder("kept-new"), &["-g0", "-s", &made_of]);
             std::fs::copy(program, kept("engine-x86_64-linux")).unwrap();
         }
     }
     let kept_header =
         std::fs::read_to_string(kept("rayloom.h")).expect("RAYLOOM_UPDATE_ABI=1 begins a release's folder");
     if is_released() {
-        let lost = kept_header.lines().filter(|line| line.starts_with("rayloom_result ") && !current.contains(line));
+        let lost = kept_header.lines().filter(|line| is_function(line) && !current.contains(line));
         assert_eq!(lost.collect::<Vec<_>>(), Vec::<&str>::new(), "functions that were shipped are gone");
     } else {
         assert!(
@@ -55,5 +66,13 @@ fn a_program_that_was_compiled_with_the_release_runs_with_this_library() {
     let folder = folder("kept");
     shared_library(&folder);
     let output = run(Command::new(kept("engine-x86_64-linux")).env("LD_LIBRARY_PATH", &folder));
-    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("an engine of rayloom {} ran\n", version()));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let made_of = printed.strip_prefix(&format!("an engine of rayloom {} ran, made of ", version()));
+    let made_of = made_of.unwrap_or_else(|| panic!("it printed {printed:?}")).trim_end();
+    assert!(
+        is_released() || made_of == sources(),
+        "the program of tests/abi/{} was made of {made_of}, header and kept.c are {}: RAYLOOM_UPDATE_ABI=1 makes it anew",
+        version(),
+        sources()
+    );
 }

@@ -42,6 +42,8 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 pub(crate) enum Link {
     Shared,
     Static,
+    /// Shared, from where the loader is told to look: nothing of this machine stays in the program.
+    Found,
 }
 
 /// Compiles a C program of tests/c against the header and the library.
@@ -62,6 +64,9 @@ pub(crate) fn compile_with(name: &str, link: Link, folder: &Path, flags: &[&str]
         Link::Shared => {
             let soname = shared_library(folder);
             compiler.arg(&soname).arg(format!("-Wl,-rpath,{}", folder.display()));
+        }
+        Link::Found => {
+            compiler.arg(shared_library(folder));
         }
         // What the Rust library and the encoder inside need of the system.
         Link::Static => {
@@ -98,14 +103,16 @@ pub(crate) fn assert_committed(path: &Path, generated: &str, sources: &str) {
     );
 }
 
+/// True of a header's line that declares a function.
+pub(crate) fn is_function(line: &str) -> bool {
+    line.starts_with("rayloom_result rayloom_") || line.starts_with("const char *rayloom_")
+}
+
 /// Names of the functions that the header declares.
 pub(crate) fn declared() -> Vec<String> {
     let header = std::fs::read_to_string(root().join("include/rayloom.h")).unwrap();
     let mut names = Vec::new();
-    for line in header
-        .lines()
-        .filter(|line| line.starts_with("rayloom_result rayloom_") || line.starts_with("const char *rayloom_"))
-    {
+    for line in header.lines().filter(|line| is_function(line)) {
         let name = line.split('(').next().unwrap().split([' ', '*']).next_back().unwrap();
         names.push(name.to_owned());
     }

@@ -56,6 +56,6 @@ int main(void) {
   EXPECT(rayloom_view_destroy(view), RAYLOOM_OK);
   EXPECT(rayloom_scene_destroy(scene), RAYLOOM_OK);
   EXPECT(rayloom_session_destroy(session), RAYLOOM_OK);
-  printf("an engine of rayloom %d.%d ran\n", RAYLOOM_HEADER_VERSION >> 16, RAYLOOM_HEADER_VERSION >> 8 & 0xff);
+  printf("an engine of rayloom %d.%d ran, made of " SOURCES "\n", RAYLOOM_HEADER_VERSION >> 16, RAYLOOM_HEADER_VERSION >> 8 & 0xff);
   return 0;
 }
