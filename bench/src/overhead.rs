@@ -185,7 +185,7 @@ fn capture(source: &Scene, path: &Path) -> Result<(), String> {
     let options = RendererOptions { allow_cpu: true, ..RendererOptions::default() };
     let tracer = VulkanTracer::new(&options, false).map_err(|error| error.to_string())?;
     let on_device = tracer.create_scene(source, &mut |_| ()).map_err(|error| error.to_string())?;
-    let layers = LayerKind::ALL.map(request);
+    let layers = LayerKind::REAL_TIME.map(request);
     let say = |error: std::io::Error| format!("{}: {error}", path.display());
     let mut writer = CaptureWriter::create(path, SIZE, &layers, CAPTURES).map_err(say)?;
     let begun = Instant::now();

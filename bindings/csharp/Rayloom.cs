@@ -367,6 +367,10 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_LAYER_UNLIT = 3;
         /// <summary>
+        ///  All light of the pixel by unbiased paths, not divided: the picture itself, for tier 4. It is asked for alone.
+        /// </summary>
+        public const uint RAYLOOM_LAYER_PATH = 4;
+        /// <summary>
         ///  Input, physics, gameplay: never leaves the machine, so no layer may have it.
         /// </summary>
         public const uint RAYLOOM_TIER_T1 = 1;

@@ -22,6 +22,8 @@ pub const RAYLOOM_LAYER_SPECULAR: u32 = 1;
 pub const RAYLOOM_LAYER_INDIRECT: u32 = 2;
 /// Emissive surfaces and the sky, not divided.
 pub const RAYLOOM_LAYER_UNLIT: u32 = 3;
+/// All light of the pixel by unbiased paths, not divided: the picture itself, for tier 4. It is asked for alone.
+pub const RAYLOOM_LAYER_PATH: u32 = 4;
 
 /// Input, physics, gameplay: never leaves the machine, so no layer may have it.
 pub const RAYLOOM_TIER_T1: u32 = 1;

@@ -78,7 +78,7 @@ impl Drop for Peer {
 /// Everything at once: all layers, primary hits, filter.
 fn full_frame() -> FrameTasks {
     let mut tasks = frame(1, 5, vec![task(1)]);
-    tasks.layers = LayerKind::ALL
+    tasks.layers = LayerKind::REAL_TIME
         .map(|kind| LayerSpec { request: LayerRequest { kind, samples: 1, scale: 1 }, deadline_ms: 100 })
         .into();
     tasks.primary = true;

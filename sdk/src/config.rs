@@ -194,7 +194,7 @@ impl ViewDesc {
         let tier = |kind| if kind == LayerKind::Indirect { Tier::T3 } else { Tier::T2 };
         ViewDesc {
             size,
-            layers: LayerKind::ALL.map(|kind| LayerDesc::new(kind, tier(kind))).to_vec(),
+            layers: LayerKind::REAL_TIME.map(|kind| LayerDesc::new(kind, tier(kind))).to_vec(),
             filter_radius: 0,
             accumulation: Accumulation::Frames(24),
             tiles_per_peer: (1, 2),
@@ -223,6 +223,10 @@ pub(crate) fn check_layers(layers: &[LayerDesc]) -> Result<(), Error> {
     }
     for (i, layer) in layers.iter().enumerate() {
         let name = layer.request.kind.name();
+        if layer.request.kind == LayerKind::Path && layers.len() > 1 {
+            let text = "layer path is all light of the picture: ask for it alone, or for the others without it";
+            return Err(Error::InvalidArgument(text.into()));
+        }
         if layers[..i].iter().any(|other| other.request.kind == layer.request.kind) {
             return Err(Error::InvalidArgument(format!("layer {name} is named twice")));
         }

@@ -48,7 +48,7 @@ pub(crate) fn view_desc(size: Extent) -> ViewDesc {
         LayerDesc { request: LayerRequest { kind, samples: 1, scale }, tier: Tier::T4, deadline: DEADLINE }
     };
     let mut desc = ViewDesc::new(size);
-    desc.layers = LayerKind::ALL.map(layer).to_vec();
+    desc.layers = LayerKind::REAL_TIME.map(layer).to_vec();
     desc.accumulation = Accumulation::Off;
     desc.output_planes = true;
     desc

@@ -1,11 +1,12 @@
 //! Renders a scene to a PNG: layers accumulated over frames and composed, sRGB, rays through pixel centres.
 //!
 //! `cargo run --release -p rayloom-renderer --example render -- SCENE OUT.png [--setup SETUP.json] [--size 640x360]
-//! [--frames 64] [--scale 2] [--filter 8] [--exposure 1] [--views PREFIX]
+//! [--frames 64] [--scale 2] [--filter 8] [--exposure 1] [--views PREFIX] [--path 16]
 //! [--front-end compute|ray-query|rt-pipeline]`
 //!
 //! SCENE is a glTF file or `city`; SETUP.json holds `camera_to_world_rowmajor`, `projection_rowmajor_gl` and `setup` with
-//! `sun` and `sky`. `--views` writes the layers apart. Prints where the time went.
+//! `sun` and `sky`. `--views` writes the layers apart; `--path` traces paths instead, so many a pixel and frame, and takes all
+//! glass as bodies, as Cycles does. Prints where the time went.
 
 use glam::{Mat3, Quat, Vec2, Vec3};
 use rayloom_frame::demodulate::Surface;
@@ -38,6 +39,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(path) => apply_setup(&mut scene, path)?,
         None => first_camera(&scene, options.extent),
     };
+    if options.path.is_some() {
+        for glass in scene.materials.iter_mut().filter(|m| m.transmission > 0.0) {
+            glass.thickness = glass.thickness.max(1e-3);
+        }
+    }
     let start = Instant::now();
     let gpu = renderer.create_scene(&scene, &mut |_| ())?;
     let (triangles, mib) = (gpu.triangle_count(), gpu.gpu_bytes() >> 20);
@@ -45,14 +51,16 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let request = |kind, scale| LayerRequest { kind, samples: 1, scale };
     let scale = options.scale;
-    let layers = [
+    let real_time = [
         request(LayerKind::Direct, 1),
         request(LayerKind::Specular, scale),
         request(LayerKind::Indirect, scale),
         request(LayerKind::Unlit, 1),
     ];
-    let job = TraceJob { filter_radius: options.filter, ..TraceJob::whole_view(options.extent, camera, &layers) };
-    let mut sums = vec![[Vec3::ZERO; 4]; options.extent.pixels()];
+    let paths = options.path.map(|samples| [LayerRequest { kind: LayerKind::Path, samples, scale: 1 }]);
+    let layers = paths.as_ref().map_or(&real_time[..], |paths| paths);
+    let job = TraceJob { filter_radius: options.filter, ..TraceJob::whole_view(options.extent, camera, layers) };
+    let mut sums = vec![[Vec3::ZERO; LayerKind::ALL.len()]; options.extent.pixels()];
     let mut picture = Picture::default();
     for frame_id in 0..options.frames {
         let (cpu, start) = (cpu_time(), Instant::now());
@@ -72,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     picture.report(options.frames);
     let primary = picture.last.ok_or("no frames")?;
-    let means: Vec<[Vec3; 4]> = sums.iter().map(|s| s.map(|v| v / options.frames as f32)).collect();
+    let means: Vec<[Vec3; LayerKind::ALL.len()]> = sums.iter().map(|s| s.map(|v| v / options.frames as f32)).collect();
     save(&options.out, options.extent, |i, pixel| {
         compose(&means[i], &primary, i, &camera, pixel, options.extent) * options.exposure
     })?;
@@ -95,6 +103,7 @@ struct Options {
     frames: u64,
     scale: u8,
     filter: u32,
+    path: Option<u8>,
     exposure: f32,
     front_end: Option<FrontEnd>,
 }
@@ -113,6 +122,7 @@ impl Options {
             frames: 64,
             scale: 1,
             filter: 0,
+            path: None,
             exposure: 1.0,
             front_end: None,
         };
@@ -128,6 +138,7 @@ impl Options {
                 "--frames" => o.frames = value.parse()?,
                 "--front-end" => o.front_end = Some(value.parse()?),
                 "--scale" => o.scale = value.parse()?,
+                "--path" => o.path = Some(value.parse()?),
                 "--filter" => o.filter = value.parse()?,
                 "--exposure" => o.exposure = value.parse()?,
                 _ => return Err(format!("unknown option {flag}").into()),
@@ -219,7 +230,7 @@ fn apply_setup(scene: &mut Scene, path: &str) -> Result<Camera, Box<dyn Error>> 
 }
 
 /// Adds a frame's layers, coarse ones spread over their blocks, in the order of [`LayerKind::ALL`].
-fn accumulate(sums: &mut [[Vec3; 4]], tile: &TracedTile, extent: Extent) {
+fn accumulate(sums: &mut [[Vec3; LayerKind::ALL.len()]], tile: &TracedTile, extent: Extent) {
     for layer in &tile.layers {
         let scale = u32::from(layer.scale);
         for y in 0..extent.height {
@@ -236,15 +247,22 @@ fn surface(primary: &Primary, i: usize) -> Surface {
     Surface::unpack(primary.base_color[i], primary.material[i])
 }
 
-fn compose(layers: &[Vec3; 4], primary: &Primary, i: usize, camera: &Camera, pixel: Vec2, extent: Extent) -> Vec3 {
-    let [direct, specular, indirect, unlit] = *layers;
+fn compose(
+    layers: &[Vec3; LayerKind::ALL.len()],
+    primary: &Primary,
+    i: usize,
+    camera: &Camera,
+    pixel: Vec2,
+    extent: Extent,
+) -> Vec3 {
+    let [direct, specular, indirect, unlit, path] = *layers;
     if primary.depth[i].is_infinite() {
-        return unlit;
+        return unlit + path;
     }
     let s = surface(primary, i);
     let view = -camera.ray(pixel, Vec2::new(extent.width as f32, extent.height as f32)).normalize();
     let n_dot_v = decode_normal(primary.normal[i]).dot(view);
-    (direct + indirect) * s.albedo_divisor() + specular * s.specular_divisor(n_dot_v) + unlit
+    (direct + indirect) * s.albedo_divisor() + specular * s.specular_divisor(n_dot_v) + unlit + path
 }
 
 fn save(path: &str, extent: Extent, color: impl Fn(usize, Vec2) -> Vec3) -> Result<(), Box<dyn Error>> {

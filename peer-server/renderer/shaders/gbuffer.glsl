@@ -24,7 +24,7 @@ struct Primary {
 };
 
 vec2 specular_scale_and_bias(Params p, float roughness, float n_dot_v) {
-    float last = float(SPECULAR_TABLE_SIZE - 1u);
+    float last = float(SPECULAR_TABLE_SIZE) - 0.5;
     float x = clamp(n_dot_v * float(SPECULAR_TABLE_SIZE) - 0.5, 0.0, last);
     float y = clamp(roughness * float(SPECULAR_TABLE_SIZE) - 0.5, 0.0, last);
     uint x0 = min(uint(x), SPECULAR_TABLE_SIZE - 2u);

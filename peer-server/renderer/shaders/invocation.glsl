@@ -20,6 +20,10 @@ uint invocation_index() {
     return gl_LaunchIDEXT.y * gl_LaunchSizeEXT.x + gl_LaunchIDEXT.x;
 }
 
+bool any_lane(bool wanted) {
+    return wanted;
+}
+
 void count_rays(Params p, uvec2 pixel) {
     uvec2 block = block_of(p, pixel);
     // Launches cover more than the layer, in whole groups; what lies outside counts nothing and has no block.
@@ -31,6 +35,7 @@ void count_rays(Params p, uvec2 pixel) {
 #else
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
+#extension GL_KHR_shader_subgroup_vote : require
 
 // 64 invocations cover 8x8 pixels in 4x2 pieces, so that units of 8 lanes (lavapipe) and of 32 trace neighbouring rays.
 layout(local_size_x = 64) in;
@@ -43,6 +48,11 @@ uvec2 invocation_pixel() {
 
 uint invocation_index() {
     return gl_GlobalInvocationID.x;
+}
+
+// True for all lanes of a subgroup while one of them wants it: they reach the traversal together.
+bool any_lane(bool wanted) {
+    return subgroupAny(wanted);
 }
 
 // By all lanes together. Groups are anchored at multiples of 8 of the whole view, so none straddles two blocks.

@@ -3,13 +3,16 @@
 
 #include "surface.glsl"
 #include "environment.glsl"
+#include "light_tree.glsl"
 
 // One light: 4 vec4. 0: colour, shape (0 directional, 1 point, 2 spot, 3 triangle); 1: position, range;
 // 2: direction in which it travels, cosine of the disc's half angle; 3: spot's scale and offset of the cosine.
-// A triangle: colour is radiance; 1: a corner; 2, 3: the edges from it
+// A triangle: colour is radiance (4: times its material's texture); 1: a corner, its index in the mesh; 2, 3: the edges
+// from the corner, its instance and its way down the tree (light_tree.glsl)
 const uint LIGHT_VECTORS = 4u;
-// Lights that one reservoir looks at; of more, this many are drawn evenly.
+// Lights that one reservoir looks at; of more, the tree draws so many.
 const uint MAX_CANDIDATES = 32u;
+const uint DRAWN_CANDIDATES = 8u;
 
 // Radiance from where no surface is: linear in the height of the direction.
 float luminance(vec3 c) {
@@ -20,6 +23,17 @@ float luminance(vec3 c) {
 vec3 leave(vec3 position, vec3 geometric, float camera_distance) {
     float size = max(max(abs(position.x), abs(position.y)), max(abs(position.z), camera_distance));
     return position + geometric * (size * 2e-5 + 1e-6);
+}
+
+// The texture of a luminous triangle, at its full resolution.
+vec3 emission_texture(Params p, uint instance, uint primitive, vec2 bary) {
+    Triangle t = triangle_at(p, instance, primitive);
+    uint m = t.indices.w * MATERIAL_VECTORS;
+    uint texture = Quads(p.materials).v[m + 3u].w;
+    uint flags = floatBitsToUint(Vectors(p.materials).v[m + 2u].w);
+    vec2 uv = vertex_uv(t.vertices, t.indices.x) * (1.0 - bary.x - bary.y)
+        + vertex_uv(t.vertices, t.indices.y) * bary.x + vertex_uv(t.vertices, t.indices.z) * bary.y;
+    return texture_at(p, texture, slot_uv(p, t.indices.w, flags, 3u, uv), 0.0, true).rgb;
 }
 
 struct LightSample {
@@ -42,10 +56,14 @@ LightSample sample_light(Params p, uint index, vec3 position, vec2 u) {
         return s;
     }
     vec4 place = Vectors(p.lights).v[at + 1u];
-    if (color.w == 3.0) {
+    if (color.w >= 3.0) {
         vec3 edge = Vectors(p.lights).v[at + 3u].xyz;
         float root = sqrt(u.x);
-        vec3 to = place.xyz + direction.xyz * (root * (1.0 - u.y)) + edge * (root * u.y) - position;
+        vec2 bary = vec2(root * (1.0 - u.y), root * u.y);
+        if (color.w == 4.0) {
+            color.rgb *= emission_texture(p, floatBitsToUint(direction.w), floatBitsToUint(place.w), bary);
+        }
+        vec3 to = place.xyz + direction.xyz * bary.x + edge * bary.y - position;
         float d2 = max(dot(to, to), 1e-8);
         s.distance = sqrt(d2);
         s.direction = to / s.distance;
@@ -136,25 +154,40 @@ vec3 unshadowed(Params p, ShadowRay ray) {
 // reservoir: Chao 1982, in resampled importance sampling, Talbot et al. 2005).
 ShadowRay choose_light(Params p, Shading s, vec3 position, vec3 origin, vec3 geometric, uint first, uint end, vec3 u) {
     uint count = end - first;
-    uint candidates = min(count, MAX_CANDIDATES);
+    bool draws = count > MAX_CANDIDATES;
+    uint suns = draws && first < p.view.w ? min(p.view.w - first, MAX_CANDIDATES) : 0u;
+    uint candidates = draws ? suns + DRAWN_CANDIDATES : count;
     ShadowRay chosen = NO_RAY;
-    float chosen_weight = 1.0;
+    float chosen_value = 1.0;
     float total = 0.0;
     float choice = u.z;
-    // Of many lights, evenly spaced ones from a random start: each is as likely as any other.
-    float stride = count > MAX_CANDIDATES ? float(count) / float(candidates) : 1.0;
-    float start = fract(u.z * 97.0) * float(count);
+    float start = fract(u.z * 97.0);
     for (uint i = 0u; i < candidates; i++) {
-        uint index = i;
-        if (count > MAX_CANDIDATES) {
-            index = min(uint(mod(start + float(i) * stride, float(count))), count - 1u);
+        uint index = first + i;
+        float share = 1.0;
+        if (draws && i >= suns) {
+            LightPick pick = LightPick(0xffffffffu, 1.0);
+            if (p.tree_lights > 0u) {
+                pick = tree_pick(p, position, s.normal, (float(i - suns) + start) / float(DRAWN_CANDIDATES));
+            }
+            if (pick.light < first || pick.light >= end) {
+                continue;
+            }
+            index = pick.light;
+            share = pick.probability * float(DRAWN_CANDIDATES);
+        } else if (draws && p.view.w - first > suns) {
+            // Of more suns than that, evenly spaced ones from a random start.
+            float stride = float(p.view.w - first) / float(suns);
+            index = first + min(uint((float(i) + start) * stride), p.view.w - first - 1u);
+            share = 1.0 / stride;
         }
-        LightSample light = sample_light(p, first + index, position, u.xy);
+        LightSample light = sample_light(p, index, position, u.xy);
         if (dot(geometric, light.direction) <= 0.0) {
             continue;
         }
         vec3 value = light.irradiance * response(s, light.direction);
-        float weight = luminance(value);
+        float target = luminance(value);
+        float weight = target / share;
         if (!(weight > 0.0)) {
             continue;
         }
@@ -163,13 +196,13 @@ ShadowRay choose_light(Params p, Shading s, vec3 position, vec3 origin, vec3 geo
         // One random number serves all choices: what is left of it after each is uniform again.
         if (choice < keep) {
             choice /= keep;
-            chosen_weight = weight;
+            chosen_value = target;
             chosen = ShadowRay(origin, light.direction, light.distance == FAR ? FAR : light.distance * 0.9999, value);
         } else {
             choice = (choice - keep) / (1.0 - keep);
         }
     }
-    chosen.value *= total / chosen_weight * stride;
+    chosen.value *= total / chosen_value;
     return chosen;
 }
 

@@ -6,14 +6,17 @@
 //   7 address of the first triangles of its geometries (geometry.glsl), 8..10 rows of world-to-object
 const uint INSTANCE_VECTORS = 11u;
 // One vertex: 2 uvec4 (position, normal; uv, tangent, tangent sign). One triangle: uvec4 (3 vertices, material).
-// One material: 10 vec4.
+// One material: 11 vec4.
 //   0 base colour; 1 emissive, metallic; 2 roughness, normal scale, alpha cutoff, flags (bits)
 //   3 texture indices (base, metal-rough, normal, emissive; ~0 = none); 4..9 rotation-scale and offset of each slot
-const uint MATERIAL_VECTORS = 10u;
+//   10 transmission, index of refraction, alpha without transmission
+const uint MATERIAL_VECTORS = 11u;
 const uint MATERIAL_ALPHA = 1u;
 const uint MATERIAL_TRANSFORMED = 2u;
 const uint MATERIAL_EMISSIVE = 4u;
 const uint MATERIAL_SAMPLED = 8u; // its triangles are in the table of lights
+const uint MATERIAL_COVERED = 16u; // alpha is coverage: a share of rays passes
+const uint MATERIAL_REFRACTS = 32u; // paths meet a body of glass where others look through
 const uint NO_TEXTURE = 0xffffffffu;
 // One texture: 5 uvec4. 0: address of its texels, width, height; 1..4: mip count, first texel of mip 1..15
 const uint TEXTURE_QUADS = 5u;
@@ -88,19 +91,37 @@ vec4 texture_at(Params p, uint index, vec2 uv, float uv_footprint, bool color) {
     return mix(mix(aa, ba, f.x), mix(ab, bb, f.x), f.y);
 }
 
+// 0: coverage is cut at one half, as layers with one surface a pixel need it. Else this ray meets a surface with the
+// probability that is its coverage, drawn from these bits.
+uint coverage_seed = 0u;
+
+uint mixed(uint v) {
+    v = (v ^ (v >> 16u)) * 0x7feb352du;
+    v = (v ^ (v >> 15u)) * 0x846ca68bu;
+    return v ^ (v >> 16u);
+}
+
 // Called by the traversal for triangles that are not opaque: false where the material has a hole.
 bool accept_hit(uint instance, uint primitive, vec2 bary) {
     Params p = Params(push.params);
     Triangle t = triangle_at(p, instance, primitive);
     uint m = t.indices.w * MATERIAL_VECTORS;
     vec4 surface = Vectors(p.materials).v[m + 2u];
-    float alpha = Vectors(p.materials).v[m].w;
+    uint flags = floatBitsToUint(surface.w);
+    bool drawn = coverage_seed != 0u && (flags & MATERIAL_COVERED) != 0u;
+    bool refracts = drawn && (flags & MATERIAL_REFRACTS) != 0u;
+    float alpha = refracts ? Vectors(p.materials).v[m + 10u].z : Vectors(p.materials).v[m].w;
+    float cutoff = surface.z;
+    if (drawn) {
+        // Never 0, so that nothing is met where nothing is.
+        cutoff = (float(mixed(mixed(coverage_seed ^ primitive) + instance) >> 8u) + 1.0) * (1.0 / 16777216.0);
+    }
     uint texture = Quads(p.materials).v[m + 3u].x;
     if (texture != NO_TEXTURE) {
         vec2 uv = vertex_uv(t.vertices, t.indices.x) * (1.0 - bary.x - bary.y)
             + vertex_uv(t.vertices, t.indices.y) * bary.x + vertex_uv(t.vertices, t.indices.z) * bary.y;
-        uv = slot_uv(p, t.indices.w, floatBitsToUint(surface.w), 0u, uv);
+        uv = slot_uv(p, t.indices.w, flags, 0u, uv);
         alpha *= texture_at(p, texture, uv, 0.0, false).a;
     }
-    return alpha >= surface.z;
+    return alpha >= cutoff;
 }

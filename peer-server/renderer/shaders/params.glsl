@@ -32,6 +32,9 @@ layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly 
     uint64_t block_rays;
     uint punctual_end; // lights before this one have no area; directional ones come first, luminous triangles last
     float depth_error; // of planes that the engine gave, as a share of depth; 0 where primary rays were traced
+    uint64_t light_tree; // over all lights but directional ones (light_tree.glsl)
+    float sun_luminance; // irradiance of all directional lights together
+    uint tree_lights; // lights in the tree
     uvec4 rect;   // x, y, width, height in pixels, even on the left and top: whole 2x2 blocks
     uvec4 view;   // width, height, frame id (low 32 bits), directional lights
     uvec4 blocks; // first 16x16 block x, y, blocks a row, all lights
@@ -60,7 +63,7 @@ layout(push_constant) uniform Push {
     uint radius; // of a filter pass, in the layer's pixels
     uint axis;   // of a filter pass: 0 horizontal, 1 vertical
     uint kind;   // of a filtered layer: 1 specular, 2 indirect
-    uint reserved_push;
+    uint bounces; // of a path, after the camera's surface
 } push;
 
 // Largest finite half float.

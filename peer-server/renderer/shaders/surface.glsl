@@ -17,6 +17,8 @@ struct Surface {
     float metallic;
     vec3 local_position; // in the mesh's space
     uint instance;
+    uint material;
+    bool behind; // the ray came from the back
     bool sampled; // its emission reaches others through the table of lights
 };
 
@@ -51,6 +53,7 @@ Surface surface_at(Params p, Hit hit, vec3 origin, vec3 direction, float cone, b
 
     Surface s;
     s.instance = hit.instance;
+    s.material = t.indices.w;
     s.local_position = pa * w.x + pb * w.y + pc * w.z;
     s.position = origin + direction * hit.t;
     vec3 scaled_geometric = normal_to_world(r0, r1, r2, local_geometric) * side;
@@ -116,7 +119,8 @@ Surface surface_at(Params p, Hit hit, vec3 origin, vec3 direction, float cone, b
         }
     }
     // Both normals on the side that the ray came from; every surface is lit from both sides.
-    if (dot(s.geometric, direction) > 0.0) {
+    s.behind = dot(s.geometric, direction) > 0.0;
+    if (s.behind) {
         s.geometric = -s.geometric;
         s.normal = -s.normal;
     }

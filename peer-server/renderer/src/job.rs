@@ -11,6 +11,10 @@ pub const MAX_FILTER_RADIUS: u32 = 32;
 /// Most pixels of a rectangle: an 8K frame.
 const MAX_PIXELS: usize = 7680 * 4320;
 const MAX_SAMPLES: u8 = 64;
+/// Bounces of a path where nothing else is asked for.
+pub const DEFAULT_MAX_BOUNCES: u8 = 4;
+/// Most bounces of a path.
+pub const MAX_BOUNCES: u8 = 64;
 
 /// A tile to trace.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +34,8 @@ pub struct TraceJob<'a> {
     /// Radius of the spatial filter of specular and indirect light, in pixels of the view; 0 = off. What lies within
     /// this distance of an inner edge of `rect` lacks neighbours: make the ghost zone at least as wide.
     pub filter_radius: u32,
+    /// Surfaces at which a path gathers direct light after the camera's, 0 to [`MAX_BOUNCES`]; for the path-traced layer.
+    pub max_bounces: u8,
     /// Return the planes of primary hits too.
     pub primary: bool,
     /// What the engine's own raster saw in [`TraceJob::padded`], instead of primary rays; its motion and ids are not read.
@@ -48,6 +54,7 @@ impl<'a> TraceJob<'a> {
             previous_camera: camera,
             layers,
             filter_radius,
+            max_bounces: DEFAULT_MAX_BOUNCES,
             primary: true,
             planes: None,
         }
@@ -85,6 +92,9 @@ impl<'a> TraceJob<'a> {
         }
         if self.filter_radius > MAX_FILTER_RADIUS {
             return invalid(format!("filter radius {} is more than {MAX_FILTER_RADIUS}", self.filter_radius));
+        }
+        if self.max_bounces > MAX_BOUNCES {
+            return invalid(format!("{} bounces of a path; 0 to {MAX_BOUNCES} are possible", self.max_bounces));
         }
         for (i, layer) in self.layers.iter().enumerate() {
             let name = layer.kind.name();

@@ -25,6 +25,9 @@ pub(crate) struct Params {
     pub(crate) block_rays: u64,
     pub(crate) punctual_end: u32,
     pub(crate) depth_error: f32,
+    pub(crate) light_tree: u64,
+    pub(crate) sun_luminance: f32,
+    pub(crate) tree_lights: u32,
     pub(crate) rect: [u32; 4],
     pub(crate) view: [u32; 4],
     pub(crate) blocks: [u32; 4],
@@ -83,7 +86,7 @@ pub(crate) struct Push {
     pub(crate) radius: u32,
     pub(crate) axis: u32,
     pub(crate) kind: u32,
-    pub(crate) reserved: u32,
+    pub(crate) bounces: u32,
 }
 
 /// An instance: rows of its transform now, in the previous frame and the other way, and its mesh's addresses.
@@ -96,7 +99,8 @@ pub(crate) struct GpuInstance {
     pub(crate) triangles: u64,
     /// First triangles of the geometries of its acceleration structure; 0 where it is one geometry.
     pub(crate) geometries: u64,
-    pub(crate) reserved: [u32; 2],
+    /// Its luminous triangles in the table of lights: the first, and how many.
+    pub(crate) luminous: [u32; 2],
     pub(crate) inverse: [[f32; 4]; 3],
 }
 
@@ -130,14 +134,28 @@ pub(crate) struct GpuLight {
 }
 
 impl GpuLight {
-    /// A luminous triangle; `radiance` leaves it on both sides.
-    pub(crate) fn triangle(corners: [Vec3; 3], radiance: Vec3) -> GpuLight {
+    /// A luminous triangle; `radiance` leaves it on both sides, times its material's texture where it is `textured`.
+    pub(crate) fn triangle(
+        corners: [Vec3; 3],
+        radiance: Vec3,
+        textured: bool,
+        instance: u32,
+        primitive: u32,
+    ) -> GpuLight {
         GpuLight {
-            color_shape: radiance.extend(3.0).to_array(),
-            position_range: corners[0].extend(0.0).to_array(),
-            direction_disc: (corners[1] - corners[0]).extend(0.0).to_array(),
+            color_shape: radiance.extend(if textured { 4.0 } else { 3.0 }).to_array(),
+            position_range: corners[0].extend(f32::from_bits(primitive)).to_array(),
+            direction_disc: (corners[1] - corners[0]).extend(f32::from_bits(instance)).to_array(),
             cone: (corners[2] - corners[0]).extend(0.0).to_array(),
         }
+    }
+
+    /// With its way down the tree of lights, if it is a triangle.
+    pub(crate) fn on_way(mut self, way: u32) -> GpuLight {
+        if self.color_shape[3] >= 3.0 {
+            self.cone[3] = f32::from_bits(way);
+        }
+        self
     }
 
     pub(crate) fn new(light: &Light) -> GpuLight {
@@ -164,10 +182,9 @@ const MATERIAL_ALPHA: u32 = 1;
 const MATERIAL_TRANSFORMED: u32 = 2;
 const MATERIAL_EMISSIVE: u32 = 4;
 const MATERIAL_SAMPLED: u32 = 8;
+const MATERIAL_COVERED: u32 = 16;
+const MATERIAL_REFRACTS: u32 = 32;
 const NO_TEXTURE: u32 = u32::MAX;
-/// Blended surfaces are there where alpha is at least this, until there is a transparent layer.
-const BLEND_CUTOFF: f32 = 0.5;
-
 /// A material.
 #[repr(C)]
 #[derive(Clone, Copy, Default, Pod, Zeroable)]
@@ -181,6 +198,10 @@ pub(crate) struct GpuMaterial {
     textures: [u32; 4],
     transforms: [[f32; 4]; 4],
     offsets: [[f32; 2]; 4],
+    transmission: f32,
+    ior: f32,
+    alpha_alone: f32,
+    reserved: f32,
 }
 
 impl GpuMaterial {
@@ -190,11 +211,17 @@ impl GpuMaterial {
         let identity =
             |s: &TextureSlot| s.rotation == 0.0 && s.scale == glam::Vec2::ONE && s.offset == glam::Vec2::ZERO;
         let mut flags = 0;
-        if has_holes(m) {
+        if m.has_holes() {
             flags |= MATERIAL_ALPHA;
         }
         if slots.iter().any(|s| s.as_ref().is_some_and(|s| !identity(s))) {
             flags |= MATERIAL_TRANSFORMED;
+        }
+        if m.is_covering() {
+            flags |= MATERIAL_COVERED;
+        }
+        if refracts(m) {
+            flags |= MATERIAL_REFRACTS;
         }
         if m.emissive.max_element() > 0.0 {
             flags |= MATERIAL_EMISSIVE;
@@ -203,11 +230,11 @@ impl GpuMaterial {
             flags |= MATERIAL_SAMPLED;
         }
         GpuMaterial {
-            base_color: m.base_color.to_array(),
+            base_color: m.base_color.truncate().extend(m.coverage()).to_array(),
             emissive_metallic: m.emissive.extend(m.metallic).to_array(),
             roughness: m.roughness,
             normal_scale: m.normal_scale,
-            cutoff: cutoff(m),
+            cutoff: m.cutoff().unwrap_or(f32::NEG_INFINITY),
             flags,
             textures: slots.map(|s| s.as_ref().map_or(NO_TEXTURE, |s| s.texture)),
             // KHR_texture_transform: translation * rotation * scale.
@@ -222,21 +249,21 @@ impl GpuMaterial {
                 [cos * s.scale.x, sin * s.scale.y, -sin * s.scale.x, cos * s.scale.y]
             }),
             offsets: slots.map(|s| s.as_ref().map_or([0.0; 2], |s| s.offset.to_array())),
+            transmission: m.transmission.clamp(0.0, 1.0),
+            ior: if m.ior >= 1.0 { m.ior } else { DEFAULT_IOR },
+            // Glass itself is there wherever its alpha does not cut it out.
+            alpha_alone: if m.alpha == AlphaMode::Opaque { 1.0 } else { m.base_color.w },
+            reserved: 0.0,
         }
     }
 }
 
-fn cutoff(m: &Material) -> f32 {
-    match m.alpha {
-        AlphaMode::Opaque => f32::NEG_INFINITY,
-        AlphaMode::Mask { cutoff } => cutoff,
-        AlphaMode::Blend => BLEND_CUTOFF,
-    }
-}
+/// What 0 or nonsense as an index of refraction stands for, as in KHR_materials_ior.
+const DEFAULT_IOR: f32 = 1.5;
 
-/// True when rays may pass through parts of a surface of this material.
-pub(crate) fn has_holes(m: &Material) -> bool {
-    m.alpha != AlphaMode::Opaque && (m.base_color_texture.is_some() || m.base_color.w < cutoff(m))
+/// True for bodies of glass, as opposed to thin sheets.
+fn refracts(m: &Material) -> bool {
+    m.transmission > 0.0 && m.thickness > 0.0
 }
 
 #[cfg(test)]
@@ -246,12 +273,12 @@ mod tests {
 
     #[test]
     fn sizes_are_what_the_shaders_index_by() {
-        assert_eq!(size_of::<Params>(), 16 * 8 + (3 + 9 + 3) * 16);
+        assert_eq!(size_of::<Params>(), 16 * 8 + 16 + (3 + 9 + 3) * 16);
         assert_eq!(size_of::<Push>(), 56);
         assert_eq!(size_of::<GpuInstance>(), 11 * 16);
         assert_eq!(size_of::<GpuVertex>(), 32);
         assert_eq!(size_of::<GpuLight>(), 4 * 16);
-        assert_eq!(size_of::<GpuMaterial>(), 10 * 16);
+        assert_eq!(size_of::<GpuMaterial>(), 11 * 16);
     }
 
     #[test]

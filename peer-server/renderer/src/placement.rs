@@ -58,9 +58,10 @@ impl Placement {
         front_end: FrontEnd,
         instances: &[Instance],
         meshes: &[Arc<GpuMesh>],
+        luminous: &[[u32; 2]],
     ) -> Result<Placement, RendererError> {
         let transforms: Vec<Affine3A> = instances.iter().map(|i| i.transform).collect();
-        let table = table(instances, meshes, &transforms, &transforms);
+        let table = table(instances, meshes, luminous, &transforms, &transforms);
         let (tree, start) = if front_end.is_hardware() {
             let placed = placed_structures(instances, meshes, &transforms);
             let (tree, build) = AccelerationStructure::top(submitter, &placed, None)?;
@@ -88,7 +89,7 @@ impl Placement {
         let instances = if state.transforms.is_empty() && state.previous_transforms.is_empty() {
             Arc::clone(&self.placed.instances)
         } else {
-            let table = table(&scene.instances, &scene.meshes, transforms, previous);
+            let table = table(&scene.instances, &scene.meshes, &scene.luminous_ranges, transforms, previous);
             Arc::new(Buffer::uploaded(context, "moved instances", bytemuck::cast_slice(&table))?)
         };
         if state.transforms.is_empty() {
@@ -124,11 +125,12 @@ impl Placement {
 fn table(
     instances: &[Instance],
     meshes: &[Arc<GpuMesh>],
+    luminous: &[[u32; 2]],
     transforms: &[Affine3A],
     previous: &[Affine3A],
 ) -> Vec<GpuInstance> {
-    let entries = instances.iter().zip(transforms).zip(previous);
-    let entry = |((instance, transform), previous): ((&Instance, &Affine3A), &Affine3A)| {
+    let entries = instances.iter().zip(luminous).zip(transforms).zip(previous);
+    let entry = |(((instance, luminous), transform), previous): (((&Instance, &[u32; 2]), &Affine3A), &Affine3A)| {
         let mesh = &meshes[instance.mesh as usize];
         GpuInstance {
             transform: rows(transform),
@@ -136,7 +138,7 @@ fn table(
             vertices: mesh.vertices_address(),
             triangles: mesh.triangles_address(),
             geometries: mesh.geometries_address(),
-            reserved: [0; 2],
+            luminous: *luminous,
             inverse: rows(&transform.inverse()),
         }
     };

@@ -201,7 +201,7 @@ impl Renderer {
         let camera = scene.cameras.first().map_or(Camera::with_fov(1.0, 16.0 / 9.0), |named| named.camera);
         let on_gpu = self.create_scene(&scene, &mut |_| ())?;
         let frame = Arc::new(on_gpu.frame(&FrameState::default())?);
-        let layers = LayerKind::ALL.map(|kind| LayerRequest { kind, samples: 1, scale: 1 });
+        let layers = LayerKind::REAL_TIME.map(|kind| LayerRequest { kind, samples: 1, scale: 1 });
         let job = TraceJob::whole_view(MEASURED_EXTENT, camera, &layers);
         let mut least = Duration::MAX;
         for frame_id in 0..=MEASURED_FRAMES {

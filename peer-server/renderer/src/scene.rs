@@ -1,7 +1,8 @@
 //! A revision of a scene on the GPU: meshes and textures are shared with other revisions, tables are its own.
 
 use crate::frame::{FrameState, GpuFrame};
-use crate::layout::{GpuMaterial, has_holes};
+use crate::layout::GpuMaterial;
+use crate::lights::LightTable;
 use crate::luminous::{self, LuminousTriangle};
 use crate::mesh::{self, GpuMesh};
 use crate::placement::Placement;
@@ -41,6 +42,10 @@ pub(crate) struct SceneShared {
     pub(crate) lights: Vec<Light>,
     pub(crate) environment: Environment,
     pub(crate) luminous: Vec<LuminousTriangle>,
+    /// For each instance, where its own begin among them and how many they are.
+    pub(crate) luminous_ranges: Vec<[u32; 2]>,
+    /// The table of lights of frames in which none differs.
+    pub(crate) lights_at_rest: Mutex<Option<Arc<LightTable>>>,
     triangles: u64,
 }
 
@@ -160,7 +165,7 @@ fn upload(
         scene.meshes.len(),
         |i| {
             let mesh = &scene.meshes[i];
-            let holes = mesh.parts.iter().map(|p| has_holes(&scene.materials[p.material as usize])).collect();
+            let holes = mesh.parts.iter().map(|p| scene.materials[p.material as usize].has_holes()).collect();
             cache.mesh(submitter, front_end, mesh, holes)
         },
         &mut |done| progress(Progress { done, total }),
@@ -180,7 +185,8 @@ fn upload(
     let table: Vec<[u32; TABLE_WORDS]> =
         textures.iter().map(|t| t.as_ref().map_or([0; TABLE_WORDS], |t| t.entry())).collect();
     let triangles = scene.instances.iter().map(|i| scene.meshes[i.mesh as usize].triangle_count() as u64).sum();
-    let at_rest = Placement::at_rest(submitter, front_end, &scene.instances, &meshes)?;
+    let (luminous, luminous_ranges) = luminous::triangles(scene, &sampled);
+    let at_rest = Placement::at_rest(submitter, front_end, &scene.instances, &meshes, &luminous_ranges)?;
     Ok(GpuScene {
         shared: Arc::new(SceneShared {
             submitter: submitter.clone(),
@@ -192,7 +198,9 @@ fn upload(
             instances: scene.instances.clone(),
             lights: scene.lights.clone(),
             environment: scene.environment,
-            luminous: luminous::triangles(scene, &sampled),
+            lights_at_rest: Mutex::new(None),
+            luminous,
+            luminous_ranges,
             triangles,
         }),
     })

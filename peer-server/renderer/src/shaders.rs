@@ -98,6 +98,9 @@ pub const SHADERS: &[Shader] = &[
         "-fshader-stage=rgen",
         "-DRT_PIPELINE"
     ),
+    shader!("passes/path.glsl", "path.compute", Some(FrontEnd::Compute), "-fshader-stage=compute"),
+    shader!("passes/path.glsl", "path.ray_query", Some(FrontEnd::RayQuery), "-fshader-stage=compute", "-DRAY_QUERY"),
+    shader!("passes/path.glsl", "path.rt_pipeline", Some(FrontEnd::RtPipeline), "-fshader-stage=rgen", "-DRT_PIPELINE"),
     shader!("passes/rays.glsl", "rays.compute", Some(FrontEnd::Compute), "-fshader-stage=compute"),
     shader!("passes/rays.glsl", "rays.ray_query", Some(FrontEnd::RayQuery), "-fshader-stage=compute", "-DRAY_QUERY"),
     shader!("passes/rays.glsl", "rays.rt_pipeline", Some(FrontEnd::RtPipeline), "-fshader-stage=rgen", "-DRT_PIPELINE"),

@@ -118,6 +118,7 @@ pub(crate) struct Plan {
     padded: Rect,
     layers: Vec<LayerRequest>,
     filter_radius: u32,
+    max_bounces: u32,
     primary: bool,
     /// Bits of passes/planes.glsl for what the engine gave.
     planes: Option<u32>,
@@ -151,6 +152,7 @@ impl Plan {
             padded,
             layers: job.layers.to_vec(),
             filter_radius: job.filter_radius,
+            max_bounces: job.max_bounces.into(),
             primary: job.primary,
             planes: job.planes.map(|planes| {
                 u32::from(!planes.geometric_normal.is_empty()) | u32::from(!planes.emissive.is_empty()) << 1
@@ -176,6 +178,9 @@ impl Plan {
             materials: scene.materials.address(),
             textures: scene.texture_table.address(),
             lights: frame.lights.address(),
+            light_tree: frame.lights.tree_address(),
+            sun_luminance: frame.lights.sun_luminance,
+            tree_lights: frame.lights.tree_lights,
             tables,
             depth: plane(0),
             normal: plane(1),
@@ -186,11 +191,11 @@ impl Plan {
             geometric_normal: plane(6),
             unlit: if wants_unlit { output + self.places.unlit } else { 0 },
             block_rays: output + self.places.block_rays,
-            punctual_end: frame.punctual_count,
+            punctual_end: frame.lights.punctual_count,
             depth_error: job.planes.map_or(0.0, |planes| planes.depth_error),
             rect: [self.padded.x, self.padded.y, self.padded.width, self.padded.height],
-            view: [self.extent.width, self.extent.height, self.frame_id as u32, frame.directional_count],
-            blocks: [self.blocks.x, self.blocks.y, self.blocks.width, frame.light_count],
+            view: [self.extent.width, self.extent.height, self.frame_id as u32, frame.lights.directional_count],
+            blocks: [self.blocks.x, self.blocks.y, self.blocks.width, frame.lights.count],
             camera: CameraParams::new(&job.camera, &job.previous_camera, self.extent.width, self.extent.height),
             zenith: sky.zenith.extend(0.0).to_array(),
             horizon: sky.horizon.extend(0.0).to_array(),
@@ -231,9 +236,10 @@ impl Plan {
                 LayerKind::Direct => Kernel::Direct,
                 LayerKind::Specular => Kernel::Specular,
                 LayerKind::Indirect => Kernel::Indirect,
+                LayerKind::Path => Kernel::Path,
                 LayerKind::Unlit => continue,
             };
-            let push = push(layer.scale, layer.samples, output + place);
+            let push = Push { bounces: self.max_bounces, ..push(layer.scale, layer.samples, output + place) };
             recorder.dispatch(kernels, kernel, self.groups(layer.scale), bytemuck::bytes_of(&push));
             names.push(layer.kind.name());
             recorder.stamp();
@@ -244,7 +250,7 @@ impl Plan {
             let kind = match layer.kind {
                 LayerKind::Specular => 1,
                 LayerKind::Indirect => 2,
-                LayerKind::Direct | LayerKind::Unlit => continue,
+                LayerKind::Direct | LayerKind::Unlit | LayerKind::Path => continue,
             };
             if radius == 0 {
                 continue;

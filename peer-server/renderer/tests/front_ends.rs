@@ -17,13 +17,16 @@ const EXTENT: Extent = Extent::new(640, 360);
 /// rays in an instance's space as it likes; a pixel has eight rays, and each is a whole sample here.
 const MOST_PPM: f64 = 20.0;
 
-/// A pixel as it is shown: composed, sRGB in steps of 1/255.
-fn shown(tile: &TracedTile, camera: &Camera, i: usize) -> Vec3 {
+/// Of pictures of paths, whose pixels have up to a dozen rays each.
+const MOST_PATH_PPM: f64 = 100.0;
+
+/// A pixel as it is shown, sRGB in steps of 1/255: composed, and by paths.
+fn shown(tile: &TracedTile, camera: &Camera, i: usize) -> [Vec3; 2] {
     let light = LayerKind::ALL.map(|kind| {
         let (plane, x, y) = (layer(tile, kind), i as u32 % EXTENT.width, i as u32 / EXTENT.width);
         pixel(plane, x / u32::from(plane.scale), y / u32::from(plane.scale))
     });
-    let [direct, specular, indirect, unlit] = light;
+    let [direct, specular, indirect, unlit, path] = light;
     let p = tile.primary.as_ref().expect("asked for");
     let radiance = if p.depth[i].is_infinite() {
         unlit
@@ -34,19 +37,23 @@ fn shown(tile: &TracedTile, camera: &Camera, i: usize) -> Vec3 {
         let n_dot_v = decode_normal(p.normal[i]).dot(view);
         (direct + indirect) * s.albedo_divisor() + specular * s.specular_divisor(n_dot_v) + unlit
     };
-    Vec3::from_array(radiance.to_array().map(|c| f32::from(linear_to_srgb(c))))
+    [radiance, path].map(|light| Vec3::from_array(light.to_array().map(|c| f32::from(linear_to_srgb(c)))))
 }
 
-/// How many pixels differ: by another instance, by more than a ten-thousandth in depth, or visibly.
-fn differing(a: &TracedTile, b: &TracedTile, camera: &Camera) -> usize {
+/// How many pixels differ: by another instance, by more than a ten-thousandth in depth, or visibly; and how many visibly by
+/// paths.
+fn differing(a: &TracedTile, b: &TracedTile, camera: &Camera) -> [usize; 2] {
     let (p, q) = (a.primary.as_ref().expect("asked for"), b.primary.as_ref().expect("asked for"));
     let far = |x: f32, y: f32| x != y && (x - y).abs() > 1e-4 * x.abs().min(f32::MAX);
-    let differs = |i: &usize| {
-        p.instance_id[*i] != q.instance_id[*i]
-            || far(p.depth[*i], q.depth[*i])
-            || (shown(a, camera, *i) - shown(b, camera, *i)).abs().max_element() > 1.0
-    };
-    (0..EXTENT.pixels()).filter(differs).count()
+    let mut counts = [0; 2];
+    for i in 0..EXTENT.pixels() {
+        let (a, b) = (shown(a, camera, i), shown(b, camera, i));
+        let visibly = |kind: usize| (a[kind] - b[kind]).abs().max_element() > 1.0;
+        let elsewhere = p.instance_id[i] != q.instance_id[i] || far(p.depth[i], q.depth[i]);
+        counts[0] += usize::from(elsewhere || visibly(0));
+        counts[1] += usize::from(visibly(1));
+    }
+    counts
 }
 
 fn assert_alike(scene: &Scene, camera: Camera, frames: u64) {
@@ -64,10 +71,13 @@ fn assert_alike(scene: &Scene, camera: Camera, frames: u64) {
         match &first {
             None => first = Some(shown),
             Some(first) => {
-                let count: usize = first.iter().zip(&shown).map(|(a, b)| differing(a, b, &camera)).sum();
-                let ppm = count as f64 * 1e6 / (EXTENT.pixels() as f64 * frames as f64);
-                println!("{}: {count} pixels of {frames} frames differ, {ppm:.1} ppm", r.front_end());
-                assert!(ppm <= MOST_PPM, "{}: {count} pixels differ, {ppm:.1} ppm", r.front_end());
+                let counts: Vec<_> = first.iter().zip(&shown).map(|(a, b)| differing(a, b, &camera)).collect();
+                for (what, kind, most) in [("composed", 0, MOST_PPM), ("paths", 1, MOST_PATH_PPM)] {
+                    let count: usize = counts.iter().map(|c| c[kind]).sum();
+                    let ppm = count as f64 * 1e6 / (EXTENT.pixels() as f64 * frames as f64);
+                    println!("{}, {what}: {count} pixels of {frames} frames differ, {ppm:.1} ppm", r.front_end());
+                    assert!(ppm <= most, "{}, {what}: {count} pixels differ, {ppm:.1} ppm", r.front_end());
+                }
             }
         }
         assert_clean(&r);

@@ -18,12 +18,14 @@ fn an_empty_scene_is_its_environment() {
         let up = Camera::look_at(Vec3::ZERO, Vec3::Y, 0.02, 1.5);
         let tile = trace(&r, &s, &TraceJob::whole_view(EXTENT, up, &all_layers(1)));
         assert!((pixel(layer(&tile, LayerKind::Unlit), 24, 16) - Vec3::X).length() < 1e-2);
+        assert!((pixel(layer(&tile, LayerKind::Path), 24, 16) - Vec3::X).length() < 1e-2);
         for kind in [LayerKind::Direct, LayerKind::Specular, LayerKind::Indirect] {
             assert_eq!(mean(layer(&tile, kind)), Vec3::ZERO);
         }
         let primary = tile.primary.expect("asked for");
         assert!(primary.depth.iter().all(|d| *d == SKY_DEPTH) && primary.instance_id.iter().all(|i| *i == 0));
-        assert_eq!(tile.block_rays, vec![256; 6]);
+        // The camera's own and a path's.
+        assert_eq!(tile.block_rays, vec![512; 6]);
         assert_clean(&r);
     }
 }

@@ -1,7 +1,7 @@
 //! A scene flattened for drawing: one vertex and one index array, a run of indices for each part of each mesh.
 
 use crate::RasterError;
-use crate::layout::{GpuMaterial, GpuVertex, has_holes};
+use crate::layout::{GpuMaterial, GpuVertex};
 use glam::Vec3;
 use rayloom_scene::{Mesh, Scene};
 
@@ -63,7 +63,7 @@ impl Geometry {
             first_index: first + part.first_index,
             index_count: part.index_count,
             material: part.material,
-            masked: has_holes(&scene.materials[part.material as usize]),
+            masked: scene.materials[part.material as usize].has_holes(),
         };
         let (low, high) = mesh.bounds().unwrap_or_default();
         self.meshes.push(DrawnMesh {

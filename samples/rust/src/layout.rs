@@ -3,7 +3,7 @@
 use crate::FrameDesc;
 use bytemuck::{Pod, Zeroable};
 use glam::{Affine3A, Mat3A, Vec2, Vec3};
-use rayloom_scene::{AlphaMode, Camera, Material, TextureSlot};
+use rayloom_scene::{Camera, Material, TextureSlot};
 
 /// Distance of the near plane in metres. Depth is `NEAR / distance`, so a float's precision is alike at any distance.
 pub const NEAR: f32 = 0.05;
@@ -95,8 +95,6 @@ pub(crate) struct Push {
 
 const TRANSFORMED: u32 = 1;
 const NO_TEXTURE: u32 = u32::MAX;
-/// Blended surfaces are there where alpha is at least this, as for rays.
-const BLEND_CUTOFF: f32 = 0.5;
 
 /// `Material` of frame.glsl.
 #[repr(C)]
@@ -119,11 +117,11 @@ impl GpuMaterial {
         let slots = [m.base_color_texture, m.metallic_roughness_texture, m.normal_texture, m.emissive_texture];
         let moved = |s: &TextureSlot| TextureSlot { texture: 0, ..*s } != IDENTITY;
         GpuMaterial {
-            base: m.base_color.to_array(),
+            base: m.base_color.truncate().extend(m.coverage()).to_array(),
             emissive_metallic: m.emissive.extend(m.metallic).to_array(),
             roughness: m.roughness,
             normal_scale: m.normal_scale,
-            cutoff: cutoff(m).unwrap_or(0.0),
+            cutoff: m.cutoff().unwrap_or(0.0),
             flags: if slots.iter().flatten().any(moved) { TRANSFORMED } else { 0 },
             textures: slots.map(|s| s.map_or(NO_TEXTURE, |s| s.texture)),
             // KHR_texture_transform: translation * rotation * scale.
@@ -135,20 +133,6 @@ impl GpuMaterial {
             offsets: slots.map(|s| s.unwrap_or(IDENTITY).offset.to_array()),
         }
     }
-}
-
-/// The alpha below which there is no surface.
-fn cutoff(m: &Material) -> Option<f32> {
-    match m.alpha {
-        AlphaMode::Opaque => None,
-        AlphaMode::Mask { cutoff } => Some(cutoff),
-        AlphaMode::Blend => Some(BLEND_CUTOFF),
-    }
-}
-
-/// True when fragments of this material may be discarded.
-pub(crate) fn has_holes(m: &Material) -> bool {
-    cutoff(m).is_some_and(|cutoff| m.base_color_texture.is_some() || m.base_color.w < cutoff)
 }
 
 #[cfg(test)]

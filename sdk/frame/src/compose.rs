@@ -37,7 +37,7 @@ impl ToneMap {
     }
 }
 
-/// `(Direct + Indirect) * albedo divisor + Specular * specular divisor + Unlit`, times `exposure`, tone mapped: RGBA of
+/// `(Direct + Indirect) * albedo divisor + Specular * specular divisor + Unlit + Path`, times `exposure`, tone mapped: RGBA of
 /// 8 bits a channel (sRGB, alpha 255), rows of `4 * width` bytes from the top. Layers that were not traced count as black.
 pub fn compose(frame: &MergedFrame<'_>, exposure: f32, tone_map: ToneMap) -> Vec<u8> {
     let mut rgba = vec![0; frame.extent.pixels() * 4];
@@ -87,12 +87,16 @@ impl Kernel for Compose<'_> {
         let Compose { frame, exposure, tone_map, first_row, rgba } = self;
         let width = frame.extent.width as usize;
         let to_srgb = to_srgb_table();
-        let unlit = frame.layer(LayerKind::Unlit);
+        let (unlit, path) = (frame.layer(LayerKind::Unlit), frame.layer(LayerKind::Path));
         let materials = Materials::new(frame);
         for (y, row) in (first_row..).zip(rgba.chunks_mut(width * 4)) {
             for (x, out) in (0..).step_by(8).zip(row.chunks_mut(8 * 4)) {
                 let index = y * width + x;
                 let mut light = read::<H::Lanes>(unlit, index);
+                if path.is_some() {
+                    let path = read::<H::Lanes>(path, index);
+                    light = [light[0] + path[0], light[1] + path[1], light[2] + path[2]];
+                }
                 let depth = H::Lanes::load_from(bytemuck::cast_slice(&frame.planes.depth), index);
                 let surface = depth.lt(H::Lanes::splat(f32::INFINITY));
                 if surface.mask_bits() != 0 {

@@ -42,12 +42,13 @@ pub fn specular_divisor(f0: Vec3, roughness: f32, n_dot_v: f32) -> Vec3 {
     (f0 * a + Vec3::splat(b)).max(Vec3::splat(MIN_DIVISOR))
 }
 
-/// Bilinear look-up of (A, B); samples lie at texel centres, like a texture with clamped edges.
+/// Bilinear look-up of (A, B); samples lie at texel centres. Beyond the last ones, half a texel before roughness and cosine 1,
+/// the lines through the last two go on.
 #[inline(always)]
 #[allow(clippy::manual_clamp, reason = "clamp would keep NaN")]
 fn specular_scale_and_bias(roughness: f32, n_dot_v: f32) -> (f32, f32) {
     static TABLE: [[f32; 2]; SPECULAR_TABLE_SIZE * SPECULAR_TABLE_SIZE] = SPECULAR_TABLE;
-    const LAST: f32 = (SPECULAR_TABLE_SIZE - 1) as f32;
+    const LAST: f32 = SPECULAR_TABLE_SIZE as f32 - 0.5;
     let texel = |v: f32| (v * SPECULAR_TABLE_SIZE as f32 - 0.5).max(0.0).min(LAST);
     let (x, y) = (texel(n_dot_v), texel(roughness));
     let (x0, y0) = ((x as usize).min(SPECULAR_TABLE_SIZE - 2), (y as usize).min(SPECULAR_TABLE_SIZE - 2));
@@ -85,7 +86,7 @@ pub(crate) fn specular_rows() -> &'static SpecularRows {
 #[inline(always)]
 pub(crate) fn specular_scale_and_bias_lanes<L: Lanes>(rows: &SpecularRows, roughness: L, n_dot_v: L) -> (L, L) {
     let size = L::splat(SPECULAR_TABLE_SIZE as f32);
-    let last = L::splat((SPECULAR_TABLE_SIZE - 1) as f32);
+    let last = L::splat(SPECULAR_TABLE_SIZE as f32 - 0.5);
     let x = (n_dot_v * size - L::splat(0.5)).max(L::zero()).min(last);
     let x0 = x.float_to_integer().min_signed(L::splat_bits(SPECULAR_TABLE_SIZE as u32 - 2));
     let fx = x - x0.integer_to_float();

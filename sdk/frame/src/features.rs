@@ -130,6 +130,8 @@ fn rays_per_sample(kind: LayerKind, features: &[f32; FEATURES]) -> f32 {
         LayerKind::Indirect => 2.0,
         // Read from the primary hit.
         LayerKind::Unlit => 0.0,
+        // A path of a few surfaces, each with a shadow ray, and its own way there.
+        LayerKind::Path => 8.0,
     }
 }
 

@@ -4,7 +4,7 @@
 ///
 /// With `albedo_divisor = max(diffuse albedo, 1/255)` and `specular_divisor` the preintegrated F0*A+B (see
 /// [`crate::demodulate`]), the picture is
-/// `(Direct + Indirect) * albedo_divisor + Specular * specular_divisor + Unlit`.
+/// `(Direct + Indirect) * albedo_divisor + Specular * specular_divisor + Unlit + Path`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
@@ -17,11 +17,19 @@ pub enum LayerKind {
     Indirect = 2,
     /// Emissive surfaces and the sky, not divided. Alpha: 1 on surfaces, 0 on sky.
     Unlit = 3,
+    /// All light of the pixel by unbiased paths, not divided: the picture itself, asked for instead of the others. Alpha: the
+    /// share of samples that met a surface.
+    Path = 4,
 }
 
 impl LayerKind {
     /// All layers, in the order of their numbers.
-    pub const ALL: [LayerKind; 4] = [LayerKind::Direct, LayerKind::Specular, LayerKind::Indirect, LayerKind::Unlit];
+    pub const ALL: [LayerKind; 5] =
+        [LayerKind::Direct, LayerKind::Specular, LayerKind::Indirect, LayerKind::Unlit, LayerKind::Path];
+
+    /// Those that make a real-time picture together.
+    pub const REAL_TIME: [LayerKind; 4] =
+        [LayerKind::Direct, LayerKind::Specular, LayerKind::Indirect, LayerKind::Unlit];
 
     /// The layer with this number, if it is known.
     pub const fn from_u8(value: u8) -> Option<LayerKind> {
@@ -30,6 +38,7 @@ impl LayerKind {
             1 => Some(LayerKind::Specular),
             2 => Some(LayerKind::Indirect),
             3 => Some(LayerKind::Unlit),
+            4 => Some(LayerKind::Path),
             _ => None,
         }
     }
@@ -41,6 +50,7 @@ impl LayerKind {
             LayerKind::Specular => "specular",
             LayerKind::Indirect => "indirect",
             LayerKind::Unlit => "unlit",
+            LayerKind::Path => "path",
         }
     }
 }

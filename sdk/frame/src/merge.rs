@@ -69,7 +69,7 @@ impl MergeMode {
     fn history_limit(self, kind: LayerKind) -> u8 {
         let MergeMode::Accumulate { max_history } = self else { return 1 };
         let limit = match kind {
-            LayerKind::Direct | LayerKind::Indirect => max_history,
+            LayerKind::Direct | LayerKind::Indirect | LayerKind::Path => max_history,
             LayerKind::Specular => max_history / 2,
             LayerKind::Unlit => max_history.min(4),
         };

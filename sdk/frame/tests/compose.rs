@@ -21,7 +21,7 @@ const MATERIAL: u32 = 0x0100_3380;
 fn merged(values: [f32; 4]) -> Merger {
     let rect = Rect::new(0, 0, 2, 1);
     let half = |v: f32| [f16::from_f32(v).to_bits(); 4];
-    let layers = LayerKind::ALL.map(|kind| LayerRequest { kind, samples: 1, scale: 1 });
+    let layers = LayerKind::REAL_TIME.map(|kind| LayerRequest { kind, samples: 1, scale: 1 });
     let plane = |kind: LayerKind| LayerPlane {
         kind,
         scale: 1,
@@ -30,7 +30,7 @@ fn merged(values: [f32; 4]) -> Merger {
     };
     let traced = TracedTile {
         rect,
-        layers: LayerKind::ALL.map(plane).to_vec(),
+        layers: LayerKind::REAL_TIME.map(plane).to_vec(),
         primary: Some(Primary {
             depth: vec![2.0, f32::INFINITY],
             normal: vec![encode_normal(Vec3::Z), 0],

@@ -14,7 +14,7 @@ const EXTENT: Extent = Extent::new(97, 61);
 type Bits = (Vec<Vec<[u16; 4]>>, Vec<u32>, Vec<u8>);
 
 fn bits(frame: &MergedFrame<'_>) -> Bits {
-    let layers = LayerKind::ALL.iter().map(|k| frame.layer(*k).unwrap().to_vec()).collect();
+    let layers = LayerKind::REAL_TIME.iter().map(|k| frame.layer(*k).unwrap().to_vec()).collect();
     let p = frame.planes;
     let planes = [&p.normal, &p.base_color, &p.material, &p.motion, &p.instance_id];
     let depth = p.depth.iter().map(|d| d.to_bits());

@@ -12,7 +12,7 @@ pub enum AlphaMode {
         /// The threshold, in [0, 1].
         cutoff: f32,
     },
-    /// Blended; traced as opaque where alpha >= 0.5 until the transparent layer exists.
+    /// Alpha is the share of the light that meets the surface; layers of one surface a pixel see it where alpha >= 0.5.
     Blend,
 }
 
@@ -38,6 +38,12 @@ pub struct Material {
     pub metallic: f32,
     /// Perceptual roughness in [0, 1].
     pub roughness: f32,
+    /// Share of the light that goes through what is no metal, 0 to 1 (KHR_materials_transmission).
+    pub transmission: f32,
+    /// Index of refraction, at least 1; it sets a dielectric's reflectance too (KHR_materials_ior).
+    pub ior: f32,
+    /// Above 0, what transmits is the surface of a body that refracts; 0: a thin sheet (KHR_materials_volume).
+    pub thickness: f32,
     /// Emitted radiance, linear RGB (emissive strength multiplied in).
     pub emissive: Vec3,
     /// How alpha is used.
@@ -62,7 +68,41 @@ pub struct Material {
     pub user_id: u64,
 }
 
+/// Coverage from which on a surface is the one that a pixel shows.
+const COVERED: f32 = 0.5;
+
 impl Material {
+    /// True when alpha and what goes through glass are the share of the light that goes on as if nothing were there.
+    pub fn is_covering(&self) -> bool {
+        self.alpha == AlphaMode::Blend || self.alpha == AlphaMode::Opaque && self.transmission > 0.0
+    }
+
+    /// The share of light that meets the surface, in [0, 1], before its texture's alpha: alpha where it counts, less what goes
+    /// through glass.
+    pub fn coverage(&self) -> f32 {
+        let alpha = if self.alpha == AlphaMode::Opaque { 1.0 } else { self.base_color.w };
+        let through = self.transmission.clamp(0.0, 1.0) * (1.0 - self.metallic.clamp(0.0, 1.0));
+        if self.is_covering() { alpha * (1.0 - through) } else { alpha }
+    }
+
+    /// Where a picture has one surface a pixel: the least coverage, texture included, at which this is it. `None` where it
+    /// always is.
+    pub fn cutoff(&self) -> Option<f32> {
+        match self.alpha {
+            AlphaMode::Mask { cutoff } => Some(cutoff),
+            AlphaMode::Opaque | AlphaMode::Blend => self.is_covering().then_some(COVERED),
+        }
+    }
+
+    /// True when light may pass through parts of the surface.
+    pub fn has_holes(&self) -> bool {
+        match self.alpha {
+            AlphaMode::Mask { cutoff } => self.base_color_texture.is_some() || self.base_color.w < cutoff,
+            AlphaMode::Blend => self.base_color_texture.is_some() || self.coverage() < 1.0,
+            AlphaMode::Opaque => self.coverage() < 1.0,
+        }
+    }
+
     /// The five texture inputs: base colour, metallic-roughness, normal, occlusion, emissive.
     pub fn texture_slots(&self) -> impl Iterator<Item = &Option<TextureSlot>> {
         [
@@ -83,6 +123,9 @@ impl Default for Material {
             base_color: Vec4::ONE,
             metallic: 0.0,
             roughness: 1.0,
+            transmission: 0.0,
+            ior: 1.5,
+            thickness: 0.0,
             emissive: Vec3::ZERO,
             alpha: AlphaMode::Opaque,
             double_sided: false,

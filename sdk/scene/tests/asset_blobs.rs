@@ -38,7 +38,7 @@ prop_compose! {
             base_color: Vec3::splat(unit[0]).extend(unit[1]), metallic: unit[2], roughness: unit[3], emissive: Vec3::X * emissive,
             alpha: [AlphaMode::Opaque, AlphaMode::Mask { cutoff: unit[1] }, AlphaMode::Blend][usize::from(alpha)],
             double_sided, normal_scale: emissive, occlusion_strength: unit[0], base_color_texture: a, metallic_roughness_texture: b,
-            normal_texture: c, occlusion_texture: d, emissive_texture: e, user_id,
+            normal_texture: c, occlusion_texture: d, emissive_texture: e, transmission: unit[1], ior: 1.0 + unit[0], thickness: unit[2], user_id,
         }
     }
 }

@@ -182,7 +182,7 @@ fn materials_with_textures_transforms_and_extensions() {
     assert_eq!(scene.meshes[0].tangents.len(), scene.meshes[0].positions.len());
     assert!(notes.iter().any(|n| n.contains("no TEXCOORD_0")), "{notes:?}");
     let glass = &scene.materials[1];
-    assert_eq!((glass.alpha, glass.base_color.w), (AlphaMode::Blend, 0.25));
+    assert_eq!((glass.alpha, glass.transmission, glass.ior, glass.thickness), (AlphaMode::Opaque, 0.75, 1.5, 0.0));
 }
 
 #[test]

@@ -502,6 +502,11 @@
 #define RAYLOOM_LAYER_UNLIT 3
 
 /**
+ * All light of the pixel by unbiased paths, not divided: the picture itself, for tier 4. It is asked for alone.
+ */
+#define RAYLOOM_LAYER_PATH 4
+
+/**
  * Input, physics, gameplay: never leaves the machine, so no layer may have it.
  */
 #define RAYLOOM_TIER_T1 1

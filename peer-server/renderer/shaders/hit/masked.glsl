@@ -7,10 +7,12 @@
 #include "../hit.glsl"
 #include "../geometry.glsl"
 
+layout(location = 0) rayPayloadInEXT Hit payload;
 hitAttributeEXT vec2 barycentrics;
 
 void main() {
     uint instance = uint(gl_InstanceID);
+    coverage_seed = payload.instance;
     if (!accept_hit(instance, mesh_primitive(instance, gl_GeometryIndexEXT, gl_PrimitiveID), barycentrics)) {
         ignoreIntersectionEXT;
     }

@@ -17,17 +17,19 @@ pub(crate) enum Kernel {
     Direct,
     Specular,
     Indirect,
+    Path,
     Rays,
     Planes,
     Filter,
 }
 
 impl Kernel {
-    pub(crate) const ALL: [Kernel; 7] = [
+    pub(crate) const ALL: [Kernel; 8] = [
         Kernel::Primary,
         Kernel::Direct,
         Kernel::Specular,
         Kernel::Indirect,
+        Kernel::Path,
         Kernel::Rays,
         Kernel::Planes,
         Kernel::Filter,
@@ -39,6 +41,7 @@ impl Kernel {
             Kernel::Direct => "passes/direct.glsl",
             Kernel::Specular => "passes/specular.glsl",
             Kernel::Indirect => "passes/indirect.glsl",
+            Kernel::Path => "passes/path.glsl",
             Kernel::Rays => "passes/rays.glsl",
             Kernel::Planes => "passes/planes.glsl",
             Kernel::Filter => "passes/filter.glsl",

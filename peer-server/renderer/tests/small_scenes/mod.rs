@@ -81,7 +81,7 @@ pub fn from_above(extent: Extent) -> Camera {
     Camera::look_at(Vec3::new(0.0, 4.0, 0.0), Vec3::ZERO, 1.05, extent.width as f32 / extent.height as f32)
 }
 
-pub fn all_layers(scale: u8) -> [LayerRequest; 4] {
+pub fn all_layers(scale: u8) -> [LayerRequest; 5] {
     LayerKind::ALL.map(|kind| LayerRequest { kind, samples: 1, scale })
 }
 

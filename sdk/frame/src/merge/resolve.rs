@@ -70,13 +70,13 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn W
     }
     let planes = &*planes;
     let fresh_pixels = AtomicUsize::new(0);
-    let [direct, specular, indirect, unlit] = layers.each_mut().map(|layer| {
+    let [direct, specular, indirect, unlit, path] = layers.each_mut().map(|layer| {
         let (source, current) = layer.split();
         let empty: &mut [[u16; 4]] = &mut [];
         (source, if source.request.is_some() { current } else { empty })
     });
-    let sources = [direct.0, specular.0, indirect.0, unlit.0];
-    let mut currents = [direct.1, specular.1, indirect.1, unlit.1];
+    let sources = [direct.0, specular.0, indirect.0, unlit.0, path.0];
+    let mut currents = [direct.1, specular.1, indirect.1, unlit.1, path.1];
     let rows = ages.chunks_mut(band_pixels).zip(lengths.chunks_mut(band_pixels)).enumerate();
     let bands = rows
         .map(|(index, (ages, lengths))| Band {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use glam::{Affine3A, Quat, Vec2, Vec3, Vec4};
 
 const MAGIC: &[u8; 4] = b"RLSR";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Sizes of records in bytes (the smallest, where they vary): what a forged count is held against.
 const REFERENCE_SIZE: usize = 40;
@@ -143,6 +143,7 @@ fn put_material(out: &mut Writer, m: &Material) {
     };
     out.put(m.base_color);
     out.put([m.metallic, m.roughness]);
+    out.put([m.transmission, m.ior, m.thickness]);
     out.put(m.emissive);
     out.put(alpha);
     out.put([cutoff, m.normal_scale, m.occlusion_strength]);
@@ -161,6 +162,7 @@ fn put_material(out: &mut Writer, m: &Material) {
 fn get_material(reader: &mut Reader<'_>) -> Result<Material, SceneError> {
     let base_color = reader.get::<Vec4>()?;
     let [metallic, roughness] = reader.get()?;
+    let [transmission, ior, thickness] = reader.get()?;
     let emissive = reader.get::<Vec3>()?;
     let alpha = reader.get::<u32>()?;
     let [cutoff, normal_scale, occlusion_strength] = reader.get()?;
@@ -184,6 +186,9 @@ fn get_material(reader: &mut Reader<'_>) -> Result<Material, SceneError> {
         base_color,
         metallic,
         roughness,
+        transmission,
+        ior,
+        thickness,
         emissive,
         alpha,
         double_sided,

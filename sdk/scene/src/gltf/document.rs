@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 const MAX_FILE_BYTES: u64 = 8 << 30;
 
 /// Extensions that a document may require; all others are refused by name.
-const SUPPORTED_EXTENSIONS: [&str; 5] = [
+const SUPPORTED_EXTENSIONS: [&str; 7] = [
     "KHR_lights_punctual",
     "KHR_materials_emissive_strength",
+    "KHR_materials_ior",
     "KHR_materials_transmission",
+    "KHR_materials_volume",
     "KHR_mesh_quantization",
     "KHR_texture_transform",
 ];

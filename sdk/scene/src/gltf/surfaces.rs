@@ -60,8 +60,8 @@ fn read_material(
     let pbr = &source.pbr_metallic_roughness;
     let extensions = source.extensions.as_ref();
     let strength = extensions.and_then(|e| e.emissive_strength.as_ref()).map_or(1.0, |e| e.emissive_strength.0);
-    let mut base_color = Vec4::from_array(pbr.base_color_factor.0);
-    let mut alpha = match source.alpha_mode {
+    let base_color = Vec4::from_array(pbr.base_color_factor.0);
+    let alpha = match source.alpha_mode {
         Checked::Valid(material::AlphaMode::Opaque) => AlphaMode::Opaque,
         Checked::Valid(material::AlphaMode::Mask) => {
             AlphaMode::Mask { cutoff: source.alpha_cutoff.unwrap_or_default().0 }
@@ -69,17 +69,9 @@ fn read_material(
         Checked::Valid(material::AlphaMode::Blend) => AlphaMode::Blend,
         Checked::Invalid => return Err(document.fail(&format!("{at}.alphaMode"), "is none of OPAQUE, MASK, BLEND")),
     };
-    if let Some(transmission) = extensions.and_then(|e| e.transmission.as_ref()).map(|t| t.transmission_factor.0)
-        && transmission > 0.0
-        && pbr.metallic_factor.0 < 0.5
-    {
-        if alpha == AlphaMode::Opaque {
-            base_color.w = 1.0;
-            alpha = AlphaMode::Blend;
-        }
-        base_color.w *= 1.0 - transmission.min(1.0);
-        note(progress, &at, "transmits light: it is read as alpha, without refraction");
-    }
+    let transmission = extensions.and_then(|e| e.transmission.as_ref()).map_or(0.0, |t| t.transmission_factor.0);
+    let ior = extensions.and_then(|e| e.ior.as_ref()).map_or(1.5, |i| i.ior.0);
+    let thickness = extensions.and_then(|e| e.volume.as_ref()).map_or(0.0, |v| v.thickness_factor.0);
     let mut uv_sets = Vec::new();
     let mut slot = |index: Index<texture::Texture>,
                     set: u32,
@@ -136,6 +128,9 @@ fn read_material(
         base_color,
         metallic: pbr.metallic_factor.0,
         roughness: pbr.roughness_factor.0,
+        transmission,
+        ior,
+        thickness,
         emissive: Vec3::from_array(source.emissive_factor.0) * strength,
         alpha,
         double_sided: source.double_sided,
@@ -149,7 +144,16 @@ fn read_material(
         user_id: index as u64,
     };
     let cutoff = if let AlphaMode::Mask { cutoff } = alpha { cutoff } else { 0.0 };
-    let factors = [material.metallic, material.roughness, material.normal_scale, material.occlusion_strength, cutoff];
+    let factors = [
+        material.metallic,
+        material.roughness,
+        transmission,
+        ior,
+        thickness,
+        material.normal_scale,
+        material.occlusion_strength,
+        cutoff,
+    ];
     if !(material.base_color.is_finite() && material.emissive.is_finite() && factors.iter().all(|f| f.is_finite())) {
         return Err(document.fail(&at, "has a factor that is not finite in 32 bits"));
     }

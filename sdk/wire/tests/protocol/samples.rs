@@ -28,7 +28,7 @@ pub(crate) fn busy_frame() -> FrameTasks {
         camera,
         delta: StateDelta { transforms, lights },
         previous: PreviousFrame::Known(76),
-        layers: LayerKind::ALL
+        layers: LayerKind::REAL_TIME
             .map(|kind| LayerSpec { request: LayerRequest { kind, samples: 1, scale: 1 }, deadline_ms: 100 })
             .to_vec(),
         filter_radius: 4,
