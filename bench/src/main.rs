@@ -5,6 +5,7 @@ mod demo;
 mod merge;
 mod overhead;
 mod peers;
+mod picture;
 mod report;
 mod state;
 mod stream;
@@ -28,6 +29,8 @@ enum Bench {
     Merge(merge::Arguments),
     /// Milliseconds that the system adds to tracing, over four peers that answer with stored captures.
     Overhead(overhead::Arguments),
+    /// Pictures against references of another renderer, by paths and by layers.
+    Picture(picture::Arguments),
     /// Bytes of a frame's state, as a session sends them.
     State(state::Arguments),
     /// What encoding costs, and what a Chromium sees over WHEP.
@@ -43,6 +46,7 @@ fn main() -> std::process::ExitCode {
         Bench::Demo(arguments) => demo::run(&arguments),
         Bench::Merge(arguments) => merge::run(&arguments),
         Bench::Overhead(arguments) => overhead::run(&arguments),
+        Bench::Picture(arguments) => picture::run(&arguments),
         Bench::State(arguments) => state::run(&arguments),
         Bench::Stream(arguments) => stream::run(&arguments),
         Bench::Trace(arguments) => trace::run(&arguments),

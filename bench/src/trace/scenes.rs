@@ -43,6 +43,7 @@ impl BenchScene {
         let sun = scene.lights.iter().find(|l| directional(l)).map_or(DEFAULT_SUN, |l| -l.direction).normalize();
         for material in &mut scene.materials {
             material.alpha = AlphaMode::Opaque;
+            material.transmission = 0.0;
         }
         let instances = scene.instances.iter().map(|i| (i.mesh as usize, i.transform)).collect();
         BenchScene { name, meshes: scene.meshes.clone(), scene, instances, camera, sun }
