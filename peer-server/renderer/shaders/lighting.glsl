@@ -10,9 +10,10 @@
 // A triangle: colour is radiance (4: times its material's texture); 1: a corner, its index in the mesh; 2, 3: the edges
 // from the corner, its instance and its way down the tree (light_tree.glsl)
 const uint LIGHT_VECTORS = 4u;
-// Lights that one reservoir looks at; of more, the tree draws so many.
+// Lights that one reservoir looks at; of more, the tree draws so many: each walks down it, which on a CPU
+// costs as much as half a ray.
 const uint MAX_CANDIDATES = 32u;
-const uint DRAWN_CANDIDATES = 8u;
+const uint DRAWN_CANDIDATES = 1u;
 
 // Radiance from where no surface is: linear in the height of the direction.
 float luminance(vec3 c) {
