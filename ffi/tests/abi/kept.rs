@@ -4,8 +4,9 @@
 //! section of that release the folder is frozen; before, RAYLOOM_UPDATE_ABI=1 makes it anew.
 
 use crate::toolchain::{Link, compile_with, folder, is_function, root, run, shared_library};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 
 /// The SONAME's version; the folder's name.
 fn version() -> String {
@@ -31,20 +32,36 @@ fn is_released() -> bool {
     changes.lines().any(|line| line.starts_with(&format!("## {}.", version())))
 }
 
-#[test]
-fn the_header_that_is_kept_is_the_release_s() {
-    let current = std::fs::read_to_string(root().join("include/rayloom.h")).unwrap();
-    if std::env::var_os("RAYLOOM_UPDATE_ABI").is_some() {
+/// Makes the folder anew under RAYLOOM_UPDATE_ABI=1. Each test does, before it looks: they may be threads of one process or
+/// processes of their own, so each process makes files of its own and puts them in place whole.
+fn update_when_told() {
+    static UPDATED: Once = Once::new();
+    UPDATED.call_once(|| {
+        if std::env::var_os("RAYLOOM_UPDATE_ABI").is_none() {
+            return;
+        }
         assert!(!is_released(), "{} is released: what was shipped with it stays", version());
         std::fs::create_dir_all(kept("")).unwrap();
-        std::fs::write(kept("rayloom.h"), &current).unwrap();
+        let own = folder(&format!("kept-new-{}", std::process::id()));
+        let put = |from: &Path, name: &str| {
+            let whole = kept(&format!("{name}.{}", std::process::id()));
+            std::fs::copy(from, &whole).unwrap();
+            std::fs::rename(whole, kept(name)).unwrap();
+        };
+        put(&root().join("include/rayloom.h"), "rayloom.h");
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         {
             let made_of = format!("-DSOURCES=\"{}\"", sources());
-            let program = compile_with("kept", Link::Found, &folder("kept-new"), &["-g0", "-s", &made_of]);
-            std::fs::copy(program, kept("engine-x86_64-linux")).unwrap();
+            put(&compile_with("kept", Link::Found, &own, &["-g0", "-s", &made_of]), "engine-x86_64-linux");
         }
-    }
+        std::fs::remove_dir_all(own).unwrap();
+    });
+}
+
+#[test]
+fn the_header_that_is_kept_is_the_release_s() {
+    let current = std::fs::read_to_string(root().join("include/rayloom.h")).unwrap();
+    update_when_told();
     let kept_header =
         std::fs::read_to_string(kept("rayloom.h")).expect("RAYLOOM_UPDATE_ABI=1 begins a release's folder");
     if is_released() {
@@ -63,6 +80,7 @@ fn the_header_that_is_kept_is_the_release_s() {
 #[test]
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 fn a_program_that_was_compiled_with_the_release_runs_with_this_library() {
+    update_when_told();
     let folder = folder("kept");
     shared_library(&folder);
     let output = run(Command::new(kept("engine-x86_64-linux")).env("LD_LIBRARY_PATH", &folder));
