@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rayloom_scene::assets::Assembler;
 use rayloom_transport::signalling::{self, SignallingConfig};
 use rayloom_transport::webrtc::{IceConfig, SharedPort};
-use rayloom_transport::{Connection, LinkEvent, TransportError};
+use rayloom_transport::{Connection, TransportError};
 use rayloom_wire::{PeerInfo, RefusalCode};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -343,9 +343,8 @@ async fn serve(shared: Arc<Shared>, connection: Connection) {
                 _ => tracing::warn!(session = id, ?code, reason, "a session is refused"),
             }
             session::refuse(&out, code, &reason);
-            // The link goes when this is dropped; what was said has to be out by then.
-            let closed = async { while !matches!(events.next().await, None | Some(LinkEvent::Closed { .. })) {} };
-            let _ = tokio::time::timeout(SHUTDOWN_WITHIN, closed).await;
+            // Its end is told here at once, and the process may end with this session: the refusal has to be out by then.
+            let _ = tokio::time::timeout(SHUTDOWN_WITHIN, out.link().settled()).await;
         }
     }
 }

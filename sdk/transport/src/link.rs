@@ -108,6 +108,10 @@ pub trait Link: Send + Sync + 'static {
     /// [`Channel::Control`] before arrives first; the other channels give no such promise. Idempotent: the first reason counts.
     fn close(&self, reason: &str);
 
+    /// Waits, once the connection has ended, until nothing of it is on its way any more: the last words and the reason have
+    /// arrived, or were given up after a second. Who ends the process waits for this, or takes them with it.
+    fn settled(&self) -> BoxFuture<'_, ()>;
+
     /// Counters since the connection opened.
     fn stats(&self) -> LinkStats;
 

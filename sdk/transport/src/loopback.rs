@@ -82,6 +82,11 @@ impl Link for LoopbackLink {
         close_both(&self.own.inbox, &self.other.inbox, reason);
     }
 
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        // What is sent has arrived.
+        Box::pin(std::future::ready(()))
+    }
+
     fn stats(&self) -> LinkStats {
         LinkStats {
             channels: Channel::ALL.map(|channel| {

@@ -49,6 +49,7 @@ struct Shared {
     outboxes: [Outbox; 3],
     received: [Received; 3],
     ending: watch::Sender<Option<Ending>>,
+    settled: watch::Sender<bool>,
     /// The first reason to end counts.
     reason: Mutex<Option<String>>,
     last_heard: Mutex<Instant>,
@@ -110,6 +111,7 @@ pub(super) async fn start(
         outboxes: Channel::ALL.map(Outbox::new),
         received: Default::default(),
         ending: watch::Sender::new(None),
+        settled: watch::Sender::new(false),
         reason: Mutex::default(),
         last_heard: Mutex::new(Instant::now()),
         description: format!("webrtc {remote}"),
@@ -177,6 +179,7 @@ async fn supervise(
     senders.shutdown().await;
     receivers.shutdown().await;
     drop(guard);
+    shared.settled.send_replace(true);
 }
 
 /// Sends pings, and ends the connection when nothing is heard or ICE gives up. Runs until it is dropped.
@@ -320,6 +323,14 @@ impl Link for WebRtcLink {
 
     fn close(&self, reason: &str) {
         self.shared.end(reason, Ending::Here);
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        let mut settled = self.shared.settled.subscribe();
+        Box::pin(async move {
+            // The sender lives as long as this link.
+            let _ = settled.wait_for(|settled| *settled).await;
+        })
     }
 
     fn stats(&self) -> LinkStats {

@@ -123,6 +123,14 @@ async fn the_reason_of_the_end_reaches_both_sides_after_the_last_words((mut a, m
     assert_eq!(b.link.send(Channel::Frames, Bytes::new()), Err(SendError::Closed));
 }
 
+async fn a_settled_end_has_arrived((a, mut b): (Connection, Connection)) {
+    a.link.send(Channel::Control, message(1, 5000)).unwrap();
+    a.link.close("enough for today");
+    within(a.link.settled()).await;
+    assert_eq!(b.events.try_next(), Some(LinkEvent::Message(Channel::Control, message(1, 5000))));
+    assert_eq!(b.events.try_next(), Some(LinkEvent::Closed { reason: "enough for today".to_owned() }));
+}
+
 async fn the_end_wakes_who_waits_for_room((a, b): (Connection, Connection)) {
     while a.link.send(Channel::Bulk, message(0, MESSAGE_BYTES)).is_ok() {}
     let link = a.link.clone();
@@ -174,6 +182,7 @@ conformance!(
     a_burst_fills_the_channel_and_waits_for_room,
     a_message_may_be_empty_and_no_longer_than_the_limit,
     the_reason_of_the_end_reaches_both_sides_after_the_last_words,
+    a_settled_end_has_arrived,
     the_end_wakes_who_waits_for_room,
     both_may_close_at_once,
     a_dropped_link_and_a_dropped_reader_are_told,
