@@ -35,6 +35,31 @@ static rayloom_session *create_session(void) {
   return session;
 }
 
+/* What a newer header may send, and what was never a handle. */
+static void strangers(void) {
+  struct { rayloom_session_desc desc; unsigned char tail[16]; } newer;
+  memset(&newer, 0, sizeof newer);
+  newer.desc = (rayloom_session_desc)RAYLOOM_SESSION_DESC_INIT;
+  newer.desc.struct_size = sizeof newer;
+  newer.tail[9] = 1;
+  rayloom_session *untouched = (rayloom_session *)(void *)&lines, *session = untouched;
+  char says[40];
+  snprintf(says, sizeof says, "struct_size is %u", (unsigned)sizeof newer);
+  SAYS(rayloom_session_create(&newer.desc, &session), RAYLOOM_UNKNOWN_STRUCT, says);
+  TRUE(session == untouched);
+  const uintptr_t forged[] = {1, 7, 15, 17, 0xdeadbeef, (uintptr_t)&lines, UINTPTR_MAX};
+  for (size_t i = 0; i < sizeof forged / sizeof *forged; i++) {
+    uint64_t revision = 77;
+    SAYS(rayloom_session_destroy((rayloom_session *)forged[i]), RAYLOOM_INVALID_HANDLE, "no live session");
+    SAYS(rayloom_scene_commit((rayloom_scene *)forged[i], &revision), RAYLOOM_INVALID_HANDLE, "no live scene");
+    SAYS(rayloom_view_destroy((rayloom_view *)forged[i]), RAYLOOM_INVALID_HANDLE, "no live view");
+    SAYS(rayloom_frame_discard((rayloom_frame *)forged[i]), RAYLOOM_INVALID_HANDLE, "no live frame");
+    SAYS(rayloom_output_release((rayloom_output *)forged[i]), RAYLOOM_INVALID_HANDLE, "no live output");
+    SAYS(rayloom_stream_destroy((rayloom_stream *)forged[i]), RAYLOOM_INVALID_HANDLE, "no live stream");
+    TRUE(revision == 77);
+  }
+}
+
 static void sessions(void) {
   rayloom_session *untouched = (rayloom_session *)(void *)&lines, *session = untouched;
   rayloom_session_desc desc = RAYLOOM_SESSION_DESC_INIT;
@@ -457,6 +482,7 @@ int main(void) {
   TRUE(rayloom_version()[0] && rayloom_last_error()[0] == 0);
   SAYS(rayloom_log_set_callback(NULL, 9, on_line), RAYLOOM_INVALID_ARGUMENT, "9");
   IS(rayloom_log_set_callback(&lines, RAYLOOM_LOG_INFO, on_line), RAYLOOM_OK);
+  strangers();
   sessions();
   rayloom_session *session = create_session();
   rayloom_scene_desc scene_desc = RAYLOOM_SCENE_DESC_INIT;
