@@ -263,7 +263,11 @@ impl Importer<'_> {
             }
             None => Err(self.document.fail(
                 at,
-                format!("the document's {} bytes unfold to more geometry than is believable; its accessors are used too often", self.document.input_bytes),
+                format!(
+                    "needs {bytes} bytes of geometry, {} are left of what a document of {} bytes may unfold to: an accessor's \
+                     count is wrong, or accessors are used too often; export the file again",
+                    self.budget, self.document.input_bytes
+                ),
             )),
         }
     }
