@@ -127,8 +127,8 @@ async fn a_settled_end_has_arrived((a, mut b): (Connection, Connection)) {
     a.link.send(Channel::Control, message(1, 5000)).unwrap();
     a.link.close("enough for today");
     within(a.link.settled()).await;
-    assert_eq!(b.events.try_next(), Some(LinkEvent::Message(Channel::Control, message(1, 5000))));
-    assert_eq!(b.events.try_next(), Some(LinkEvent::Closed { reason: "enough for today".to_owned() }));
+    assert_eq!(within(b.events.next()).await, Some(LinkEvent::Message(Channel::Control, message(1, 5000))));
+    assert_eq!(within(b.events.next()).await, Some(LinkEvent::Closed { reason: "enough for today".to_owned() }));
 }
 
 async fn the_end_wakes_who_waits_for_room((a, b): (Connection, Connection)) {
