@@ -71,8 +71,12 @@ struct Measured {
 /// Medians over frames of a camera that moves by fractions of a pixel; of eight tiles another one is late each frame.
 fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
     let kinds = [LayerKind::Direct, LayerKind::Specular, LayerKind::Indirect];
-    let layers: [LayerRequest; 3] =
-        std::array::from_fn(|i| LayerRequest { kind: kinds[i], samples: 1, scale: scales[i] });
+    let layers: [LayerRequest; 3] = std::array::from_fn(|i| LayerRequest {
+        kind: kinds[i],
+        samples: 1,
+        scale: scales[i],
+        bounces: LayerRequest::BOUNCES,
+    });
     let tiles: Vec<PlannedTile> =
         (0..8).map(|i| PlannedTile { rect: Rect::new(i % 4 * 480, i / 4 * 540, 480, 540), ghost: 0 }).collect();
     let mut merger = Merger::new(EXTENT);

@@ -155,7 +155,7 @@ fn quantile(values: &mut [f64], share: f64) -> f64 {
 /// As the demo asks for them: reflections and bounces at half resolution.
 fn request(kind: LayerKind) -> LayerRequest {
     let scale = if matches!(kind, LayerKind::Specular | LayerKind::Indirect) { 2 } else { 1 };
-    LayerRequest { kind, samples: 1, scale }
+    LayerRequest { kind, samples: 1, scale, bounces: LayerRequest::BOUNCES }
 }
 
 /// A closed path around the scene's first camera.

@@ -1479,6 +1479,15 @@ namespace Rayloom
         ///  One traced pixel per scale x scale block: 1 or 2.
         /// </summary>
         public uint scale;
+        /// <summary>
+        ///  Surfaces after the camera's at which light is gathered, 1 to 64; 0 = 4. Walks end by chance once they can bring little
+        ///  more. Direct light has none.
+        /// </summary>
+        public uint bounces;
+        /// <summary>
+        ///  0.
+        /// </summary>
+        public uint reserved;
     }
 
     /// <summary>

@@ -34,7 +34,7 @@ structs! {
         motion_encoding, motion_unit, motion_direction, motion_y, motion_jitter, motion_content, motion_unwritten,
         roughness_channel, metalness_channel, roughness_kind, light_scale, emissive_scale, reserved,
     }
-    rayloom_layer { kind, tier, deadline_ns, samples, scale }
+    rayloom_layer { kind, tier, deadline_ns, samples, scale, bounces, reserved }
     rayloom_view_desc {
         struct_type, struct_size, next, convention, width, height, flags, layers, layer_count, accumulation_frames,
         filter_radius, tiles_per_peer_min, tiles_per_peer_max, reserved,

@@ -73,6 +73,11 @@ pub struct rayloom_layer {
     pub samples: u32,
     /// One traced pixel per scale x scale block: 1 or 2.
     pub scale: u32,
+    /// Surfaces after the camera's at which light is gathered, 1 to 64; 0 = 4. Walks end by chance once they can bring little
+    /// more. Direct light has none.
+    pub bounces: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// What a view is.
@@ -347,6 +352,7 @@ pub(crate) unsafe fn layers(what: &str, layers: *const rayloom_layer, count: u32
 }
 
 fn layer_desc(what: &str, layer: &rayloom_layer) -> Result<LayerDesc, Failure> {
+    check_reserved(&format!("{what}.reserved"), layer.reserved)?;
     let kind = u8::try_from(layer.kind).ok().and_then(LayerKind::from_u8);
     let kind = kind.ok_or_else(|| Failure::argument(format!("{what}.kind is {}, which is no layer", layer.kind)))?;
     let tier = match layer.tier {
@@ -364,6 +370,10 @@ fn layer_desc(what: &str, layer: &rayloom_layer) -> Result<LayerDesc, Failure> {
         kind,
         samples: narrow(&format!("{what}.samples"), layer.samples)?,
         scale: narrow(&format!("{what}.scale"), layer.scale)?,
+        bounces: match layer.bounces {
+            0 => LayerRequest::BOUNCES,
+            bounces => narrow(&format!("{what}.bounces"), bounces)?,
+        },
     };
     let deadline = match layer.deadline_ns {
         0 => tier.default_deadline(),

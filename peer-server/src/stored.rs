@@ -279,8 +279,8 @@ mod tests {
 
     const EXTENT: Extent = Extent::new(37, 21);
     const LAYERS: [LayerRequest; 2] = [
-        LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1 },
-        LayerRequest { kind: LayerKind::Indirect, samples: 1, scale: 2 },
+        LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES },
+        LayerRequest { kind: LayerKind::Indirect, samples: 1, scale: 2, bounces: LayerRequest::BOUNCES },
     ];
 
     /// Every pixel of every plane tells where it is and of which capture.

@@ -85,7 +85,6 @@ impl Opened {
             previous_camera: frame.previous_camera,
             layers: &frame.layers,
             filter_radius: u32::from(frame.filter_radius),
-            max_bounces: rayloom_renderer::DEFAULT_MAX_BOUNCES,
             primary: frame.primary,
             planes,
         };
@@ -211,7 +210,8 @@ fn rays_per_second(renderer: &Renderer) -> Result<f32, RendererError> {
     let camera = scene.cameras.first().map_or(rayloom_scene::Camera::with_fov(1.0, 16.0 / 9.0), |named| named.camera);
     let gpu_scene = renderer.create_scene(&scene, &mut |_| ())?;
     let frame = Arc::new(gpu_scene.frame(&FrameState::default())?);
-    let layers = LayerKind::REAL_TIME.map(|kind| LayerRequest { kind, samples: 1, scale: 1 });
+    let layers =
+        LayerKind::REAL_TIME.map(|kind| LayerRequest { kind, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES });
     let mut best = 0.0f32;
     for frame_id in 0..3 {
         let begun = Instant::now();
@@ -246,7 +246,12 @@ mod tests {
             lights: Vec::new(),
             previous_camera: camera,
             previous_transforms: Vec::new(),
-            layers: vec![LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1 }],
+            layers: vec![LayerRequest {
+                kind: LayerKind::Direct,
+                samples: 1,
+                scale: 1,
+                bounces: LayerRequest::BOUNCES,
+            }],
             filter_radius: 0,
             primary: true,
         }

@@ -79,7 +79,10 @@ impl Drop for Peer {
 fn full_frame() -> FrameTasks {
     let mut tasks = frame(1, 5, vec![task(1)]);
     tasks.layers = LayerKind::REAL_TIME
-        .map(|kind| LayerSpec { request: LayerRequest { kind, samples: 1, scale: 1 }, deadline_ms: 100 })
+        .map(|kind| LayerSpec {
+            request: LayerRequest { kind, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES },
+            deadline_ms: 100,
+        })
         .into();
     tasks.primary = true;
     tasks.filter_radius = 4;

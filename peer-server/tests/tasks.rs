@@ -43,7 +43,7 @@ async fn a_tile_comes_back_with_its_ghost_zone_digest_costs_and_stamps() {
     submit(&engine, frame(1, 7, vec![task(11)])).await;
     let (slices, done) = engine.tile(11).await;
     let rect = Rect::new(28, 12, 56, 48);
-    let request = LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1 };
+    let request = LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES };
     let expected = expected_tile(7, &[request], rect, 60);
     assert_eq!(done.rect, rect);
     assert_eq!(done.digest, digest(&expected));

@@ -112,7 +112,7 @@ int main(int argc, char **argv) {
   for (uint32_t kind = 0; kind < 4; kind++) {
     int blurry = kind == RAYLOOM_LAYER_SPECULAR || kind == RAYLOOM_LAYER_INDIRECT;
     uint32_t tier = kind == RAYLOOM_LAYER_INDIRECT ? RAYLOOM_TIER_T3 : RAYLOOM_TIER_T2;
-    layers[kind] = (rayloom_layer){ kind, tier, o.deadline_ns, 1, o.half && blurry ? 2 : 1 };
+    layers[kind] = (rayloom_layer){ kind, tier, o.deadline_ns, 1, o.half && blurry ? 2 : 1, 0, 0 };
   }
   rayloom_view_desc view_desc = RAYLOOM_VIEW_DESC_INIT;
   view_desc.width = o.width; view_desc.height = o.height; view_desc.layers = layers; view_desc.layer_count = 4;

@@ -151,10 +151,9 @@ pub struct LayerDesc {
 }
 
 impl LayerDesc {
-    /// One sample a pixel at full resolution, within the tier's own deadline.
+    /// One sample a pixel at full resolution, up to four bounces, within the tier's own deadline.
     pub fn new(kind: LayerKind, tier: Tier) -> LayerDesc {
-        let request = LayerRequest { kind, samples: 1, scale: 1 };
-        LayerDesc { request, tier, deadline: tier.default_deadline() }
+        LayerDesc { request: LayerRequest::new(kind), tier, deadline: tier.default_deadline() }
     }
 }
 
@@ -233,6 +232,8 @@ pub(crate) fn check_layers(layers: &[LayerDesc]) -> Result<(), Error> {
         let samples = u32::from(rayloom_wire::limits::SAMPLES);
         in_range(&format!("samples of layer {name}"), u32::from(layer.request.samples), 1, samples)?;
         in_range(&format!("scale of layer {name}"), u32::from(layer.request.scale), 1, 2)?;
+        let bounces = u32::from(rayloom_wire::limits::BOUNCES);
+        in_range(&format!("bounces of layer {name}"), u32::from(layer.request.bounces), 0, bounces)?;
         let deadline = u32::try_from(layer.deadline.as_millis()).unwrap_or(u32::MAX);
         in_range(&format!("deadline of layer {name} in milliseconds"), deadline, 1, 60_000)?;
     }

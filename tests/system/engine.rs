@@ -45,7 +45,11 @@ pub(crate) fn session_desc() -> SessionDesc {
 pub(crate) fn view_desc(size: Extent) -> ViewDesc {
     let layer = |kind| {
         let scale = if matches!(kind, LayerKind::Specular | LayerKind::Indirect) { 2 } else { 1 };
-        LayerDesc { request: LayerRequest { kind, samples: 1, scale }, tier: Tier::T4, deadline: DEADLINE }
+        LayerDesc {
+            request: LayerRequest { kind, samples: 1, scale, bounces: LayerRequest::BOUNCES },
+            tier: Tier::T4,
+            deadline: DEADLINE,
+        }
     };
     let mut desc = ViewDesc::new(size);
     desc.layers = LayerKind::REAL_TIME.map(layer).to_vec();

@@ -10,7 +10,7 @@ const EXTENT: Extent = Extent::new(640, 360);
 /// Where the view is cut, at odd places.
 const CUTS: ([u32; 4], [u32; 4]) = ([0, 173, 401, 640], [0, 97, 251, 360]);
 const LAYERS: [LayerRequest; 5] = {
-    let mut layers = [LayerRequest { kind: LayerKind::Path, samples: 1, scale: 1 }; 5];
+    let mut layers = [LayerRequest { kind: LayerKind::Path, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES }; 5];
     let mut i = 0;
     while i < 5 {
         layers[i].kind = LayerKind::ALL[i];

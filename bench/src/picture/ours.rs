@@ -42,7 +42,12 @@ impl<'a> Ours<'a> {
 
     /// By paths; halves 0 and 1 share no sample.
     pub(crate) fn paths(&self, half: u32, samples: u32) -> Result<Vec<Vec3>, String> {
-        let layers = [LayerRequest { kind: LayerKind::Path, samples: PATHS_AT_ONCE, scale: 1 }];
+        let layers = [LayerRequest {
+            kind: LayerKind::Path,
+            samples: PATHS_AT_ONCE,
+            scale: 1,
+            bounces: self.reference.max_bounces,
+        }];
         let frames = u64::from(samples.div_ceil(PATHS_AT_ONCE.into()).max(1));
         let mut sum = vec![DVec3::ZERO; self.reference.extent.pixels()];
         self.each(u64::from(half) * frames, frames, &layers, |tile| {
@@ -55,7 +60,12 @@ impl<'a> Ours<'a> {
 
     /// By the real-time layers, composed in floating point, without a filter.
     pub(crate) fn layers(&self, samples: u32) -> Result<Vec<Vec3>, String> {
-        let layers = LayerKind::REAL_TIME.map(|kind| LayerRequest { kind, samples: LAYERS_AT_ONCE, scale: 1 });
+        let layers = LayerKind::REAL_TIME.map(|kind| LayerRequest {
+            kind,
+            samples: LAYERS_AT_ONCE,
+            scale: 1,
+            bounces: self.reference.max_bounces,
+        });
         let frames = u64::from(samples.div_ceil(LAYERS_AT_ONCE.into()).max(1));
         let mut sums = vec![[DVec3::ZERO; 4]; self.reference.extent.pixels()];
         self.each(0, frames, &layers, |tile| {
@@ -88,7 +98,7 @@ impl<'a> Ours<'a> {
         mut take: impl FnMut(&TracedTile),
     ) -> Result<(), String> {
         let whole = TraceJob::whole_view(self.reference.extent, self.reference.camera, layers);
-        let job = TraceJob { primary: false, max_bounces: self.reference.max_bounces, ..whole };
+        let job = TraceJob { primary: false, ..whole };
         for frame_id in first..first + frames {
             let traced = self.renderer.trace(&self.frame, &TraceJob { frame_id, ..job });
             take(&traced.map_err(|e| e.to_string())?.0);

@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (triangles, mib) = (gpu.triangle_count(), gpu.gpu_bytes() >> 20);
     println!("upload {:.2?}: {triangles} triangles, {mib} MiB", start.elapsed());
 
-    let request = |kind, scale| LayerRequest { kind, samples: 1, scale };
+    let request = |kind, scale| LayerRequest { kind, samples: 1, scale, bounces: LayerRequest::BOUNCES };
     let scale = options.scale;
     let real_time = [
         request(LayerKind::Direct, 1),
@@ -57,7 +57,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         request(LayerKind::Indirect, scale),
         request(LayerKind::Unlit, 1),
     ];
-    let paths = options.path.map(|samples| [LayerRequest { kind: LayerKind::Path, samples, scale: 1 }]);
+    let paths = options
+        .path
+        .map(|samples| [LayerRequest { kind: LayerKind::Path, samples, scale: 1, bounces: LayerRequest::BOUNCES }]);
     let layers = paths.as_ref().map_or(&real_time[..], |paths| paths);
     let job = TraceJob { filter_radius: options.filter, ..TraceJob::whole_view(options.extent, camera, layers) };
     let mut sums = vec![[Vec3::ZERO; LayerKind::ALL.len()]; options.extent.pixels()];

@@ -146,6 +146,17 @@ struct ShadowRay {
 
 const ShadowRay NO_RAY = ShadowRay(vec3(0.0), vec3(0.0, 1.0, 0.0), -1.0, vec3(0.0));
 
+// From `from`, just off the surface at `position`, to the point of a light that was drawn from there. A parallel ray would
+// meet a near light before its end, and take it for its own shadow.
+ShadowRay shadow_ray(vec3 position, vec3 from, vec3 direction, float distance, vec3 value) {
+    if (distance == FAR) {
+        return ShadowRay(from, direction, FAR, value);
+    }
+    vec3 to = position + direction * distance - from;
+    float range = length(to);
+    return ShadowRay(from, to / max(range, 1e-20), range * 0.9999, value);
+}
+
 vec3 unshadowed(Params p, ShadowRay ray) {
     ray_count += ray.range > 0.0 ? 1u : 0u;
     return occluded(p.tlas, ray.origin, ray.direction, 0.0, ray.range) ? vec3(0.0) : ray.value;
@@ -198,53 +209,11 @@ ShadowRay choose_light(Params p, Shading s, vec3 position, vec3 origin, vec3 geo
         if (choice < keep) {
             choice /= keep;
             chosen_value = target;
-            chosen = ShadowRay(origin, light.direction, light.distance == FAR ? FAR : light.distance * 0.9999, value);
+            chosen = shadow_ray(position, origin, light.direction, light.distance, value);
         } else {
             choice = (choice - keep) / (1.0 - keep);
         }
     }
     chosen.value *= total / chosen_value;
     return chosen;
-}
-
-// Spread of the texture footprint of a diffuse bounce, metres per metre.
-const float DIFFUSE_SPREAD = 0.25;
-
-// What a bounced ray brings back: radiance that needs no further ray, and a shadow ray each for one light and the sky.
-struct Bounce {
-    vec3 radiance;
-    float distance; // HALF_MAX on sky
-    ShadowRay light;
-    ShadowRay sky;
-};
-
-// The surface that a bounced ray hits is taken as diffuse with its base colour (metals too: what they would mirror is
-// further than one bounce). `wanted` is false for lanes that have no ray. `mirrored` is true for reflected rays: they see
-// emission that diffuse ones leave to the table of lights, and ask for the sky's light at the hit.
-Bounce bounce(
-    Params p, bool wanted, vec3 origin, vec3 direction, float cone, float spread, bool mirrored, vec3 u_light, vec2 u_sky
-) {
-    Bounce b = Bounce(vec3(0.0), 0.0, NO_RAY, NO_RAY);
-    Hit hit;
-    ray_count += wanted ? 1u : 0u;
-    bool found = closest(p.tlas, origin, direction, 0.0, wanted ? FAR : -1.0, hit);
-    if (found) {
-        Surface s = surface_at(p, hit, origin, direction, cone + spread * hit.t, false);
-        b.distance = hit.t;
-        b.radiance = mirrored || !s.sampled ? s.emissive : vec3(0.0);
-        vec3 from = leave(s.position, s.geometric, hit.t);
-        Shading shading = Shading(s.normal, -direction, -1.0, vec3(0.0));
-        b.light = choose_light(p, shading, s.position, from, s.geometric, 0u, p.blocks.w, u_light);
-        b.light.value *= s.base;
-        if (mirrored) {
-            vec3 up = cosine_direction(s.normal, u_sky);
-            if (dot(up, s.geometric) > 0.0) {
-                b.sky = ShadowRay(from, up, FAR, s.base * environment(p, up));
-            }
-        }
-    } else if (wanted) {
-        b.radiance = environment(p, direction);
-        b.distance = HALF_MAX;
-    }
-    return b;
 }

@@ -101,21 +101,14 @@ uint mixed(uint v) {
     return v ^ (v >> 16u);
 }
 
-// Called by the traversal for triangles that are not opaque: false where the material has a hole.
-bool accept_hit(uint instance, uint primitive, vec2 bary) {
-    Params p = Params(push.params);
-    Triangle t = triangle_at(p, instance, primitive);
-    uint m = t.indices.w * MATERIAL_VECTORS;
-    vec4 surface = Vectors(p.materials).v[m + 2u];
-    uint flags = floatBitsToUint(surface.w);
-    bool drawn = coverage_seed != 0u && (flags & MATERIAL_COVERED) != 0u;
-    bool refracts = drawn && (flags & MATERIAL_REFRACTS) != 0u;
-    float alpha = refracts ? Vectors(p.materials).v[m + 10u].z : Vectors(p.materials).v[m].w;
-    float cutoff = surface.z;
-    if (drawn) {
-        // Never 0, so that nothing is met where nothing is.
-        cutoff = (float(mixed(mixed(coverage_seed ^ primitive) + instance) >> 8u) + 1.0) * (1.0 / 16777216.0);
-    }
+// Of a pixel and a stream: layers that trace the same pixel are unrelated.
+uint pixel_seed(uvec2 pixel, uint stream) {
+    return mixed(pixel.x + mixed(pixel.y + 0x9e3779b9u * (stream + 1u)));
+}
+
+// The share of light that meets the surface of material `m` (its first vector) at a hit, or the alpha that a mask cuts.
+float coverage_at(Params p, Triangle t, uint m, uint flags, vec2 bary) {
+    float alpha = Vectors(p.materials).v[m].w;
     uint texture = Quads(p.materials).v[m + 3u].x;
     if (texture != NO_TEXTURE) {
         vec2 uv = vertex_uv(t.vertices, t.indices.x) * (1.0 - bary.x - bary.y)
@@ -123,5 +116,20 @@ bool accept_hit(uint instance, uint primitive, vec2 bary) {
         uv = slot_uv(p, t.indices.w, flags, 0u, uv);
         alpha *= texture_at(p, texture, uv, 0.0, false).a;
     }
-    return alpha >= cutoff;
+    return alpha;
+}
+
+// Called by the traversal for triangles that are not opaque: false where the material has a hole.
+bool accept_hit(uint instance, uint primitive, vec2 bary) {
+    Params p = Params(push.params);
+    Triangle t = triangle_at(p, instance, primitive);
+    uint m = t.indices.w * MATERIAL_VECTORS;
+    vec4 surface = Vectors(p.materials).v[m + 2u];
+    uint flags = floatBitsToUint(surface.w);
+    float cutoff = surface.z;
+    if (coverage_seed != 0u && (flags & MATERIAL_COVERED) != 0u) {
+        // Never 0, so that nothing is met where nothing is.
+        cutoff = (float(mixed(mixed(coverage_seed ^ primitive) + instance) >> 8u) + 1.0) * (1.0 / 16777216.0);
+    }
+    return coverage_at(p, t, m, flags, bary) >= cutoff;
 }

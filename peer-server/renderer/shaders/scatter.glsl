@@ -165,7 +165,8 @@ Onward scatter(Scatter c, vec3 u) {
         }
     }
     o.direction = normalize(c.frame * l);
-    vec4 value = scattered(c, o.direction);
+    // A facet may reflect to the other side or refract to this one: the density of what else lies there is not theirs.
+    vec4 value = (l.z < 0.0) == o.through ? scattered(c, o.direction) : vec4(0.0);
     o.density = value.w;
     o.weight = value.w > 0.0 ? value.rgb / value.w : vec3(0.0);
     return o;

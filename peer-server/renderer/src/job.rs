@@ -11,9 +11,7 @@ pub const MAX_FILTER_RADIUS: u32 = 32;
 /// Most pixels of a rectangle: an 8K frame.
 const MAX_PIXELS: usize = 7680 * 4320;
 const MAX_SAMPLES: u8 = 64;
-/// Bounces of a path where nothing else is asked for.
-pub const DEFAULT_MAX_BOUNCES: u8 = 4;
-/// Most bounces of a path.
+/// Most bounces of a layer.
 pub const MAX_BOUNCES: u8 = 64;
 
 /// A tile to trace.
@@ -34,8 +32,6 @@ pub struct TraceJob<'a> {
     /// Radius of the spatial filter of specular and indirect light, in pixels of the view; 0 = off. What lies within
     /// this distance of an inner edge of `rect` lacks neighbours: make the ghost zone at least as wide.
     pub filter_radius: u32,
-    /// Surfaces at which a path gathers direct light after the camera's, 0 to [`MAX_BOUNCES`]; for the path-traced layer.
-    pub max_bounces: u8,
     /// Return the planes of primary hits too.
     pub primary: bool,
     /// What the engine's own raster saw in [`TraceJob::padded`], instead of primary rays; its motion and ids are not read.
@@ -54,7 +50,6 @@ impl<'a> TraceJob<'a> {
             previous_camera: camera,
             layers,
             filter_radius,
-            max_bounces: DEFAULT_MAX_BOUNCES,
             primary: true,
             planes: None,
         }
@@ -93,9 +88,6 @@ impl<'a> TraceJob<'a> {
         if self.filter_radius > MAX_FILTER_RADIUS {
             return invalid(format!("filter radius {} is more than {MAX_FILTER_RADIUS}", self.filter_radius));
         }
-        if self.max_bounces > MAX_BOUNCES {
-            return invalid(format!("{} bounces of a path; 0 to {MAX_BOUNCES} are possible", self.max_bounces));
-        }
         for (i, layer) in self.layers.iter().enumerate() {
             let name = layer.kind.name();
             if layer.samples == 0 || layer.samples > MAX_SAMPLES {
@@ -103,6 +95,9 @@ impl<'a> TraceJob<'a> {
             }
             if layer.scale != 1 && layer.scale != 2 {
                 return invalid(format!("scale {} of layer {name}; 1 and 2 are possible", layer.scale));
+            }
+            if layer.bounces > MAX_BOUNCES {
+                return invalid(format!("{} bounces of layer {name}; 0 to {MAX_BOUNCES} are possible", layer.bounces));
             }
             if self.layers[..i].iter().any(|l| l.kind == layer.kind) {
                 return invalid(format!("layer {name} is asked for twice"));
@@ -137,15 +132,18 @@ mod tests {
 
     #[test]
     fn impossible_jobs_are_refused() {
-        let ok = LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1 };
+        let ok = LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES };
         assert!(job(Rect::new(1, 1, 100, 98), &[ok]).validate().is_ok());
         for rect in [Rect::new(0, 0, 0, 5), Rect::new(100, 0, 2, 2), Rect::new(u32::MAX, 0, 2, 2)] {
             assert!(job(rect, &[ok]).validate().is_err());
         }
         let r = Rect::new(0, 0, 8, 8);
-        for bad in
-            [LayerRequest { samples: 0, ..ok }, LayerRequest { samples: 65, ..ok }, LayerRequest { scale: 3, ..ok }]
-        {
+        for bad in [
+            LayerRequest { samples: 0, ..ok },
+            LayerRequest { samples: 65, ..ok },
+            LayerRequest { scale: 3, ..ok },
+            LayerRequest { bounces: 65, ..ok },
+        ] {
             assert!(job(r, &[bad]).validate().is_err());
         }
         assert!(job(r, &[ok, ok]).validate().is_err());

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 use glam::{Affine3A, Vec3};
-use rayloom_scene::{AlphaMode, Camera, Light, LightShape, Material, TextureSlot};
+use rayloom_scene::{Camera, Light, LightShape, Material, TextureSlot};
 
 /// `Params` of params.glsl.
 #[repr(C)]
@@ -200,8 +200,7 @@ pub(crate) struct GpuMaterial {
     offsets: [[f32; 2]; 4],
     transmission: f32,
     ior: f32,
-    alpha_alone: f32,
-    reserved: f32,
+    reserved: [f32; 2],
 }
 
 impl GpuMaterial {
@@ -220,7 +219,7 @@ impl GpuMaterial {
         if m.is_covering() {
             flags |= MATERIAL_COVERED;
         }
-        if refracts(m) {
+        if m.refracts() {
             flags |= MATERIAL_REFRACTS;
         }
         if m.emissive.max_element() > 0.0 {
@@ -251,20 +250,13 @@ impl GpuMaterial {
             offsets: slots.map(|s| s.as_ref().map_or([0.0; 2], |s| s.offset.to_array())),
             transmission: m.transmission.clamp(0.0, 1.0),
             ior: if m.ior >= 1.0 { m.ior } else { DEFAULT_IOR },
-            // Glass itself is there wherever its alpha does not cut it out.
-            alpha_alone: if m.alpha == AlphaMode::Opaque { 1.0 } else { m.base_color.w },
-            reserved: 0.0,
+            reserved: [0.0; 2],
         }
     }
 }
 
 /// What 0 or nonsense as an index of refraction stands for, as in KHR_materials_ior.
 const DEFAULT_IOR: f32 = 1.5;
-
-/// True for bodies of glass, as opposed to thin sheets.
-fn refracts(m: &Material) -> bool {
-    m.transmission > 0.0 && m.thickness > 0.0
-}
 
 #[cfg(test)]
 mod tests {

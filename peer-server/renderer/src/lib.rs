@@ -12,7 +12,7 @@
 //! let gpu_scene = renderer.create_scene(&scene, &mut |_| ())?;
 //! let frame = std::sync::Arc::new(gpu_scene.frame(&FrameState::default())?);
 //! let extent = Extent::new(256, 144);
-//! let layers = [LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1 }];
+//! let layers = [LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES }];
 //! let job = TraceJob::whole_view(extent, camera, &layers);
 //! let (tile, timings) = renderer.trace(&frame, &job)?;
 //! # Ok(()) }
@@ -39,7 +39,7 @@ mod vulkan;
 pub use error::RendererError;
 pub use frame::{FrameState, GpuFrame};
 pub use front_end::FrontEnd;
-pub use job::{DEFAULT_MAX_BOUNCES, MAX_BOUNCES, MAX_EXTENT, MAX_FILTER_RADIUS, TraceJob};
+pub use job::{MAX_BOUNCES, MAX_EXTENT, MAX_FILTER_RADIUS, TraceJob};
 pub use rays::{RayBatch, RayHit, RayKind};
 pub use renderer::{Renderer, RendererOptions, list_devices};
 pub use scene::{GpuScene, Progress};

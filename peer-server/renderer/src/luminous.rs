@@ -24,12 +24,16 @@ impl LuminousTriangle {
     /// As a light and for the tree, with its instance standing at `transform`.
     pub(crate) fn light(&self, transform: &Affine3A) -> (GpuLight, Option<Emitter>) {
         let corners = self.corners.map(|c| transform.transform_point3(c));
-        let light = GpuLight::triangle(corners, self.radiance, self.textured, self.instance, self.primitive);
-        (light, Emitter::of_triangle(corners, self.mean_radiance))
+        // What has no inverse is not there, though a flattened square still has its area.
+        let there = if transform.matrix3.determinant().recip().is_finite() { 1.0 } else { 0.0 };
+        let radiance = self.radiance * there;
+        let light = GpuLight::triangle(corners, radiance, self.textured, self.instance, self.primitive);
+        (light, Emitter::of_triangle(corners, self.mean_radiance * there))
     }
 }
 
-/// Which materials' triangles are all in the table of lights: those of fewest triangles first, until it is full.
+/// Which materials' triangles are all in the table of lights: those of fewest triangles first, until it is full. What rays may
+/// pass through shines where it is met, which only rays that come there know.
 pub(crate) fn sampled_materials(scene: &Scene) -> Vec<bool> {
     let mut counts = vec![0usize; scene.materials.len()];
     for instance in &scene.instances {
@@ -37,7 +41,10 @@ pub(crate) fn sampled_materials(scene: &Scene) -> Vec<bool> {
             counts[part.material as usize] += part.index_count as usize / 3;
         }
     }
-    let shines = |i: &usize| scene.materials[*i].emissive.max_element() > 0.0 && counts[*i] > 0;
+    let shines = |i: &usize| {
+        let material = &scene.materials[*i];
+        material.emissive.max_element() > 0.0 && !material.has_holes() && counts[*i] > 0
+    };
     let mut luminous: Vec<usize> = (0..scene.materials.len()).filter(shines).collect();
     luminous.sort_by_key(|i| counts[*i]);
     let mut sampled = vec![false; scene.materials.len()];

@@ -153,7 +153,7 @@ impl Renderer {
     pub fn trace_begin(&self, frame: &Arc<GpuFrame>, job: &TraceJob<'_>) -> Result<Ticket, RendererError> {
         job.validate()?;
         let in_flight = InFlight::take(&self.in_flight)?;
-        let plan = Plan::new(job);
+        let plan = Plan::new(job, frame.scene.is_seen_through);
         let slot = self.slot(plan.bytes())?;
         Ticket::begin(frame, &self.kernels, &self.tables, job, plan, slot, in_flight)
     }
@@ -201,7 +201,12 @@ impl Renderer {
         let camera = scene.cameras.first().map_or(Camera::with_fov(1.0, 16.0 / 9.0), |named| named.camera);
         let on_gpu = self.create_scene(&scene, &mut |_| ())?;
         let frame = Arc::new(on_gpu.frame(&FrameState::default())?);
-        let layers = LayerKind::REAL_TIME.map(|kind| LayerRequest { kind, samples: 1, scale: 1 });
+        let layers = LayerKind::REAL_TIME.map(|kind| LayerRequest {
+            kind,
+            samples: 1,
+            scale: 1,
+            bounces: LayerRequest::BOUNCES,
+        });
         let job = TraceJob::whole_view(MEASURED_EXTENT, camera, &layers);
         let mut least = Duration::MAX;
         for frame_id in 0..=MEASURED_FRAMES {
@@ -219,7 +224,8 @@ impl Renderer {
     pub fn warm_up(&self) -> Result<(), RendererError> {
         let scene = self.create_scene(&warm_up_scene(), &mut |_| ())?;
         let frame = Arc::new(scene.frame(&FrameState::default())?);
-        let layers = LayerKind::ALL.map(|kind| LayerRequest { kind, samples: 1, scale: 2 });
+        let layers =
+            LayerKind::ALL.map(|kind| LayerRequest { kind, samples: 1, scale: 2, bounces: LayerRequest::BOUNCES });
         let job = TraceJob::whole_view(Extent::new(16, 16), Camera::with_fov(1.0, 1.0), &layers);
         self.trace(&frame, &TraceJob { filter_radius: 2, ..job })?;
         let planes = GBuffer::sky(job.extent, false, false);
@@ -300,7 +306,7 @@ fn warm_up_scene() -> Scene {
     let sun = Light { shape: LightShape::Directional { angle: 0.01 }, ..lamp };
     Scene {
         meshes: vec![Arc::new(mesh)],
-        materials: vec![Material::default()],
+        materials: vec![Material { transmission: 0.5, thickness: 1.0, ..Material::default() }],
         textures: Vec::new(),
         instances: vec![Placed { mesh: 0, transform: Affine3A::IDENTITY, user_id: 0 }],
         lights: vec![sun, lamp],
@@ -320,7 +326,7 @@ mod tests {
             .expect("tests need a Vulkan device");
         let on_gpu = renderer.create_scene(&warm_up_scene(), &mut |_| ()).expect("there is room");
         let frame = Arc::new(on_gpu.frame(&FrameState::default()).expect("the state is valid"));
-        let layers = [LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1 }];
+        let layers = [LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES }];
         let job = TraceJob::whole_view(Extent::new(16, 16), Camera::with_fov(1.0, 1.0), &layers);
         let under_way = renderer.trace_begin(&frame, &job).expect("there is room");
         renderer.context.lost.store(true, Ordering::Release);

@@ -47,6 +47,7 @@ pub(crate) struct SceneShared {
     /// The table of lights of frames in which none differs.
     pub(crate) lights_at_rest: Mutex<Option<Arc<LightTable>>>,
     triangles: u64,
+    pub(crate) is_seen_through: bool,
 }
 
 impl GpuScene {
@@ -201,6 +202,7 @@ fn upload(
             lights_at_rest: Mutex::new(None),
             luminous,
             luminous_ranges,
+            is_seen_through: scene.materials.iter().any(|m| m.refracts() || m.is_covering()),
             triangles,
         }),
     })

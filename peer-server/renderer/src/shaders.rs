@@ -98,6 +98,21 @@ pub const SHADERS: &[Shader] = &[
         "-fshader-stage=rgen",
         "-DRT_PIPELINE"
     ),
+    shader!("passes/transmission.glsl", "transmission.compute", Some(FrontEnd::Compute), "-fshader-stage=compute"),
+    shader!(
+        "passes/transmission.glsl",
+        "transmission.ray_query",
+        Some(FrontEnd::RayQuery),
+        "-fshader-stage=compute",
+        "-DRAY_QUERY"
+    ),
+    shader!(
+        "passes/transmission.glsl",
+        "transmission.rt_pipeline",
+        Some(FrontEnd::RtPipeline),
+        "-fshader-stage=rgen",
+        "-DRT_PIPELINE"
+    ),
     shader!("passes/path.glsl", "path.compute", Some(FrontEnd::Compute), "-fshader-stage=compute"),
     shader!("passes/path.glsl", "path.ray_query", Some(FrontEnd::RayQuery), "-fshader-stage=compute", "-DRAY_QUERY"),
     shader!("passes/path.glsl", "path.rt_pipeline", Some(FrontEnd::RtPipeline), "-fshader-stage=rgen", "-DRT_PIPELINE"),

@@ -118,7 +118,7 @@ pub(crate) struct Plan {
     padded: Rect,
     layers: Vec<LayerRequest>,
     filter_radius: u32,
-    max_bounces: u32,
+    is_seen_through: bool,
     primary: bool,
     /// Bits of passes/planes.glsl for what the engine gave.
     planes: Option<u32>,
@@ -127,8 +127,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Of a validated job.
-    pub(crate) fn new(job: &TraceJob<'_>) -> Plan {
+    /// Of a validated job, in a scene in which surfaces may be seen through or not.
+    pub(crate) fn new(job: &TraceJob<'_>, is_seen_through: bool) -> Plan {
         let padded = job.padded();
         let blocks = job.rect.scaled(BLOCK);
         let aligned = |bytes: u64| bytes.next_multiple_of(256);
@@ -152,7 +152,7 @@ impl Plan {
             padded,
             layers: job.layers.to_vec(),
             filter_radius: job.filter_radius,
-            max_bounces: job.max_bounces.into(),
+            is_seen_through,
             primary: job.primary,
             planes: job.planes.map(|planes| {
                 u32::from(!planes.geometric_normal.is_empty()) | u32::from(!planes.emissive.is_empty()) << 1
@@ -237,10 +237,13 @@ impl Plan {
                 LayerKind::Specular => Kernel::Specular,
                 LayerKind::Indirect => Kernel::Indirect,
                 LayerKind::Path => Kernel::Path,
+                // Emission and the sky came with the primary hits.
+                LayerKind::Unlit if self.is_seen_through => Kernel::Transmission,
                 LayerKind::Unlit => continue,
             };
-            let push = Push { bounces: self.max_bounces, ..push(layer.scale, layer.samples, output + place) };
-            recorder.dispatch(kernels, kernel, self.groups(layer.scale), bytemuck::bytes_of(&push));
+            let scale = if layer.kind == LayerKind::Unlit { 1 } else { layer.scale };
+            let push = Push { bounces: layer.bounces.into(), ..push(scale, layer.samples, output + place) };
+            recorder.dispatch(kernels, kernel, self.groups(scale), bytemuck::bytes_of(&push));
             names.push(layer.kind.name());
             recorder.stamp();
         }

@@ -100,8 +100,12 @@ fn under_an_even_sky_a_convex_surface_shows_no_light_lost_or_made() {
             let white = material(Vec3::ONE, metallic, roughness);
             let mut s = scene(vec![square(0)], vec![white], vec![at(0, 10.0, Vec3::ZERO)], Vec::new());
             s.environment = Environment::constant(Vec3::ONE);
-            let layers =
-                [LayerKind::Specular, LayerKind::Indirect].map(|kind| LayerRequest { kind, samples: 64, scale: 1 });
+            let layers = [LayerKind::Specular, LayerKind::Indirect].map(|kind| LayerRequest {
+                kind,
+                samples: 64,
+                scale: 1,
+                bounces: LayerRequest::BOUNCES,
+            });
             // So narrow a view that n.v is 1 everywhere.
             let camera = Camera::look_at(Vec3::new(0.0, 4.0, 0.0), Vec3::ZERO, 0.01, 1.0);
             let tile = trace(&r, &s, &TraceJob::whole_view(EXTENT, camera, &layers));
@@ -124,7 +128,8 @@ fn under_an_even_sky_paths_bring_back_what_comes_in() {
                 let white = material(Vec3::ONE, metallic, roughness);
                 let mut s = scene(vec![square(0)], vec![white], vec![at(0, 1000.0, Vec3::ZERO)], Vec::new());
                 s.environment = Environment::constant(Vec3::ONE);
-                let layers = [LayerRequest { kind: LayerKind::Path, samples: 64, scale: 1 }];
+                let layers =
+                    [LayerRequest { kind: LayerKind::Path, samples: 64, scale: 1, bounces: LayerRequest::BOUNCES }];
                 for height in [4.0, 1.0, 0.4] {
                     let camera = Camera::look_at(Vec3::new(1.0, height, 0.3), Vec3::ZERO, 0.02, 1.0);
                     let tile = trace(&r, &s, &TraceJob::whole_view(VIEW, camera, &layers));
@@ -184,7 +189,7 @@ fn one_of_a_hundred_lamps_is_drawn_so_that_their_sum_is_right() {
         let lights: Vec<Light> = (0..100).map(lamp).collect();
         let exact: f32 = lights.iter().map(|l| l.color.x * 2.0 / l.position.length().powi(3)).sum();
         let s = scene(vec![square(0)], vec![ground], vec![at(0, 10.0, Vec3::ZERO)], lights);
-        let layers = [LayerRequest { kind: LayerKind::Direct, samples: 64, scale: 1 }];
+        let layers = [LayerRequest { kind: LayerKind::Direct, samples: 64, scale: 1, bounces: LayerRequest::BOUNCES }];
         let extent = Extent::new(64, 64);
         let tile = trace(&r, &s, &TraceJob::whole_view(extent, from_above(extent), &layers));
         let direct = layer(&tile, LayerKind::Direct);

@@ -77,7 +77,8 @@ fn picture(options: &RendererOptions) -> Result<Traced, RendererError> {
     let renderer = Renderer::new(options)?;
     let scene = rayloom_scene::city(BUILDINGS_TRIANGLES, 1);
     let camera = scene.cameras.first().map_or(rayloom_scene::Camera::with_fov(1.0, 1.5), |named| named.camera);
-    let layers = LayerKind::REAL_TIME.map(|kind| LayerRequest { kind, samples: 1, scale: 1 });
+    let layers =
+        LayerKind::REAL_TIME.map(|kind| LayerRequest { kind, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES });
     let hash = || {
         let on_device = renderer.create_scene(&scene, &mut |_| ())?;
         let frame = Arc::new(on_device.frame(&FrameState::default())?);

@@ -338,7 +338,7 @@ pub const EXTENT: Extent = Extent::new(128, 72);
 /// One whole view in one lossless tile of direct light.
 pub fn frame(revision: u64, frame_id: u64, tasks: Vec<Task>) -> FrameTasks {
     let camera = Camera::look_at(Vec3::new(60.0, 40.0, 60.0), Vec3::ZERO, 0.9, 16.0 / 9.0);
-    let request = LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1 };
+    let request = LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES };
     FrameTasks {
         view: 0,
         frame_id,

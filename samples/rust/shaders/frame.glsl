@@ -26,6 +26,7 @@ struct Instance {
 layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Instances { Instance v[]; };
 
 const uint TRANSFORMED = 1u; // some slot transforms its texture coordinates
+const uint COVERING = 2u; // some slot transforms its texture coordinates
 const uint NO_TEXTURE = 0xffffffffu;
 // Slots: 0 base colour, 1 metalness-roughness, 2 normal, 3 emissive.
 struct Material {

@@ -66,6 +66,8 @@ void main() {
     vec3 along_y = dFdy(relative);
     vec2 uv_x = dFdx(uv);
     vec2 uv_y = dFdy(uv);
+    // The share of the surface that reflects: peers add what is seen through the rest.
+    float met = 1.0;
     if (MASKED) {
         float alpha = m.base.a;
         if (m.textures.x != NO_TEXTURE) {
@@ -74,6 +76,7 @@ void main() {
         if (alpha < m.cutoff) {
             discard;
         }
+        met = (m.flags & COVERING) != 0u ? clamp(alpha, 0.0, 1.0) : 1.0;
     }
     vec3 direction = normalize(relative);
     vec3 area = cross(along_x, along_y);
@@ -116,6 +119,8 @@ void main() {
             normal = normalize(tangent * detail.x + bitangent * detail.y + normal * max(detail.z, 1e-3));
         }
     }
+    base *= met;
+    emissive *= met;
     // Surfaces are seen from both sides; normals are on the viewer's.
     normal = away ? -normal : normal;
     if (dot(normal, geometric) < 0.0) {

@@ -94,6 +94,7 @@ pub(crate) struct Push {
 }
 
 const TRANSFORMED: u32 = 1;
+const COVERING: u32 = 2;
 const NO_TEXTURE: u32 = u32::MAX;
 
 /// `Material` of frame.glsl.
@@ -117,12 +118,13 @@ impl GpuMaterial {
         let slots = [m.base_color_texture, m.metallic_roughness_texture, m.normal_texture, m.emissive_texture];
         let moved = |s: &TextureSlot| TextureSlot { texture: 0, ..*s } != IDENTITY;
         GpuMaterial {
-            base: m.base_color.truncate().extend(m.coverage()).to_array(),
+            base: m.planar_base_color().extend(m.coverage()).to_array(),
             emissive_metallic: m.emissive.extend(m.metallic).to_array(),
             roughness: m.roughness,
             normal_scale: m.normal_scale,
             cutoff: m.cutoff().unwrap_or(0.0),
-            flags: if slots.iter().flatten().any(moved) { TRANSFORMED } else { 0 },
+            flags: if slots.iter().flatten().any(moved) { TRANSFORMED } else { 0 }
+                | if m.is_covering() { COVERING } else { 0 },
             textures: slots.map(|s| s.map_or(NO_TEXTURE, |s| s.texture)),
             // KHR_texture_transform: translation * rotation * scale.
             rotation_scale: slots.map(|s| {

@@ -124,10 +124,10 @@ fn rays_per_sample(kind: LayerKind, features: &[f32; FEATURES]) -> f32 {
     match kind {
         // A shadow ray.
         LayerKind::Direct => 1.0,
-        // A bounce and its shadow ray; sharp ones find a surface to shade more often.
-        LayerKind::Specular => 1.5 + 0.5 * features[Feature::Reflective as usize],
-        // A bounce over the hemisphere and its shadow ray.
-        LayerKind::Indirect => 2.0,
+        // A highlight's shadow ray, and a walk: rarely one from dull surfaces.
+        LayerKind::Specular => 1.5 + 1.5 * features[Feature::Reflective as usize],
+        // A walk of a surface or two, each with a shadow ray.
+        LayerKind::Indirect => 3.0,
         // Read from the primary hit.
         LayerKind::Unlit => 0.0,
         // A path of a few surfaces, each with a shadow ray, and its own way there.

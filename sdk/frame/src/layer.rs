@@ -13,9 +13,9 @@ pub enum LayerKind {
     Direct = 0,
     /// Specular highlights and reflections, divided by the specular divisor. Alpha: hit distance in metres (65504 = sky).
     Specular = 1,
-    /// One-bounce diffuse global illumination and sky light, divided by the albedo divisor. Alpha: hit distance in metres.
+    /// Diffuse global illumination and sky light, divided by the albedo divisor. Alpha: hit distance in metres.
     Indirect = 2,
-    /// Emissive surfaces and the sky, not divided. Alpha: 1 on surfaces, 0 on sky.
+    /// Emissive surfaces, what is seen through glass and blended surfaces, and the sky; not divided. Alpha: 1 on surfaces, 0 on sky.
     Unlit = 3,
     /// All light of the pixel by unbiased paths, not divided: the picture itself, asked for instead of the others. Alpha: the
     /// share of samples that met a surface.
@@ -65,6 +65,19 @@ pub struct LayerRequest {
     pub samples: u8,
     /// One traced pixel per `scale` x `scale` block: 1 or 2.
     pub scale: u8,
+    /// Surfaces after the camera's at which light is gathered, 0 to 64; one ray more finds what its direction sees. Walks of
+    /// the real-time layers end by chance once they can bring little more. Direct light has no bounces.
+    pub bounces: u8,
+}
+
+impl LayerRequest {
+    /// Bounces where nothing else is asked for.
+    pub const BOUNCES: u8 = 4;
+
+    /// One sample in every pixel.
+    pub const fn new(kind: LayerKind) -> LayerRequest {
+        LayerRequest { kind, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES }
+    }
 }
 
 /// A plane of a traced tile: a layer, or what the primary rays hit.

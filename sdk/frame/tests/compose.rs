@@ -21,7 +21,8 @@ const MATERIAL: u32 = 0x0100_3380;
 fn merged(values: [f32; 4]) -> Merger {
     let rect = Rect::new(0, 0, 2, 1);
     let half = |v: f32| [f16::from_f32(v).to_bits(); 4];
-    let layers = LayerKind::REAL_TIME.map(|kind| LayerRequest { kind, samples: 1, scale: 1 });
+    let layers =
+        LayerKind::REAL_TIME.map(|kind| LayerRequest { kind, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES });
     let plane = |kind: LayerKind| LayerPlane {
         kind,
         scale: 1,
@@ -97,7 +98,7 @@ fn block_features_are_shares_of_the_pixels_there_are() {
     assert_eq!((value(Feature::Coverage), value(Feature::DepthEdges), value(Feature::NormalEdges)), (0.5, 0.5, 0.0));
     assert_eq!((value(Feature::Reflective), value(Feature::Disoccluded)), (0.0, 0.5));
     assert!((value(Feature::Smoothness) - (1.0 - 128.0 / 255.0) / 2.0).abs() < 1e-6);
-    let layers = [LayerRequest { kind: LayerKind::Direct, samples: 2, scale: 1 }];
+    let layers = [LayerRequest { kind: LayerKind::Direct, samples: 2, scale: 1, bounces: LayerRequest::BOUNCES }];
     let mut sky = features.clone();
     sky.values[0] = [0.0; 6];
     assert_eq!(estimated_cost(&sky, &layers), [256.0]);

@@ -72,16 +72,29 @@ pub struct Material {
 const COVERED: f32 = 0.5;
 
 impl Material {
-    /// True when alpha and what goes through glass are the share of the light that goes on as if nothing were there.
+    /// True for bodies of glass, which bend light, as opposed to thin sheets.
+    pub fn refracts(&self) -> bool {
+        self.transmission > 0.0 && self.thickness > 0.0
+    }
+
+    /// True when alpha and what goes through thin glass are the share of the light that goes on as if nothing were there.
     pub fn is_covering(&self) -> bool {
-        self.alpha == AlphaMode::Blend || self.alpha == AlphaMode::Opaque && self.transmission > 0.0
+        self.alpha == AlphaMode::Blend || self.alpha == AlphaMode::Opaque && self.transmission > 0.0 && !self.refracts()
+    }
+
+    /// What a picture's plane of base colours has for it, before its texture: of glass, what it does not let through.
+    pub fn planar_base_color(&self) -> Vec3 {
+        let transmission = if self.refracts() { self.transmission.clamp(0.0, 1.0) } else { 0.0 };
+        let metallic = self.metallic.clamp(0.0, 1.0);
+        self.base_color.truncate() * (1.0 - transmission * (1.0 - metallic))
     }
 
     /// The share of light that meets the surface, in [0, 1], before its texture's alpha: alpha where it counts, less what goes
-    /// through glass.
+    /// through thin glass.
     pub fn coverage(&self) -> f32 {
         let alpha = if self.alpha == AlphaMode::Opaque { 1.0 } else { self.base_color.w };
-        let through = self.transmission.clamp(0.0, 1.0) * (1.0 - self.metallic.clamp(0.0, 1.0));
+        let glass = if self.refracts() { 0.0 } else { self.transmission.clamp(0.0, 1.0) };
+        let through = glass * (1.0 - self.metallic.clamp(0.0, 1.0));
         if self.is_covering() { alpha * (1.0 - through) } else { alpha }
     }
 

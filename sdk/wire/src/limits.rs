@@ -26,6 +26,8 @@ pub const VIEW_SIDE: u32 = 16_384;
 pub const SLICES_PER_TILE: u16 = 8192;
 /// Most 16x16 blocks whose cost one tile reports in one message.
 pub const BLOCKS_PER_TILE: usize = 12_000;
+/// Most bounces of a walk.
+pub const BOUNCES: u8 = 64;
 /// Most samples per pixel.
 pub const SAMPLES: u8 = 64;
 /// Widest filter that a task may ask of a peer, in pixels.

@@ -138,6 +138,7 @@ impl FrameTasks {
             w.u8(layer.request.kind as u8);
             w.u8(layer.request.samples);
             w.u8(layer.request.scale);
+            w.u8(layer.request.bounces);
             w.u16(layer.deadline_ms);
         }
         w.count(self.tasks.len());
@@ -169,7 +170,7 @@ impl FrameTasks {
             1 => PreviousFrame::Explicit(r.camera("tasks.previous.camera")?, StateDelta::read(r)?),
             value => return Err(unknown("kind of previous frame", value)),
         };
-        let count = r.count("tasks.layers", limits::LAYERS, 5)?;
+        let count = r.count("tasks.layers", limits::LAYERS, 6)?;
         let layers = (0..count).map(|_| read_layer(r)).collect::<Result<Vec<_>, _>>()?;
         let count = r.count("tasks.tasks", limits::TASKS_PER_MESSAGE, 18)?;
         let tasks = (0..count).map(|_| read_task(r, extent)).collect::<Result<Vec<_>, _>>()?;
@@ -212,7 +213,11 @@ fn read_layer(r: &mut Reader) -> Result<LayerSpec, WireError> {
     if scale != 1 && scale != 2 {
         return Err(out_of_range("layer.scale", scale, "1 or 2"));
     }
-    Ok(LayerSpec { request: LayerRequest { kind, samples, scale }, deadline_ms: r.u16("layer.deadline_ms")? })
+    let bounces = r.u8("layer.bounces")?;
+    if bounces > limits::BOUNCES {
+        return Err(out_of_range("layer.bounces", bounces, "at most 64"));
+    }
+    Ok(LayerSpec { request: LayerRequest { kind, samples, scale, bounces }, deadline_ms: r.u16("layer.deadline_ms")? })
 }
 
 fn read_task(r: &mut Reader, extent: Extent) -> Result<Task, WireError> {

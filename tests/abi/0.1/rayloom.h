@@ -32,7 +32,7 @@
 #define RAYLOOM_MATRIX_IDENTITY { 1, 0, 0, 0,  0, 1, 0, 0,  0, 0, 1, 0,  0, 0, 0, 1 }
 #define RAYLOOM_CAMERA_INIT { RAYLOOM_MATRIX_IDENTITY, 0.9f, 0, { 0, 0 }, { 0, 0 } }
 #define RAYLOOM_TEXTURE_SLOT_INIT { RAYLOOM_NONE, 0, { 0, 0 }, { 1, 1 } }
-#define RAYLOOM_LAYER_INIT { RAYLOOM_LAYER_DIRECT, RAYLOOM_TIER_T2, 0, 1, 1 }
+#define RAYLOOM_LAYER_INIT { RAYLOOM_LAYER_DIRECT, RAYLOOM_TIER_T2, 0, 1, 1, 0, 0 }
 #define RAYLOOM_PEER_ADDRESS_INIT { NULL, NULL, NULL }
 #define RAYLOOM_SESSION_DESC_INIT { RAYLOOM_STRUCT_SESSION_DESC, sizeof(rayloom_session_desc), NULL, RAYLOOM_HEADER_VERSION, \
   RAYLOOM_EMBEDDED_FALLBACK, NULL, 0, 0, NULL, 2, 2, NULL, NULL, 0 }
@@ -1285,6 +1285,15 @@ typedef struct rayloom_layer {
    * One traced pixel per scale x scale block: 1 or 2.
    */
   uint32_t scale;
+  /**
+   * Surfaces after the camera's at which light is gathered, 1 to 64; 0 = 4. Walks end by chance once they can bring little
+   * more. Direct light has none.
+   */
+  uint32_t bounces;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
 } rayloom_layer;
 
 /**

@@ -15,8 +15,10 @@ void main() {
     vec3 from = leave_primary(p, s);
     Shading shading = Shading(s.normal, s.view, -1.0, vec3(0.0));
     vec3 sum = vec3(0.0);
+    uint seed = pixel_seed(full, 4u);
     // Suns and other lights each get a shadow ray: neither waits for the other's luck.
     for (uint n = 0u; n < push.samples * 2u; n++) {
+        coverage_seed = mixed(seed ^ mixed(p.view.z * push.samples * 2u + n)) | 1u;
         ShadowRay ray = NO_RAY;
         bool local = (n & 1u) == 1u;
         uint first = local ? p.view.w : 0u;

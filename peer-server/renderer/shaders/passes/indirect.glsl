@@ -1,7 +1,7 @@
-// One diffuse bounce: what a cosine-distributed ray brings back, the sky where it leaves the scene.
+// Diffuse light that other surfaces and the sky bring: walks of cosine-distributed rays.
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "../gbuffer.glsl"
+#include "../walk.glsl"
 
 void main() {
     Params p = Params(push.params);
@@ -14,15 +14,15 @@ void main() {
     bool lit = s.hit && any(greaterThan(factor, vec3(0.0)));
     vec3 from = leave_primary(p, s);
     float cone = p.ray_origin.w * s.distance;
+    uint seed = pixel_seed(full, 1u);
     vec4 sum = vec4(0.0);
     for (uint n = 0u; n < push.samples; n++) {
-        Random r = random_at(full, p.view.z, push.samples, n, 2u);
-        vec4 u = unit(r.low);
-        vec4 w = unit(r.high);
-        vec3 direction = cosine_direction(s.normal, u.xy);
+        uint index = p.view.z * push.samples + n;
+        vec3 direction = cosine_direction(s.normal, sequence(index, seed));
         bool bounced = lit && dot(direction, s.geometric) > 0.0;
-        Bounce b = bounce(p, bounced, from, direction, cone, DIFFUSE_SPREAD, false, vec3(u.zw, w.x), w.yz);
-        sum += vec4(b.radiance + unshadowed(p, b.light), b.distance);
+        // The direct layer has gathered all lights.
+        Walk w = Walk(from, direction, vec3(1.0), BESIDE_GATHERED, cone, DIFFUSE_SPREAD, false);
+        sum += walk(p, w, bounced, 1u, push.bounces, EARLY_ROULETTE, seed, index);
     }
     if (wanted) {
         vec4 result = sum / float(push.samples) * vec4(factor, 1.0);

@@ -45,12 +45,23 @@ void main() {
         Words(p.depth).v[i] = floatBitsToUint(hit.t);
         Words(p.normal).v[i] = encode_normal(s.normal);
         Words(p.geometric_normal).v[i] = encode_normal(s.geometric);
-        Words(p.base_color).v[i] = srgb8(s.base);
+        // What goes through the surface (passes/transmission.glsl adds it) is not reflected by it.
+        uint m = s.material * MATERIAL_VECTORS;
+        uint flags = floatBitsToUint(Vectors(p.materials).v[m + 2u].w);
+        float met = 1.0;
+        if ((flags & MATERIAL_COVERED) != 0u) {
+            met = clamp(coverage_at(p, triangle_at(p, hit.instance, hit.primitive), m, flags, hit.barycentrics), 0.0, 1.0);
+        }
+        float opaque = met;
+        if ((flags & MATERIAL_REFRACTS) != 0u) {
+            opaque *= mix(1.0 - Vectors(p.materials).v[m + 10u].x, 1.0, clamp(s.metallic, 0.0, 1.0));
+        }
+        Words(p.base_color).v[i] = srgb8(s.base * opaque);
         Words(p.material).v[i] = roughness | metallic << 8u | 1u << 24u;
         Words(p.motion).v[i] = motion(p, pixel, was - p.previous_position.xyz);
         Words(p.instance_id).v[i] = s.instance + 1u;
         if (p.unlit != 0ul) {
-            Halves(p.unlit).v[i] = pack_layer(vec4(s.emissive, 1.0));
+            Halves(p.unlit).v[i] = pack_layer(vec4(s.emissive * met, 1.0));
         }
     } else if (wanted) {
         Words(p.depth).v[i] = 0x7f800000u;

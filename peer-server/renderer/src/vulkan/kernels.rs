@@ -17,6 +17,7 @@ pub(crate) enum Kernel {
     Direct,
     Specular,
     Indirect,
+    Transmission,
     Path,
     Rays,
     Planes,
@@ -24,11 +25,12 @@ pub(crate) enum Kernel {
 }
 
 impl Kernel {
-    pub(crate) const ALL: [Kernel; 8] = [
+    pub(crate) const ALL: [Kernel; 9] = [
         Kernel::Primary,
         Kernel::Direct,
         Kernel::Specular,
         Kernel::Indirect,
+        Kernel::Transmission,
         Kernel::Path,
         Kernel::Rays,
         Kernel::Planes,
@@ -41,6 +43,7 @@ impl Kernel {
             Kernel::Direct => "passes/direct.glsl",
             Kernel::Specular => "passes/specular.glsl",
             Kernel::Indirect => "passes/indirect.glsl",
+            Kernel::Transmission => "passes/transmission.glsl",
             Kernel::Path => "passes/path.glsl",
             Kernel::Rays => "passes/rays.glsl",
             Kernel::Planes => "passes/planes.glsl",

@@ -44,6 +44,56 @@ pub fn square(material: u32) -> Mesh {
     }
 }
 
+/// A ball of radius 1 about the origin with smooth normals, of 1,920 triangles.
+pub fn ball(material: u32) -> Mesh {
+    const RINGS: u32 = 31;
+    const SIDES: u32 = 32;
+    let mut positions = vec![Vec3::Y];
+    for ring in 1..RINGS {
+        let (r, y) = (ring as f32 * std::f32::consts::PI / RINGS as f32).sin_cos();
+        positions.extend((0..SIDES).map(|i| {
+            let (sin, cos) = (i as f32 * std::f32::consts::TAU / SIDES as f32).sin_cos();
+            Vec3::new(r * cos, y, -r * sin)
+        }));
+    }
+    positions.push(Vec3::NEG_Y);
+    let last = positions.len() as u32 - 1;
+    let at = |ring: u32, i: u32| match ring {
+        0 => 0,
+        RINGS => last,
+        _ => 1 + (ring - 1) * SIDES + i % SIDES,
+    };
+    let mut indices = Vec::new();
+    for ring in 0..RINGS {
+        for i in 0..SIDES {
+            let [a, b, c, d] = [at(ring, i), at(ring + 1, i), at(ring + 1, i + 1), at(ring, i + 1)];
+            if ring + 1 < RINGS {
+                indices.extend([a, b, c]);
+            }
+            if ring > 0 {
+                indices.extend([a, c, d]);
+            }
+        }
+    }
+    let parts = vec![MeshPart { first_index: 0, index_count: indices.len() as u32, material }];
+    Mesh { normals: positions.clone(), positions, indices, parts, ..Mesh::default() }
+}
+
+/// A cube of side 2 about the origin; its front faces out.
+pub fn cube(material: u32) -> Mesh {
+    let mut mesh = Mesh::default();
+    for (axis, sign) in (0..6).map(|i| (i % 3, if i < 3 { 1.0 } else { -1.0 })) {
+        let n = [Vec3::X, Vec3::Y, Vec3::Z][axis] * sign;
+        let (s, t) = ([Vec3::Y, Vec3::Z, Vec3::X][axis], [Vec3::Z, Vec3::X, Vec3::Y][axis] * sign);
+        let first = mesh.positions.len() as u32;
+        mesh.positions.extend([n - s - t, n + s - t, n + s + t, n - s + t]);
+        mesh.normals.extend([n; 4]);
+        mesh.indices.extend([0, 1, 2, 0, 2, 3].map(|i| first + i));
+    }
+    mesh.parts = vec![MeshPart { first_index: 0, index_count: 36, material }];
+    mesh
+}
+
 pub fn at(mesh: u32, scale: f32, position: Vec3) -> Instance {
     let transform = Affine3A::from_scale_rotation_translation(Vec3::splat(scale), glam::Quat::IDENTITY, position);
     Instance { mesh, transform, user_id: 0 }
@@ -82,7 +132,7 @@ pub fn from_above(extent: Extent) -> Camera {
 }
 
 pub fn all_layers(scale: u8) -> [LayerRequest; 5] {
-    LayerKind::ALL.map(|kind| LayerRequest { kind, samples: 1, scale })
+    LayerKind::ALL.map(|kind| LayerRequest { kind, samples: 1, scale, bounces: LayerRequest::BOUNCES })
 }
 
 pub fn trace(renderer: &Renderer, scene: &Scene, job: &TraceJob<'_>) -> TracedTile {

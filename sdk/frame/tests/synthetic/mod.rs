@@ -12,10 +12,10 @@ use rayloom_scene::Camera;
 
 /// All layers; specular and indirect at half resolution.
 pub(crate) const LAYERS: [LayerRequest; 4] = [
-    LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1 },
-    LayerRequest { kind: LayerKind::Specular, samples: 1, scale: 2 },
-    LayerRequest { kind: LayerKind::Indirect, samples: 1, scale: 2 },
-    LayerRequest { kind: LayerKind::Unlit, samples: 1, scale: 1 },
+    LayerRequest { kind: LayerKind::Direct, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES },
+    LayerRequest { kind: LayerKind::Specular, samples: 1, scale: 2, bounces: LayerRequest::BOUNCES },
+    LayerRequest { kind: LayerKind::Indirect, samples: 1, scale: 2, bounces: LayerRequest::BOUNCES },
+    LayerRequest { kind: LayerKind::Unlit, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES },
 ];
 
 /// A moment of the scene.

@@ -65,7 +65,7 @@ async fn a_token_that_no_header_may_hold_is_refused_here() {
 #[tokio::test]
 async fn garbage_is_a_bad_request_and_takes_no_session() {
     let mut server = Server::start(config()).await;
-    let offer = |sdp: &str| format!(r#"{{"sdp":{sdp:?},"type":"offer","protocol":{{"min":2,"max":2}}}}"#);
+    let offer = |sdp: &str| format!(r#"{{"sdp":{sdp:?},"type":"offer","protocol":{{"min":3,"max":3}}}}"#);
     let half = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n";
     for body in [
         String::new(),
@@ -77,7 +77,7 @@ async fn garbage_is_a_bad_request_and_takes_no_session() {
         offer(half),
         offer(half).replace("\"offer\"", "\"answer\""),
         offer(half).replace("\"offer\"", "\"pranswer\""),
-        offer(half).replace("\"min\":2", "\"min\":-1"),
+        offer(half).replace("\"min\":3", "\"min\":-1"),
     ] {
         let (status, answer) = raw_session(&server.url, body.as_bytes()).await;
         assert_eq!(status, 400, "{body}: {answer}");

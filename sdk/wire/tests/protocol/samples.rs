@@ -29,7 +29,10 @@ pub(crate) fn busy_frame() -> FrameTasks {
         delta: StateDelta { transforms, lights },
         previous: PreviousFrame::Known(76),
         layers: LayerKind::REAL_TIME
-            .map(|kind| LayerSpec { request: LayerRequest { kind, samples: 1, scale: 1 }, deadline_ms: 100 })
+            .map(|kind| LayerSpec {
+                request: LayerRequest { kind, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES },
+                deadline_ms: 100,
+            })
             .to_vec(),
         filter_radius: 4,
         primary: true,
