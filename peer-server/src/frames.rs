@@ -3,7 +3,7 @@
 use crate::render::ResidentScene;
 use crate::tracer::Frame;
 use glam::Affine3A;
-use rayloom_scene::{Camera, Environment, Light, Scene};
+use rayloom_scene::{Camera, Light, Scene};
 use rayloom_wire::{FrameTasks, LayerSpec, PreviousFrame, StateDelta, limits};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -126,13 +126,8 @@ fn check_delta(delta: &StateDelta, scene: &ResidentScene, what: &str) -> Result<
 /// The rules for lights are the scene's own.
 fn check_lights(lights: &[(u32, Light)]) -> Result<(), rayloom_scene::SceneError> {
     Scene {
-        meshes: Vec::new(),
-        materials: Vec::new(),
-        textures: Vec::new(),
-        instances: Vec::new(),
         lights: lights.iter().map(|(index, light)| Light { user_id: u64::from(*index), ..*light }).collect(),
-        environment: Environment::constant(glam::Vec3::ZERO),
-        cameras: Vec::new(),
+        ..Scene::default()
     }
     .validate_placement()
 }

@@ -301,11 +301,10 @@ fn warm_up_scene() -> Scene {
     Scene {
         meshes: vec![Arc::new(mesh)],
         materials: vec![Material::default()],
-        textures: Vec::new(),
         instances: vec![Placed { mesh: 0, transform: Affine3A::IDENTITY, user_id: 0 }],
         lights: vec![sun, lamp],
         environment: Environment::constant(Vec3::ONE),
-        cameras: Vec::new(),
+        ..Scene::default()
     }
 }
 

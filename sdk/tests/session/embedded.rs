@@ -18,10 +18,10 @@ pub(crate) fn square(at: Vec3) -> Scene {
     let mesh = Mesh {
         positions: [(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)].map(|(x, y)| Vec3::new(x, y, 0.0)).to_vec(),
         normals: vec![Vec3::Z; 4],
-        tangents: Vec::new(),
         uvs: vec![Vec2::ZERO; 4],
         indices: vec![0, 1, 2, 0, 2, 3],
         parts: vec![MeshPart { first_index: 0, index_count: 6, material: 0 }],
+        ..Mesh::default()
     };
     Scene {
         meshes: vec![Arc::new(mesh)],
