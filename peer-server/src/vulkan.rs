@@ -60,6 +60,7 @@ impl Opened {
             transforms: &frame.transforms,
             previous_transforms: &frame.previous_transforms,
             lights: &frame.lights,
+            ..FrameState::default()
         })?);
         if frames.len() == FRAMES_KEPT {
             frames.pop_front();

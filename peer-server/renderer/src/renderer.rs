@@ -137,7 +137,7 @@ impl Renderer {
     /// Puts a scene on the GPU. Meshes and textures (the same `Arc`s) that an earlier scene brought are not uploaded again
     /// while that scene is alive. `progress` is called from this thread.
     pub fn create_scene(&self, scene: &Scene, progress: &mut dyn FnMut(Progress)) -> Result<GpuScene, RendererError> {
-        scene::create(&self.submitter, self.front_end, &self.cache, scene, progress)
+        scene::create(&self.submitter, &self.kernels, self.front_end, &self.cache, scene, progress)
     }
 
     /// Traces a tile and waits for it.

@@ -68,8 +68,12 @@ impl Pose {
 }
 
 impl Scene {
-    /// Each pose fits its instance, no instance has two, and none with joints goes without.
-    pub(crate) fn validate_poses(&self) -> Result<(), SceneError> {
+    /// Each pose fits its instance, no instance has two, and none with joints goes without. Every instance must name a mesh
+    /// of the scene.
+    ///
+    /// # Errors
+    /// [`SceneError::Invalid`] names the instance with its user id.
+    pub fn validate_poses(&self) -> Result<(), SceneError> {
         let invalid = |object: String, reason: String| Err(SceneError::Invalid { object, reason });
         let mut posed = HashSet::new();
         for pose in &self.poses {

@@ -21,10 +21,11 @@ pub(crate) enum Kernel {
     Rays,
     Planes,
     Filter,
+    Deform,
 }
 
 impl Kernel {
-    pub(crate) const ALL: [Kernel; 8] = [
+    pub(crate) const ALL: [Kernel; 9] = [
         Kernel::Primary,
         Kernel::Direct,
         Kernel::Specular,
@@ -33,6 +34,7 @@ impl Kernel {
         Kernel::Rays,
         Kernel::Planes,
         Kernel::Filter,
+        Kernel::Deform,
     ];
 
     fn source(self) -> &'static str {
@@ -45,11 +47,12 @@ impl Kernel {
             Kernel::Rays => "passes/rays.glsl",
             Kernel::Planes => "passes/planes.glsl",
             Kernel::Filter => "passes/filter.glsl",
+            Kernel::Deform => "passes/deform.glsl",
         }
     }
 
     fn traces(self) -> bool {
-        !matches!(self, Kernel::Planes | Kernel::Filter)
+        !matches!(self, Kernel::Planes | Kernel::Filter | Kernel::Deform)
     }
 }
 
