@@ -10,6 +10,7 @@ const MAX_MORPH_WEIGHT: f32 = 1e3;
 
 /// How an instance of a mesh with joints or morph targets is deformed.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Pose {
     /// Index into [`Scene::instances`].
     pub instance: u32,

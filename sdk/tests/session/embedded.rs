@@ -115,6 +115,35 @@ fn a_scene_becomes_a_picture_and_moves() {
 }
 
 #[test]
+fn a_posed_mesh_is_shown_in_its_pose_without_an_upload() {
+    let session = session();
+    let scene = session.create_scene();
+    let mut skinned = square(Vec3::new(0.0, 0.0, -2.0));
+    let mesh = Arc::make_mut(&mut skinned.meshes[0]);
+    mesh.joints = vec![[1, 0, 0, 0]; 4];
+    mesh.weights = vec![[1.0, 0.0, 0.0, 0.0]; 4];
+    let pose = |x: f32| {
+        let palette = vec![Affine3A::IDENTITY, Affine3A::from_translation(Vec3::X * x)];
+        rayloom::scene::Pose { instance: 0, palette, morph_weights: Vec::new() }
+    };
+    skinned.poses = vec![pose(0.0)];
+    skinned.instances[0].user_id = 77;
+    scene.replace(skinned).unwrap();
+    let view = view(&session, (1, 1));
+    let center = |output: &Output| pixel(output, SIZE.width / 2, SIZE.height / 2);
+    assert!(is_red(center(&first_fresh(&view, commit(&scene), 0))));
+    for (step, x) in [40.0, 0.0, 40.0].into_iter().enumerate() {
+        scene.set_poses(&[pose(x)]).unwrap();
+        let output = first_fresh(&view, commit(&scene), 1_000_000 * (step as u64 + 1));
+        assert_eq!(is_red(center(&output)), x == 0.0, "posed to {x}");
+    }
+    let short = rayloom::scene::Pose { palette: vec![Affine3A::IDENTITY], ..pose(0.0) };
+    let text = scene.set_poses(&[short]).unwrap_err().to_string();
+    assert!(text.contains("user id 77") && text.contains("2 joints"), "{text}");
+    assert!(scene.set_poses(&[rayloom::scene::Pose { instance: 4, ..pose(0.0) }]).is_err());
+}
+
+#[test]
 fn commits_faster_than_packing_end_with_the_newest_one() {
     let session = session();
     let scene = session.create_scene();
