@@ -190,6 +190,13 @@ impl SceneHandle {
         Ok(())
     }
 
+    /// The pose that an instance has; one without joints and weights where it has none.
+    pub fn pose(&self, instance: u32) -> Pose {
+        let edit = self.edit.lock();
+        let posed = edit.poses.get(&instance).or_else(|| edit.scene.poses.iter().find(|p| p.instance == instance));
+        posed.cloned().unwrap_or(Pose { instance, ..Pose::default() })
+    }
+
     /// Makes everything changed since the last commit one revision and returns its number, which grows.
     ///
     /// Moved instances, poses and changed lights travel with each frame, as far as 26 KB hold them; anything else is packed and uploaded in the

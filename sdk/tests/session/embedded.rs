@@ -155,7 +155,8 @@ fn commits_faster_than_packing_end_with_the_newest_one() {
     }
     let view = view(&session, (1, 1));
     let output = first_fresh(&view, newest, 0);
-    assert!(is_red(pixel(&output, SIZE.width / 2, SIZE.height / 2)));
+    let center = pixel(&output, SIZE.width / 2, SIZE.height / 2);
+    assert!(is_red(center), "the square's centre is {center:?} in frame {}", output.frame_id);
     let announced =
         |event: rayloom::Event| matches!(event, rayloom::Event::SceneReady { revision, .. } if revision == newest);
     let give_up = std::time::Instant::now() + PATIENCE;
