@@ -138,7 +138,7 @@ mod tests {
         let joint = |i: usize| {
             let f = i as f32;
             let turn = Quat::from_euler(EulerRot::XYZ, f * 1.7, f * 0.9 - 3.0, f * 0.31);
-            let scale = if i % 5 == 0 { 1.0 + f * 0.01 } else { 1.0 };
+            let scale = if i.is_multiple_of(5) { 1.0 + f * 0.01 } else { 1.0 };
             Affine3A::from_scale_rotation_translation(Vec3::splat(scale), turn, Vec3::new(f * 0.1, -f, 0.3))
         };
         Pose { instance: 9, palette: (0..64).map(joint).collect(), morph_weights: Vec::new() }
