@@ -199,6 +199,8 @@ fn capture(source: &Scene, path: &Path) -> Result<(), String> {
             lights: Vec::new(),
             previous_camera: camera(source, frame_id + u64::from(CAPTURES) - 1),
             previous_transforms: Vec::new(),
+            poses: Vec::new(),
+            previous_poses: Vec::new(),
             layers: layers.to_vec(),
             filter_radius: 0,
             primary: true,

@@ -984,6 +984,27 @@ namespace Rayloom
         public static extern int rayloom_scene_set_transforms(rayloom_scene* scene, uint count, uint* ids, float* matrices);
 
         /// <summary>
+        ///  Brings the joints of `count` instances of skinned meshes where they are in this frame: ids, how many matrices each gives
+        ///  (at least the joints of its mesh), and 16 floats for each of them, one instance's after the other's. A matrix leads from
+        ///  where the mesh was bound to where the joint has brought it, before the instance's own transform, in the scene's convention.
+        ///  Weights of morph targets stay. All or none; a palette that is too short is named with the instance's user_id. Shown from
+        ///  the next commit on.
+        ///
+        ///  Threads: any. Arrays are copied.
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "rayloom_scene_set_palettes", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int rayloom_scene_set_palettes(rayloom_scene* scene, uint count, uint* ids, uint* joint_counts, float* matrices);
+
+        /// <summary>
+        ///  Weighs the morph targets of `count` instances: ids, how many weights each gives (at most the targets of its mesh; the
+        ///  rest are 0), and the weights, one instance's after the other's. Joints stay. All or none. Shown from the next commit on.
+        ///
+        ///  Threads: any. Arrays are copied.
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "rayloom_scene_set_morph_weights", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int rayloom_scene_set_morph_weights(rayloom_scene* scene, uint count, uint* ids, uint* weight_counts, float* weights);
+
+        /// <summary>
         ///  Id of the first instance with this user_id.
         ///
         ///  Threads: any.

@@ -123,6 +123,7 @@ unsafe fn copy(desc: &rayloom_mesh_desc) -> Result<Mesh, Failure> {
             uvs: optional::<2>("desc->uvs", desc.uvs, vertices)?.iter().map(|v| (*v).into()).collect(),
             indices: pointer::slice("desc->indices", desc.indices, desc.index_count as usize)?.to_vec(),
             parts: parts.iter().map(part).collect(),
+            ..Mesh::default()
         })
     }
 }

@@ -8,7 +8,7 @@ use crate::pointer::{self, descriptor};
 use crate::result::{Failure, RAYLOOM_INVALID_ARGUMENT, rayloom_result};
 use crate::session::rayloom_session;
 use crate::view::check_reserved;
-use sdk::scene::{Environment, Scene};
+use sdk::scene::{Environment, Pose, Scene};
 use sdk::{SceneHandle, SceneStage};
 use std::ffi::{c_char, c_void};
 use std::path::Path;
@@ -191,6 +191,81 @@ pub unsafe extern "C" fn rayloom_scene_set_transforms(
             })
             .collect();
         Ok(scene.set_transforms(&transforms?)?)
+    })
+}
+
+/// Brings the joints of `count` instances of skinned meshes where they are in this frame: ids, how many matrices each gives
+/// (at least the joints of its mesh), and 16 floats for each of them, one instance's after the other's. A matrix leads from
+/// where the mesh was bound to where the joint has brought it, before the instance's own transform, in the scene's convention.
+/// Weights of morph targets stay. All or none; a palette that is too short is named with the instance's user_id. Shown from
+/// the next commit on.
+///
+/// Threads: any. Arrays are copied.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_scene_set_palettes(
+    scene: *mut rayloom_scene,
+    count: u32,
+    ids: *const u32,
+    joint_counts: *const u32,
+    matrices: *const f32,
+) -> rayloom_result {
+    boundary::call("rayloom_scene_set_palettes", || {
+        let scene = handles::find(scene)?;
+        // SAFETY: the header's contract; 16 floats are aligned like one, and any bits are valid.
+        let (ids, counts, matrices) = unsafe {
+            let ids = pointer::slice("ids", ids, count as usize)?;
+            let counts = pointer::slice("joint_counts", joint_counts, count as usize)?;
+            let total = counts.iter().try_fold(0u32, |sum, n| sum.checked_add(*n));
+            let total = total.ok_or_else(|| Failure::argument("joint_counts are more than 2^32 - 1 together"))?;
+            check_floats("matrices", matrices, total)?;
+            (ids, counts, pointer::slice("matrices", matrices.cast::<[f32; 16]>(), total as usize)?)
+        };
+        let mut poses = Vec::with_capacity(ids.len());
+        let mut rest = matrices;
+        for (id, joints) in ids.iter().zip(counts) {
+            let (own, others) = rest.split_at(*joints as usize);
+            rest = others;
+            let joint = |(joint, matrix): (usize, &[f32; 16])| {
+                let what = format!("matrix {joint} of instance {id}");
+                scene.convention.transform(&what, matrix).map_err(failure)
+            };
+            let palette = own.iter().enumerate().map(joint).collect::<Result<_, Failure>>()?;
+            poses.push(Pose { palette, ..scene.pose(*id) });
+        }
+        Ok(scene.set_poses(&poses)?)
+    })
+}
+
+/// Weighs the morph targets of `count` instances: ids, how many weights each gives (at most the targets of its mesh; the
+/// rest are 0), and the weights, one instance's after the other's. Joints stay. All or none. Shown from the next commit on.
+///
+/// Threads: any. Arrays are copied.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rayloom_scene_set_morph_weights(
+    scene: *mut rayloom_scene,
+    count: u32,
+    ids: *const u32,
+    weight_counts: *const u32,
+    weights: *const f32,
+) -> rayloom_result {
+    boundary::call("rayloom_scene_set_morph_weights", || {
+        let scene = handles::find(scene)?;
+        // SAFETY: the header's contract.
+        let (ids, counts, weights) = unsafe {
+            let ids = pointer::slice("ids", ids, count as usize)?;
+            let counts = pointer::slice("weight_counts", weight_counts, count as usize)?;
+            let total = counts.iter().try_fold(0u32, |sum, n| sum.checked_add(*n));
+            let total = total.ok_or_else(|| Failure::argument("weight_counts are more than 2^32 - 1 together"))?;
+            (ids, counts, pointer::slice("weights", weights, total as usize)?)
+        };
+        let mut poses = Vec::with_capacity(ids.len());
+        let mut rest = weights;
+        for (id, count) in ids.iter().zip(counts) {
+            let (own, others) = rest.split_at(*count as usize);
+            rest = others;
+            poses.push(Pose { morph_weights: own.to_vec(), ..scene.pose(*id) });
+        }
+        Ok(scene.set_poses(&poses)?)
     })
 }
 

@@ -3,7 +3,7 @@
 use crate::render::ResidentScene;
 use crate::tracer::Frame;
 use glam::Affine3A;
-use rayloom_scene::{Camera, Environment, Light, Scene};
+use rayloom_scene::{Camera, Light, Pose, Scene};
 use rayloom_wire::{FrameTasks, LayerSpec, PreviousFrame, StateDelta, limits};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -27,7 +27,12 @@ struct Remembered {
     moved: Vec<(u32, Affine3A)>,
     /// Where everything else stood.
     base: Arc<[Affine3A]>,
+    poses: Vec<Pose>,
+    base_poses: Arc<[Pose]>,
 }
+
+/// The frame before one, for motion vectors.
+type Before = (Camera, Vec<(u32, Affine3A)>, Vec<Pose>);
 
 impl RecentFrames {
     /// Checks the message against its scene, remembers its state, and makes the frame.
@@ -41,7 +46,7 @@ impl RecentFrames {
         let previous = match &tasks.previous {
             PreviousFrame::Explicit(camera, delta) => {
                 check_delta(delta, scene, "previous delta")?;
-                Ok((*camera, delta.transforms.clone()))
+                Ok((*camera, delta.transforms.clone(), delta.poses.clone()))
             }
             PreviousFrame::Known(frame_id) => self.recall(tasks, *frame_id, scene).ok_or_else(|| {
                 format!(
@@ -53,7 +58,7 @@ impl RecentFrames {
         self.remember(tasks, scene);
         let layers: Vec<_> = tasks.layers.iter().map(|layer| layer.request).collect();
         check_layers(&tasks.layers, tasks.primary)?;
-        let (previous_camera, previous_transforms) = previous?;
+        let (previous_camera, previous_transforms, previous_poses) = previous?;
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         Ok(Frame {
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
@@ -62,8 +67,10 @@ impl RecentFrames {
             camera: tasks.camera,
             transforms: tasks.delta.transforms.clone(),
             lights: tasks.delta.lights.clone(),
+            poses: tasks.delta.poses.clone(),
             previous_camera,
             previous_transforms,
+            previous_poses,
             layers,
             filter_radius: tasks.filter_radius,
             primary: tasks.primary,
@@ -83,23 +90,20 @@ impl RecentFrames {
             camera: tasks.camera,
             moved: tasks.delta.transforms.clone(),
             base: scene.transforms.clone(),
+            poses: tasks.delta.poses.clone(),
+            base_poses: scene.poses.clone(),
         });
     }
 
-    fn recall(
-        &self,
-        tasks: &FrameTasks,
-        frame_id: u64,
-        scene: &ResidentScene,
-    ) -> Option<(Camera, Vec<(u32, Affine3A)>)> {
+    fn recall(&self, tasks: &FrameTasks, frame_id: u64, scene: &ResidentScene) -> Option<Before> {
         let before = self.ring.iter().find(|r| (r.view, r.frame_id) == (tasks.view, frame_id))?;
-        let transforms = match (before.scene, before.revision) == (tasks.scene, tasks.revision) {
-            true => before.moved.clone(),
-            false if before.scene == tasks.scene => rebased(before, &scene.transforms),
+        let (transforms, poses) = match (before.scene, before.revision) == (tasks.scene, tasks.revision) {
+            true => (before.moved.clone(), before.poses.clone()),
+            false if before.scene == tasks.scene => (rebased(before, &scene.transforms), reshaped(before, scene)),
             // Another scene: nothing of it is there any more.
-            false => Vec::new(),
+            false => (Vec::new(), Vec::new()),
         };
-        Some((before.camera, transforms))
+        Some((before.camera, transforms, poses))
     }
 }
 
@@ -108,6 +112,23 @@ fn rebased(before: &Remembered, base: &[Affine3A]) -> Vec<(u32, Affine3A)> {
     let moved: HashMap<u32, Affine3A> = before.moved.iter().copied().collect();
     let stood = before.base.iter().zip(0u32..).map(|(t, i)| moved.get(&i).copied().unwrap_or(*t));
     stood.zip(base).zip(0u32..).filter(|((stood, now), _)| stood != *now).map(|((stood, _), i)| (i, stood)).collect()
+}
+
+/// How instances were shaped under an older revision, as far as the newer one's meshes can be shaped so.
+fn reshaped(before: &Remembered, scene: &ResidentScene) -> Vec<Pose> {
+    let mut stood: HashMap<u32, &Pose> = before.base_poses.iter().map(|pose| (pose.instance, pose)).collect();
+    stood.extend(before.poses.iter().map(|pose| (pose.instance, pose)));
+    let mut poses: Vec<Pose> = stood.into_values().filter(|p| check_pose(p, &scene.source).is_ok()).cloned().collect();
+    poses.sort_by_key(|pose| pose.instance);
+    poses
+}
+
+fn check_pose(pose: &Pose, scene: &Scene) -> Result<(), String> {
+    let instance = scene.instances.get(pose.instance as usize).ok_or_else(|| {
+        let count = scene.instances.len();
+        format!("poses instance {}, the revision has {count}: offer a newer one", pose.instance)
+    })?;
+    pose.check(instance, &scene.meshes[instance.mesh as usize]).map_err(|e| e.to_string())
 }
 
 fn check_delta(delta: &StateDelta, scene: &ResidentScene, what: &str) -> Result<(), String> {
@@ -120,19 +141,15 @@ fn check_delta(delta: &StateDelta, scene: &ResidentScene, what: &str) -> Result<
     if let Some((index, _)) = delta.lights.iter().find(|(index, _)| *index as usize >= most) {
         return Err(format!("{what} changes light {index}, the revision has {}: offer a newer one", scene.lights));
     }
+    delta.poses.iter().try_for_each(|pose| check_pose(pose, &scene.source)).map_err(|e| format!("{what}: {e}"))?;
     check_lights(&delta.lights).map_err(|e| format!("{what}: {e}"))
 }
 
 /// The rules for lights are the scene's own.
 fn check_lights(lights: &[(u32, Light)]) -> Result<(), rayloom_scene::SceneError> {
     Scene {
-        meshes: Vec::new(),
-        materials: Vec::new(),
-        textures: Vec::new(),
-        instances: Vec::new(),
         lights: lights.iter().map(|(index, light)| Light { user_id: u64::from(*index), ..*light }).collect(),
-        environment: Environment::constant(glam::Vec3::ZERO),
-        cameras: Vec::new(),
+        ..Scene::default()
     }
     .validate_placement()
 }

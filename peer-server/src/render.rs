@@ -5,7 +5,7 @@ use crate::tracer::{Frame, TraceError, Traced, Tracer};
 use glam::Affine3A;
 use parking_lot::{Condvar, Mutex};
 use rayloom_frame::{GBuffer, Rect};
-use rayloom_scene::Scene;
+use rayloom_scene::{Pose, Scene};
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,17 +21,26 @@ pub(crate) struct ResidentScene {
     /// Where instances stand in the revision.
     pub(crate) transforms: Arc<[Affine3A]>,
     pub(crate) lights: usize,
+    /// How instances are shaped in it.
+    pub(crate) poses: Arc<[Pose]>,
     /// The tracer's own.
     on_device: Box<dyn Any + Send + Sync>,
-    /// Kept because the next revision shares most of its meshes: what stays the same object is not uploaded again.
-    _source: Scene,
+    /// Poses are checked against it, and the next revision shares most of its meshes: what stays the same object is not
+    /// uploaded again.
+    pub(crate) source: Scene,
 }
 
 #[cfg(test)]
 impl ResidentScene {
     /// An empty scene of a tracer that keeps nothing.
     pub(crate) fn without_device() -> ResidentScene {
-        ResidentScene { transforms: Arc::default(), lights: 0, on_device: Box::new(()), _source: Scene::default() }
+        ResidentScene {
+            transforms: Arc::default(),
+            lights: 0,
+            poses: Arc::default(),
+            on_device: Box::new(()),
+            source: Scene::default(),
+        }
     }
 }
 
@@ -230,8 +239,9 @@ impl<T: Send + 'static> Device<T> {
         let scene = Arc::new(ResidentScene {
             transforms: source.instances.iter().map(|instance| instance.transform).collect(),
             lights: source.lights.len(),
+            poses: source.poses.clone().into(),
             on_device: Box::new(on_device),
-            _source: source,
+            source,
         });
         {
             let mut scenes = self.scenes.lock();
@@ -391,6 +401,8 @@ mod tests {
             lights: Vec::new(),
             previous_camera: camera,
             previous_transforms: Vec::new(),
+            poses: Vec::new(),
+            previous_poses: Vec::new(),
             layers: Vec::new(),
             filter_radius: 0,
             primary: false,

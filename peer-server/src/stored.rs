@@ -315,6 +315,8 @@ mod tests {
             lights: Vec::new(),
             previous_camera: camera,
             previous_transforms: Vec::new(),
+            poses: Vec::new(),
+            previous_poses: Vec::new(),
             layers: LAYERS.to_vec(),
             filter_radius: 0,
             primary: true,

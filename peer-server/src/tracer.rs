@@ -2,7 +2,7 @@
 
 use glam::Affine3A;
 use rayloom_frame::{Extent, GBuffer, LayerRequest, Rect, TracedTile};
-use rayloom_scene::{Camera, Light, Scene};
+use rayloom_scene::{Camera, Light, Pose, Scene};
 use rayloom_wire::PeerInfo;
 use std::time::{Duration, Instant};
 
@@ -50,10 +50,14 @@ pub struct Frame {
     pub transforms: Vec<(u32, Affine3A)>,
     /// Lights that differ from the scene's; an index past the end adds one.
     pub lights: Vec<(u32, Light)>,
+    /// Instances (in range, poses that fit) that are shaped otherwise than in the scene as it was created.
+    pub poses: Vec<Pose>,
     /// The camera one frame before, for motion vectors.
     pub previous_camera: Camera,
     /// Instances that stood elsewhere one frame before than in the scene as it was created.
     pub previous_transforms: Vec<(u32, Affine3A)>,
+    /// Instances that were shaped otherwise one frame before than in the scene as it was created.
+    pub previous_poses: Vec<Pose>,
     /// Layers to trace.
     pub layers: Vec<LayerRequest>,
     /// Radius of the stateless filter in pixels; 0 = none.

@@ -59,6 +59,8 @@ impl Opened {
         let made = Arc::new(scene.frame(&FrameState {
             transforms: &frame.transforms,
             previous_transforms: &frame.previous_transforms,
+            poses: &frame.poses,
+            previous_poses: &frame.previous_poses,
             lights: &frame.lights,
         })?);
         if frames.len() == FRAMES_KEPT {
@@ -246,6 +248,8 @@ mod tests {
             lights: Vec::new(),
             previous_camera: camera,
             previous_transforms: Vec::new(),
+            poses: Vec::new(),
+            previous_poses: Vec::new(),
             layers: vec![LayerRequest {
                 kind: LayerKind::Direct,
                 samples: 1,

@@ -85,7 +85,7 @@ async fn a_delta_beyond_the_scene_is_refused_with_the_index() {
     submit(&engine, moved).await;
     assert!(engine.refusal(1).await.contains("4000000000"));
     let mut before = frame(1, 2, vec![task(2)]);
-    let delta = StateDelta { transforms: vec![(99_999_999, Affine3A::IDENTITY)], lights: Vec::new() };
+    let delta = StateDelta { transforms: vec![(99_999_999, Affine3A::IDENTITY)], ..StateDelta::default() };
     before.previous = PreviousFrame::Explicit(before.camera, delta);
     submit(&engine, before).await;
     assert!(engine.refusal(2).await.contains("99999999"));

@@ -8,14 +8,15 @@ use crate::session::Shared;
 use glam::Affine3A;
 use parking_lot::Mutex;
 use rayloom_scene::assets::{PackedScene, Packer};
-use rayloom_scene::{Light, LightShape, Scene};
-use rayloom_wire::{StateDelta, limits};
+use rayloom_scene::{Light, LightShape, Pose, Scene};
+use rayloom_wire::{StateDelta, limits, pose_bytes};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Moved instances and changed lights of a delta. A message may hold two, the previous frame's too, at 53 bytes each at most.
-const CHANGES_PER_DELTA: usize = 500;
+/// Bytes of a delta: a message may hold two, the previous frame's too. A moved instance or a changed light takes 53 at most.
+const DELTA_BYTES: usize = 500 * CHANGE_BYTES;
+const CHANGE_BYTES: usize = 53;
 
 /// A scene of a session. Revisions are atomic: peers trace a whole one or none of it.
 pub struct SceneHandle {
@@ -54,6 +55,7 @@ struct Edit {
     base: Option<u64>,
     transforms: BTreeMap<u32, Affine3A>,
     lights: BTreeMap<u32, Light>,
+    poses: BTreeMap<u32, Pose>,
 }
 
 /// A structural commit, packed.
@@ -72,6 +74,7 @@ impl SceneHandle {
             base: None,
             transforms: BTreeMap::new(),
             lights: BTreeMap::new(),
+            poses: BTreeMap::new(),
         };
         SceneHandle { lease, shared, edit: Mutex::new(edit), packer: Arc::default() }
     }
@@ -98,6 +101,7 @@ impl SceneHandle {
         edit.structural = true;
         edit.transforms.clear();
         edit.lights.clear();
+        edit.poses.clear();
         Ok(())
     }
 
@@ -166,9 +170,36 @@ impl SceneHandle {
         Ok(())
     }
 
+    /// Shapes instances of meshes with joints or morph targets: a palette of joint matrices and weights of targets each.
+    /// They stay so until they are given another pose.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there is no such instance; [`Error::Scene`] names the instance with its user id where
+    /// a pose does not fit its mesh, such as a palette that is too short. Nothing is shaped then.
+    pub fn set_poses(&self, poses: &[Pose]) -> Result<(), Error> {
+        let mut edit = self.edit.lock();
+        for pose in poses {
+            let count = edit.scene.instances.len();
+            let Some(instance) = edit.scene.instances.get(pose.instance as usize) else {
+                let reason = format!("instance {} does not exist: the scene has {count}", pose.instance);
+                return Err(Error::InvalidArgument(reason));
+            };
+            pose.check(instance, &edit.scene.meshes[instance.mesh as usize])?;
+        }
+        edit.poses.extend(poses.iter().map(|pose| (pose.instance, pose.clone())));
+        Ok(())
+    }
+
+    /// The pose that an instance has; one without joints and weights where it has none.
+    pub fn pose(&self, instance: u32) -> Pose {
+        let edit = self.edit.lock();
+        let posed = edit.poses.get(&instance).or_else(|| edit.scene.poses.iter().find(|p| p.instance == instance));
+        posed.cloned().unwrap_or(Pose { instance, ..Pose::default() })
+    }
+
     /// Makes everything changed since the last commit one revision and returns its number, which grows.
     ///
-    /// Moved instances and changed lights travel with each frame; anything else is packed and uploaded in the
+    /// Moved instances, poses and changed lights travel with each frame, as far as 26 KB hold them; anything else is packed and uploaded in the
     /// background, and frames show the last revision that a peer is ready for until then. A revision that is overtaken by a
     /// newer one before it was packed is never uploaded.
     ///
@@ -176,8 +207,10 @@ impl SceneHandle {
     /// [`Error::Scene`] names the object that breaks a rule; the last revision stays.
     pub fn commit(&self) -> Result<u64, Error> {
         let mut edit = self.edit.lock();
-        let too_many = edit.transforms.len() + edit.lights.len() > CHANGES_PER_DELTA
-            || edit.lights.len() > limits::LIGHTS_PER_DELTA;
+        let too_many = edit.delta_bytes() > DELTA_BYTES
+            || edit.lights.len() > limits::LIGHTS_PER_DELTA
+            || edit.poses.values().any(|pose| pose.palette.len() > limits::JOINTS_PER_POSE)
+            || edit.poses.values().any(|pose| pose.morph_weights.len() > limits::MORPH_WEIGHTS_PER_POSE);
         let base = match edit.base {
             Some(base) if !edit.structural && !too_many => base,
             _ => {
@@ -199,6 +232,7 @@ impl SceneHandle {
         let delta = StateDelta {
             transforms: edit.transforms.iter().map(|(i, t)| (*i, *t)).collect(),
             lights: edit.lights.iter().map(|(i, l)| (*i, *l)).collect(),
+            poses: edit.poses.values().cloned().collect(),
         };
         let revision = if delta == StateDelta::default() { base } else { self.shared.next_revision() };
         self.shared.send(Command::Revision { scene: self.lease.id, revision, base, delta: Arc::new(delta) })?;
@@ -218,7 +252,12 @@ impl Drop for SceneHandle {
 }
 
 impl Edit {
-    /// Moved instances and changed lights become part of the scene itself.
+    fn delta_bytes(&self) -> usize {
+        let changes = (self.transforms.len() + self.lights.len()) * CHANGE_BYTES;
+        changes + self.poses.values().map(pose_bytes).sum::<usize>()
+    }
+
+    /// Moved instances, poses and changed lights become part of the scene itself.
     fn bake(&mut self) {
         for (instance, transform) in std::mem::take(&mut self.transforms) {
             if let Some(instance) = self.scene.instances.get_mut(instance as usize) {
@@ -228,6 +267,12 @@ impl Edit {
         for (index, light) in std::mem::take(&mut self.lights) {
             if let Some(slot) = self.scene.lights.get_mut(index as usize) {
                 *slot = light;
+            }
+        }
+        for (instance, pose) in std::mem::take(&mut self.poses) {
+            match self.scene.poses.iter_mut().find(|p| p.instance == instance) {
+                Some(slot) => *slot = pose,
+                None => self.scene.poses.push(pose),
             }
         }
     }

@@ -206,6 +206,16 @@ static void scenes(rayloom_session *session, rayloom_scene *scene) {
   IS(rayloom_scene_set_transforms(scene, 1, &id, matrix), RAYLOOM_OK);
   uint32_t wrong = 99;
   SAYS(rayloom_scene_set_transforms(scene, 1, &wrong, matrix), RAYLOOM_INVALID_ARGUMENT, "99");
+  uint32_t one = 1;
+  float weight = 0.5f;
+  SAYS(rayloom_scene_set_palettes(scene, 1, NULL, &one, matrix), RAYLOOM_INVALID_ARGUMENT, "ids is NULL");
+  SAYS(rayloom_scene_set_palettes(scene, 1, &id, NULL, matrix), RAYLOOM_INVALID_ARGUMENT, "joint_counts is NULL");
+  SAYS(rayloom_scene_set_palettes(scene, 1, &id, &one, NULL), RAYLOOM_INVALID_ARGUMENT, "matrices is NULL");
+  SAYS(rayloom_scene_set_palettes(scene, 1, &wrong, &one, matrix), RAYLOOM_INVALID_ARGUMENT, "99");
+  IS(rayloom_scene_set_palettes(scene, 0, NULL, NULL, NULL), RAYLOOM_OK);
+  SAYS(rayloom_scene_set_morph_weights(scene, 1, &id, NULL, &weight), RAYLOOM_INVALID_ARGUMENT, "weight_counts is NULL");
+  SAYS(rayloom_scene_set_morph_weights(scene, 1, &id, &one, NULL), RAYLOOM_INVALID_ARGUMENT, "weights is NULL");
+  SAYS(rayloom_scene_set_morph_weights(scene, 1, &id, &one, &weight), RAYLOOM_SCENE_ERROR, "user id 42");
 
   rayloom_light_desc light = RAYLOOM_LIGHT_DESC_INIT;
   light.user_id = 8;

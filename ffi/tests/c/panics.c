@@ -95,6 +95,10 @@ int main(int argc, char **argv) {
     ON_SESSION(rayloom_scene_find_instance, scene, 1, &id);
     static const float identity[16] = RAYLOOM_MATRIX_IDENTITY;
     ON_SESSION(rayloom_scene_set_transforms, scene, 1, &id, identity);
+    uint32_t one = 1;
+    uint32_t none = 0;
+    ON_SESSION(rayloom_scene_set_palettes, scene, 1, &id, &one, identity);
+    ON_SESSION(rayloom_scene_set_morph_weights, scene, 1, &id, &none, NULL);
     ON_SESSION(rayloom_scene_find_light, scene, 1, &id);
     rayloom_environment_desc environment = RAYLOOM_ENVIRONMENT_DESC_INIT;
     ON_SESSION(rayloom_scene_set_environment, scene, &environment);

@@ -20,6 +20,12 @@ impl Aabb {
         !self.min.cmple(self.max).all()
     }
 
+    /// Half of its surface area; 0 where it is empty.
+    pub fn half_area(&self) -> f32 {
+        let e = (self.max - self.min).max(Vec3::ZERO);
+        if self.is_empty() { 0.0 } else { e.x * e.y + e.y * e.z + e.z * e.x }
+    }
+
     /// The smallest box that holds both.
     pub fn union(self, other: Aabb) -> Aabb {
         Aabb { min: self.min.min(other.min), max: self.max.max(other.max) }

@@ -160,6 +160,11 @@ pub(crate) fn bounds(node: &WideNode) -> Aabb {
     node.bounds.iter().fold(Aabb::EMPTY, |a, b| a.union(*b))
 }
 
+/// Half of the surface area of all boxes that a node holds.
+pub(crate) fn area_of_children(node: &WideNode) -> f32 {
+    node.bounds.iter().map(Aabb::half_area).sum()
+}
+
 /// Packs `node` into its words. Boxes only ever grow.
 pub(crate) fn encode(node: &WideNode, words: &mut [u32]) {
     let all = bounds(node);

@@ -92,3 +92,28 @@ fn a_refit_world_equals_a_built_one_for_every_ray() {
     tlas.refit(&[]);
     assert!(tlas.bounds().is_empty());
 }
+
+#[test]
+fn a_tree_that_no_longer_fits_says_so() {
+    let (flat, indices) = sheet(|x, z| (x + z) * 0.1);
+    let mut refit = Blas::build(&flat, &indices);
+    let fresh = refit.relative_area();
+    let turned: Vec<Vec3> = flat.iter().map(|p| Affine3A::from_rotation_y(0.4).transform_point3(*p)).collect();
+    refit.refit(&turned);
+    assert!(refit.relative_area() < 1.5 * fresh, "a turn costs little: {} of {fresh}", refit.relative_area());
+    refit.refit(&flat);
+    assert!((refit.relative_area() - fresh).abs() < 1e-3 * fresh);
+}
+
+#[test]
+fn triangles_that_trade_places_call_for_a_new_tree() {
+    let at = |i: u32| Vec3::new((i % 20) as f32, 0.0, (i / 20) as f32);
+    let soup = |place: &dyn Fn(u32) -> u32| -> Vec<Vec3> {
+        (0..400).flat_map(|i| [Vec3::ZERO, Vec3::X * 0.5, Vec3::new(0.0, 0.1, 0.5)].map(|p| p + at(place(i)))).collect()
+    };
+    let indices: Vec<u32> = (0..1200).collect();
+    let mut tree = Blas::build(&soup(&|i| i), &indices);
+    let fresh = tree.relative_area();
+    tree.refit(&soup(&|i| i * 97 % 400));
+    assert!(tree.relative_area() > 1.5 * fresh, "{} of {fresh}", tree.relative_area());
+}

@@ -4,7 +4,7 @@
 // One instance: 11 vec4.
 //   0..2 rows of object-to-world, 3..5 rows of the previous frame's, 6 addresses of vertices and triangles,
 //   7 address of the first triangles of its geometries (geometry.glsl), 8..10 rows of world-to-object
-const uint INSTANCE_VECTORS = 11u;
+const uint INSTANCE_VECTORS = 12u;
 // One vertex: 2 uvec4 (position, normal; uv, tangent, tangent sign). One triangle: uvec4 (3 vertices, material).
 // One material: 11 vec4.
 //   0 base colour; 1 emissive, metallic; 2 roughness, normal scale, alpha cutoff, flags (bits)

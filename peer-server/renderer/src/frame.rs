@@ -5,7 +5,7 @@ use crate::lights::LightTable;
 use crate::placement::Placed;
 use crate::scene::SceneShared;
 use glam::Affine3A;
-use rayloom_scene::Light;
+use rayloom_scene::{Light, Pose};
 use std::sync::Arc;
 
 /// What differs from the scene's revision in one frame. All of it is relative to the revision, never to another frame:
@@ -16,6 +16,10 @@ pub struct FrameState<'a> {
     pub transforms: &'a [(u32, Affine3A)],
     /// Instances that stood elsewhere than in the revision in the previous frame; for motion vectors only.
     pub previous_transforms: &'a [(u32, Affine3A)],
+    /// Instances that are shaped otherwise than in the revision.
+    pub poses: &'a [Pose],
+    /// Instances that were shaped otherwise than in the revision in the previous frame; for motion vectors only.
+    pub previous_poses: &'a [Pose],
     /// Lights that differ from the revision: index and light. An index past the end adds one; there are at most 65536.
     pub lights: &'a [(u32, Light)],
 }

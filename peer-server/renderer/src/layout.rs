@@ -102,6 +102,26 @@ pub(crate) struct GpuInstance {
     /// Its luminous triangles in the table of lights: the first, and how many.
     pub(crate) luminous: [u32; 2],
     pub(crate) inverse: [[f32; 4]; 3],
+    /// Where its vertices were in the previous frame, in its mesh's space: four floats each; 0 where they do not move there.
+    pub(crate) previous_vertices: u64,
+    pub(crate) reserved: u64,
+}
+
+/// `Deformation` of passes/deform.glsl.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+pub(crate) struct Deformation {
+    pub(crate) vertices: u64,
+    pub(crate) weights: u64,
+    pub(crate) joints: u64,
+    pub(crate) targets: u64,
+    pub(crate) palette: u64,
+    pub(crate) previous_palette: u64,
+    pub(crate) mixes: u64,
+    pub(crate) shaped: u64,
+    pub(crate) previous: u64,
+    pub(crate) vertex_count: u32,
+    pub(crate) mix_count: u32,
 }
 
 /// Rows of an affine transform.
@@ -267,7 +287,8 @@ mod tests {
     fn sizes_are_what_the_shaders_index_by() {
         assert_eq!(size_of::<Params>(), 16 * 8 + 16 + (3 + 9 + 3) * 16);
         assert_eq!(size_of::<Push>(), 56);
-        assert_eq!(size_of::<GpuInstance>(), 11 * 16);
+        assert_eq!(size_of::<GpuInstance>(), 12 * 16);
+        assert_eq!(size_of::<Deformation>(), 80);
         assert_eq!(size_of::<GpuVertex>(), 32);
         assert_eq!(size_of::<GpuLight>(), 4 * 16);
         assert_eq!(size_of::<GpuMaterial>(), 11 * 16);

@@ -18,6 +18,7 @@
 //! # Ok(()) }
 //! ```
 
+mod deform;
 mod error;
 mod frame;
 mod front_end;

@@ -33,17 +33,21 @@ impl LuminousTriangle {
 }
 
 /// Which materials' triangles are all in the table of lights: those of fewest triangles first, until it is full. What rays may
-/// pass through shines where it is met, which only rays that come there know.
+/// pass through shines where it is met, which only rays that come there know; meshes that deform are left to chance, since
+/// the table has them where they are stored.
 pub(crate) fn sampled_materials(scene: &Scene) -> Vec<bool> {
     let mut counts = vec![0usize; scene.materials.len()];
+    let mut deforms = vec![false; scene.materials.len()];
     for instance in &scene.instances {
-        for part in &scene.meshes[instance.mesh as usize].parts {
+        let mesh = &scene.meshes[instance.mesh as usize];
+        for part in &mesh.parts {
             counts[part.material as usize] += part.index_count as usize / 3;
+            deforms[part.material as usize] |= mesh.deforms();
         }
     }
     let shines = |i: &usize| {
         let material = &scene.materials[*i];
-        material.emissive.max_element() > 0.0 && !material.has_holes() && counts[*i] > 0
+        material.emissive.max_element() > 0.0 && !material.has_holes() && counts[*i] > 0 && !deforms[*i]
     };
     let mut luminous: Vec<usize> = (0..scene.materials.len()).filter(shines).collect();
     luminous.sort_by_key(|i| counts[*i]);

@@ -1,8 +1,10 @@
 //! Meshes on the GPU: vertices and triangles for shading, and the tree that rays walk: ours or the device's.
 
+use crate::deform::Deformable;
 use crate::layout::GpuVertex;
 use crate::vulkan::{AccelerationStructure, Buffer, Geometry, Submitter};
 use crate::{FrontEnd, RendererError};
+use glam::Vec3;
 use rayloom_bvh::{Aabb, Blas, MAX_TRIANGLES};
 use rayloom_frame::normal::encode_normal;
 use rayloom_scene::Mesh;
@@ -15,6 +17,31 @@ pub(crate) struct GpuMesh {
     buffer: Buffer,
     triangles_offset: u64,
     tree: MeshTree,
+    deforming: Option<Deforming>,
+}
+
+/// What takes part where the mesh changes its shape.
+struct Deforming {
+    parts: Deformable,
+    /// Ours, to be refitted, with what it was built of.
+    own: Option<OwnTree>,
+    geometries: Vec<Geometry>,
+}
+
+struct OwnTree {
+    at_rest: Blas,
+    indices: Vec<u32>,
+    /// Which triangles rays may pass through; empty where none lets them.
+    holes: Vec<bool>,
+}
+
+impl OwnTree {
+    fn built(&self, positions: &[Vec3]) -> Blas {
+        match self.holes.is_empty() {
+            true => Blas::build(positions, &self.indices),
+            false => Blas::build_with_flags(positions, &self.indices, &|t| self.holes[t as usize]),
+        }
+    }
 }
 
 /// What rays walk.
@@ -67,19 +94,57 @@ impl GpuMesh {
         bytes[tree_offset..].copy_from_slice(tree_bytes);
         let buffer = Buffer::with_bytes(submitter, "mesh", &bytes)?;
         let tree_address = buffer.address() + tree_offset as u64;
-        let tree = match blas {
+        let tree = match &blas {
             Some(blas) => MeshTree::Compute { address: tree_address, bounds: blas.bounds() },
             None => {
                 // The tree of a mesh without triangles would be one that nothing can hit.
                 let structure = (!geometries.is_empty()).then(|| {
                     let positions: Vec<[f32; 3]> = mesh.positions.iter().map(|p| p.to_array()).collect();
-                    AccelerationStructure::bottom(submitter, &positions, &mesh.indices, &geometries)
+                    AccelerationStructure::bottom(submitter, &positions, &mesh.indices, &geometries, mesh.deforms())
                 });
                 let firsts = if firsts.len() > 1 { tree_address } else { 0 };
                 MeshTree::Hardware { structure: structure.transpose()?, firsts }
             }
         };
-        Ok(GpuMesh { buffer, triangles_offset: triangles_offset as u64, tree })
+        let deforming = mesh.deforms().then(|| {
+            let passed = |part: &u32| holes[*part as usize];
+            let own = blas.map(|at_rest| OwnTree {
+                at_rest,
+                indices: mesh.indices.clone(),
+                holes: if holes.contains(&true) { part_of.iter().map(passed).collect() } else { Vec::new() },
+            });
+            Deformable::new(submitter, front_end, mesh).map(|parts| Deforming { parts, own, geometries })
+        });
+        let (triangles_offset, deforming) = (triangles_offset as u64, deforming.transpose()?);
+        Ok(GpuMesh { buffer, triangles_offset, tree, deforming })
+    }
+
+    /// What deforms it; none where nothing does.
+    pub(crate) fn deformable(&self) -> Option<&Deformable> {
+        self.deforming.as_ref().map(|d| &d.parts)
+    }
+
+    /// The same with its indices, where the device builds trees over them.
+    pub(crate) fn indices(&self) -> Option<(&Deformable, &Buffer)> {
+        let parts = self.deformable()?;
+        parts.indices.as_ref().map(|indices| (parts, indices))
+    }
+
+    /// Runs of triangles of the device's tree; empty where it does not deform.
+    pub(crate) fn geometries(&self) -> &[Geometry] {
+        self.deforming.as_ref().map_or(&[], |d| &d.geometries)
+    }
+
+    /// Our own tree over the mesh with its vertices elsewhere, refitted or built `anew`.
+    pub(crate) fn shaped_tree(&self, positions: &[Vec3], anew: bool) -> Blas {
+        let own = self.deforming.as_ref().and_then(|d| d.own.as_ref());
+        let own = own.expect("a mesh that deforms under our own trees keeps its");
+        if anew {
+            return own.built(positions);
+        }
+        let mut tree = own.at_rest.clone();
+        tree.refit(positions);
+        tree
     }
 
     pub(crate) fn vertices_address(&self) -> u64 {
@@ -107,7 +172,7 @@ impl GpuMesh {
             MeshTree::Hardware { structure: Some(structure), .. } => structure.bytes(),
             _ => 0,
         };
-        self.buffer.size() + structure
+        self.buffer.size() + structure + self.deformable().map_or(0, Deformable::bytes)
     }
 }
 
@@ -161,6 +226,18 @@ pub(crate) fn validate(mesh: &Mesh, materials: usize) -> Result<(), String> {
     }
     if let Some(uv) = mesh.uvs.iter().find(|uv| !uv.is_finite()) {
         return Err(format!("texture coordinate {uv} is not finite"));
+    }
+    for (name, count) in [("joints", mesh.joints.len()), ("weights of joints", mesh.weights.len())] {
+        if count != mesh.joints.len() || (count != 0 && count != vertices) {
+            return Err(format!("{count} {name} for {vertices} positions"));
+        }
+    }
+    for (i, target) in mesh.targets.iter().enumerate() {
+        for deltas in [&target.positions, &target.normals, &target.tangents] {
+            if !deltas.is_empty() && deltas.len() != vertices {
+                return Err(format!("morph target {i} with {} deltas for {vertices} positions", deltas.len()));
+            }
+        }
     }
     let mut next = 0u64;
     for part in &mesh.parts {

@@ -137,7 +137,7 @@ impl Renderer {
     /// Puts a scene on the GPU. Meshes and textures (the same `Arc`s) that an earlier scene brought are not uploaded again
     /// while that scene is alive. `progress` is called from this thread.
     pub fn create_scene(&self, scene: &Scene, progress: &mut dyn FnMut(Progress)) -> Result<GpuScene, RendererError> {
-        scene::create(&self.submitter, self.front_end, &self.cache, scene, progress)
+        scene::create(&self.submitter, &self.kernels, self.front_end, &self.cache, scene, progress)
     }
 
     /// Traces a tile and waits for it.
@@ -307,11 +307,10 @@ fn warm_up_scene() -> Scene {
     Scene {
         meshes: vec![Arc::new(mesh)],
         materials: vec![Material { transmission: 0.5, thickness: 1.0, ..Material::default() }],
-        textures: Vec::new(),
         instances: vec![Placed { mesh: 0, transform: Affine3A::IDENTITY, user_id: 0 }],
         lights: vec![sun, lamp],
         environment: Environment::constant(Vec3::ONE),
-        cameras: Vec::new(),
+        ..Scene::default()
     }
 }
 

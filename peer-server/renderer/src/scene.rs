@@ -7,10 +7,10 @@ use crate::luminous::{self, LuminousTriangle};
 use crate::mesh::{self, GpuMesh};
 use crate::placement::Placement;
 use crate::texture::{GpuTexture, TABLE_WORDS};
-use crate::vulkan::{Buffer, Submitter};
+use crate::vulkan::{Buffer, Kernels, Submitter};
 use crate::{FrontEnd, RendererError};
 use parking_lot::Mutex;
-use rayloom_scene::{Environment, Instance, Light, Mesh, Scene, Texture};
+use rayloom_scene::{Environment, Instance, Light, Mesh, Pose, Scene, SceneError, Texture};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -32,6 +32,11 @@ pub struct GpuScene {
 
 pub(crate) struct SceneShared {
     pub(crate) submitter: Arc<Submitter>,
+    pub(crate) kernels: Arc<Kernels>,
+    /// As they were given; poses are checked against their meshes.
+    sources: Vec<Arc<Mesh>>,
+    /// The shape of each instance; none where it does not deform.
+    pub(crate) poses: Vec<Option<Pose>>,
     pub(crate) meshes: Vec<Arc<GpuMesh>>,
     textures: Vec<Option<Arc<GpuTexture>>>,
     pub(crate) materials: Buffer,
@@ -131,6 +136,7 @@ impl AssetCache {
 /// Where memory runs out the error says for which scene.
 pub(crate) fn create(
     submitter: &Arc<Submitter>,
+    kernels: &Arc<Kernels>,
     front_end: FrontEnd,
     cache: &AssetCache,
     scene: &Scene,
@@ -141,7 +147,7 @@ pub(crate) fn create(
         let (meshes, textures) = (scene.meshes.len(), scene.textures.len());
         format!("{what} of a scene of {triangles} triangles in {meshes} meshes and {textures} textures")
     };
-    upload(submitter, front_end, cache, scene, progress).map_err(|error| match error {
+    upload(submitter, kernels, front_end, cache, scene, progress).map_err(|error| match error {
         RendererError::OutOfMemory { what, bytes } => RendererError::OutOfMemory { what: of_scene(what), bytes },
         RendererError::MemoryLimit { what, bytes, limit } => {
             RendererError::MemoryLimit { what: of_scene(what), bytes, limit }
@@ -152,6 +158,7 @@ pub(crate) fn create(
 
 fn upload(
     submitter: &Arc<Submitter>,
+    kernels: &Arc<Kernels>,
     front_end: FrontEnd,
     cache: &AssetCache,
     scene: &Scene,
@@ -187,10 +194,23 @@ fn upload(
         textures.iter().map(|t| t.as_ref().map_or([0; TABLE_WORDS], |t| t.entry())).collect();
     let triangles = scene.instances.iter().map(|i| scene.meshes[i.mesh as usize].triangle_count() as u64).sum();
     let (luminous, luminous_ranges) = luminous::triangles(scene, &sampled);
-    let at_rest = Placement::at_rest(submitter, front_end, &scene.instances, &meshes, &luminous_ranges)?;
+    let mut poses: Vec<Option<Pose>> = (0u32..)
+        .zip(&scene.instances)
+        .map(|(instance, i)| meshes[i.mesh as usize].deformable().map(|_| Pose { instance, ..Pose::default() }))
+        .collect();
+    for pose in &scene.poses {
+        if let Some(slot) = &mut poses[pose.instance as usize] {
+            slot.clone_from(pose);
+        }
+    }
+    let at_rest =
+        Placement::at_rest(submitter, kernels, front_end, &scene.instances, &meshes, &luminous_ranges, &poses)?;
     Ok(GpuScene {
         shared: Arc::new(SceneShared {
             submitter: submitter.clone(),
+            kernels: kernels.clone(),
+            sources: scene.meshes.clone(),
+            poses,
             at_rest,
             meshes,
             textures,
@@ -251,7 +271,35 @@ fn validate(scene: &Scene) -> Result<(), RendererError> {
             return Err(invalid(object(), format!("its transform {:?} is not finite", instance.transform)));
         }
     }
-    Ok(())
+    scene.validate_poses().map_err(invalid_pose)
+}
+
+fn invalid_pose(error: SceneError) -> RendererError {
+    match error {
+        SceneError::Invalid { object, reason } => RendererError::InvalidScene { object, reason },
+        other => RendererError::InvalidScene { object: "poses".into(), reason: other.to_string() },
+    }
+}
+
+impl SceneShared {
+    /// Puts a frame's poses in place of those of the revision.
+    pub(crate) fn posed(&self, changes: &[Pose], what: &str) -> Result<Vec<Option<Pose>>, RendererError> {
+        let mut poses = self.poses.clone();
+        for pose in changes {
+            let invalid = |reason: String| {
+                let object = format!("{what} of instance {}", pose.instance);
+                RendererError::InvalidScene { object, reason }
+            };
+            let Some(instance) = self.instances.get(pose.instance as usize) else {
+                return Err(invalid(format!("the scene has {} instances", self.instances.len())));
+            };
+            pose.check(instance, &self.sources[instance.mesh as usize]).map_err(invalid_pose)?;
+            if let Some(slot) = &mut poses[pose.instance as usize] {
+                slot.clone_from(pose);
+            }
+        }
+        Ok(poses)
+    }
 }
 
 /// Runs `work` for 0..count on all cores; the first error wins. `progress` hears of finished ones on this thread.

@@ -59,7 +59,11 @@ fn a_moved_instance_is_seen_elsewhere_and_its_motion_says_from_where() {
         );
         assert_eq!(motion[0].signum(), -per_metre.signum(), "it came from the middle");
         assert_eq!(see(&moved, left).0, 0, "and nothing is left behind");
-        let both = FrameState { transforms: &[(0, place(1.0))], previous_transforms: &[(0, place(1.0))], lights: &[] };
+        let both = FrameState {
+            transforms: &[(0, place(1.0))],
+            previous_transforms: &[(0, place(1.0))],
+            ..FrameState::default()
+        };
         assert!(see(&both, right).3[0].abs() < 0.02, "it stood there already");
         assert_clean(&r);
     }

@@ -112,7 +112,8 @@ fn moved_instances_are_traced_as_if_they_had_always_stood_there() {
             let transforms: Vec<(u32, glam::Affine3A)> = (1..=moved)
                 .map(|i| (i, at(0, 0.3, Vec3::new(i as f32 * 0.4 - 1.5, 0.9, 0.2 * i as f32)).transform))
                 .collect();
-            let state = FrameState { transforms: &transforms, previous_transforms: &transforms, lights: &[] };
+            let state =
+                FrameState { transforms: &transforms, previous_transforms: &transforms, ..FrameState::default() };
             let frame = std::sync::Arc::new(on_gpu.frame(&state).expect("the state is valid"));
             let (tile, _) = r.trace(&frame, &job).expect("the job is valid");
             let mut there = cluttered();

@@ -160,7 +160,7 @@ proptest! {
             tangents: vec![r.extend(w); 3],
             uvs: vec![Vec2::new(0.3, 0.2); 3],
             indices: vec![0, 1, 2],
-            parts: Vec::new(),
+            ..Mesh::default()
         };
         convention.convert_mesh(&mut mesh);
         let camera = convention.camera("camera", &engine_camera(&convention, Quat::IDENTITY, Vec3::ZERO), 1.0).unwrap();

@@ -6,6 +6,7 @@
 //! This room is pure: no sockets, no clock, no GPU. The only I/O is [`gltf::load`], which reads the files it is named.
 #![forbid(unsafe_code)]
 
+pub mod animation;
 pub mod assets;
 mod camera;
 pub mod city;
@@ -15,6 +16,7 @@ pub mod gltf;
 mod light;
 mod material;
 mod mesh;
+mod pose;
 mod repair;
 mod scene;
 mod texture;
@@ -25,7 +27,8 @@ pub use city::city;
 pub use error::SceneError;
 pub use light::{Environment, Light, LightShape};
 pub use material::{AlphaMode, Material, TextureSlot};
-pub use mesh::{Mesh, MeshPart};
+pub use mesh::{Mesh, MeshPart, MorphTarget};
+pub use pose::Pose;
 pub use repair::MAX_MESH_ELEMENTS;
 pub use scene::{Instance, NamedCamera, Scene};
 pub use texture::{MAX_TEXTURE_SIZE, Texture, TextureData};

@@ -29,12 +29,14 @@ impl Mesh {
     /// - Normals that are missing or of the wrong number are computed, one per face as glTF asks; vertices are split for it.
     /// - Texture coordinates of the wrong number are dropped; where a texture needs some, zeros take their place.
     /// - Tangents that are missing where a normal map needs them are computed; vertices at mirrored seams are split.
+    /// - Weights of joints are scaled to a sum of 1. Meshes that deform keep triangles without area: a pose may unfold them.
     ///
     /// A mesh may have no triangles left. Repairing twice changes nothing more.
     ///
     /// # Errors
     /// [`SceneError::Invalid`], naming `object`: more than [`MAX_MESH_ELEMENTS`] vertices or indices, indices that are not
-    /// triples or out of range, parts that do not cover the indices or name no material.
+    /// triples or out of range, parts that do not cover the indices or name no material, joints, weights or morph targets that
+    /// are not as many as the vertices, weights that are negative or all 0, deltas that are not finite.
     pub fn repair(&mut self, object: &str, materials: &[Material]) -> Result<Report, SceneError> {
         self.check_structure(object, materials)?;
         let mut report = Report::default();
@@ -42,6 +44,11 @@ impl Mesh {
         self.repair_uvs(materials, &mut report);
         self.repair_normals(&mut report);
         self.repair_tangents(materials, &mut report);
+        for weights in self.weights.iter_mut().filter(|w| !is_normalized(w)) {
+            let sum: f32 = weights.iter().sum();
+            *weights = weights.map(|w| w / sum);
+            report.attributes_repaired += 1;
+        }
         Ok(report)
     }
 
@@ -58,7 +65,8 @@ impl Mesh {
             || !self.normals.iter().all(|v| is_unit(*v))
             || !self.uvs.iter().all(|v| v.is_finite())
             || !self.tangents.iter().all(|t| is_tangent(*t))
-            || self.indices.chunks_exact(3).any(|t| scaled_normal(&self.positions, t).is_none()))
+            || !self.weights.iter().all(is_normalized)
+            || (!self.deforms() && self.indices.chunks_exact(3).any(|t| scaled_normal(&self.positions, t).is_none())))
     }
 
     /// Box of all positions: smallest and largest corner; `None` without vertices.
@@ -86,6 +94,7 @@ impl Mesh {
                 self.indices[at]
             ));
         }
+        self.check_deformation(object)?;
         let mut end = 0u32;
         for (i, part) in self.parts.iter().enumerate() {
             if part.first_index != end || !part.index_count.is_multiple_of(3) {
@@ -115,7 +124,45 @@ impl Mesh {
         Ok(())
     }
 
+    fn check_deformation(&self, object: &str) -> Result<(), SceneError> {
+        let invalid = |reason: String| Err(SceneError::Invalid { object: object.into(), reason });
+        let vertices = self.positions.len();
+        let (joints, weights) = (self.joints.len(), self.weights.len());
+        if joints != weights || (joints != 0 && joints != vertices) {
+            return invalid(format!(
+                "has joints for {joints} and weights for {weights} of {vertices} vertices; give both for all, or none"
+            ));
+        }
+        let usable = |w: &[f32; 4]| {
+            let sum: f32 = w.iter().sum();
+            w.iter().all(|w| *w >= 0.0) && sum > 0.0 && sum.is_finite()
+        };
+        if let Some(vertex) = self.weights.iter().position(|w| !usable(w)) {
+            return invalid(format!(
+                "weighs the joints of vertex {vertex} by {:?}; weights are finite, not negative and not all 0",
+                self.weights[vertex]
+            ));
+        }
+        for (i, target) in self.targets.iter().enumerate() {
+            let arrays =
+                [("positions", &target.positions), ("normals", &target.normals), ("tangents", &target.tangents)];
+            for (name, deltas) in arrays {
+                if !deltas.is_empty() && deltas.len() != vertices {
+                    return invalid(format!("morph target {i} moves {} {name} of {vertices} vertices", deltas.len()));
+                }
+                if let Some(vertex) = deltas.iter().position(|d| !is_usable(*d)) {
+                    let delta = deltas[vertex];
+                    return invalid(format!(
+                        "morph target {i} moves {name} of vertex {vertex} by {delta}, which is not finite or too far"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn drop_triangles(&mut self, report: &mut Report) {
+        let may_unfold = self.deforms();
         let mut kept = 0usize;
         for part in &mut self.parts {
             let first = kept;
@@ -124,7 +171,7 @@ impl Mesh {
                 let triangle = [self.indices[at], self.indices[at + 1], self.indices[at + 2]];
                 if !triangle.iter().all(|i| is_usable(self.positions[*i as usize])) {
                     report.triangles_non_finite += 1;
-                } else if scaled_normal(&self.positions, &triangle).is_none() {
+                } else if !may_unfold && scaled_normal(&self.positions, &triangle).is_none() {
                     report.triangles_degenerate += 1;
                 } else {
                     self.indices[kept..kept + 3].copy_from_slice(&triangle);
@@ -201,8 +248,8 @@ impl Mesh {
         self.normals = vec![Vec3::ZERO; n];
         let mut next_copy = vec![NONE; n];
         for at in (0..self.indices.len()).step_by(3) {
-            let normal =
-                scaled_normal(&self.positions, &self.indices[at..at + 3]).map_or(Vec3::Y, |v| v.normalize().as_vec3());
+            let normal = scaled_normal(&self.positions, &self.indices[at..at + 3])
+                .map_or(Vec3::Y, |v| v.normalize_or(DVec3::Y).as_vec3());
             for corner in at..at + 3 {
                 let first = self.indices[corner];
                 let mut v = first;
@@ -320,6 +367,17 @@ impl Mesh {
         if !self.tangents.is_empty() {
             self.tangents.push(self.tangents[at]);
         }
+        if !self.joints.is_empty() {
+            self.joints.push(self.joints[at]);
+            self.weights.push(self.weights[at]);
+        }
+        for target in &mut self.targets {
+            for deltas in [&mut target.positions, &mut target.normals, &mut target.tangents] {
+                if !deltas.is_empty() {
+                    deltas.push(deltas[at]);
+                }
+            }
+        }
         (self.positions.len() - 1) as u32
     }
 }
@@ -347,6 +405,10 @@ fn is_usable(p: Vec3) -> bool {
 
 fn is_unit(v: Vec3) -> bool {
     (v.length_squared() - 1.0).abs() < 1e-2
+}
+
+fn is_normalized(weights: &[f32; 4]) -> bool {
+    (weights.iter().sum::<f32>() - 1.0).abs() < 1e-4
 }
 
 fn is_tangent(t: Vec4) -> bool {

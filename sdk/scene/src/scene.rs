@@ -1,6 +1,6 @@
 //! A scene: tables of meshes, materials, textures, and what stands where.
 
-use crate::{Camera, Environment, Light, LightShape, Material, Mesh, Texture};
+use crate::{Camera, Environment, Light, LightShape, Material, Mesh, Pose, Texture};
 use glam::{Affine3A, DVec3, Vec3};
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ pub struct Scene {
     pub textures: Vec<Arc<Texture>>,
     /// What stands where.
     pub instances: Vec<Instance>,
+    /// Shapes of instances that deform, each at most once; one for every instance of a mesh with joints.
+    pub poses: Vec<Pose>,
     /// Lights.
     pub lights: Vec<Light>,
     /// The sky.
@@ -51,6 +53,7 @@ impl Default for Scene {
             materials: Vec::new(),
             textures: Vec::new(),
             instances: Vec::new(),
+            poses: Vec::new(),
             lights: Vec::new(),
             environment: Environment::constant(Vec3::ZERO),
             cameras: Vec::new(),

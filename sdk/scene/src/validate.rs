@@ -68,7 +68,7 @@ impl Scene {
         Ok(report)
     }
 
-    /// Checks what may change from frame to frame: instances, lights, environment, cameras.
+    /// Checks what may change from frame to frame: instances and their poses, lights, environment, cameras.
     ///
     /// # Errors
     /// [`SceneError::Invalid`] names the object with its user id, and the value.
@@ -76,6 +76,7 @@ impl Scene {
         for (i, instance) in self.instances.iter().enumerate() {
             check_instance(i, instance, self.meshes.len())?;
         }
+        self.validate_poses()?;
         for (i, light) in self.lights.iter().enumerate() {
             check_light(i, light)?;
         }

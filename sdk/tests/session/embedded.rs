@@ -18,10 +18,10 @@ pub(crate) fn square(at: Vec3) -> Scene {
     let mesh = Mesh {
         positions: [(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)].map(|(x, y)| Vec3::new(x, y, 0.0)).to_vec(),
         normals: vec![Vec3::Z; 4],
-        tangents: Vec::new(),
         uvs: vec![Vec2::ZERO; 4],
         indices: vec![0, 1, 2, 0, 2, 3],
         parts: vec![MeshPart { first_index: 0, index_count: 6, material: 0 }],
+        ..Mesh::default()
     };
     Scene {
         meshes: vec![Arc::new(mesh)],
@@ -115,18 +115,49 @@ fn a_scene_becomes_a_picture_and_moves() {
 }
 
 #[test]
+fn a_posed_mesh_is_shown_in_its_pose_without_an_upload() {
+    let session = session();
+    let scene = session.create_scene();
+    let mut skinned = square(Vec3::new(0.0, 0.0, -2.0));
+    let mesh = Arc::make_mut(&mut skinned.meshes[0]);
+    mesh.joints = vec![[1, 0, 0, 0]; 4];
+    mesh.weights = vec![[1.0, 0.0, 0.0, 0.0]; 4];
+    let pose = |x: f32| {
+        let palette = vec![Affine3A::IDENTITY, Affine3A::from_translation(Vec3::X * x)];
+        rayloom::scene::Pose { instance: 0, palette, morph_weights: Vec::new() }
+    };
+    skinned.poses = vec![pose(0.0)];
+    skinned.instances[0].user_id = 77;
+    scene.replace(skinned).unwrap();
+    let view = view(&session, (1, 1));
+    let center = |output: &Output| pixel(output, SIZE.width / 2, SIZE.height / 2);
+    assert!(is_red(center(&first_fresh(&view, commit(&scene), 0))));
+    for (step, x) in [40.0, 0.0, 40.0].into_iter().enumerate() {
+        scene.set_poses(&[pose(x)]).unwrap();
+        let output = first_fresh(&view, commit(&scene), 1_000_000 * (step as u64 + 1));
+        assert_eq!(is_red(center(&output)), x == 0.0, "posed to {x}");
+    }
+    let short = rayloom::scene::Pose { palette: vec![Affine3A::IDENTITY], ..pose(0.0) };
+    let text = scene.set_poses(&[short]).unwrap_err().to_string();
+    assert!(text.contains("user id 77") && text.contains("2 joints"), "{text}");
+    assert!(scene.set_poses(&[rayloom::scene::Pose { instance: 4, ..pose(0.0) }]).is_err());
+}
+
+#[test]
 fn commits_faster_than_packing_end_with_the_newest_one() {
     let session = session();
     let scene = session.create_scene();
     scene.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
     let mut newest = 0;
     for step in 0..200 {
-        scene.edit(|scene| scene.materials[0].roughness = step as f32 / 200.0);
+        // Never so smooth that the sun shines from the square: any of these revisions may be the one that is shown first.
+        scene.edit(|scene| scene.materials[0].roughness = 0.9 + step as f32 / 2000.0);
         newest = commit(&scene);
     }
     let view = view(&session, (1, 1));
     let output = first_fresh(&view, newest, 0);
-    assert!(is_red(pixel(&output, SIZE.width / 2, SIZE.height / 2)));
+    let center = pixel(&output, SIZE.width / 2, SIZE.height / 2);
+    assert!(is_red(center), "the square's centre is {center:?} in frame {}", output.frame_id);
     let announced =
         |event: rayloom::Event| matches!(event, rayloom::Event::SceneReady { revision, .. } if revision == newest);
     let give_up = std::time::Instant::now() + PATIENCE;

@@ -18,6 +18,12 @@ pub const TASKS_PER_MESSAGE: usize = 64;
 pub const LAYERS: usize = 8;
 /// Most moved instances in one message; more are sent as several revisions.
 pub const TRANSFORMS_PER_DELTA: usize = 1000;
+/// Most poses in one message.
+pub const POSES_PER_DELTA: usize = 1000;
+/// Most joints of one pose; characters of more are sent as revisions.
+pub const JOINTS_PER_POSE: usize = 1000;
+/// Most weights of morph targets of one pose.
+pub const MORPH_WEIGHTS_PER_POSE: usize = 1000;
 /// Most changed lights in one message.
 pub const LIGHTS_PER_DELTA: usize = 256;
 /// Largest side of a view in pixels.

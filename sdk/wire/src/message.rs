@@ -12,6 +12,7 @@ macro_rules! messages {
     ($($number:literal $name:ident: $doc:literal),* $(,)?) => {
         /// Everything that can be said on a link.
         #[derive(Clone, Debug, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "most messages that count are frames' tasks, the large one")]
         pub enum Message {
             $(#[doc = $doc] $name($name),)*
         }

@@ -1,10 +1,10 @@
 //! How a peer comes to hold a scene: an offer, the blobs that it lacks, and small changes from frame to frame.
 
 use crate::cursor::{Reader, Writer, bounded, out_of_range, unknown};
-use crate::{WireError, limits};
+use crate::{WireError, limits, pose};
 use bytes::Bytes;
 use glam::Affine3A;
-use rayloom_scene::Light;
+use rayloom_scene::{Light, Pose};
 
 /// Engine to peer: a scene revision whose root blob has this name. The peer answers with [`BlobNeed`] and [`SceneStatus`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub struct StateDelta {
     pub transforms: Vec<(u32, Affine3A)>,
     /// Light index and the light; user ids are not sent (they read as 0).
     pub lights: Vec<(u32, Light)>,
+    /// Poses of instances that are shaped otherwise. Turns of joints are rounded (within 1e-4 radians) on the way.
+    pub poses: Vec<Pose>,
 }
 
 impl SceneOffer {
@@ -189,6 +191,8 @@ impl StateDelta {
             w.u32(*index);
             w.light(light);
         }
+        w.count(self.poses.len());
+        self.poses.iter().for_each(|p| pose::write(w, p));
     }
 
     pub(crate) fn read(r: &mut Reader) -> Result<StateDelta, WireError> {
@@ -202,7 +206,9 @@ impl StateDelta {
         for _ in 0..count {
             lights.push((r.u32("delta.light")?, r.light("delta.light")?));
         }
-        Ok(StateDelta { transforms, lights })
+        let count = r.count("delta.poses", limits::POSES_PER_DELTA, 9)?;
+        let poses = (0..count).map(|_| pose::read(r)).collect::<Result<Vec<_>, _>>()?;
+        Ok(StateDelta { transforms, lights, poses })
     }
 }
 

@@ -2690,6 +2690,33 @@ rayloom_result rayloom_scene_set_transforms(struct rayloom_scene *scene,
                                             const float *matrices);
 
 /**
+ * Brings the joints of `count` instances of skinned meshes where they are in this frame: ids, how many matrices each gives
+ * (at least the joints of its mesh), and 16 floats for each of them, one instance's after the other's. A matrix leads from
+ * where the mesh was bound to where the joint has brought it, before the instance's own transform, in the scene's convention.
+ * Weights of morph targets stay. All or none; a palette that is too short is named with the instance's user_id. Shown from
+ * the next commit on.
+ *
+ * Threads: any. Arrays are copied.
+ */
+rayloom_result rayloom_scene_set_palettes(struct rayloom_scene *scene,
+                                          uint32_t count,
+                                          const uint32_t *ids,
+                                          const uint32_t *joint_counts,
+                                          const float *matrices);
+
+/**
+ * Weighs the morph targets of `count` instances: ids, how many weights each gives (at most the targets of its mesh; the
+ * rest are 0), and the weights, one instance's after the other's. Joints stay. All or none. Shown from the next commit on.
+ *
+ * Threads: any. Arrays are copied.
+ */
+rayloom_result rayloom_scene_set_morph_weights(struct rayloom_scene *scene,
+                                               uint32_t count,
+                                               const uint32_t *ids,
+                                               const uint32_t *weight_counts,
+                                               const float *weights);
+
+/**
  * Id of the first instance with this user_id.
  *
  * Threads: any.

@@ -24,6 +24,18 @@ uint motion(Params p, uvec2 pixel, vec3 was) {
     return packHalf2x16(clamp(then - now, -HALF_MAX, HALF_MAX));
 }
 
+// Where the hit was in its mesh's space one frame before: elsewhere only where the mesh deforms.
+vec3 previous_local_position(Params p, Hit hit, Surface s) {
+    uint64_t previous = address(Quads(p.instances).v[s.instance * INSTANCE_VECTORS + 11u].xy);
+    if (previous == 0ul) {
+        return s.local_position;
+    }
+    uvec4 corners = triangle_at(p, hit.instance, hit.primitive).indices;
+    Vectors at = Vectors(previous);
+    vec2 b = hit.barycentrics;
+    return at.v[corners.x].xyz * (1.0 - b.x - b.y) + at.v[corners.y].xyz * b.x + at.v[corners.z].xyz * b.y;
+}
+
 void main() {
     Params p = Params(push.params);
     uvec2 pixel = layer_pixel(p);
@@ -37,7 +49,7 @@ void main() {
         // The direction's component along the view axis is 1, so t is planar depth.
         Surface s = surface_at(p, hit, p.ray_origin.xyz, direction, p.ray_origin.w * hit.t, true);
         uint row = s.instance * INSTANCE_VECTORS + 3u;
-        vec4 at = vec4(s.local_position, 1.0);
+        vec4 at = vec4(previous_local_position(p, hit, s), 1.0);
         vec3 was = vec3(dot(Vectors(p.instances).v[row], at), dot(Vectors(p.instances).v[row + 1u], at),
             dot(Vectors(p.instances).v[row + 2u], at));
         uint roughness = uint(clamp(s.roughness, 0.0, 1.0) * 255.0 + 0.5);

@@ -49,52 +49,30 @@ pub(crate) struct AccelerationStructure {
 }
 
 impl AccelerationStructure {
-    /// Over triangles; waits until it is built, and compacts it where that gains anything. `indices` are within
-    /// `positions`, and there is at least one triangle.
+    /// Over triangles; waits until it is built, and compacts it where that gains anything, unless the triangles are to
+    /// move. `indices` are within `positions`, and there is at least one triangle.
     pub(crate) fn bottom(
         submitter: &Submitter,
         positions: &[[f32; 3]],
         indices: &[u32],
         geometries: &[Geometry],
+        deforms: bool,
     ) -> Result<AccelerationStructure, RendererError> {
         let context = submitter.context();
-        let input = |name, bytes| Buffer::uploaded_for(context, name, bytes, BUILD_INPUT);
-        let vertices = input("triangle corners", bytemuck::cast_slice(positions))?;
-        let corners = input("triangle indices", bytemuck::cast_slice(indices))?;
-        let triangles = vk::AccelerationStructureGeometryTrianglesDataKHR::default()
-            .vertex_format(vk::Format::R32G32B32_SFLOAT)
-            .vertex_data(vk::DeviceOrHostAddressConstKHR { device_address: vertices.address() })
-            .vertex_stride(size_of::<[f32; 3]>() as u64)
-            .max_vertex(positions.len().saturating_sub(1) as u32)
-            .index_type(vk::IndexType::UINT32)
-            .index_data(vk::DeviceOrHostAddressConstKHR { device_address: corners.address() });
-        let parts: Vec<_> = geometries
-            .iter()
-            .map(|g| {
-                // A texel decides once, or samples of a pixel would disagree with their shadows.
-                let once = vk::GeometryFlagsKHR::NO_DUPLICATE_ANY_HIT_INVOCATION;
-                vk::AccelerationStructureGeometryKHR::default()
-                    .geometry_type(vk::GeometryTypeKHR::TRIANGLES)
-                    .geometry(vk::AccelerationStructureGeometryDataKHR { triangles })
-                    .flags(if g.opaque { vk::GeometryFlagsKHR::OPAQUE } else { once })
-            })
-            .collect();
-        let ranges: Vec<_> = geometries
-            .iter()
-            .map(|g| {
-                vk::AccelerationStructureBuildRangeInfoKHR::default()
-                    .primitive_count(g.triangle_count)
-                    .primitive_offset(g.first_triangle * size_of::<[u32; 3]>() as u32)
-            })
-            .collect();
-        let flags = vk::BuildAccelerationStructureFlagsKHR::PREFER_FAST_TRACE
-            | vk::BuildAccelerationStructureFlagsKHR::ALLOW_COMPACTION;
-        let build =
-            Build { kind: vk::AccelerationStructureTypeKHR::BOTTOM_LEVEL, flags, parts: &parts, ranges: &ranges };
+        let vertices = Buffer::uploaded_for(context, "triangle corners", bytemuck::cast_slice(positions), BUILD_INPUT)?;
+        let corners = Buffer::for_build(context, "triangle indices", bytemuck::cast_slice(indices))?;
+        let triangles = Triangles {
+            vertices: vertices.address(),
+            stride: size_of::<[f32; 3]>(),
+            vertex_count: positions.len(),
+            indices: corners.address(),
+            geometries,
+            deforms,
+        };
         let mut recorder = submitter.record()?;
-        let (made, scratch) = build.record(context, &mut recorder, None)?;
+        let (made, scratch) = triangles.record(context, &mut recorder, None)?;
         recorder.submit(Box::new((vertices, corners, scratch)))?.wait()?;
-        if made.buffer.size() < COMPACT_FROM_BYTES { Ok(made) } else { made.compacted(submitter) }
+        if made.buffer.size() < COMPACT_FROM_BYTES || deforms { Ok(made) } else { made.compacted(submitter) }
     }
 
     /// Over instances. `refitted` is a structure over as many instances, of which the same are active, that serves as
@@ -195,7 +173,62 @@ impl Drop for AccelerationStructure {
     }
 }
 
-const BUILD_INPUT: vk::BufferUsageFlags = vk::BufferUsageFlags::ACCELERATION_STRUCTURE_BUILD_INPUT_READ_ONLY_KHR;
+pub(super) const BUILD_INPUT: vk::BufferUsageFlags =
+    vk::BufferUsageFlags::ACCELERATION_STRUCTURE_BUILD_INPUT_READ_ONLY_KHR;
+
+/// Triangles of a bottom-level structure, in the device's memory.
+pub(crate) struct Triangles<'a> {
+    /// Address of positions, `stride` bytes apart.
+    pub(crate) vertices: u64,
+    pub(crate) stride: usize,
+    pub(crate) vertex_count: usize,
+    /// Address of three indices a triangle, all below `vertex_count`.
+    pub(crate) indices: u64,
+    pub(crate) geometries: &'a [Geometry],
+    /// They will move: structures over them can be refitted.
+    pub(crate) deforms: bool,
+}
+
+impl Triangles<'_> {
+    /// Records a build, or a refit of a structure over the same triangles at other places, and a barrier after it; gives the
+    /// structure and the scratch memory. The submission must keep both, the memory of the triangles, and what is refitted.
+    pub(crate) fn record(
+        &self,
+        context: &Arc<Context>,
+        recorder: &mut Recorder,
+        refitted: Option<&AccelerationStructure>,
+    ) -> Result<(AccelerationStructure, Buffer), RendererError> {
+        let triangles = vk::AccelerationStructureGeometryTrianglesDataKHR::default()
+            .vertex_format(vk::Format::R32G32B32_SFLOAT)
+            .vertex_data(vk::DeviceOrHostAddressConstKHR { device_address: self.vertices })
+            .vertex_stride(self.stride as u64)
+            .max_vertex(self.vertex_count.saturating_sub(1) as u32)
+            .index_type(vk::IndexType::UINT32)
+            .index_data(vk::DeviceOrHostAddressConstKHR { device_address: self.indices });
+        let part = |g: &Geometry| {
+            // A texel decides once, or samples of a pixel would disagree with their shadows.
+            let once = vk::GeometryFlagsKHR::NO_DUPLICATE_ANY_HIT_INVOCATION;
+            vk::AccelerationStructureGeometryKHR::default()
+                .geometry_type(vk::GeometryTypeKHR::TRIANGLES)
+                .geometry(vk::AccelerationStructureGeometryDataKHR { triangles })
+                .flags(if g.opaque { vk::GeometryFlagsKHR::OPAQUE } else { once })
+        };
+        let range = |g: &Geometry| {
+            vk::AccelerationStructureBuildRangeInfoKHR::default()
+                .primitive_count(g.triangle_count)
+                .primitive_offset(g.first_triangle * size_of::<[u32; 3]>() as u32)
+        };
+        let parts: Vec<_> = self.geometries.iter().map(part).collect();
+        let ranges: Vec<_> = self.geometries.iter().map(range).collect();
+        let changes = match self.deforms {
+            true => vk::BuildAccelerationStructureFlagsKHR::ALLOW_UPDATE,
+            false => vk::BuildAccelerationStructureFlagsKHR::ALLOW_COMPACTION,
+        };
+        let flags = vk::BuildAccelerationStructureFlagsKHR::PREFER_FAST_TRACE | changes;
+        let kind = vk::AccelerationStructureTypeKHR::BOTTOM_LEVEL;
+        Build { kind, flags, parts: &parts, ranges: &ranges }.record(context, recorder, refitted)
+    }
+}
 
 /// What is built of what.
 struct Build<'a> {

@@ -1,5 +1,6 @@
 //! Buffers that shaders reach by address.
 
+use super::acceleration::BUILD_INPUT;
 use super::memory::Reserved;
 use super::{Context, Submitter};
 use crate::RendererError;
@@ -89,6 +90,22 @@ impl Buffer {
         // SAFETY: the buffer is bound and was made with SHADER_DEVICE_ADDRESS.
         buffer.address = unsafe { context.device.get_buffer_device_address(&info) };
         Ok(buffer)
+    }
+
+    /// Vertices that shaders write and read; `for_build` says that the device's structures are built over them too.
+    pub(crate) fn for_vertices(
+        context: &Arc<Context>,
+        name: &str,
+        size: u64,
+        for_build: bool,
+    ) -> Result<Buffer, RendererError> {
+        let more = if for_build { BUILD_INPUT } else { vk::BufferUsageFlags::empty() };
+        Buffer::for_use(context, name, size, Place::Device, more)
+    }
+
+    /// What the device's structures are built over, written by the CPU.
+    pub(crate) fn for_build(context: &Arc<Context>, name: &str, bytes: &[u8]) -> Result<Buffer, RendererError> {
+        Buffer::uploaded_for(context, name, bytes, BUILD_INPUT)
     }
 
     /// A buffer in the device's memory with these bytes; waits until they are there.

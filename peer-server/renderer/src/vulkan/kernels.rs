@@ -22,10 +22,11 @@ pub(crate) enum Kernel {
     Rays,
     Planes,
     Filter,
+    Deform,
 }
 
 impl Kernel {
-    pub(crate) const ALL: [Kernel; 9] = [
+    pub(crate) const ALL: [Kernel; 10] = [
         Kernel::Primary,
         Kernel::Direct,
         Kernel::Specular,
@@ -35,6 +36,7 @@ impl Kernel {
         Kernel::Rays,
         Kernel::Planes,
         Kernel::Filter,
+        Kernel::Deform,
     ];
 
     fn source(self) -> &'static str {
@@ -48,11 +50,12 @@ impl Kernel {
             Kernel::Rays => "passes/rays.glsl",
             Kernel::Planes => "passes/planes.glsl",
             Kernel::Filter => "passes/filter.glsl",
+            Kernel::Deform => "passes/deform.glsl",
         }
     }
 
     fn traces(self) -> bool {
-        !matches!(self, Kernel::Planes | Kernel::Filter)
+        !matches!(self, Kernel::Planes | Kernel::Filter | Kernel::Deform)
     }
 }
 

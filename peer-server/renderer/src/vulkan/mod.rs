@@ -14,7 +14,7 @@ mod kernels;
 mod memory;
 mod submit;
 
-pub(crate) use acceleration::{AccelerationStructure, Geometry, PlacedStructure};
+pub(crate) use acceleration::{AccelerationStructure, Geometry, PlacedStructure, Triangles};
 pub(crate) use buffer::{Buffer, Place};
 pub use choose::{DeviceKind, DeviceReport};
 pub(crate) use choose::{candidates, choose};

@@ -106,6 +106,18 @@ impl Recorder {
         unsafe { device.cmd_pipeline_barrier(commands, build, after, flags, &barrier, &[], &[]) };
     }
 
+    /// What shaders wrote before is there for structures that are built after.
+    pub(crate) fn build_inputs_barrier(&mut self) {
+        use vk::{AccessFlags as Access, PipelineStageFlags as Stage};
+        let barrier =
+            [vk::MemoryBarrier::default().src_access_mask(Access::SHADER_WRITE).dst_access_mask(Access::SHADER_READ)];
+        let (device, commands) = (&self.objects.context.device, self.objects.commands);
+        let (before, after) = (Stage::COMPUTE_SHADER, Stage::ACCELERATION_STRUCTURE_BUILD_KHR);
+        let flags = vk::DependencyFlags::empty();
+        // SAFETY: recording is under way; whoever builds structures has their extension.
+        unsafe { device.cmd_pipeline_barrier(commands, before, after, flags, &barrier, &[], &[]) };
+    }
+
     /// Sets a buffer's first bytes to zero.
     pub(crate) fn clear(&mut self, buffer: &Buffer, offset: u64, bytes: u64) {
         let (device, commands) = (&self.objects.context.device, self.objects.commands);

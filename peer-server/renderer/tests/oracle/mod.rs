@@ -80,8 +80,7 @@ impl Oracle {
         let mut triangles = Vec::new();
         for (index, instance) in scene.instances.iter().enumerate() {
             let mesh = &scene.meshes[instance.mesh as usize];
-            let (matrix, moved) =
-                (glam::DMat3::from(instance.transform.matrix3.as_dmat3()), instance.transform.translation);
+            let (matrix, moved) = (instance.transform.matrix3.as_dmat3(), instance.transform.translation);
             let normals = matrix.inverse().transpose();
             for part in &mesh.parts {
                 let range = part.first_index as usize..(part.first_index + part.index_count) as usize;

@@ -37,10 +37,10 @@ pub fn square(material: u32) -> Mesh {
             Vec3::new(1.0, 0.0, -1.0),
         ],
         normals: vec![Vec3::Y; 4],
-        tangents: Vec::new(),
         uvs: vec![Vec2::new(0.0, 0.0), Vec2::new(0.0, 1.0), Vec2::new(1.0, 1.0), Vec2::new(1.0, 0.0)],
         indices: vec![0, 1, 2, 0, 2, 3],
         parts: vec![MeshPart { first_index: 0, index_count: 6, material }],
+        ..Mesh::default()
     }
 }
 
@@ -115,15 +115,7 @@ pub fn sun(direction: Vec3, irradiance: Vec3) -> Light {
 }
 
 pub fn scene(meshes: Vec<Mesh>, materials: Vec<Material>, instances: Vec<Instance>, lights: Vec<Light>) -> Scene {
-    Scene {
-        meshes: meshes.into_iter().map(Arc::new).collect(),
-        materials,
-        textures: Vec::new(),
-        instances,
-        lights,
-        environment: Environment::constant(Vec3::ZERO),
-        cameras: Vec::new(),
-    }
+    Scene { meshes: meshes.into_iter().map(Arc::new).collect(), materials, instances, lights, ..Scene::default() }
 }
 
 /// Looks straight down from height 4 at a view of `extent`; the ground's 4.6 metres fill it from top to bottom.

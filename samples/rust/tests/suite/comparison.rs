@@ -44,8 +44,11 @@ pub(crate) fn trace(scene: &Scene, frame: &FrameDesc<'_>, extent: Extent) -> Tra
     let options = RendererOptions { allow_cpu: true, ..RendererOptions::default() };
     let renderer = Renderer::new(&options).expect("tests need a Vulkan device");
     let gpu = renderer.create_scene(scene, &mut |_| ()).expect("the scene is valid");
-    let state =
-        FrameState { transforms: frame.transforms, previous_transforms: frame.previous_transforms, lights: &[] };
+    let state = FrameState {
+        transforms: frame.transforms,
+        previous_transforms: frame.previous_transforms,
+        ..FrameState::default()
+    };
     let placed = Arc::new(gpu.frame(&state).expect("the state is valid"));
     let layers = [LayerRequest { kind: LayerKind::Unlit, samples: 1, scale: 1, bounces: LayerRequest::BOUNCES }];
     let job = TraceJob {

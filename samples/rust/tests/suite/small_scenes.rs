@@ -22,10 +22,10 @@ pub(crate) fn square(material: u32) -> Mesh {
     Mesh {
         positions: [(-1.0, -1.0), (-1.0, 1.0), (1.0, 1.0), (1.0, -1.0)].map(|(x, z)| Vec3::new(x, 0.0, z)).into(),
         normals: vec![Vec3::Y; 4],
-        tangents: Vec::new(),
         uvs: vec![Vec2::new(0.0, 0.0), Vec2::new(0.0, 1.0), Vec2::new(1.0, 1.0), Vec2::new(1.0, 0.0)],
         indices: vec![0, 1, 2, 0, 2, 3],
         parts: vec![MeshPart { first_index: 0, index_count: 6, material }],
+        ..Mesh::default()
     }
 }
 

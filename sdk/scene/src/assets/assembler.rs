@@ -41,6 +41,7 @@ impl Assembler {
             materials: root.materials.clone(),
             textures: Vec::with_capacity(root.textures.len()),
             instances: root.instances.clone(),
+            poses: root.poses.clone(),
             lights: root.lights.clone(),
             environment: root.environment,
             cameras: root.cameras.clone(),

@@ -1,19 +1,20 @@
 //! The blobs of meshes and textures.
 
 use super::encoding::{Reader, Writer};
-use crate::{Mesh, MeshPart, SceneError, Texture, TextureData};
+use crate::{Mesh, MeshPart, MorphTarget, SceneError, Texture, TextureData};
 use bytes::Bytes;
 use glam::{Vec2, Vec3, Vec4};
 
 const MESH: &[u8; 4] = b"RLMS";
-const MESH_VERSION: u32 = 1;
+const MESH_VERSION: u32 = 2;
 const TEXTURE: &[u8; 4] = b"RLTX";
 const TEXTURE_VERSION: u32 = 1;
 
 const ENCODED: u32 = 0;
 const RGBA8: u32 = 1;
 
-/// Counts of positions, normals, tangents, uvs, indices, parts; then these arrays in this order.
+/// Counts of positions, normals, tangents, uvs, indices, parts, joints (as many as weights), morph targets; then these arrays
+/// in this order. A target is its counts of positions, normals and tangents, and these.
 pub(super) fn encode_mesh(mesh: &Mesh) -> Bytes {
     let counts = [
         mesh.positions.len(),
@@ -22,9 +23,12 @@ pub(super) fn encode_mesh(mesh: &Mesh) -> Bytes {
         mesh.uvs.len(),
         mesh.indices.len(),
         mesh.parts.len(),
+        mesh.joints.len(),
+        mesh.targets.len(),
     ];
-    let sizes = [12, 12, 16, 8, 4, 12];
-    let capacity = 48 + counts.iter().zip(sizes).map(|(c, s)| c * s).sum::<usize>();
+    let targets: usize = mesh.targets.iter().map(|t| t.positions.len() + t.normals.len() + t.tangents.len()).sum();
+    let sizes = [12, 12, 16, 8, 4, 12, 24, 24];
+    let capacity = 64 + targets * 12 + counts.iter().zip(sizes).map(|(c, s)| c * s).sum::<usize>();
     let mut out = Writer::new(MESH, MESH_VERSION, capacity);
     out.put(counts.map(|c| c as u64));
     out.put_all(&mesh.positions);
@@ -35,13 +39,21 @@ pub(super) fn encode_mesh(mesh: &Mesh) -> Bytes {
     for part in &mesh.parts {
         out.put([part.first_index, part.index_count, part.material]);
     }
+    out.put_all(&mesh.joints);
+    out.put_all(&mesh.weights);
+    for target in &mesh.targets {
+        let deltas = [&target.positions, &target.normals, &target.tangents];
+        out.put(deltas.map(|d| d.len() as u64));
+        deltas.into_iter().for_each(|d| out.put_all(d));
+    }
     out.0.into()
 }
 
 pub(super) fn decode_mesh(bytes: &[u8]) -> Result<Mesh, SceneError> {
     let mut reader = Reader::new("mesh blob", bytes, MESH, MESH_VERSION)?;
-    let counts = reader.get::<[u64; 6]>()?.map(|c| usize::try_from(c).unwrap_or(usize::MAX));
-    let mesh = Mesh {
+    let size = |c: u64| usize::try_from(c).unwrap_or(usize::MAX);
+    let counts = reader.get::<[u64; 8]>()?.map(size);
+    let mut mesh = Mesh {
         positions: reader.get_all::<Vec3>(counts[0])?,
         normals: reader.get_all::<Vec3>(counts[1])?,
         tangents: reader.get_all::<Vec4>(counts[2])?,
@@ -52,7 +64,19 @@ pub(super) fn decode_mesh(bytes: &[u8]) -> Result<Mesh, SceneError> {
             .into_iter()
             .map(|[first_index, index_count, material]| MeshPart { first_index, index_count, material })
             .collect(),
+        joints: reader.get_all(counts[6])?,
+        weights: reader.get_all(counts[6])?,
+        targets: Vec::new(),
     };
+    // Each takes bytes, so a forged count ends with them.
+    for _ in 0..counts[7] {
+        let deltas = reader.get::<[u64; 3]>()?.map(size);
+        mesh.targets.push(MorphTarget {
+            positions: reader.get_all(deltas[0])?,
+            normals: reader.get_all(deltas[1])?,
+            tangents: reader.get_all(deltas[2])?,
+        });
+    }
     reader.finish()?;
     Ok(mesh)
 }

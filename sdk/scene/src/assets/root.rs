@@ -3,18 +3,20 @@
 use super::encoding::{Reader, Writer};
 use super::{Assembler, BlobId};
 use crate::{
-    AlphaMode, Camera, Environment, Instance, Light, LightShape, Material, NamedCamera, Scene, SceneError, TextureSlot,
+    AlphaMode, Camera, Environment, Instance, Light, LightShape, Material, NamedCamera, Pose, Scene, SceneError,
+    TextureSlot,
 };
 use bytes::Bytes;
 use glam::{Affine3A, Quat, Vec2, Vec3, Vec4};
 
 const MAGIC: &[u8; 4] = b"RLSR";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Sizes of records in bytes (the smallest, where they vary): what a forged count is held against.
 const REFERENCE_SIZE: usize = 40;
 const MATERIAL_SIZE: usize = 69;
 const INSTANCE_SIZE: usize = 60;
+const POSE_SIZE: usize = 12;
 const LIGHT_SIZE: usize = 60;
 const CAMERA_SIZE: usize = 56;
 
@@ -40,6 +42,8 @@ pub struct RootTables {
     pub materials: Vec<Material>,
     /// As in [`Scene::instances`].
     pub instances: Vec<Instance>,
+    /// As in [`Scene::poses`].
+    pub poses: Vec<Pose>,
     /// As in [`Scene::lights`].
     pub lights: Vec<Light>,
     /// As in [`Scene::environment`].
@@ -89,6 +93,12 @@ pub(super) fn encode(scene: &Scene, meshes: Vec<BlobRef>, textures: Vec<BlobRef>
         out.put(instance.transform.to_cols_array());
         out.put(instance.user_id);
     }
+    out.put(scene.poses.len() as u32);
+    for pose in &scene.poses {
+        out.put([pose.instance, pose.palette.len() as u32, pose.morph_weights.len() as u32]);
+        pose.palette.iter().for_each(|joint| out.put(joint.to_cols_array()));
+        out.put_all(&pose.morph_weights);
+    }
     out.put(scene.lights.len() as u32);
     scene.lights.iter().for_each(|l| put_light(&mut out, l));
     let Environment { zenith, horizon, ground } = scene.environment;
@@ -125,6 +135,15 @@ pub fn unpack_root(bytes: &[u8]) -> Result<RootTables, SceneError> {
             Ok(Instance { mesh, transform, user_id: reader.get()? })
         })
         .collect::<Result<_, SceneError>>()?;
+    let count = reader.count(POSE_SIZE)?;
+    let poses = (0..count)
+        .map(|_| {
+            let [instance, joints, weights] = reader.get::<[u32; 3]>()?;
+            let palette = reader.get_all::<[f32; 12]>(joints as usize)?;
+            let palette = palette.iter().map(Affine3A::from_cols_array).collect();
+            Ok(Pose { instance, palette, morph_weights: reader.get_all(weights as usize)? })
+        })
+        .collect::<Result<_, SceneError>>()?;
     let count = reader.count(LIGHT_SIZE)?;
     let lights = (0..count).map(|_| get_light(&mut reader)).collect::<Result<_, _>>()?;
     let [zenith, horizon, ground] = reader.get::<[Vec3; 3]>()?;
@@ -132,7 +151,7 @@ pub fn unpack_root(bytes: &[u8]) -> Result<RootTables, SceneError> {
     let cameras = (0..count).map(|_| get_camera(&mut reader)).collect::<Result<_, _>>()?;
     reader.finish()?;
     let environment = Environment { zenith, horizon, ground };
-    Ok(RootTables { meshes, textures, materials, instances, lights, environment, cameras })
+    Ok(RootTables { meshes, textures, materials, instances, poses, lights, environment, cameras })
 }
 
 fn put_material(out: &mut Writer, m: &Material) {

@@ -98,7 +98,8 @@ impl Document {
             Checked::Valid(Type::Vec2) => 2,
             Checked::Valid(Type::Vec3) => 3,
             Checked::Valid(Type::Vec4) => 4,
-            _ => return Err(self.fail(&format!("{at}.type"), "must be SCALAR, VEC2, VEC3 or VEC4 here")),
+            Checked::Valid(Type::Mat4) => 16,
+            _ => return Err(self.fail(&format!("{at}.type"), "must be SCALAR, VEC2, VEC3, VEC4 or MAT4 here")),
         };
         let element = component.size() * components;
         let count = accessor.count.0;

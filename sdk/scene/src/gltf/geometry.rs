@@ -4,8 +4,8 @@ use super::document::Document;
 use super::nodes::Placed;
 use super::surfaces::Materials;
 use super::{Progress, Stage, note};
-use crate::{Instance, MAX_MESH_ELEMENTS, Mesh, MeshPart, Report, Scene, SceneError};
-use glam::{Vec2, Vec3, Vec4};
+use crate::{Instance, MAX_MESH_ELEMENTS, Mesh, MeshPart, MorphTarget, Report, Scene, SceneError};
+use glam::{Affine3A, Vec2, Vec3, Vec4};
 use gltf::json::accessor::Accessor;
 use gltf::json::mesh::{Mode, Primitive, Semantic};
 use gltf::json::validation::Checked;
@@ -15,26 +15,31 @@ use std::sync::Arc;
 
 /// Decoded geometry may take this many bytes and [`DECODED_PER_INPUT_BYTE`] more for each byte of input: a small document
 /// that names one accessor a million times must not fill the memory.
-const MAX_DECODED_BYTES: u64 = 1 << 30;
-const DECODED_PER_INPUT_BYTE: u64 = 64;
+pub(super) const MAX_DECODED_BYTES: u64 = 1 << 30;
+pub(super) const DECODED_PER_INPUT_BYTE: u64 = 64;
 
 /// Bytes of a decoded vertex and of a decoded index.
 const VERTEX_BYTES: u64 = 48;
 const INDEX_BYTES: u64 = 4;
+/// Of a vertex's joints and their weights, and of what a morph target does to it.
+const SKIN_BYTES: u64 = 24;
+const TARGET_BYTES: u64 = 36;
 
-/// Reads the meshes that are placed, and places them.
-pub(super) fn read(
+/// Reads the meshes that are placed, and places them; gives what became an instance, in their order.
+pub(super) fn read<'a>(
     document: &Document,
-    placed: &[Placed],
+    placed: &'a [Placed],
     materials: &Materials,
     out: &mut Scene,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<(), SceneError> {
-    let mut order: Vec<Index<mesh::Mesh>> = Vec::new();
-    let mut numbers: HashMap<usize, u32> = HashMap::new();
+) -> Result<Vec<&'a Placed>, SceneError> {
+    // One that stands with and without a skin is two meshes here.
+    let mut order: Vec<(Index<mesh::Mesh>, bool)> = Vec::new();
+    let mut numbers: HashMap<(usize, bool), u32> = HashMap::new();
+    let key = |p: &Placed| (p.mesh.value(), p.skin.is_some());
     for p in placed {
-        numbers.entry(p.mesh.value()).or_insert_with(|| {
-            order.push(p.mesh);
+        numbers.entry(key(p)).or_insert_with(|| {
+            order.push((p.mesh, p.skin.is_some()));
             order.len() as u32 - 1
         });
     }
@@ -44,15 +49,22 @@ pub(super) fn read(
         budget: MAX_DECODED_BYTES.saturating_add(document.input_bytes.saturating_mul(DECODED_PER_INPUT_BYTE)),
         report: Report::default(),
     };
-    for (done, index) in order.iter().enumerate() {
-        let mesh = importer.read_mesh(*index, out, progress)?;
+    for (done, (index, skinned)) in order.iter().enumerate() {
+        let mesh = importer.read_mesh(*index, *skinned, out, progress)?;
         out.meshes.push(Arc::new(mesh));
         progress(Progress::Step { stage: Stage::Meshes, done: done + 1, total: order.len() });
     }
-    let visible = placed.iter().filter(|p| out.meshes[numbers[&p.mesh.value()] as usize].triangle_count() > 0);
-    out.instances = visible
-        .map(|p| Instance { mesh: numbers[&p.mesh.value()], transform: p.transform, user_id: p.node as u64 })
-        .collect();
+    let meshes = &out.meshes;
+    let visible: Vec<&Placed> =
+        placed.iter().filter(|p| meshes[numbers[&key(p)] as usize].triangle_count() > 0).collect();
+    let instance = |p: &&Placed| {
+        let mesh = numbers[&key(p)];
+        // Joints place a skinned mesh; its node does not (glTF 2.0, 3.7.3.3).
+        let stands = meshes[mesh as usize].joints.is_empty();
+        let transform = if stands { p.transform } else { Affine3A::IDENTITY };
+        Instance { mesh, transform, user_id: p.node as u64 }
+    };
+    out.instances = visible.iter().map(instance).collect();
     let dropped = importer.report.triangles_degenerate + importer.report.triangles_non_finite;
     if dropped > 0 {
         let text = format!(
@@ -61,7 +73,7 @@ pub(super) fn read(
         );
         note(progress, "meshes", &text);
     }
-    Ok(())
+    Ok(visible)
 }
 
 struct Importer<'a> {
@@ -73,18 +85,21 @@ struct Importer<'a> {
 }
 
 /// The accessors that make a vertex; primitives that agree in all share their vertices.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Attributes {
     positions: usize,
     normals: Option<usize>,
     tangents: Option<usize>,
     uvs: Option<usize>,
+    joints: Option<(usize, usize)>,
+    targets: Vec<[Option<usize>; 3]>,
 }
 
 impl Importer<'_> {
     fn read_mesh(
         &mut self,
         index: Index<mesh::Mesh>,
+        skinned: bool,
         scene: &Scene,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Mesh, SceneError> {
@@ -92,7 +107,7 @@ impl Importer<'_> {
         let mut groups: Vec<(Attributes, Mesh)> = Vec::new();
         for (i, primitive) in source.primitives.iter().enumerate() {
             let at = format!("meshes[{}].primitives[{i}]", index.value());
-            self.read_primitive(primitive, &at, scene, &mut groups, progress)?;
+            self.read_primitive(primitive, &at, skinned, scene, &mut groups, progress)?;
         }
         let mut merged = Mesh::default();
         for (_, mut group) in groups {
@@ -116,6 +131,7 @@ impl Importer<'_> {
         &mut self,
         primitive: &Primitive,
         at: &str,
+        skinned: bool,
         scene: &Scene,
         groups: &mut Vec<(Attributes, Mesh)>,
         progress: &mut dyn FnMut(Progress<'_>),
@@ -128,9 +144,6 @@ impl Importer<'_> {
             }
             Checked::Invalid => return Err(self.document.fail(&format!("{at}.mode"), "is none of 0 to 6")),
         };
-        if primitive.targets.as_ref().is_some_and(|t| !t.is_empty()) {
-            note(progress, at, "its morph targets are not applied");
-        }
         let material = match primitive.material {
             Some(m) => {
                 self.document.get(m, &format!("{at}.material"))?;
@@ -152,16 +165,37 @@ impl Importer<'_> {
             note(progress, at, &format!("has textures but no TEXCOORD_{uv_set}: they are read at their origin"));
         }
         let tangents = attribute(Semantic::Tangents).filter(|_| normals.is_some() && surface.normal_texture.is_some());
+        let joints = match (attribute(Semantic::Joints(0)), attribute(Semantic::Weights(0))) {
+            (Some(joints), Some(weights)) if skinned => Some((joints, weights)),
+            _ if skinned => {
+                return Err(self.document.fail(at, "its node has a skin, but it lacks JOINTS_0 or WEIGHTS_0"));
+            }
+            _ => None,
+        };
+        if skinned && attribute(Semantic::Joints(1)).is_some() {
+            note(progress, at, "more than four joints move a vertex: the first four do, their weights scaled to 1");
+        }
+        let targets = primitive.targets.as_deref().unwrap_or(&[]);
         let key = Attributes {
             positions: positions.value(),
             normals: normals.map(|a| a.value()),
             tangents: tangents.map(|a| a.value()),
             uvs: uvs.map(|a| a.value()),
+            joints: joints.map(|(joints, weights)| (joints.value(), weights.value())),
+            targets: targets
+                .iter()
+                .map(|t| [t.positions, t.normals, t.tangents].map(|a| a.map(|a| a.value())))
+                .collect(),
         };
         let group = match groups.iter().position(|(k, _)| *k == key) {
             Some(group) => group,
             None => {
-                let mesh = self.read_vertices(positions, normals, tangents, uvs.map(|a| (a, uv_set)), at)?;
+                let mut mesh = self.read_vertices(positions, normals, tangents, uvs.map(|a| (a, uv_set)), at)?;
+                self.read_deformation(&mut mesh, joints, targets, at)?;
+                if groups.last().is_some_and(|(_, other)| other.targets.len() != mesh.targets.len()) {
+                    let count = mesh.targets.len();
+                    return Err(self.document.fail(at, format!("has {count} morph targets, unlike those before it")));
+                }
                 groups.push((key, mesh));
                 groups.len() - 1
             }
@@ -255,6 +289,54 @@ impl Importer<'_> {
         Ok(mesh)
     }
 
+    /// Joints with their weights, and morph targets.
+    fn read_deformation(
+        &mut self,
+        mesh: &mut Mesh,
+        joints: Option<(Index<Accessor>, Index<Accessor>)>,
+        targets: &[mesh::MorphTarget],
+        at: &str,
+    ) -> Result<(), SceneError> {
+        let document = self.document;
+        let count = mesh.positions.len() as u64;
+        let check = |index: Index<Accessor>, at: &str| match document.count(index, at)? {
+            n if n == count => Ok(()),
+            n => Err(document.fail(at, format!("has {n} elements, but POSITION has {count}"))),
+        };
+        if let Some((joints, weights)) = joints {
+            self.spend(count * SKIN_BYTES, at)?;
+            let (at_joints, at_weights) = (format!("{at}.attributes.JOINTS_0"), format!("{at}.attributes.WEIGHTS_0"));
+            check(joints, &at_joints)?;
+            check(weights, &at_weights)?;
+            let read = document.read_vectors::<4>(joints, &at_joints)?;
+            let whole = |j: &f32| *j >= 0.0 && *j <= f32::from(u16::MAX) && j.fract() == 0.0;
+            if let Some(vertex) = read.iter().position(|joints| !joints.iter().all(whole)) {
+                let reason = format!("element {vertex} is {:?}; joints are whole numbers", read[vertex]);
+                return Err(document.fail(&at_joints, reason));
+            }
+            mesh.joints = convert(read, |joints| joints.map(|j| j as u16));
+            mesh.weights = document.read_vectors::<4>(weights, &at_weights)?;
+        }
+        for (i, target) in targets.iter().enumerate() {
+            self.spend(count * TARGET_BYTES, at)?;
+            let at = format!("{at}.targets[{i}]");
+            let deltas = |accessor: Option<Index<Accessor>>, name: &str| match accessor {
+                Some(index) => {
+                    let at = format!("{at}.{name}");
+                    check(index, &at)?;
+                    Ok(convert(document.read_vectors(index, &at)?, Vec3::from_array))
+                }
+                None => Ok(Vec::new()),
+            };
+            let positions = deltas(target.positions, "POSITION")?;
+            // Without normals of its own the mesh gets flat ones, to which deltas do not belong.
+            let normals = if mesh.normals.is_empty() { Vec::new() } else { deltas(target.normals, "NORMAL")? };
+            let tangents = if mesh.tangents.is_empty() { Vec::new() } else { deltas(target.tangents, "TANGENT")? };
+            mesh.targets.push(MorphTarget { positions, normals, tangents });
+        }
+        Ok(())
+    }
+
     fn spend(&mut self, bytes: u64, at: &str) -> Result<(), SceneError> {
         match self.budget.checked_sub(bytes) {
             Some(left) => {
@@ -299,6 +381,23 @@ fn append(mesh: &mut Mesh, group: Mesh) {
         mesh.uvs.resize(base, Vec2::ZERO);
         mesh.uvs.extend(group.uvs);
         mesh.uvs.resize(total, Vec2::ZERO);
+    }
+    // A skinned mesh's primitives all have joints, and all primitives as many targets.
+    mesh.joints.extend(group.joints);
+    mesh.weights.extend(group.weights);
+    for (target, more) in mesh.targets.iter_mut().zip(group.targets) {
+        let arrays = [
+            (&mut target.positions, more.positions),
+            (&mut target.normals, more.normals),
+            (&mut target.tangents, more.tangents),
+        ];
+        for (deltas, more) in arrays {
+            if !deltas.is_empty() || !more.is_empty() {
+                deltas.resize(base, Vec3::ZERO);
+                deltas.extend(more);
+                deltas.resize(total, Vec3::ZERO);
+            }
+        }
     }
     let first = mesh.indices.len() as u32;
     mesh.positions.extend(group.positions);

@@ -7,8 +7,10 @@ mod accessor;
 mod document;
 mod geometry;
 mod nodes;
+mod rig;
 mod surfaces;
 
+use crate::animation::Rig;
 use crate::{Scene, SceneError};
 use bytes::Bytes;
 use document::Document;
@@ -65,8 +67,16 @@ pub enum Progress<'a> {
 /// # Ok::<(), rayloom_scene::SceneError>(())
 /// ```
 pub fn load(path: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Scene, SceneError> {
+    Ok(load_animated(path, progress)?.0)
+}
+
+/// As [`load`], with what moves the scene: nodes, skins and animations. The scene is posed as they are at rest.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_animated(path: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<(Scene, Rig), SceneError> {
     let bytes = document::read_file(path)?;
-    load_slice(path, bytes, progress)
+    load_slice_animated(path, bytes, progress)
 }
 
 /// As [`load`], with the document's bytes at hand; `path` names it in errors and its folder holds the files it names.
@@ -74,17 +84,30 @@ pub fn load(path: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Scene
 /// # Errors
 /// As [`load`].
 pub fn load_slice(path: &Path, bytes: Bytes, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Scene, SceneError> {
+    Ok(load_slice_animated(path, bytes, progress)?.0)
+}
+
+/// As [`load_animated`], with the document's bytes at hand, as for [`load_slice`].
+///
+/// # Errors
+/// As [`load`].
+pub fn load_slice_animated(
+    path: &Path,
+    bytes: Bytes,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<(Scene, Rig), SceneError> {
     let document = Document::open(path, bytes, progress)?;
     let mut scene = Scene::default();
     let placed = nodes::read(&document, &mut scene, progress)?;
     let materials = surfaces::read(&document, &mut scene, progress)?;
-    geometry::read(&document, &placed, &materials, &mut scene, progress)?;
+    let visible = geometry::read(&document, &placed, &materials, &mut scene, progress)?;
+    let rig = rig::read(&document, &visible, &mut scene, progress)?;
     let report = scene.validate()?;
     debug_assert!(
         report.triangles_degenerate + report.triangles_non_finite == 0,
         "meshes are repaired as they are read"
     );
-    Ok(scene)
+    Ok((scene, rig))
 }
 
 /// Sends a note.

@@ -7,13 +7,15 @@ use crate::{Camera, Light, LightShape, NamedCamera, Scene, SceneError};
 use glam::{Affine3A, DAffine3, DMat4, DQuat, DVec3, Mat3, Quat, Vec3};
 use gltf::json::extensions::scene::khr_lights_punctual as punctual;
 use gltf::json::validation::Checked;
-use gltf::json::{Index, camera, mesh, scene};
+use gltf::json::{Index, camera, mesh, scene, skin};
 
 /// A mesh at its place.
 pub(super) struct Placed {
     pub(super) mesh: Index<mesh::Mesh>,
     pub(super) transform: Affine3A,
     pub(super) node: usize,
+    /// What moves its vertices; where it stands does not matter then.
+    pub(super) skin: Option<Index<skin::Skin>>,
 }
 
 /// Walks the document's scene; fills in lights and cameras, returns what is placed, in the order of the walk.
@@ -38,17 +40,17 @@ pub(super) fn read(
         }
         let usable = is_invertible(&world.as_affine3a());
         if let Some(mesh) = node.mesh {
-            if usable {
-                placed.push(Placed { mesh, transform: world.as_affine3a(), node: index.value() });
+            if let Some(skin) = node.skin {
+                document.get(skin, &format!("{at}.skin"))?;
+            }
+            if usable || node.skin.is_some() {
+                placed.push(Placed { mesh, transform: world.as_affine3a(), node: index.value(), skin: node.skin });
             } else {
                 note(
                     progress,
                     &at,
                     "its mesh is left out: the transform is singular, so it has no volume to be seen in",
                 );
-            }
-            if node.skin.is_some() {
-                note(progress, &at, "its skin is not applied; the mesh stands in its bind pose");
             }
         }
         if let Some(camera) = node.camera {
@@ -83,7 +85,7 @@ fn roots(document: &Document) -> Result<Vec<(Index<scene::Node>, String)>, Scene
     Ok(scene.nodes.iter().enumerate().map(|(i, n)| (*n, position(i))).collect())
 }
 
-fn local_transform(document: &Document, node: &scene::Node, at: &str) -> Result<DAffine3, SceneError> {
+pub(super) fn local_transform(document: &Document, node: &scene::Node, at: &str) -> Result<DAffine3, SceneError> {
     if let Some(m) = node.matrix {
         let matrix = DMat4::from_cols_array(&m.map(f64::from));
         let affine = [m[3], m[7], m[11], m[15] - 1.0].iter().all(|v| v.abs() < 1e-5);
@@ -92,6 +94,16 @@ fn local_transform(document: &Document, node: &scene::Node, at: &str) -> Result<
         }
         return Ok(DAffine3::from_mat4(matrix));
     }
+    let (scale, rotation, translation) = local_parts(document, node, at)?;
+    Ok(DAffine3::from_scale_rotation_translation(scale, rotation, translation))
+}
+
+/// Scale, rotation and translation of a node that has no matrix.
+pub(super) fn local_parts(
+    document: &Document,
+    node: &scene::Node,
+    at: &str,
+) -> Result<(DVec3, DQuat, DVec3), SceneError> {
     let scale = DVec3::from_array(node.scale.unwrap_or([1.0; 3]).map(f64::from));
     let translation = DVec3::from_array(node.translation.unwrap_or([0.0; 3]).map(f64::from));
     let rotation = DQuat::from_array(node.rotation.unwrap_or_default().0.map(f64::from));
@@ -99,7 +111,7 @@ fn local_transform(document: &Document, node: &scene::Node, at: &str) -> Result<
     if !(length.is_finite() && length > 1e-6) {
         return Err(document.fail(&format!("{at}.rotation"), format!("{rotation} is no rotation")));
     }
-    Ok(DAffine3::from_scale_rotation_translation(scale, rotation * (1.0 / length), translation))
+    Ok((scale, rotation * (1.0 / length), translation))
 }
 
 /// Direction of a transformed axis; `None` where scaling made it vanish.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use glam::{Affine3A, Quat, Vec3};
 use rayloom_frame::{Extent, LayerKind, LayerRequest, PlaneKind, Rect};
-use rayloom_scene::{Camera, Light, LightShape};
+use rayloom_scene::{Camera, Light, LightShape, Pose};
 use rayloom_wire::*;
 
 /// The state of a busy frame: a moving camera, 8 moved objects, 4 moved lights, 4 layers, 4 tiles.
@@ -26,7 +26,7 @@ pub(crate) fn busy_frame() -> FrameTasks {
         revision: 3,
         extent: Extent::new(1920, 1080),
         camera,
-        delta: StateDelta { transforms, lights },
+        delta: StateDelta { transforms, lights, poses: Vec::new() },
         previous: PreviousFrame::Known(76),
         layers: LayerKind::REAL_TIME
             .map(|kind| LayerSpec {
@@ -48,7 +48,10 @@ pub(crate) fn busy_frame() -> FrameTasks {
 pub(crate) fn all() -> Vec<Message> {
     let frame = busy_frame();
     let planes = GivenPlanes { geometric_normal: true, emissive: false, depth_error: 0.25 };
-    let explicit = PreviousFrame::Explicit(frame.camera, frame.delta.clone());
+    let pose = |instance, palette| Pose { instance, palette, morph_weights: vec![0.5, -1.0] };
+    let uneven = Affine3A::from_scale(Vec3::new(1.0, 2.0, 3.0));
+    let poses = vec![pose(3, vec![Affine3A::IDENTITY; 4]), pose(8, vec![uneven; 2])];
+    let explicit = PreviousFrame::Explicit(frame.camera, StateDelta { poses, ..frame.delta.clone() });
     let info = PeerInfo {
         device: "llvmpipe".into(),
         is_cpu: true,
