@@ -21,7 +21,8 @@ pub(crate) struct Arguments {
     /// Samples a pixel of the path-traced picture, in two halves.
     #[arg(long)]
     samples: Option<u32>,
-    /// Writes NAME.png there: the reference, paths, layers, and the differences of both, eight times.
+    /// Writes NAME.png there: the reference, paths, layers, a moving view merged and filtered, and the differences of paths
+    /// and layers, eight times.
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
 }
@@ -79,6 +80,7 @@ fn measure(
     let (first, second) = (ours.paths(0, samples / 2)?, ours.paths(1, samples / 2)?);
     let paths: Vec<Vec3> = first.iter().zip(&second).map(|(a, b)| (*a + *b) * 0.5).collect();
     let layers = ours.layers(samples)?;
+    let [merged, filtered] = ours.real_time()?;
     let width = reference.extent.width as usize;
     let mean = |light: &[Vec3]| light.iter().map(|l| l.as_dvec3()).sum::<glam::DVec3>() / light.len() as f64;
     let exposure = MEAN_EXPOSED / luminance(mean(&reference.radiance).as_vec3()).max(1e-9);
@@ -89,7 +91,8 @@ fn measure(
     report.number(format!("{name}.path_mean_ratio"), (ratio.x + ratio.y + ratio.z) / 3.0);
     report.number(format!("{name}.ceiling_psnr_db"), psnr(&first, &second));
     report.number(format!("{name}.hybrid_psnr_db"), psnr(&layers, &reference.radiance));
-    report.unknown(format!("{name}.realtime_psnr_db"), "the wide filter is not there yet");
+    report.number(format!("{name}.realtime_unfiltered_psnr_db"), psnr(&merged, &reference.radiance));
+    report.number(format!("{name}.realtime_psnr_db"), psnr(&filtered, &reference.radiance));
     if let Some(folder) = &arguments.images {
         std::fs::create_dir_all(folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
         let path = folder.join(format!("{name}.png"));
@@ -97,6 +100,8 @@ fn measure(
             reference.radiance.iter().map(|l| *l * exposure).collect::<Vec<_>>(),
             paths.iter().map(|l| *l * exposure).collect(),
             layers.iter().map(|l| *l * exposure).collect(),
+            merged.iter().map(|l| *l * exposure).collect(),
+            filtered.iter().map(|l| *l * exposure).collect(),
             difference(&paths, &reference.radiance, exposure),
             difference(&layers, &reference.radiance, exposure),
         ];

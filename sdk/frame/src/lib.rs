@@ -15,6 +15,7 @@ pub mod demodulate;
 mod digest;
 mod error;
 pub mod features;
+pub mod filter;
 pub mod gbuffer;
 mod layer;
 pub mod merge;

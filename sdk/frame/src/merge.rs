@@ -134,15 +134,15 @@ pub struct MergedFrame<'a> {
     pub lengths: &'a [u8],
     /// The plan with what came of it.
     pub tiles: &'a [TileResult],
-    layers: &'a [LayerBuffers; LayerKind::ALL.len()],
+    /// Of each kind, where it was requested.
+    pub(crate) layers: [Option<&'a [[u16; 4]]>; LayerKind::ALL.len()],
     fresh_pixels: usize,
 }
 
 impl<'a> MergedFrame<'a> {
     /// A merged, demodulated layer: bits of four half floats a pixel; `None` when it was not requested.
     pub fn layer(&self, kind: LayerKind) -> Option<&'a [[u16; 4]]> {
-        let layer = &self.layers[kind as usize];
-        layer.request.map(|_| layer.current.as_slice())
+        self.layers[kind as usize]
     }
 
     /// BLAKE3 of the merged layers, primary hits and ages, each preceded by its number and length: equal for equal bits.
@@ -368,7 +368,7 @@ impl Merger {
             ages: &self.ages,
             lengths: &self.lengths,
             tiles: &self.results,
-            layers: &self.layers,
+            layers: self.layers.each_ref().map(|layer| layer.request.map(|_| layer.current.as_slice())),
             fresh_pixels: self.fresh_pixels,
         })
     }
