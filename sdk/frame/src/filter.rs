@@ -285,7 +285,8 @@ fn estimate<L: Lanes>(guides: &Guides<'_>, kind: LayerKind, merged: &[[u16; 4]],
     let scale = per_pixel(guides, here.depth, 1);
     let rows = guides.frame.extent.height as usize;
     let (mut sum, mut sum_light, mut sum_square) = (L::zero(), L::zero(), L::zero());
-    let (mut pairs, mut differences) = (L::zero(), L::zero());
+    // Across and down.
+    let (mut pairs, mut differences) = ([L::zero(); 2], [L::zero(); 2]);
     let mut above = [(L::zero(), L::zero()); 5];
     for dy in -2..=2isize {
         let Some(row) = y.checked_add_signed(dy).filter(|row| *row < rows) else { continue };
@@ -301,11 +302,11 @@ fn estimate<L: Lanes>(guides: &Guides<'_>, kind: LayerKind, merged: &[[u16; 4]],
                 sum_square = sum_square + weight * l * l;
             }
             let slot = &mut above[(dx + 2) as usize];
-            for (w, before) in [left, *slot] {
+            for (direction, (w, before)) in [left, *slot].into_iter().enumerate() {
                 let both = w * weight;
                 let difference = before - l;
-                pairs = pairs + both;
-                differences = differences + both * difference * difference;
+                pairs[direction] = pairs[direction] + both;
+                differences[direction] = differences[direction] + both * difference * difference;
             }
             left = (weight, l);
             *slot = (weight, l);
@@ -322,8 +323,11 @@ fn estimate<L: Lanes>(guides: &Guides<'_>, kind: LayerKind, merged: &[[u16; 4]],
     for channel in light.iter_mut().take(3) {
         *channel = *channel * cut;
     }
-    let noise = (differences * L::splat(0.5 * CORRELATION) / pairs.max(floor)).sqrt();
-    light[3] = finite(noise.select(L::splat(1.0).le(pairs), spread));
+    // Noise differs as much in both directions, what lies along an edge differs less.
+    let [across, down] = [0, 1].map(|i| differences[i] / pairs[i].max(floor));
+    let noise = (across.min(down) * L::splat(0.5 * CORRELATION)).sqrt();
+    let known = L::splat(1.0).le(pairs[0]) & L::splat(1.0).le(pairs[1]);
+    light[3] = finite(noise.select(known, spread));
     light
 }
 
