@@ -2,7 +2,8 @@
 //! noise that is left, as in SVGF (Schied et al. 2017). See `docs/merging.md`.
 //!
 //! It works on demodulated light of surfaces after history was gathered, and history never sees what it gives back: what
-//! converges keeps converging. The result is a function of the merged frame alone, whatever the threads.
+//! converges keeps converging. Its own picture is biased: outliers are cut. It is a function of the merged frame alone,
+//! whatever the threads.
 
 use glam::{Vec2, Vec3};
 
@@ -70,7 +71,7 @@ impl Filter {
                     dispatch(Pass { guides: &guides, kind, work, first_row: index * BAND_ROWS, to });
                 });
             };
-            // Five passes and the estimate end where they began.
+            // To and fro between two buffers; the last pass writes the layer.
             pass(Work::Estimate { merged }, scratch);
             for (index, step) in STEPS.into_iter().enumerate() {
                 let (from, to) = if index % 2 == 0 { (&mut *scratch, &mut *out) } else { (&mut *out, &mut *scratch) };
@@ -220,7 +221,7 @@ fn luminance<L: Lanes>(light: &[L; 4]) -> L {
     (light[0] * L::splat(0.2126) + light[1] * L::splat(0.7152)) + light[2] * L::splat(0.0722)
 }
 
-/// Finite, or black; at most what halves can hold.
+/// Black where history in halves could hold no such number; also of sums, which may be infinite only as halves.
 #[inline(always)]
 fn finite<L: Lanes>(value: L) -> L {
     value & value.abs().le(L::splat(65504.0))
