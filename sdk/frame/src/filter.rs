@@ -221,7 +221,7 @@ fn luminance<L: Lanes>(light: &[L; 4]) -> L {
     (light[0] * L::splat(0.2126) + light[1] * L::splat(0.7152)) + light[2] * L::splat(0.0722)
 }
 
-/// Black where history in halves could hold no such number; also of sums, which may be infinite only as halves.
+/// Black where it is no number that a half float holds.
 #[inline(always)]
 fn finite<L: Lanes>(value: L) -> L {
     value & value.abs().le(L::splat(65504.0))
