@@ -4,6 +4,7 @@
 //! mechanism serves smoothness, lateness and loss. See `docs/merging.md`.
 
 mod arrivals;
+mod change;
 mod ghost;
 mod layer;
 mod reproject;
@@ -12,6 +13,7 @@ mod tile;
 mod upsample;
 mod warp;
 
+use change::Changes;
 use ghost::GhostPixels;
 use layer::LayerBuffers;
 use rayloom_scene::Camera;
@@ -196,6 +198,7 @@ pub struct Merger {
     lengths: Vec<u8>,
     last_lengths: Vec<u8>,
     layers: [LayerBuffers; LayerKind::ALL.len()],
+    changes: Changes,
     fresh_pixels: usize,
     decoded: Decoder,
 }
@@ -234,6 +237,7 @@ impl Merger {
             lengths: vec![0; extent.pixels()],
             last_lengths: vec![0; extent.pixels()],
             layers: Default::default(),
+            changes: Changes::default(),
             fresh_pixels: 0,
             decoded: Decoder::default(),
         }
@@ -265,7 +269,7 @@ impl Merger {
         let layers = self.layers.iter().map(|l| {
             8 * (l.current.capacity() + l.history.capacity() + l.coarse.capacity()) + l.coarse_from.capacity()
         });
-        planes(&self.planes) + planes(&self.last_planes) + bytes + layers.sum::<usize>()
+        planes(&self.planes) + planes(&self.last_planes) + bytes + layers.sum::<usize>() + self.changes.held_bytes()
     }
 
     /// The frame being assembled: begun and not finished.
@@ -402,6 +406,7 @@ impl Merger {
             ages: &mut self.ages,
             lengths: &mut self.lengths,
             layers: &mut self.layers,
+            changes: &mut self.changes,
         };
         self.fresh_pixels = resolve::resolve(&inputs, outputs, workers);
         self.results.clear();

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     MergeMode,
+    change::{Changes, Difference, FEWEST_FRAMES, Limits, SIDE, Ways},
     ghost::GhostPixels,
     layer::{LayerBuffers, LayerSource, MISSING},
     reproject::{Guides, HistoryTaps, LastFrame, Reprojection},
@@ -29,6 +30,9 @@ pub(super) const NEVER: u8 = u8::MAX;
 const AHEAD: usize = 64;
 
 const LAYERS: usize = LayerKind::ALL.len();
+
+/// One row of so many is looked at for changes of light, another one each frame.
+const ROWS_PER_MEASURED: u64 = 2;
 
 /// The last finished frame, where its pixels may be used.
 pub(super) struct History<'a> {
@@ -57,11 +61,12 @@ pub(super) struct Outputs<'a> {
     pub(super) ages: &'a mut [u8],
     pub(super) lengths: &'a mut [u8],
     pub(super) layers: &'a mut [LayerBuffers; LAYERS],
+    pub(super) changes: &'a mut Changes,
 }
 
 /// Makes the merged frame; gives back the number of fresh pixels.
 pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn Workers) -> usize {
-    let Outputs { planes, ages, lengths, layers } = outputs;
+    let Outputs { planes, ages, lengths, layers, changes } = outputs;
     let band_pixels = BAND_ROWS * inputs.extent.width as usize;
     // All planes first: they guide the upsampling across borders of tiles and bands.
     if !inputs.tiles.iter().all(TileState::is_complete) {
@@ -69,6 +74,19 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn W
         for_each(workers, bands, |(index, band)| dispatch(FillPlanes { inputs, first_row: index * BAND_ROWS, band }));
     }
     let planes = &*planes;
+    match &inputs.history {
+        Some(history) => {
+            let ways = Ways {
+                planes,
+                extent: inputs.extent,
+                motion_leads_there: history.motion_leads_there,
+                reprojection: &history.last.reprojection,
+            };
+            changes.begin(&ways, layers.each_ref().map(|layer| layer.request.filter(|_| layer.has_history)));
+        }
+        None => changes.forget(),
+    }
+    let (limits, mut differences) = changes.bands(BAND_ROWS);
     let fresh_pixels = AtomicUsize::new(0);
     let [direct, specular, indirect, unlit, path] = layers.each_mut().map(|layer| {
         let (source, current) = layer.split();
@@ -89,10 +107,11 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn W
                 *rest = others;
                 band
             }),
+            differences: differences.each_mut().map(|bands| bands.next().unwrap_or_default()),
         })
         .collect();
     for_each(workers, bands, |band| {
-        let fresh = dispatch(MergeBand { inputs, planes, sources: &sources, band });
+        let fresh = dispatch(MergeBand { inputs, planes, sources: &sources, limits, band });
         fresh_pixels.fetch_add(fresh, Ordering::Relaxed);
     });
     fresh_pixels.into_inner()
@@ -135,12 +154,15 @@ struct Band<'a> {
     ages: &'a mut [u8],
     lengths: &'a mut [u8],
     currents: [&'a mut [[u16; 4]]; LAYERS],
+    /// Of its blocks; none of layers that are not measured.
+    differences: [&'a mut [Difference]; LAYERS],
 }
 
 struct MergeBand<'a, 'b> {
     inputs: &'a Inputs<'a>,
     planes: &'a Primary,
     sources: &'a [LayerSource<'a>; LAYERS],
+    limits: Limits<'a>,
     band: Band<'b>,
 }
 
@@ -225,6 +247,8 @@ impl MergeBand<'_, '_> {
         let blocks = BlockRow::new(self.planes, *extent, *frame_id, rect.y);
         // Warped pixels carry the way to where they were found.
         let by_motion = history.as_ref().is_some_and(|h| !came.has_primary || h.motion_leads_there);
+        let is_measured = (u64::from(rect.y) + frame_id) % ROWS_PER_MEASURED == 0;
+        let blocks_x = (extent.width as usize).div_ceil(SIDE);
         let has_coarse = LayerKind::ALL.into_iter().any(|kind| {
             came.has_layer[kind as usize] && self.sources[kind as usize].request.is_some_and(|r| r.scale == 2)
         });
@@ -269,6 +293,12 @@ impl MergeBand<'_, '_> {
                 if let Some(taps) = &taps {
                     L::prefetch(source.history, taps.first[0] as usize + extent.width as usize + AHEAD);
                 }
+                let most = L::splat_bits(u32::from(self.inputs.mode.history_limit(kind)).saturating_sub(1));
+                let limit = self.limits.of_pixels::<L>(kind, x as usize, rect.y as usize);
+                // The block of the eight pixels' middle stands for them all.
+                let block = row / SIDE * blocks_x + (x as usize + SIDE / 2).min(extent.width as usize - 1) / SIDE;
+                let difference =
+                    self.band.differences[kind as usize].get_mut(block).filter(|_| is_measured && range.len() == 8);
                 let pixels = &mut self.band.currents[kind as usize][range.clone()];
                 let merge = MergePixels {
                     source,
@@ -276,7 +306,8 @@ impl MergeBand<'_, '_> {
                     taps: taps.as_ref().filter(|_| source.has_history),
                     steps: history.as_ref().map_or((0, 0), |h| h.last.steps()),
                     mode: self.inputs.mode,
-                    limit: self.inputs.mode.history_limit(kind),
+                    most: limit.map_or(most, |limit| most.min_signed(limit)),
+                    difference,
                 };
                 match pixels.first_chunk_mut() {
                     Some(pixels) => merge.run(pixels),
@@ -330,11 +361,14 @@ struct MergePixels<'a, L> {
     taps: Option<&'a HistoryTaps<L>>,
     steps: (usize, usize),
     mode: MergeMode,
-    limit: u8,
+    /// Integers: frames that history counts for at most.
+    most: L,
+    /// Where it is told how samples differ from history, if they are looked at.
+    difference: Option<&'a mut Difference>,
 }
 
 impl<L: Lanes> MergePixels<'_, L> {
-    /// Exponential accumulation whose weight is one over the frames gathered, at most `limit` (Nehab et al. 2007).
+    /// Exponential accumulation whose weight is one over the frames gathered and this one (Nehab et al. 2007).
     #[inline(always)]
     fn run(self, pixels: &mut [[u16; 4]; 8]) {
         // Two pixels in the lanes of each.
@@ -360,7 +394,12 @@ impl<L: Lanes> MergePixels<'_, L> {
                 let before = read_history(self.source.history, taps, self.steps);
                 match self.signal {
                     Signal::Missing => before,
-                    _ => mix(samples, before, taps.lengths, self.limit),
+                    _ => {
+                        if let Some(difference) = self.difference {
+                            measure(samples, before, taps.lengths, difference);
+                        }
+                        mix(samples, before, taps.lengths.min_signed(self.most), taps.lengths)
+                    }
                 }
             }
         };
@@ -386,11 +425,28 @@ impl<L: Lanes> MergePixels<'_, L> {
     }
 }
 
-/// Samples, and what they make of history.
+/// Tells how samples differ from history, where that has gathered some frames.
 #[inline(always)]
-fn mix<L: Lanes>(samples: [L; 4], before: [L; 4], lengths: L, limit: u8) -> [L; 4] {
-    let gathered = lengths.min_signed(L::splat_bits(limit.saturating_sub(1).into())).integer_to_float();
-    let weight = L::splat(1.0) / (gathered + L::splat(1.0));
+fn measure<L: Lanes>(samples: [L; 4], before: [L; 4], lengths: L, difference: &mut Difference) {
+    let counts = lengths.gt_signed(L::splat_bits(FEWEST_FRAMES - 1));
+    let pixels = counts.mask_bits().count_ones();
+    if pixels == 0 {
+        return;
+    }
+    let (counts, shares) = (spread(counts), Difference::shares::<L>());
+    let (mut sum, mut square) = (L::zero(), L::zero());
+    for k in 0..4 {
+        let apart = ((samples[k] - before[k]) & counts[k]) * shares;
+        sum = sum + apart;
+        square = square + apart * apart;
+    }
+    difference.add(pixels, sum, square);
+}
+
+/// Samples, and what they make of a history that counts for `gathered` frames; nothing where `lengths` is 0.
+#[inline(always)]
+fn mix<L: Lanes>(samples: [L; 4], before: [L; 4], gathered: L, lengths: L) -> [L; 4] {
+    let weight = L::splat(1.0) / (gathered.integer_to_float() + L::splat(1.0));
     let weight = spread(weight);
     let mut merged = before;
     for k in 0..4 {

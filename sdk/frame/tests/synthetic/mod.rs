@@ -29,6 +29,8 @@ pub(crate) struct Shot {
     pub(crate) ball: Vec3,
     /// Standard deviation of the noise in the layers, relative.
     pub(crate) noise: f32,
+    /// Factor of all light.
+    pub(crate) light: f32,
 }
 
 impl Shot {
@@ -44,7 +46,7 @@ impl Shot {
             )
         };
         let (camera, previous_camera) = (camera(frame_id as f32), camera(frame_id as f32 - 1.0));
-        Shot { extent, frame_id, camera, previous_camera, ball: Vec3::new(0.0, 0.7, 0.0), noise: 0.0 }
+        Shot { extent, frame_id, camera, previous_camera, ball: Vec3::new(0.0, 0.7, 0.0), noise: 0.0, light: 1.0 }
     }
 
     fn size(&self) -> Vec2 {
@@ -82,7 +84,9 @@ impl Shot {
             }
         };
         let noisy = |c: usize| {
-            (1.0 + self.noise * (self.random(x, y, c as u32 * 8 + kind as u32) - 0.5) * 3.46).max(0.0) * light[c]
+            (1.0 + self.noise * (self.random(x, y, c as u32 * 8 + kind as u32) - 0.5) * 3.46).max(0.0)
+                * light[c]
+                * self.light
         };
         [noisy(0), noisy(1), noisy(2), alpha].map(|v| f16::from_f32(v).to_bits())
     }

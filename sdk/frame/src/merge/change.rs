@@ -1,0 +1,290 @@
+//! Light that changed: how much history is still true, told from how this frame's samples differ from it.
+//!
+//! History averages over many frames, so a lamp that is switched off would fade for as many. Each block of pixels gathers the
+//! differences between samples and history. Noise makes them cancel out; where their mean is beyond what noise explains,
+//! history is wrong by it, and the weight that a sample deserves follows from both (a scalar Kalman gain). The next
+//! frame's history then counts for fewer frames there, and for one more with each frame after that. It is the temporal
+//! gradient of A-SVGF (Schied et al. 2018), from the samples that there are: nothing is traced again.
+
+use glam::Vec2;
+use half::f16;
+
+use super::reproject::Reprojection;
+use crate::{Extent, LayerKind, LayerRequest, Primary, simd::Lanes};
+
+const LAYERS: usize = LayerKind::ALL.len();
+
+/// Pixels of a block's side; bands hold whole blocks.
+pub(super) const SIDE: usize = 8;
+const _: () = assert!(crate::workers::BAND_ROWS.is_multiple_of(SIDE), "a block belongs to one band");
+
+/// No block counts fewer frames than there are.
+const UNLIMITED: u8 = u8::MAX;
+/// Standard errors of the mean difference that noise explains.
+const SIGMAS: f32 = 3.5;
+/// Neighbours' samples that a filter takes the mean of: by so much less noise does a new sample bring than its own.
+const FILTERED_SAMPLES: f32 = 16.0;
+/// Fewer pixels tell nothing.
+const FEWEST_PIXELS: f32 = 32.0;
+/// History of fewer frames is noise itself.
+pub(super) const FEWEST_FRAMES: u32 = 4;
+
+/// Differences of luminance, sample less history, of some pixels of a block.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Difference {
+    pixels: f32,
+    sum: f32,
+    square: f32,
+}
+
+impl Difference {
+    /// Shares of the channels of two pixels in eight lanes.
+    #[inline(always)]
+    pub(super) fn shares<L: Lanes>() -> L {
+        L::load(&[0.2126, 0.7152, 0.0722, 0.0, 0.2126, 0.7152, 0.0722, 0.0])
+    }
+
+    /// Adds the sums over lanes of differences and their squares, channels weighted by [`Difference::shares`].
+    #[inline(always)]
+    pub(super) fn add<L: Lanes>(&mut self, pixels: u32, sum: L, square: L) {
+        /// Of grey noise: the square of the sum of its channels over the sum of their squares.
+        const GREY: f32 = 1.0 / (0.2126 * 0.2126 + 0.7152 * 0.7152 + 0.0722 * 0.0722);
+        self.pixels += pixels as f32;
+        self.sum += sum.to_array().into_iter().sum::<f32>();
+        self.square += square.to_array().into_iter().sum::<f32>() * GREY;
+    }
+
+    fn plus(self, other: Difference) -> Difference {
+        Difference { pixels: self.pixels + other.pixels, sum: self.sum + other.sum, square: self.square + other.square }
+    }
+
+    /// Frames that history may count for; [`UNLIMITED`] where nothing but noise shows. Of `repeats` pixels one was traced.
+    fn limit(&self, repeats: f32) -> u8 {
+        let independent = self.pixels / repeats;
+        let (mean, square) = (self.sum / self.pixels, self.square / self.pixels);
+        let bias = mean * mean - SIGMAS * SIGMAS * square / independent;
+        // False for NaN too.
+        if !(self.pixels >= FEWEST_PIXELS && bias > 0.0) {
+            return UNLIMITED;
+        }
+        let noise = (square - mean * mean).max(0.0) / FILTERED_SAMPLES;
+        // A weight of bias / (bias + noise) is one over the frames counted and this one.
+        (noise / bias).min(f32::from(UNLIMITED)) as u8
+    }
+}
+
+/// What is known of changes, for each block of each layer.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    blocks: (usize, usize),
+    /// Of the frame that is being merged.
+    differences: [Vec<Difference>; LAYERS],
+    limits: [Vec<u8>; LAYERS],
+    last_limits: Vec<u8>,
+    /// Some block of the layer counts fewer frames.
+    is_limited: [bool; LAYERS],
+}
+
+/// Where the surfaces of blocks were in the last frame.
+pub(super) struct Ways<'a> {
+    pub(super) planes: &'a Primary,
+    pub(super) extent: Extent,
+    pub(super) motion_leads_there: bool,
+    pub(super) reprojection: &'a Reprojection,
+}
+
+impl Ways<'_> {
+    /// The block of the last frame that shows what this block's centre shows; the nearest one in the view.
+    fn block(&self, x: usize, y: usize, (columns, rows): (usize, usize)) -> usize {
+        let (width, height) = (self.extent.width as usize, self.extent.height as usize);
+        let (px, py) = ((x * SIDE + SIDE / 2).min(width - 1), (y * SIDE + SIDE / 2).min(height - 1));
+        let index = py * width + px;
+        let centre = Vec2::new(px as f32 + 0.5, py as f32 + 0.5);
+        let was = if self.motion_leads_there {
+            let word = self.planes.motion[index];
+            let half = |bits: u32| f16::from_bits(bits as u16).to_f32();
+            centre + Vec2::new(half(word), half(word >> 16))
+        } else {
+            self.reprojection.apply(centre, self.planes.depth[index]).0
+        };
+        // NaN becomes 0.
+        let block = |v: f32, count: usize| ((v.max(0.0) as usize) / SIDE).min(count - 1);
+        block(was.y, rows) * columns + block(was.x, columns)
+    }
+}
+
+impl Changes {
+    /// History has ended.
+    pub(super) fn forget(&mut self) {
+        self.differences.iter_mut().for_each(Vec::clear);
+        self.limits.iter_mut().for_each(Vec::clear);
+        self.is_limited = [false; LAYERS];
+    }
+
+    /// What the last frame's differences say of this frame's history; this frame's are gathered anew.
+    pub(super) fn begin(&mut self, ways: &Ways<'_>, requests: [Option<LayerRequest>; LAYERS]) {
+        let blocks @ (columns, rows) =
+            ((ways.extent.width as usize).div_ceil(SIDE), (ways.extent.height as usize).div_ceil(SIDE));
+        if self.blocks != blocks {
+            self.forget();
+            self.blocks = blocks;
+        }
+        for (i, request) in requests.into_iter().enumerate() {
+            let (differences, limits) = (&mut self.differences[i], &mut self.limits[i]);
+            let repeats = request.map_or(1.0, |request| f32::from(request.scale).powi(2));
+            // Emission and the sky have a history of few frames.
+            if request.is_none_or(|request| request.kind == LayerKind::Unlit) {
+                differences.clear();
+                limits.clear();
+                self.is_limited[i] = false;
+                continue;
+            }
+            if differences.len() == columns * rows {
+                sum_of_neighbours(differences, columns);
+                std::mem::swap(&mut self.last_limits, limits);
+                self.last_limits.resize(columns * rows, UNLIMITED);
+                limits.clear();
+                let mut is_limited = false;
+                for y in 0..rows {
+                    for x in 0..columns {
+                        let was = ways.block(x, y, blocks);
+                        let told = differences[was];
+                        let before = self.last_limits[was].saturating_add((told.pixels > 0.0) as u8);
+                        let limit = before.min(told.limit(repeats));
+                        is_limited |= limit != UNLIMITED;
+                        limits.push(limit);
+                    }
+                }
+                self.is_limited[i] = is_limited;
+            }
+            differences.clear();
+            differences.resize(columns * rows, Difference::default());
+        }
+    }
+
+    /// What bands read and write: whole rows of blocks, `rows` rows of pixels each but the last.
+    pub(super) fn bands(&mut self, rows: usize) -> (Limits<'_>, [std::slice::ChunksMut<'_, Difference>; LAYERS]) {
+        let columns = self.blocks.0;
+        let limits = std::array::from_fn(|i| self.is_limited[i].then_some(self.limits[i].as_slice()));
+        let chunk = (rows / SIDE * columns).max(1);
+        (Limits { blocks: self.blocks, limits }, self.differences.each_mut().map(|all| all.chunks_mut(chunk)))
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        let differences: usize = self.differences.iter().map(|all| all.capacity() * size_of::<Difference>()).sum();
+        let limits: usize = self.limits.iter().map(Vec::capacity).sum();
+        differences + limits + self.last_limits.capacity()
+    }
+}
+
+/// Each block becomes the sum of itself and the eight around it.
+fn sum_of_neighbours(blocks: &mut [Difference], columns: usize) {
+    for row in blocks.chunks_mut(columns) {
+        let mut left = Difference::default();
+        for x in 0..columns {
+            let here = row[x];
+            let right = row.get(x + 1).copied().unwrap_or_default();
+            row[x] = left.plus(here).plus(right);
+            left = here;
+        }
+    }
+    // Down each column, a few columns at a time so that rows are read along.
+    const STRIP: usize = 16;
+    for first in (0..columns).step_by(STRIP) {
+        let mut above = [Difference::default(); STRIP];
+        for start in (0..blocks.len()).step_by(columns) {
+            for (x, above) in (first..columns).zip(&mut above) {
+                let here = blocks[start + x];
+                let below = blocks.get(start + columns + x).copied().unwrap_or_default();
+                blocks[start + x] = above.plus(here).plus(below);
+                *above = here;
+            }
+        }
+    }
+}
+
+/// How many frames history may count for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits<'a> {
+    blocks: (usize, usize),
+    /// `None` where no block of a layer is limited.
+    limits: [Option<&'a [u8]>; LAYERS],
+}
+
+impl Limits<'_> {
+    /// Integers for eight pixels of a row, between the blocks' own at their centres; `None` where none is limited.
+    #[inline(always)]
+    pub(super) fn of_pixels<L: Lanes>(&self, layer: LayerKind, x: usize, y: usize) -> Option<L> {
+        let limits = self.limits[layer as usize]?;
+        Some(L::load_bytes(&self.between(limits, x, y)))
+    }
+
+    #[cold]
+    fn between(&self, limits: &[u8], x: usize, y: usize) -> [u8; 8] {
+        let (columns, rows) = self.blocks;
+        // Twice the place between blocks' centres, in sixteenths of a block.
+        let part = |pixel: usize, count: usize| {
+            let at = (2 * pixel + 1).saturating_sub(SIDE);
+            let first = (at / (2 * SIDE)).min(count - 1);
+            (first, (first + 1).min(count - 1), at % (2 * SIDE))
+        };
+        let (upper, lower, down) = part(y, rows);
+        std::array::from_fn(|i| {
+            let (left, right, across) = part(x + i, columns);
+            let row = |row: usize| {
+                let [a, b] = [left, right].map(|x| usize::from(limits[row * columns + x]));
+                a * (2 * SIDE - across) + b * across
+            };
+            let sum = row(upper) * (2 * SIDE - down) + row(lower) * down;
+            (sum / (4 * SIDE * SIDE)) as u8
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_no_change_and_change_is_told_through_noise() {
+        let limit = |mean: f32, deviation: f32| {
+            let (pixels, square) = (144.0, deviation * deviation + mean * mean);
+            Difference { pixels, sum: mean * pixels, square: square * pixels }.limit(1.0)
+        };
+        assert_eq!(limit(0.0, 1.0), UNLIMITED);
+        assert_eq!(limit(0.28, 1.0), UNLIMITED, "3.4 standard errors");
+        assert_eq!(limit(-1.0, 0.0), 0, "without noise a sample is all that counts");
+        assert_eq!(limit(-1.0, 1.0), 0);
+        assert!((1..8).contains(&limit(-0.4, 1.0)));
+        assert_eq!(limit(f32::NAN, 1.0), UNLIMITED);
+        assert_eq!(Difference::default().limit(1.0), UNLIMITED);
+    }
+
+    #[test]
+    fn sums_hold_each_neighbour_once() {
+        let blocks: Vec<Difference> =
+            (0..5 * 4).map(|i| Difference { pixels: 1.0, sum: i as f32, square: 0.0 }).collect();
+        let mut sums = blocks.clone();
+        sum_of_neighbours(&mut sums, 5);
+        for y in 0..4i32 {
+            for x in 0..5i32 {
+                let around = (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (x + dx, y + dy)));
+                let inside = around.filter(|(x, y)| (0..5).contains(x) && (0..4).contains(y));
+                let expected: Vec<f32> = inside.map(|(x, y)| blocks[(y * 5 + x) as usize].sum).collect();
+                let found = sums[(y * 5 + x) as usize];
+                assert_eq!((found.pixels, found.sum), (expected.len() as f32, expected.iter().sum()));
+            }
+        }
+    }
+
+    #[test]
+    fn limits_change_smoothly_from_block_to_block() {
+        let limits = [0, 240, 80, 80];
+        let map = Limits { blocks: (2, 2), limits: [Some(&limits), None, None, None, None] };
+        let row: Vec<u8> = (0..2).flat_map(|i| map.between(&limits, i * 8, 0)).collect();
+        assert_eq!((row[0], row[3], row[12], row[15]), (0, 0, 240, 240));
+        assert!(row.windows(2).all(|pair| (0..=30).contains(&(i32::from(pair[1]) - i32::from(pair[0])))), "{row:?}");
+        assert_eq!(map.between(&limits, 8, 15)[7], 80);
+    }
+}
