@@ -45,17 +45,17 @@
   RAYLOOM_MOTION_PREVIOUS_MINUS_CURRENT, RAYLOOM_MOTION_Y_DOWN, RAYLOOM_MOTION_JITTER_EXCLUDED, \
   RAYLOOM_MOTION_CAMERA_AND_OBJECTS, -65504.0f, 0, 1, RAYLOOM_ROUGHNESS, 1, 1, 0 }
 #define RAYLOOM_VIEW_DESC_INIT { RAYLOOM_STRUCT_VIEW_DESC, sizeof(rayloom_view_desc), NULL, RAYLOOM_CONVENTION_GLTF, 0, 0, 0, \
-  NULL, 0, 24, 0, 1, 2, 0 }
+  NULL, 0, 24, 0, 1, 2, RAYLOOM_FORMAT_RGBA8_SRGB }
 #define RAYLOOM_VIEW_REQUIREMENTS_INFO_INIT { RAYLOOM_STRUCT_VIEW_REQUIREMENTS_INFO, sizeof(rayloom_view_requirements_info), NULL, 0, 0 }
-#define RAYLOOM_STAGE_TIMES_INIT { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define RAYLOOM_STAGE_TIMES_INIT { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define RAYLOOM_VIEW_STATS_INFO_INIT { RAYLOOM_STRUCT_VIEW_STATS_INFO, sizeof(rayloom_view_stats_info), NULL, 0, 0, 0, 0, 0, 0, 0, \
   RAYLOOM_STAGE_TIMES_INIT, 0, 0 }
 #define RAYLOOM_FRAME_DESC_INIT { RAYLOOM_STRUCT_FRAME_DESC, sizeof(rayloom_frame_desc), NULL, 0, 0, 0, { 0, 0, 0 }, \
-  RAYLOOM_CAMERA_INIT, NULL, 1, RAYLOOM_TONE_MAP_ACES, 0, 0, NULL }
+  RAYLOOM_CAMERA_INIT, NULL, 1, 1, RAYLOOM_TONE_MAP_ACES, 0, 0, 0, NULL }
 #define RAYLOOM_PLANE_DESC_INIT { RAYLOOM_STRUCT_PLANE_DESC, sizeof(rayloom_plane_desc), NULL, RAYLOOM_PLANE_DEPTH, \
   RAYLOOM_FORMAT_R32_FLOAT, RAYLOOM_LIFETIME_COPY, RAYLOOM_MEMORY_CPU, NULL, 0, 0, 0, 0, 0, 0 }
 #define RAYLOOM_OUTPUT_INFO_INIT { RAYLOOM_STRUCT_OUTPUT_INFO, sizeof(rayloom_output_info), NULL, 0, 0, 0, 0, NULL, 0, \
-  RAYLOOM_CAMERA_INIT, 0, 0, NULL, NULL, 0, 0, RAYLOOM_STAGE_TIMES_INIT }
+  RAYLOOM_CAMERA_INIT, 0, 0, NULL, NULL, 0, 0, 0, 1, RAYLOOM_STAGE_TIMES_INIT }
 #define RAYLOOM_SCENE_DESC_INIT { RAYLOOM_STRUCT_SCENE_DESC, sizeof(rayloom_scene_desc), NULL, RAYLOOM_CONVENTION_GLTF, 0 }
 #define RAYLOOM_ENVIRONMENT_DESC_INIT { RAYLOOM_STRUCT_ENVIRONMENT_DESC, sizeof(rayloom_environment_desc), NULL, \
   { 0, 0, 0 }, { 0, 0, 0 }, { 0, 0, 0 }, 0 }
@@ -537,6 +537,18 @@
 #define RAYLOOM_VIEW_GBUFFER 2
 
 /**
+ * Merged light is smoothed where noise is left, for pictures of one sample a pixel; history is not. Outliers are cut, which
+ * makes the picture a little too dark: RAYLOOM_OUTPUT_DENOISED says so. Costs time of the worker threads.
+ */
+#define RAYLOOM_VIEW_DENOISE 4
+
+/**
+ * As RAYLOOM_VIEW_DENOISE, on the GPU that the embedded peer would take instead of worker threads; RAYLOOM_UNSUPPORTED where
+ * there is none. The first view that asks for it opens the device, which takes a while.
+ */
+#define RAYLOOM_VIEW_DENOISE_GPU 8
+
+/**
  * What the peers traced.
  */
 #define RAYLOOM_VIEW_MODE_REMOTE 0
@@ -572,7 +584,7 @@
 #define RAYLOOM_FRAME_CUT 1
 
 /**
- * Light is clamped to 0..1.
+ * Light as it is: formats of whole numbers clamp it to 0..1, RAYLOOM_FORMAT_RGBA16_FLOAT keeps it.
  */
 #define RAYLOOM_TONE_MAP_LINEAR 0
 
@@ -580,6 +592,11 @@
  * A fit of the ACES filmic curve.
  */
 #define RAYLOOM_TONE_MAP_ACES 1
+
+/**
+ * AgX without a look: bright colours turn white instead of clipping.
+ */
+#define RAYLOOM_TONE_MAP_AGX 2
 
 /**
  * struct_type of rayloom_frame_desc.
@@ -767,6 +784,11 @@
 #define RAYLOOM_PLANE_LAYER_UNLIT 3
 
 /**
+ * Layer of all light by paths: 4 half floats a pixel, RGB not divided, alpha = share of samples that met a surface.
+ */
+#define RAYLOOM_PLANE_LAYER_PATH 4
+
+/**
  * float: planar distance along the view axis in metres, infinity on sky.
  */
 #define RAYLOOM_PLANE_DEPTH 16
@@ -801,6 +823,11 @@
  * uint8_t: age of the pixel in frames; 0 was traced for this very frame, 255 never was.
  */
 #define RAYLOOM_PLANE_AGE 32
+
+/**
+ * Layers and picture were filtered and outliers cut (RAYLOOM_VIEW_DENOISE): they are biased.
+ */
+#define RAYLOOM_OUTPUT_DENOISED 1
 
 /**
  * struct_type of rayloom_output_info.
@@ -1353,9 +1380,10 @@ typedef struct rayloom_view_desc {
    */
   uint32_t tiles_per_peer_max;
   /**
-   * 0.
+   * What the composed picture's pixels are: RAYLOOM_FORMAT_RGBA8_SRGB (0 too), RAYLOOM_FORMAT_RGB10A2_UNORM (sRGB-coded) or
+   * RAYLOOM_FORMAT_RGBA16_FLOAT (linear light).
    */
-  uint32_t reserved;
+  uint32_t color_format;
 } rayloom_view_desc;
 
 /**
@@ -1429,6 +1457,10 @@ typedef struct rayloom_stage_times {
    */
   float merge_ms;
   /**
+   * Filtering what was merged; 0 without RAYLOOM_VIEW_DENOISE.
+   */
+  float filter_ms;
+  /**
    * Composing.
    */
   float compose_ms;
@@ -1436,6 +1468,10 @@ typedef struct rayloom_stage_times {
    * Begin to finished.
    */
   float total_ms;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
 } rayloom_stage_times;
 
 /**
@@ -1565,11 +1601,16 @@ typedef struct rayloom_frame_desc {
    */
   const struct rayloom_camera *previous_camera;
   /**
-   * Radiance is multiplied by this before the tone map; above 0.
+   * Radiance is multiplied by this before the tone map of the composed picture; above 0.
+   */
+  float exposure;
+  /**
+   * What layers hold is radiance times this, and so is what the engine's plane of emitted light holds; above 0. It keeps
+   * half floats in range; the composed picture does not depend on it.
    */
   float pre_exposure;
   /**
-   * RAYLOOM_TONE_MAP_LINEAR or _ACES, of the composed picture.
+   * A RAYLOOM_TONE_MAP_ value, of the composed picture.
    */
   uint32_t tone_map;
   /**
@@ -1580,6 +1621,10 @@ typedef struct rayloom_frame_desc {
    * Number of layers.
    */
   uint32_t layer_count;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
   /**
    * Other layers than the view's for this frame; none = the view's.
    */
@@ -1746,7 +1791,7 @@ typedef struct rayloom_output_info {
    */
   uint32_t height;
   /**
-   * The composed picture: RGBA8, sRGB-coded, opaque, rows from the top.
+   * The composed picture: opaque, rows from the top.
    */
   const uint8_t *color;
   /**
@@ -1778,9 +1823,17 @@ typedef struct rayloom_output_info {
    */
   uint32_t plane_count;
   /**
-   * 0.
+   * RAYLOOM_OUTPUT_ flags.
    */
-  uint32_t reserved;
+  uint32_t flags;
+  /**
+   * What the composed picture's pixels are: the view's color_format.
+   */
+  uint32_t color_format;
+  /**
+   * What light in the layers is multiplied by.
+   */
+  float pre_exposure;
   /**
    * Where the time went.
    */

@@ -6,7 +6,7 @@ use glam::{Vec2, Vec3};
 use half::f16;
 use rayloom_frame::{
     Extent, LayerKind, LayerPlane, LayerRequest, Primary, Rect, SKY_DEPTH, TracedTile,
-    compose::{ToneMap, compose_into},
+    compose::{Display, PictureFormat, ToneMap, compose_into},
     demodulate::scaled_sample_pixel,
     merge::{FrameInputs, Merger, PlannedTile},
     normal::encode_normal,
@@ -26,6 +26,7 @@ pub(crate) struct Arguments {
 }
 
 const EXTENT: Extent = Extent::new(1920, 1080);
+const DISPLAY: Display = Display { exposure: 1.0, tone_map: ToneMap::Aces, format: PictureFormat::Rgba8Srgb };
 
 /// Bytes of a pixel that a frame has to touch, each plane counted once for each time that it is read or written whole.
 const TOUCHED_BYTES: f64 = (
@@ -88,7 +89,7 @@ fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
         let late = frame_id as usize % 8;
         let start = cpu_seconds();
         merger
-            .begin(FrameInputs { frame_id, camera, previous_camera, layers: &layers, tiles: &tiles, planes: None })
+            .begin(FrameInputs { previous_camera, ..FrameInputs::new(frame_id, camera, &layers, &tiles) })
             .map_err(|e| e.to_string())?;
         let mut last_tile = Instant::now();
         for (i, tile) in traced.iter().enumerate().filter(|(i, _)| *i != late) {
@@ -98,7 +99,7 @@ fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
         let added = cpu_seconds();
         let frame = merger.finish().ok_or("no frame was begun")?;
         let finished = cpu_seconds();
-        compose_into(&frame, 1.0, ToneMap::Aces, &mut picture);
+        compose_into(&frame, &DISPLAY, &mut picture);
         let composed = cpu_seconds();
         // The first frames take memory and have no history.
         if frame_id >= 2 {

@@ -127,7 +127,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
 }
 
 type Stage = (&'static str, fn(&StageTimes) -> f32);
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 12] = [
     ("submit", |t| t.submit_ms),
     ("plan", |t| t.plan_ms),
     ("send", |t| t.send_ms),
@@ -138,6 +138,7 @@ const STAGES: [Stage; 11] = [
     ("return", |t| t.return_ms),
     ("wait", |t| t.wait_ms),
     ("merge", |t| t.merge_ms),
+    ("filter", |t| t.filter_ms),
     ("compose", |t| t.compose_ms),
 ];
 
@@ -203,6 +204,7 @@ fn capture(source: &Scene, path: &Path) -> Result<(), String> {
             previous_poses: Vec::new(),
             layers: layers.to_vec(),
             filter_radius: 0,
+            pre_exposure: 1.0,
             primary: true,
         };
         let traced = tracer.trace(&on_device, &frame, SIZE.rect(), None).map_err(|error| error.to_string())?;

@@ -395,6 +395,16 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_VIEW_GBUFFER = 2;
         /// <summary>
+        ///  Merged light is smoothed where noise is left, for pictures of one sample a pixel; history is not. Outliers are cut, which
+        ///  makes the picture a little too dark: RAYLOOM_OUTPUT_DENOISED says so. Costs time of the worker threads.
+        /// </summary>
+        public const uint RAYLOOM_VIEW_DENOISE = 4;
+        /// <summary>
+        ///  As RAYLOOM_VIEW_DENOISE, on the GPU that the embedded peer would take instead of worker threads; RAYLOOM_UNSUPPORTED where
+        ///  there is none. The first view that asks for it opens the device, which takes a while.
+        /// </summary>
+        public const uint RAYLOOM_VIEW_DENOISE_GPU = 8;
+        /// <summary>
         ///  What the peers traced.
         /// </summary>
         public const uint RAYLOOM_VIEW_MODE_REMOTE = 0;
@@ -423,13 +433,17 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_FRAME_CUT = 1;
         /// <summary>
-        ///  Light is clamped to 0..1.
+        ///  Light as it is: formats of whole numbers clamp it to 0..1, RAYLOOM_FORMAT_RGBA16_FLOAT keeps it.
         /// </summary>
         public const uint RAYLOOM_TONE_MAP_LINEAR = 0;
         /// <summary>
         ///  A fit of the ACES filmic curve.
         /// </summary>
         public const uint RAYLOOM_TONE_MAP_ACES = 1;
+        /// <summary>
+        ///  AgX without a look: bright colours turn white instead of clipping.
+        /// </summary>
+        public const uint RAYLOOM_TONE_MAP_AGX = 2;
         /// <summary>
         ///  struct_type of rayloom_frame_desc.
         /// </summary>
@@ -579,6 +593,10 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_PLANE_LAYER_UNLIT = 3;
         /// <summary>
+        ///  Layer of all light by paths: 4 half floats a pixel, RGB not divided, alpha = share of samples that met a surface.
+        /// </summary>
+        public const uint RAYLOOM_PLANE_LAYER_PATH = 4;
+        /// <summary>
         ///  float: planar distance along the view axis in metres, infinity on sky.
         /// </summary>
         public const uint RAYLOOM_PLANE_DEPTH = 16;
@@ -607,6 +625,10 @@ namespace Rayloom
         ///  uint8_t: age of the pixel in frames; 0 was traced for this very frame, 255 never was.
         /// </summary>
         public const uint RAYLOOM_PLANE_AGE = 32;
+        /// <summary>
+        ///  Layers and picture were filtered and outliers cut (RAYLOOM_VIEW_DENOISE): they are biased.
+        /// </summary>
+        public const uint RAYLOOM_OUTPUT_DENOISED = 1;
         /// <summary>
         ///  struct_type of rayloom_output_info.
         /// </summary>
@@ -1570,9 +1592,10 @@ namespace Rayloom
         /// </summary>
         public uint tiles_per_peer_max;
         /// <summary>
-        ///  0.
+        ///  What the composed picture's pixels are: RAYLOOM_FORMAT_RGBA8_SRGB (0 too), RAYLOOM_FORMAT_RGB10A2_UNORM (sRGB-coded) or
+        ///  RAYLOOM_FORMAT_RGBA16_FLOAT (linear light).
         /// </summary>
-        public uint reserved;
+        public uint color_format;
     }
 
     /// <summary>
@@ -1715,11 +1738,16 @@ namespace Rayloom
         /// </summary>
         public rayloom_camera* previous_camera;
         /// <summary>
-        ///  Radiance is multiplied by this before the tone map; above 0.
+        ///  Radiance is multiplied by this before the tone map of the composed picture; above 0.
+        /// </summary>
+        public float exposure;
+        /// <summary>
+        ///  What layers hold is radiance times this, and so is what the engine's plane of emitted light holds; above 0. It keeps
+        ///  half floats in range; the composed picture does not depend on it.
         /// </summary>
         public float pre_exposure;
         /// <summary>
-        ///  RAYLOOM_TONE_MAP_LINEAR or _ACES, of the composed picture.
+        ///  A RAYLOOM_TONE_MAP_ value, of the composed picture.
         /// </summary>
         public uint tone_map;
         /// <summary>
@@ -1730,6 +1758,10 @@ namespace Rayloom
         ///  Number of layers.
         /// </summary>
         public uint layer_count;
+        /// <summary>
+        ///  0.
+        /// </summary>
+        public uint reserved;
         /// <summary>
         ///  Other layers than the view's for this frame; none = the view's.
         /// </summary>
@@ -1924,6 +1956,10 @@ namespace Rayloom
         /// </summary>
         public float merge_ms;
         /// <summary>
+        ///  Filtering what was merged; 0 without RAYLOOM_VIEW_DENOISE.
+        /// </summary>
+        public float filter_ms;
+        /// <summary>
         ///  Composing.
         /// </summary>
         public float compose_ms;
@@ -1931,6 +1967,10 @@ namespace Rayloom
         ///  Begin to finished.
         /// </summary>
         public float total_ms;
+        /// <summary>
+        ///  0.
+        /// </summary>
+        public uint reserved;
     }
 
     /// <summary>
@@ -1968,7 +2008,7 @@ namespace Rayloom
         /// </summary>
         public uint height;
         /// <summary>
-        ///  The composed picture: RGBA8, sRGB-coded, opaque, rows from the top.
+        ///  The composed picture: opaque, rows from the top.
         /// </summary>
         public byte* color;
         /// <summary>
@@ -2000,9 +2040,17 @@ namespace Rayloom
         /// </summary>
         public uint plane_count;
         /// <summary>
-        ///  0.
+        ///  RAYLOOM_OUTPUT_ flags.
         /// </summary>
-        public uint reserved;
+        public uint flags;
+        /// <summary>
+        ///  What the composed picture's pixels are: the view's color_format.
+        /// </summary>
+        public uint color_format;
+        /// <summary>
+        ///  What light in the layers is multiplied by.
+        /// </summary>
+        public float pre_exposure;
         /// <summary>
         ///  Where the time went.
         /// </summary>

@@ -7,7 +7,7 @@ use crate::plane::{self, rayloom_plane_desc};
 use crate::pointer::{self, descriptor};
 use crate::result::{Failure, RAYLOOM_INVALID_STATE, rayloom_result};
 use crate::session::check_flags;
-use crate::view::{layers, rayloom_layer, rayloom_view};
+use crate::view::{check_reserved, layers, rayloom_layer, rayloom_view};
 use glam::Vec3;
 use sdk::frame::Convention;
 use sdk::{FrameDesc, ToneMap};
@@ -18,10 +18,12 @@ use std::sync::atomic::Ordering;
 /// Nothing of the frame before is to be seen in this one: a cut, a teleport.
 pub const RAYLOOM_FRAME_CUT: u32 = 1;
 
-/// Light is clamped to 0..1.
+/// Light as it is: formats of whole numbers clamp it to 0..1, RAYLOOM_FORMAT_RGBA16_FLOAT keeps it.
 pub const RAYLOOM_TONE_MAP_LINEAR: u32 = 0;
 /// A fit of the ACES filmic curve.
 pub const RAYLOOM_TONE_MAP_ACES: u32 = 1;
+/// AgX without a look: bright colours turn white instead of clipping.
+pub const RAYLOOM_TONE_MAP_AGX: u32 = 2;
 
 /// struct_type of rayloom_frame_desc.
 pub const RAYLOOM_STRUCT_FRAME_DESC: u32 = 6;
@@ -57,14 +59,19 @@ pub struct rayloom_frame_desc {
     pub camera: rayloom_camera,
     /// The camera of the frame before; NULL = the last begun frame's.
     pub previous_camera: *const rayloom_camera,
-    /// Radiance is multiplied by this before the tone map; above 0.
+    /// Radiance is multiplied by this before the tone map of the composed picture; above 0.
+    pub exposure: f32,
+    /// What layers hold is radiance times this, and so is what the engine's plane of emitted light holds; above 0. It keeps
+    /// half floats in range; the composed picture does not depend on it.
     pub pre_exposure: f32,
-    /// RAYLOOM_TONE_MAP_LINEAR or _ACES, of the composed picture.
+    /// A RAYLOOM_TONE_MAP_ value, of the composed picture.
     pub tone_map: u32,
     /// RAYLOOM_FRAME_ flags.
     pub flags: u32,
     /// Number of layers.
     pub layer_count: u32,
+    /// 0.
+    pub reserved: u32,
     /// Other layers than the view's for this frame; none = the view's.
     pub layers: *const rayloom_layer,
 }
@@ -125,6 +132,7 @@ unsafe fn description(
     view_aspect: f32,
 ) -> Result<FrameDesc, Failure> {
     check_flags("desc->flags", desc.flags, RAYLOOM_FRAME_CUT)?;
+    check_reserved("desc->reserved", desc.reserved)?;
     let camera = desc.camera.to_camera(convention, "desc->camera", view_aspect)?;
     let previous_camera = if desc.previous_camera.is_null() {
         None
@@ -136,8 +144,9 @@ unsafe fn description(
     let tone_map = match desc.tone_map {
         RAYLOOM_TONE_MAP_LINEAR => ToneMap::Linear,
         RAYLOOM_TONE_MAP_ACES => ToneMap::Aces,
+        RAYLOOM_TONE_MAP_AGX => ToneMap::Agx,
         other => {
-            let text = format!("desc->tone_map is {other}: use RAYLOOM_TONE_MAP_LINEAR or _ACES");
+            let text = format!("desc->tone_map is {other}: use RAYLOOM_TONE_MAP_LINEAR, _ACES or _AGX");
             return Err(Failure::argument(text));
         }
     };
@@ -148,7 +157,8 @@ unsafe fn description(
         world_origin: axes[0] * x + axes[1] * y + axes[2] * z,
         previous_camera,
         cut: desc.flags & RAYLOOM_FRAME_CUT != 0,
-        exposure: desc.pre_exposure,
+        exposure: desc.exposure,
+        pre_exposure: desc.pre_exposure,
         tone_map,
         // SAFETY: the caller vouches for it.
         layers: unsafe { layers("desc->layers", desc.layers, desc.layer_count) }?,

@@ -37,7 +37,7 @@ structs! {
     rayloom_layer { kind, tier, deadline_ns, samples, scale, bounces, reserved }
     rayloom_view_desc {
         struct_type, struct_size, next, convention, width, height, flags, layers, layer_count, accumulation_frames,
-        filter_radius, tiles_per_peer_min, tiles_per_peer_max, reserved,
+        filter_radius, tiles_per_peer_min, tiles_per_peer_max, color_format,
     }
     rayloom_view_requirements_info { struct_type, struct_size, next, required_planes, optional_planes }
     rayloom_view_stats_info {
@@ -46,8 +46,8 @@ structs! {
     }
     rayloom_camera { camera_to_world, vertical_fov_rad, aspect, jitter_px, center_ndc }
     rayloom_frame_desc {
-        struct_type, struct_size, next, frame_id, revision, time_ns, world_origin, camera, previous_camera, pre_exposure,
-        tone_map, flags, layer_count, layers,
+        struct_type, struct_size, next, frame_id, revision, time_ns, world_origin, camera, previous_camera, exposure,
+        pre_exposure, tone_map, flags, layer_count, reserved, layers,
     }
     rayloom_plane_desc {
         struct_type, struct_size, next, kind, format, lifetime, memory_kind, data, size, row_pitch, width, height, view_x,
@@ -56,12 +56,12 @@ structs! {
     rayloom_tile { x, y, width, height, peer, arrived, peer_ms }
     rayloom_output_plane { kind, pixel_size, width, height, row_pitch, data }
     rayloom_stage_times {
-        submit_ms, plan_ms, send_ms, queue_ms, upload_ms, trace_ms, encode_ms, return_ms, wait_ms, merge_ms, compose_ms,
-        total_ms,
+        submit_ms, plan_ms, send_ms, queue_ms, upload_ms, trace_ms, encode_ms, return_ms, wait_ms, merge_ms, filter_ms,
+        compose_ms, total_ms, reserved,
     }
     rayloom_output_info {
         struct_type, struct_size, next, frame_id, time_ns, width, height, color, color_row_pitch, camera, fresh, tile_count, tiles,
-        planes, plane_count, reserved, times,
+        planes, plane_count, flags, color_format, pre_exposure, times,
     }
     rayloom_scene_desc { struct_type, struct_size, next, convention, reserved }
     rayloom_environment_desc { struct_type, struct_size, next, zenith, horizon, ground, reserved }

@@ -3,9 +3,10 @@
 use crate::boundary;
 use crate::camera::rayloom_camera;
 use crate::handles;
+use crate::plane::{RAYLOOM_FORMAT_RGB10A2_UNORM, RAYLOOM_FORMAT_RGBA8_SRGB, RAYLOOM_FORMAT_RGBA16_FLOAT};
 use crate::pointer::{self, descriptor};
 use crate::result::rayloom_result;
-use sdk::frame::{Convention, PlaneKind};
+use sdk::frame::{Convention, PictureFormat, PlaneKind};
 use sdk::{Output, OutputPlanes, StageTimes};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ pub const RAYLOOM_PLANE_LAYER_SPECULAR: u32 = 1;
 pub const RAYLOOM_PLANE_LAYER_INDIRECT: u32 = 2;
 /// Layer of emissive surfaces and sky: 4 half floats a pixel, RGB, alpha 1 on surfaces and 0 on sky.
 pub const RAYLOOM_PLANE_LAYER_UNLIT: u32 = 3;
+/// Layer of all light by paths: 4 half floats a pixel, RGB not divided, alpha = share of samples that met a surface.
+pub const RAYLOOM_PLANE_LAYER_PATH: u32 = 4;
 /// float: planar distance along the view axis in metres, infinity on sky.
 pub const RAYLOOM_PLANE_DEPTH: u32 = 16;
 /// uint32_t: octahedral shading normal in world space, two 16-bit snorm, x in the low half.
@@ -33,6 +36,9 @@ pub const RAYLOOM_PLANE_MOTION: u32 = 20;
 pub const RAYLOOM_PLANE_INSTANCE_ID: u32 = 21;
 /// uint8_t: age of the pixel in frames; 0 was traced for this very frame, 255 never was.
 pub const RAYLOOM_PLANE_AGE: u32 = 32;
+
+/// Layers and picture were filtered and outliers cut (RAYLOOM_VIEW_DENOISE): they are biased.
+pub const RAYLOOM_OUTPUT_DENOISED: u32 = 1;
 
 /// struct_type of rayloom_output_info.
 pub const RAYLOOM_STRUCT_OUTPUT_INFO: u32 = 8;
@@ -104,10 +110,14 @@ pub struct rayloom_stage_times {
     pub wait_ms: f32,
     /// Merging.
     pub merge_ms: f32,
+    /// Filtering what was merged; 0 without RAYLOOM_VIEW_DENOISE.
+    pub filter_ms: f32,
     /// Composing.
     pub compose_ms: f32,
     /// Begin to finished.
     pub total_ms: f32,
+    /// 0.
+    pub reserved: u32,
 }
 
 impl From<StageTimes> for rayloom_stage_times {
@@ -123,8 +133,10 @@ impl From<StageTimes> for rayloom_stage_times {
             return_ms: times.return_ms,
             wait_ms: times.wait_ms,
             merge_ms: times.merge_ms,
+            filter_ms: times.filter_ms,
             compose_ms: times.compose_ms,
             total_ms: times.total_ms,
+            reserved: 0,
         }
     }
 }
@@ -147,7 +159,7 @@ pub struct rayloom_output_info {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// The composed picture: RGBA8, sRGB-coded, opaque, rows from the top.
+    /// The composed picture: opaque, rows from the top.
     pub color: *const u8,
     /// Bytes from one row of it to the next.
     pub color_row_pitch: u64,
@@ -163,8 +175,12 @@ pub struct rayloom_output_info {
     pub planes: *const rayloom_output_plane,
     /// Number of planes.
     pub plane_count: u32,
-    /// 0.
-    pub reserved: u32,
+    /// RAYLOOM_OUTPUT_ flags.
+    pub flags: u32,
+    /// What the composed picture's pixels are: the view's color_format.
+    pub color_format: u32,
+    /// What light in the layers is multiplied by.
+    pub pre_exposure: f32,
     /// Where the time went.
     pub times: rayloom_stage_times,
 }
@@ -245,14 +261,20 @@ pub unsafe extern "C" fn rayloom_output_describe(
             width: output.size.width,
             height: output.size.height,
             color: output.color.as_ptr(),
-            color_row_pitch: u64::from(output.size.width) * 4,
+            color_row_pitch: u64::from(output.size.width) * output.format.bytes_per_pixel() as u64,
             camera: rayloom_camera::from_camera(&state.convention, &output.camera),
             fresh: output.fresh,
             tile_count: state.tiles.len() as u32,
             tiles: state.tiles.as_ptr(),
             planes: state.planes.as_ptr(),
             plane_count: state.planes.len() as u32,
-            reserved: 0,
+            flags: if output.is_denoised { RAYLOOM_OUTPUT_DENOISED } else { 0 },
+            color_format: match output.format {
+                PictureFormat::Rgba8Srgb => RAYLOOM_FORMAT_RGBA8_SRGB,
+                PictureFormat::Rgb10a2Srgb => RAYLOOM_FORMAT_RGB10A2_UNORM,
+                PictureFormat::Rgba16Float => RAYLOOM_FORMAT_RGBA16_FLOAT,
+            },
+            pre_exposure: output.pre_exposure,
             times: output.times.into(),
         });
         Ok(())

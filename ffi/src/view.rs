@@ -3,13 +3,13 @@
 use crate::convention::{convention, rayloom_convention_desc};
 use crate::handles::{self, Object, ViewState};
 use crate::output::{rayloom_output, rayloom_stage_times};
-use crate::plane;
+use crate::plane::{self, RAYLOOM_FORMAT_RGB10A2_UNORM, RAYLOOM_FORMAT_RGBA8_SRGB, RAYLOOM_FORMAT_RGBA16_FLOAT};
 use crate::pointer::{self, descriptor};
 use crate::result::{Failure, RAYLOOM_UNSUPPORTED, rayloom_result};
 use crate::session::{check_flags, rayloom_session};
 use crate::{boundary, output};
-use sdk::frame::{Extent, LayerKind, LayerRequest};
-use sdk::{Accumulation, LayerDesc, Tier, ViewDesc, ViewMode};
+use sdk::frame::{Extent, LayerKind, LayerRequest, PictureFormat};
+use sdk::{Accumulation, Denoise, LayerDesc, Tier, ViewDesc, ViewMode};
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,12 +40,23 @@ pub const RAYLOOM_VIEW_OUTPUT_PLANES: u32 = 1;
 /// G-buffer mode: frames begin when the planes of the engine's own raster are submitted, and peers light what it saw.
 pub const RAYLOOM_VIEW_GBUFFER: u32 = 2;
 
+/// Merged light is smoothed where noise is left, for pictures of one sample a pixel; history is not. Outliers are cut, which
+/// makes the picture a little too dark: RAYLOOM_OUTPUT_DENOISED says so. Costs time of the worker threads.
+pub const RAYLOOM_VIEW_DENOISE: u32 = 4;
+
+/// As RAYLOOM_VIEW_DENOISE, on the GPU that the embedded peer would take instead of worker threads; RAYLOOM_UNSUPPORTED where
+/// there is none. The first view that asks for it opens the device, which takes a while.
+pub const RAYLOOM_VIEW_DENOISE_GPU: u32 = 8;
+
 /// What the peers traced.
 pub const RAYLOOM_VIEW_MODE_REMOTE: u32 = 0;
 /// What the embedded peer traced.
 pub const RAYLOOM_VIEW_MODE_LOCAL: u32 = 1;
 /// The difference of both, amplified.
 pub const RAYLOOM_VIEW_MODE_DIFFERENCE: u32 = 2;
+
+const VIEW_FLAGS: u32 =
+    RAYLOOM_VIEW_OUTPUT_PLANES | RAYLOOM_VIEW_GBUFFER | RAYLOOM_VIEW_DENOISE | RAYLOOM_VIEW_DENOISE_GPU;
 
 /// struct_type of rayloom_view_desc.
 pub const RAYLOOM_STRUCT_VIEW_DESC: u32 = 3;
@@ -110,8 +121,9 @@ pub struct rayloom_view_desc {
     pub tiles_per_peer_min: u32,
     /// Tiles a peer, at most: tiles_per_peer_min to 16.
     pub tiles_per_peer_max: u32,
-    /// 0.
-    pub reserved: u32,
+    /// What the composed picture's pixels are: RAYLOOM_FORMAT_RGBA8_SRGB (0 too), RAYLOOM_FORMAT_RGB10A2_UNORM (sRGB-coded) or
+    /// RAYLOOM_FORMAT_RGBA16_FLOAT (linear light).
+    pub color_format: u32,
 }
 descriptor!(rayloom_view_desc, RAYLOOM_STRUCT_VIEW_DESC);
 
@@ -131,8 +143,7 @@ pub unsafe extern "C" fn rayloom_view_create(
             (pointer::read_extended::<_, rayloom_convention_desc>("desc", desc)?, pointer::out("view", view)?)
         };
         let convention = convention(desc.convention, extension.as_ref())?;
-        check_flags("desc->flags", desc.flags, RAYLOOM_VIEW_OUTPUT_PLANES | RAYLOOM_VIEW_GBUFFER)?;
-        check_reserved("desc->reserved", desc.reserved)?;
+        check_flags("desc->flags", desc.flags, VIEW_FLAGS)?;
         let mut view = ViewDesc::new(Extent::new(desc.width, desc.height));
         // SAFETY: the header's contract.
         let layers = unsafe { layers("desc->layers", desc.layers, desc.layer_count) }?;
@@ -146,6 +157,16 @@ pub unsafe extern "C" fn rayloom_view_create(
         };
         view.tiles_per_peer = (desc.tiles_per_peer_min, desc.tiles_per_peer_max);
         view.output_planes = desc.flags & RAYLOOM_VIEW_OUTPUT_PLANES != 0;
+        view.denoise = match desc.flags & (RAYLOOM_VIEW_DENOISE | RAYLOOM_VIEW_DENOISE_GPU) {
+            0 => Denoise::Off,
+            RAYLOOM_VIEW_DENOISE => Denoise::Cpu,
+            RAYLOOM_VIEW_DENOISE_GPU => Denoise::Gpu,
+            _ => {
+                let text = "desc->flags has RAYLOOM_VIEW_DENOISE and RAYLOOM_VIEW_DENOISE_GPU: choose one";
+                return Err(Failure::argument(text));
+            }
+        };
+        view.picture = picture_format(desc.color_format)?;
         view.gbuffer = desc.flags & RAYLOOM_VIEW_GBUFFER != 0;
         view.convention = convention;
         let view = ViewState { view: state.session.create_view(view)?, convention, open_frames: Arc::default() };
@@ -336,6 +357,18 @@ pub unsafe extern "C" fn rayloom_view_acquire(
         out.write(handles::add(view, Object::Output(Arc::new(output::OutputState::new(finished, state.convention))))?);
         Ok(())
     })
+}
+
+fn picture_format(format: u32) -> Result<PictureFormat, Failure> {
+    match format {
+        0 | RAYLOOM_FORMAT_RGBA8_SRGB => Ok(PictureFormat::Rgba8Srgb),
+        RAYLOOM_FORMAT_RGB10A2_UNORM => Ok(PictureFormat::Rgb10a2Srgb),
+        RAYLOOM_FORMAT_RGBA16_FLOAT => Ok(PictureFormat::Rgba16Float),
+        other => {
+            let formats = "RAYLOOM_FORMAT_RGBA8_SRGB, _RGB10A2_UNORM or _RGBA16_FLOAT";
+            Err(Failure::argument(format!("desc->color_format is {other}: use {formats}")))
+        }
+    }
 }
 
 /// Layers from C; none gives an empty list.

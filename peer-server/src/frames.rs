@@ -73,6 +73,7 @@ impl RecentFrames {
             previous_poses,
             layers,
             filter_radius: tasks.filter_radius,
+            pre_exposure: tasks.pre_exposure,
             primary: tasks.primary,
         })
     }

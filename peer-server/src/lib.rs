@@ -32,7 +32,9 @@ pub use cache::CacheConfig;
 pub use certificate::{kept_certificate, kept_certificate_file, own_certificate};
 pub use config::{ListenConfig, PeerConfig, ServiceConfig};
 pub use error::PeerError;
-pub use rayloom_renderer::{DeviceKind, DeviceReport, FrontEnd, RendererError, RendererOptions, list_devices};
+pub use rayloom_renderer::{
+    Denoiser, DeviceKind, DeviceReport, FrontEnd, Renderer, RendererError, RendererOptions, list_devices,
+};
 pub use rayloom_transport::tls::ServerTls;
 pub use rayloom_transport::webrtc::{Advertised, SharedPort, StunServer};
 pub use server::{Listening, PeerServer};

@@ -405,6 +405,7 @@ mod tests {
             previous_poses: Vec::new(),
             layers: Vec::new(),
             filter_radius: 0,
+            pre_exposure: 1.0,
             primary: false,
         });
         let scene = Arc::new(ResidentScene::without_device());

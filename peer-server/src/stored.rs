@@ -319,6 +319,7 @@ mod tests {
             previous_poses: Vec::new(),
             layers: LAYERS.to_vec(),
             filter_radius: 0,
+            pre_exposure: 1.0,
             primary: true,
         }
     }

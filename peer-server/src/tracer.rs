@@ -62,6 +62,8 @@ pub struct Frame {
     pub layers: Vec<LayerRequest>,
     /// Radius of the stateless filter in pixels; 0 = none.
     pub filter_radius: u8,
+    /// Light in the layers is multiplied by this.
+    pub pre_exposure: f32,
     /// Whether planes of primary hits are wanted.
     pub primary: bool,
 }

@@ -88,6 +88,7 @@ impl Opened {
             layers: &frame.layers,
             filter_radius: u32::from(frame.filter_radius),
             primary: frame.primary,
+            pre_exposure: frame.pre_exposure,
             planes,
         };
         let (tile, timings) = self.renderer.trace(&on_device, &job)?;
@@ -257,6 +258,7 @@ mod tests {
                 bounces: LayerRequest::BOUNCES,
             }],
             filter_radius: 0,
+            pre_exposure: 1.0,
             primary: true,
         }
     }

@@ -115,6 +115,7 @@ int main(int argc, char **argv) {
     layers[kind] = (rayloom_layer){ kind, tier, o.deadline_ns, 1, o.half && blurry ? 2 : 1, 0, 0 };
   }
   rayloom_view_desc view_desc = RAYLOOM_VIEW_DESC_INIT;
+  view_desc.flags = RAYLOOM_VIEW_DENOISE;
   view_desc.width = o.width; view_desc.height = o.height; view_desc.layers = layers; view_desc.layer_count = 4;
   rayloom_view *view; check(rayloom_view_create(session, &view_desc, &view));
   check(rayloom_view_set_mode(view, o.mode)); check(rayloom_view_set_tiles_drawn(view, o.tiles));

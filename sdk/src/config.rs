@@ -2,7 +2,7 @@
 
 use crate::Error;
 use glam::DVec3;
-use rayloom_frame::{Convention, Extent, LayerKind, LayerRequest};
+use rayloom_frame::{Convention, Extent, LayerKind, LayerRequest, PictureFormat};
 use rayloom_scene::Camera;
 use rayloom_transport::CertificatePin;
 use std::path::PathBuf;
@@ -166,6 +166,20 @@ pub enum Accumulation {
     Frames(u8),
 }
 
+/// Where merged light is smoothed where noise is left ([`rayloom_frame::filter`]); history is not. Outliers are cut, which
+/// makes the picture a little too dark: [`crate::Output::is_denoised`] says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Denoise {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// On the session's threads.
+    Cpu,
+    /// On the GPU that the embedded peer would take ([`SessionDesc::embedded_device`]), whoever traces; the same picture within
+    /// rounding. The first view that asks for it opens the device, which takes a while.
+    Gpu,
+}
+
 /// What a view is.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ViewDesc {
@@ -179,6 +193,10 @@ pub struct ViewDesc {
     pub accumulation: Accumulation,
     /// Tiles a peer, at least and at most.
     pub tiles_per_peer: (u32, u32),
+    /// Whether what is shown is filtered.
+    pub denoise: Denoise,
+    /// What the composed picture's pixels are.
+    pub picture: PictureFormat,
     /// Outputs carry layers, planes and ages beside the composed picture; costs a copy of each.
     pub output_planes: bool,
     /// G-buffer mode: frames are opened, and begin when the planes of the engine's own raster are submitted.
@@ -197,6 +215,8 @@ impl ViewDesc {
             filter_radius: 0,
             accumulation: Accumulation::Frames(24),
             tiles_per_peer: (1, 2),
+            denoise: Denoise::Off,
+            picture: PictureFormat::default(),
             output_planes: false,
             gbuffer: false,
             convention: Convention::GLTF,
@@ -270,6 +290,9 @@ pub struct FrameDesc {
     pub cut: bool,
     /// Radiance is multiplied by this before the tone map.
     pub exposure: f32,
+    /// What layers hold is radiance times this, and so is what the engine's plane of emitted light holds: a factor that keeps
+    /// half floats in range. The composed picture does not depend on it, history is brought to it.
+    pub pre_exposure: f32,
     /// The tone map of the composed image.
     pub tone_map: ToneMap,
     /// Other layers than the view's for this frame; empty = the view's.
@@ -277,7 +300,7 @@ pub struct FrameDesc {
 }
 
 impl FrameDesc {
-    /// A frame with exposure 1 and the view's layers.
+    /// A frame with exposure and pre-exposure 1, and the view's layers.
     pub fn new(frame_id: u64, revision: u64, camera: Camera) -> FrameDesc {
         FrameDesc {
             frame_id,
@@ -288,6 +311,7 @@ impl FrameDesc {
             previous_camera: None,
             cut: false,
             exposure: 1.0,
+            pre_exposure: 1.0,
             tone_map: ToneMap::Aces,
             layers: Vec::new(),
         }
@@ -317,11 +341,10 @@ impl FrameDesc {
                 self.frame_id
             )));
         }
-        if !(self.exposure.is_finite() && self.exposure > 0.0) {
-            return Err(Error::InvalidArgument(format!(
-                "exposure is {}, it must be finite and above 0",
-                self.exposure
-            )));
+        for (name, value) in [("exposure", self.exposure), ("pre_exposure", self.pre_exposure)] {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(Error::InvalidArgument(format!("{name} is {value}, it must be finite and above 0")));
+            }
         }
         if self.layers.is_empty() { Ok(()) } else { check_layers(&self.layers) }
     }

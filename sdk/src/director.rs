@@ -6,6 +6,7 @@
 use crate::capture::{FrameRecord, Record, Recorder};
 use crate::clock::Clock;
 use crate::config::{Embedded, FrameDesc, ViewMode};
+use crate::denoise::Filters;
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
 use crate::pipeline::PipelineDesc;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     CreateView {
         id: u16,
         desc: ViewDesc,
+        filters: Filters,
         shared: Arc<ViewShared>,
     },
     DestroyView {
@@ -111,9 +113,9 @@ pub(crate) struct DirectorDesc {
 }
 
 impl DirectorDesc {
-    fn pipeline(&self, view: u16) -> PipelineDesc {
+    fn pipeline(&self, view: u16, filters: Filters) -> PipelineDesc {
         let DirectorDesc { clock, lossless, merge_threads, ref recorder, .. } = *self;
-        PipelineDesc { view, is_local: false, lossless, merge_threads, clock, recorder: recorder.clone() }
+        PipelineDesc { view, is_local: false, lossless, filters, merge_threads, clock, recorder: recorder.clone() }
     }
 
     fn record(&self, make: impl FnOnce() -> Record) {
@@ -177,9 +179,9 @@ impl Director {
     fn handle(&mut self, command: Command) {
         let now = self.desc.clock.now();
         match command {
-            Command::CreateView { id, desc, shared } => {
+            Command::CreateView { id, desc, filters, shared } => {
                 self.desc.record(|| Record::View { view: id, desc: desc.clone() });
-                let mut view = View::new(desc, shared, self.desc.pipeline(id));
+                let mut view = View::new(desc, shared, self.desc.pipeline(id, filters));
                 self.fleet.introduce(&mut view, &self.revisions, now);
                 self.views.insert(id, view);
             }
@@ -381,7 +383,7 @@ mod tests {
         let status = SceneStatus { scene: 1, revision: 1, stage: SceneStage::Ready };
         director.handle(Command::Peer(peer, PeerEvent::Scene(status)));
         let desc = ViewDesc::new(Extent::new(64, 64));
-        director.handle(Command::CreateView { id: 3, desc, shared: Arc::default() });
+        director.handle(Command::CreateView { id: 3, desc, filters: Filters::Off, shared: Arc::default() });
         let desc = FrameDesc::new(0, 1, Camera::with_fov(1.0, 1.0));
         director.handle(Command::BeginFrame { view: 3, desc, begun_ns: 0, planes: None, starts: None });
         director.handle(Command::DestroyView { id: 3 });

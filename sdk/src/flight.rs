@@ -207,13 +207,14 @@ impl Flight {
     }
 
     /// Stage times along the way of the tile that came last; stages that no tile passed are zero.
-    pub(crate) fn stage_times(&self, merge_ns: u64, merged_ns: u64, composed_ns: u64) -> StageTimes {
+    pub(crate) fn stage_times(&self, [merge_ns, merged_ns, filtered_ns, composed_ns]: [u64; 4]) -> StageTimes {
         let ms = |from: u64, to: u64| to.saturating_sub(from) as f32 / 1e6;
         let mut times = StageTimes {
             submit_ms: ms(self.begun_ns, self.taken_ns),
             plan_ms: ms(self.taken_ns, self.planned_ns),
             merge_ms: ms(merge_ns, merged_ns),
-            compose_ms: ms(merged_ns, composed_ns),
+            filter_ms: ms(merged_ns, filtered_ns),
+            compose_ms: ms(filtered_ns, composed_ns),
             total_ms: ms(self.begun_ns, composed_ns),
             ..StageTimes::default()
         };

@@ -12,6 +12,7 @@ mod blob_store;
 mod capture;
 mod clock;
 mod config;
+mod denoise;
 mod director;
 mod error;
 mod event;
@@ -40,8 +41,8 @@ mod workers;
 
 pub use capture::{CAPTURE_VERSION, CaptureError};
 pub use config::{
-    Accumulation, EMBEDDED_PEER, Embedded, FrameDesc, LayerDesc, PeerAddress, SessionDesc, Tier, ToneMap, ViewDesc,
-    ViewMode,
+    Accumulation, Denoise, EMBEDDED_PEER, Embedded, FrameDesc, LayerDesc, PeerAddress, SessionDesc, Tier, ToneMap,
+    ViewDesc, ViewMode,
 };
 pub use error::Error;
 pub use event::{EVENT_LIMIT, Event};

@@ -2,17 +2,19 @@
 
 use crate::capture::MergedSlice;
 use crate::clock::Clock;
-use crate::config::{Accumulation, ViewDesc};
+use crate::config::{Accumulation, FrameDesc, ViewDesc};
+use crate::denoise::{Filtering, Filters};
 use crate::flight::Flight;
 use crate::output::{Output, OutputPlanes};
 use crate::picture::PicturePool;
+use crate::revisions::Resolved;
 use crate::workers::MergeThreads;
 use rayloom_coordinator::{CostMap, PeerId, TaskId};
 use rayloom_frame::codec::DecodedSlice;
-use rayloom_frame::compose::compose_into_with;
+use rayloom_frame::compose::{Display, compose_into_with};
 use rayloom_frame::features::{BlockFeatures, estimated_cost};
 use rayloom_frame::merge::{Added, FrameInputs, MergeMode, MergedFrame, Merger, PlannedTile};
-use rayloom_frame::{Extent, LayerRequest};
+use rayloom_frame::{Extent, LayerRequest, PictureFormat};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,6 +24,10 @@ pub(crate) struct Merging {
     threads: MergeThreads,
     size: Extent,
     output_planes: bool,
+    picture: PictureFormat,
+    filter: Filtering,
+    /// What the last finished frame was traced from.
+    last_state: Option<Option<Resolved>>,
     /// What the last finished frame tells of the next one's cost.
     features: Option<BlockFeatures>,
     /// Tiles and milliseconds of each peer in the last finished frame.
@@ -34,7 +40,7 @@ pub(crate) struct Merging {
 }
 
 impl Merging {
-    pub(crate) fn new(view: &ViewDesc, threads: MergeThreads, is_recorded: bool) -> Merging {
+    pub(crate) fn new(view: &ViewDesc, filters: &Filters, threads: MergeThreads, is_recorded: bool) -> Merging {
         let mut merger = Merger::new(view.size);
         merger.set_mode(match view.accumulation {
             Accumulation::Off => MergeMode::Passthrough,
@@ -45,6 +51,9 @@ impl Merging {
             threads,
             size: view.size,
             output_planes: view.output_planes,
+            picture: view.picture,
+            filter: filters.filter(),
+            last_state: None,
             features: None,
             work: BTreeMap::new(),
             pictures: Arc::default(),
@@ -91,6 +100,8 @@ impl Merging {
         let planned: Vec<PlannedTile> =
             flight.plan.iter().map(|tile| PlannedTile { rect: tile.rect, ghost: tile.ghost_px }).collect();
         let before = flight.before.as_ref().map_or(flight.desc.camera, |before| before.camera);
+        // Planes of the engine's own may show anything.
+        let is_unchanged = flight.planes.is_none() && self.last_state.as_ref() == Some(&flight.state);
         let inputs = FrameInputs {
             frame_id: flight.desc.frame_id,
             camera: flight.desc.camera,
@@ -99,6 +110,8 @@ impl Merging {
             // Nobody to trace: everything comes from history.
             tiles: if planned.is_empty() { &whole } else { &planned },
             planes: flight.planes.as_ref().map(|planes| &planes.gbuffer.primary),
+            pre_exposure: flight.desc.pre_exposure,
+            is_unchanged,
         };
         if let Err(error) = self.merger.begin(inputs) {
             // A bug of the plan's maker. The frame goes out all the same, from history.
@@ -134,13 +147,19 @@ impl Merging {
         self.open(flight);
         let frame = self.merger.finish_with(&self.threads)?;
         let merged_ns = clock.now_ns();
-        let mut color = self.pictures.take(self.size.pixels() * 4);
-        compose_into_with(&frame, flight.desc.exposure, flight.desc.tone_map, &mut color, &self.threads);
-        let planes = self.output_planes.then(|| planes_of(&frame));
+        let is_denoised = self.filter.is_on();
+        let shown = self.filter.run(frame, &self.threads);
+        let filtered_ns = clock.now_ns();
+        let FrameDesc { exposure, tone_map, .. } = flight.desc;
+        let format = self.picture;
+        let mut color = self.pictures.take(self.size.pixels() * format.bytes_per_pixel());
+        compose_into_with(&shown, &Display { exposure, tone_map, format }, &mut color, &self.threads);
+        let planes = self.output_planes.then(|| planes_of(&shown));
         let fresh = frame.fresh_fraction();
         let composed_ns = clock.now_ns();
         let digest = self.is_recorded.then(|| frame.digest());
         self.has_news = true;
+        self.last_state = Some(flight.state.clone());
         let tiles = flight.outcomes();
         self.work.clear();
         for tile in tiles.iter().filter(|tile| tile.arrived) {
@@ -154,10 +173,13 @@ impl Merging {
             camera: flight.desc.camera,
             size: self.size,
             color,
+            format,
+            pre_exposure: flight.desc.pre_exposure,
+            is_denoised,
             planes,
             tiles,
             fresh,
-            times: flight.stage_times(merge_ns, merged_ns, composed_ns),
+            times: flight.stage_times([merge_ns, merged_ns, filtered_ns, composed_ns]),
         };
         Some((output, digest))
     }

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::picture::Picture;
 use parking_lot::{Condvar, Mutex};
-use rayloom_frame::{Extent, LayerKind, Primary, Rect};
+use rayloom_frame::{Extent, LayerKind, PictureFormat, Primary, Rect};
 use rayloom_scene::Camera;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,7 +44,9 @@ pub struct StageTimes {
     pub wait_ms: f32,
     /// Merging.
     pub merge_ms: f32,
-    /// Composing to RGBA8.
+    /// Filtering what was merged, where the view asks for it.
+    pub filter_ms: f32,
+    /// Composing the picture.
     pub compose_ms: f32,
     /// Begin to published.
     pub total_ms: f32,
@@ -71,8 +73,14 @@ pub struct Output {
     pub camera: Camera,
     /// Size in pixels.
     pub size: Extent,
-    /// The composed picture: RGBA8, sRGB, rows from the top, no padding.
+    /// The composed picture, in the view's format: rows from the top, no padding.
     pub color: Picture,
+    /// What its pixels are.
+    pub format: PictureFormat,
+    /// Light in the layers is radiance times this.
+    pub pre_exposure: f32,
+    /// Layers and picture were filtered, and outliers cut: they are biased.
+    pub is_denoised: bool,
     /// Layers, planes and ages, where the view asked for them.
     pub planes: Option<OutputPlanes>,
     /// Tiles as planned, and what became of each.
@@ -152,6 +160,9 @@ mod tests {
             camera: Camera::with_fov(1.0, 1.0),
             size: Extent::new(1, 1),
             color: Arc::<PicturePool>::default().take(4),
+            format: PictureFormat::default(),
+            pre_exposure: 1.0,
+            is_denoised: false,
             planes: None,
             tiles: Vec::new(),
             fresh: 0.0,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// Pictures kept for later frames: the one shown, the one that an engine holds, and those being made.
 const KEPT: usize = 4;
 
-/// Bytes of a composed picture: RGBA8, sRGB, rows from the top, no padding.
+/// Bytes of a composed picture: rows from the top, no padding.
 #[derive(Debug)]
 pub struct Picture {
     bytes: Vec<u8>,

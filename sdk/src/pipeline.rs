@@ -3,6 +3,7 @@
 use crate::capture::{MadeRecord, MergedSlice, Recorder};
 use crate::clock::Clock;
 use crate::config::{FrameDesc, ViewDesc};
+use crate::denoise::Filters;
 use crate::director::{ArrivedSlice, TASK_VIEW_SHIFT};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
@@ -47,6 +48,7 @@ pub(crate) struct PipelineDesc {
     /// Distinguishes the tasks of a view's two pipelines.
     pub(crate) is_local: bool,
     pub(crate) lossless: bool,
+    pub(crate) filters: Filters,
     /// Threads that merge a frame together.
     pub(crate) merge_threads: usize,
     pub(crate) clock: Clock,
@@ -91,7 +93,8 @@ impl Pipeline {
             max_frames_in_flight: 8,
             ..default
         };
-        let merging = Merging::new(&view, MergeThreads { count: desc.merge_threads }, desc.recorder.is_some());
+        let merging =
+            Merging::new(&view, &desc.filters, MergeThreads { count: desc.merge_threads }, desc.recorder.is_some());
         Pipeline {
             desc,
             view,
@@ -401,6 +404,7 @@ impl Pipeline {
                 .map(|l| LayerSpec { request: l.request, deadline_ms: deadline_ms(l.deadline) })
                 .collect(),
             filter_radius: self.view.filter_radius,
+            pre_exposure: desc.pre_exposure,
             primary: flight.planes.is_none(),
             planes: flight.planes.as_ref().map(|planes| GivenPlanes {
                 geometric_normal: !planes.gbuffer.geometric_normal.is_empty(),

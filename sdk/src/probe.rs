@@ -111,6 +111,7 @@ impl Probes {
             previous: PreviousFrame::Explicit(previous_camera, previous_delta),
             layers: Vec::new(),
             filter_radius: 0,
+            pre_exposure: 1.0,
             primary: true,
             planes: None,
             lossless: true,

@@ -7,7 +7,7 @@
 use crate::capture::{
     Capture, CaptureError, Entry, FrameRecord, MadeRecord, MergedSlice, Record, RecordKind, StateRecord,
 };
-use crate::config::{Embedded, FrameDesc, LayerDesc, SessionDesc, ViewDesc};
+use crate::config::{Denoise, Embedded, FrameDesc, LayerDesc, SessionDesc, ViewDesc};
 use crate::director::Command;
 use crate::event::Event;
 use crate::pipeline::{Prescribed, Start};
@@ -414,6 +414,10 @@ impl Stage {
 
     fn create_view(&mut self, number: u16, mut desc: ViewDesc, at: At) -> Result<(), ReplayError> {
         desc.layers.iter_mut().for_each(|layer| layer.deadline = DEADLINE);
+        // What is compared is merged and not filtered; the GPU of then is not asked for.
+        if desc.denoise == Denoise::Gpu {
+            desc.denoise = Denoise::Cpu;
+        }
         let handle = self.session.create_view(desc).map_err(|source| at.refused(format!("view {number}"), source))?;
         self.views.insert(number, handle);
         Ok(())

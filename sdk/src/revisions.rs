@@ -13,7 +13,7 @@ const REVISION_LIMIT: usize = 512;
 const BASES_PER_SCENE: usize = 2;
 
 /// What a frame of some revision is traced from.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Resolved {
     pub(crate) scene: u32,
     pub(crate) base: u64,

@@ -5,6 +5,7 @@ use crate::blob_store::BlobStore;
 use crate::capture::{CaptureFile, MadeRecord, Record, Recorder, SessionRecord};
 use crate::clock::Clock;
 use crate::config::{EMBEDDED_PEER, Embedded, PeerAddress, SessionDesc, ViewDesc};
+use crate::denoise::Denoising;
 use crate::director::{COMMAND_LIMIT, Command, Director, DirectorDesc};
 use crate::event::{Event, EventQueue};
 use crate::packing::PackQueue;
@@ -45,9 +46,14 @@ pub(crate) struct Shared {
     /// Gone once the session ended.
     planes: Mutex<Option<PlanesQueue>>,
     recorder: Option<Recorder>,
+    denoising: Denoising,
 }
 
 impl Shared {
+    pub(crate) fn denoising(&self) -> &Denoising {
+        &self.denoising
+    }
+
     pub(crate) fn clock(&self) -> Clock {
         self.clock
     }
@@ -267,6 +273,7 @@ impl Session {
             packing,
             planes: Mutex::new(Some(planes)),
             recorder,
+            denoising: Denoising::new(&desc),
         });
         let threads = Threads { runtime, director, packer, planes_reader, doctor, capture };
         Ok(Session { shared, events, threads: Mutex::new(Some(threads)) })
@@ -383,6 +390,18 @@ fn create_capture(
     Ok(file)
 }
 
+/// The device of the embedded peer.
+#[cfg(feature = "embedded-peer")]
+pub(crate) fn embedded_renderer(desc: &SessionDesc) -> rayloom_peer::RendererOptions {
+    rayloom_peer::RendererOptions {
+        device: desc.embedded_device.clone(),
+        allow_cpu: desc.embedded_allow_cpu,
+        memory_limit: desc.embedded_memory_limit,
+        pipeline_cache: desc.cache_dir.as_ref().map(|folder| folder.join("pipelines.bin")),
+        ..rayloom_peer::RendererOptions::default()
+    }
+}
+
 /// Starts the peer inside this process, in the background: opening a device takes a while.
 #[cfg(feature = "embedded-peer")]
 fn embed(
@@ -391,14 +410,8 @@ fn embed(
     events: &Arc<EventQueue>,
     link: impl FnOnce(u32, Reach) -> PeerLink + Send + 'static,
 ) {
-    use rayloom_peer::{PeerConfig, PeerError, PeerServer, RendererError, RendererOptions};
-    let renderer = RendererOptions {
-        device: desc.embedded_device.clone(),
-        allow_cpu: desc.embedded_allow_cpu,
-        memory_limit: desc.embedded_memory_limit,
-        pipeline_cache: desc.cache_dir.as_ref().map(|folder| folder.join("pipelines.bin")),
-        ..RendererOptions::default()
-    };
+    use rayloom_peer::{PeerConfig, PeerError, PeerServer, RendererError};
+    let renderer = embedded_renderer(desc);
     let config = PeerConfig { renderer, ..PeerConfig::default() };
     let events = Arc::clone(events);
     let handle = runtime.handle().clone();

@@ -115,6 +115,7 @@ impl std::fmt::Display for ViewStats {
             ("return", t.return_ms),
             ("wait", t.wait_ms),
             ("merge", t.merge_ms),
+            ("filter", t.filter_ms),
             ("compose", t.compose_ms),
         ];
         for (i, (name, ms)) in stages.iter().enumerate() {

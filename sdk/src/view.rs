@@ -200,7 +200,7 @@ impl View {
         let Some(open) = self.open.remove(&frame_id) else { return };
         let shown = match (open.remote, open.local) {
             (Some(mut remote), Some(local)) => {
-                overlay::difference(&mut remote.color, &local.color, DIFFERENCE_GAIN);
+                overlay::difference(&mut remote.color, &local.color, remote.format, DIFFERENCE_GAIN);
                 Some(remote)
             }
             (remote, local) => remote.or(local),
@@ -221,7 +221,7 @@ impl View {
                     milliseconds: tile.peer_ms,
                 })
                 .collect();
-            overlay::draw_tiles(&mut output.color, output.size, &tiles);
+            overlay::draw_tiles(&mut output.color, output.format, output.size, &tiles);
         }
         let now_ns = self.clock.now_ns();
         let (sent, received) = fleet.traffic();

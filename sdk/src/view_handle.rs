@@ -67,6 +67,7 @@ fn check_growth(frame_id: u64, next: u64) -> Result<(), Error> {
 
 impl ViewHandle {
     pub(crate) fn new(id: u16, desc: ViewDesc, shared: Arc<Shared>) -> Result<ViewHandle, Error> {
+        let filters = shared.denoising().filters(desc.denoise)?;
         let view = Arc::new(ViewShared::default());
         let core = ViewCore {
             id,
@@ -78,7 +79,7 @@ impl ViewHandle {
             next_frame_id: Mutex::new(0),
             last_opened: Mutex::new((0, None)),
         };
-        shared.send(Command::CreateView { id, desc, shared: view })?;
+        shared.send(Command::CreateView { id, desc, filters, shared: view })?;
         Ok(ViewHandle { core: Arc::new(core) })
     }
 

@@ -115,8 +115,7 @@ impl<'a> Ours<'a> {
             let (camera, previous_camera) = (camera(frame_id), camera(frame_id.saturating_sub(1)));
             let job = TraceJob { frame_id, previous_camera, ..TraceJob::whole_view(extent, camera, &layers) };
             let (tile, _) = self.renderer.trace(&self.frame, &job).map_err(|e| e.to_string())?;
-            let inputs =
-                FrameInputs { frame_id, camera, previous_camera, layers: &layers, tiles: &tiles, planes: None };
+            let inputs = FrameInputs { previous_camera, ..FrameInputs::new(frame_id, camera, &layers, &tiles) };
             merger.begin(inputs).map_err(|e| e.to_string())?;
             merger.add_tile(frame_id, 0, 0, &tile).map_err(|e| e.to_string())?;
             merger.finish().ok_or("no frame was begun")?;

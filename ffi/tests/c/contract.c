@@ -397,8 +397,14 @@ static void frames(rayloom_session *session, rayloom_scene *scene) {
   bad.camera.camera_to_world[0] *= 3;
   SAYS(rayloom_frame_begin(view, &bad, &frame), RAYLOOM_INVALID_ARGUMENT, "scales");
   bad = frame_desc;
-  bad.pre_exposure = 0;
+  bad.exposure = 0;
   SAYS(rayloom_frame_begin(view, &bad, &frame), RAYLOOM_INVALID_ARGUMENT, "exposure is 0");
+  bad = frame_desc;
+  bad.pre_exposure = NAN;
+  SAYS(rayloom_frame_begin(view, &bad, &frame), RAYLOOM_INVALID_ARGUMENT, "pre_exposure is NaN");
+  bad = frame_desc;
+  bad.tone_map = 3;
+  SAYS(rayloom_frame_begin(view, &bad, &frame), RAYLOOM_INVALID_ARGUMENT, "tone_map is 3");
   TRUE(!frame);
   IS(rayloom_frame_begin(view, &frame_desc, &frame), RAYLOOM_OK);
   TRUE(frame != NULL);
@@ -422,6 +428,7 @@ static void frames(rayloom_session *session, rayloom_scene *scene) {
   const rayloom_output_plane *ages = &info.planes[info.plane_count - 1];
   TRUE(ages->kind == RAYLOOM_PLANE_AGE && ((const uint8_t *)ages->data)[ages->row_pitch * 15 + 31] == 255);
   TRUE(info.color[info.color_row_pitch * 15 + 127] == 255);
+  TRUE(info.color_format == RAYLOOM_FORMAT_RGBA8_SRGB && info.flags == 0 && info.pre_exposure == 1);
   TRUE(fabsf(info.camera.camera_to_world[12] - frame_desc.camera.camera_to_world[12]) < 1e-4f);
 
   rayloom_view_stats_info stats = RAYLOOM_VIEW_STATS_INFO_INIT;

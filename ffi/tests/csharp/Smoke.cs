@@ -57,7 +57,7 @@ unsafe static class Smoke
         var frameDesc = new rayloom_frame_desc
         {
             struct_type = Native.RAYLOOM_STRUCT_FRAME_DESC, struct_size = (uint)sizeof(rayloom_frame_desc),
-            frame_id = 1, revision = revision, pre_exposure = 1,
+            frame_id = 1, revision = revision, exposure = 1, pre_exposure = 1,
         };
         Expect("camera", Native.rayloom_scene_default_camera(scene, 64f / 36f, &frameDesc.camera), Native.RAYLOOM_OK);
         Expect("frame", Native.rayloom_frame_begin(view, &frameDesc, null), Native.RAYLOOM_OK);

@@ -39,7 +39,7 @@ layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly 
     uvec4 view;   // width, height, frame id (low 32 bits), directional lights
     uvec4 blocks; // first 16x16 block x, y, blocks a row, all lights
     vec4 ray_origin; // xyz; w: radius of a pixel's cone at depth 1
-    vec4 ray_base;   // direction (depth 1) through the view's corner, jitter included
+    vec4 ray_base;   // direction (depth 1) through the view's corner, jitter included; w: pre-exposure
     vec4 ray_dx;     // its change per pixel
     vec4 ray_dy;
     vec4 previous_position;
@@ -68,6 +68,11 @@ layout(push_constant) uniform Push {
 
 // Largest finite half float.
 const float HALF_MAX = 65504.0;
+
+// Light as layers hold it; alpha is none.
+vec4 pre_exposed(Params p, vec4 light) {
+    return vec4(light.rgb * p.ray_base.w, light.a);
+}
 
 uvec2 pack_layer(vec4 value) {
     // Written so that NaN becomes 0.

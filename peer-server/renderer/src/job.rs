@@ -34,6 +34,8 @@ pub struct TraceJob<'a> {
     pub filter_radius: u32,
     /// Return the planes of primary hits too.
     pub primary: bool,
+    /// Light in the layers is multiplied by this, that of the engine's planes was already; finite and above 0.
+    pub pre_exposure: f32,
     /// What the engine's own raster saw in [`TraceJob::padded`], instead of primary rays; its motion and ids are not read.
     pub planes: Option<&'a GBuffer>,
 }
@@ -51,6 +53,7 @@ impl<'a> TraceJob<'a> {
             layers,
             filter_radius,
             primary: true,
+            pre_exposure: 1.0,
             planes: None,
         }
     }
@@ -74,6 +77,9 @@ impl<'a> TraceJob<'a> {
             if !camera.is_valid() {
                 return invalid(format!("{name} {camera:?} is not finite, not normalised or sees nothing"));
             }
+        }
+        if !(self.pre_exposure.is_finite() && self.pre_exposure > 0.0) {
+            return invalid(format!("a pre-exposure of {}; it must be finite and above 0", self.pre_exposure));
         }
         let padded = self.padded();
         if let Some(planes) = self.planes {
@@ -147,6 +153,9 @@ mod tests {
             assert!(job(r, &[bad]).validate().is_err());
         }
         assert!(job(r, &[ok, ok]).validate().is_err());
+        for pre_exposure in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+            assert!(TraceJob { pre_exposure, ..job(r, &[ok]) }.validate().is_err());
+        }
         let mut lost = job(r, &[]);
         lost.camera.position.x = f32::NAN;
         assert!(lost.validate().is_err());

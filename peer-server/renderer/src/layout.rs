@@ -53,7 +53,12 @@ pub(crate) struct CameraParams {
 }
 
 impl CameraParams {
-    pub(crate) fn new(camera: &Camera, previous: &Camera, width: u32, height: u32) -> CameraParams {
+    pub(crate) fn new(
+        camera: &Camera,
+        previous: &Camera,
+        [width, height]: [u32; 2],
+        pre_exposure: f32,
+    ) -> CameraParams {
         let (w, h) = (width as f32, height as f32);
         let tan = camera.tan_half_fov;
         let (right, up, back) = (camera.rotation * Vec3::X, camera.rotation * Vec3::Y, camera.rotation * Vec3::Z);
@@ -61,7 +66,7 @@ impl CameraParams {
         let base = right * (corner.x * tan.x) + up * (corner.y * tan.y) - back;
         CameraParams {
             ray_origin: camera.position.extend(tan.y / h).to_array(),
-            ray_base: base.extend(0.0).to_array(),
+            ray_base: base.extend(pre_exposure).to_array(),
             ray_dx: (right * (2.0 / w * tan.x)).extend(0.0).to_array(),
             ray_dy: (up * (-2.0 / h * tan.y)).extend(0.0).to_array(),
             previous_position: previous.position.extend(0.0).to_array(),
@@ -299,7 +304,7 @@ mod tests {
         let mut camera = Camera::look_at(Vec3::new(1.0, 2.0, 3.0), Vec3::ZERO, 0.8, 1.5);
         camera.jitter = glam::Vec2::new(0.25, -0.4);
         camera.center = glam::Vec2::new(0.1, -0.2);
-        let p = CameraParams::new(&camera, &camera, 300, 200);
+        let p = CameraParams::new(&camera, &camera, [300, 200], 1.0);
         let v = |a: [f32; 4]| Vec3::new(a[0], a[1], a[2]);
         for (x, y) in [(0u32, 0u32), (150, 33), (299, 199)] {
             let pixel = glam::Vec2::new(x as f32 + 0.5, y as f32 + 0.5);

@@ -19,6 +19,7 @@
 //! ```
 
 mod deform;
+mod denoise;
 mod error;
 mod frame;
 mod front_end;
@@ -37,6 +38,7 @@ mod texture;
 mod tile;
 mod vulkan;
 
+pub use denoise::Denoiser;
 pub use error::RendererError;
 pub use frame::{FrameState, GpuFrame};
 pub use front_end::FrontEnd;

@@ -4,7 +4,7 @@ use crate::frame::{FrameState, GpuFrame};
 use crate::scene::{self, AssetCache, GpuScene, Progress};
 use crate::tile::{InFlight, MAX_IN_FLIGHT, Plan, Slot, Ticket, TraceTimings};
 use crate::vulkan::{Buffer, Context, Instance, Kernels, Submitter, candidates, choose};
-use crate::{DeviceKind, DeviceReport, FrontEnd, RayBatch, RayKind, RendererError, TraceJob};
+use crate::{Denoiser, DeviceKind, DeviceReport, FrontEnd, RayBatch, RayKind, RendererError, TraceJob};
 use parking_lot::Mutex;
 use rayloom_frame::demodulate::SPECULAR_TABLE;
 use rayloom_frame::srgb::srgb_to_linear;
@@ -179,6 +179,11 @@ impl Renderer {
         kind: RayKind,
     ) -> Result<RayBatch, RendererError> {
         RayBatch::new(frame, &self.kernels, rays, kind)
+    }
+
+    /// A filter for merged frames, which keeps its buffers from frame to frame.
+    pub fn denoiser(&self) -> Denoiser {
+        Denoiser::new(self.submitter.clone(), self.kernels.clone())
     }
 
     /// A free slot of sufficient size, the smallest first, or a new one.

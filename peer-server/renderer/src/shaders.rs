@@ -122,6 +122,7 @@ pub const SHADERS: &[Shader] = &[
     shader!("passes/planes.glsl", "planes", None, "-fshader-stage=compute"),
     shader!("passes/filter.glsl", "filter", None, "-fshader-stage=compute"),
     shader!("passes/deform.glsl", "deform", None, "-fshader-stage=compute"),
+    shader!("passes/denoise.glsl", "denoise", None, "-fshader-stage=compute"),
     shader!("hit/closest.glsl", "closest", Some(FrontEnd::RtPipeline), "-fshader-stage=rchit"),
     shader!("hit/masked.glsl", "masked", Some(FrontEnd::RtPipeline), "-fshader-stage=rahit"),
     shader!("hit/miss.glsl", "miss", Some(FrontEnd::RtPipeline), "-fshader-stage=rmiss"),

@@ -196,7 +196,12 @@ impl Plan {
             rect: [self.padded.x, self.padded.y, self.padded.width, self.padded.height],
             view: [self.extent.width, self.extent.height, self.frame_id as u32, frame.lights.directional_count],
             blocks: [self.blocks.x, self.blocks.y, self.blocks.width, frame.lights.count],
-            camera: CameraParams::new(&job.camera, &job.previous_camera, self.extent.width, self.extent.height),
+            camera: CameraParams::new(
+                &job.camera,
+                &job.previous_camera,
+                [self.extent.width, self.extent.height],
+                job.pre_exposure,
+            ),
             zenith: sky.zenith.extend(0.0).to_array(),
             horizon: sky.horizon.extend(0.0).to_array(),
             ground: sky.ground.extend(0.0).to_array(),

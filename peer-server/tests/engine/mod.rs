@@ -350,6 +350,7 @@ pub fn frame(revision: u64, frame_id: u64, tasks: Vec<Task>) -> FrameTasks {
         previous: PreviousFrame::Explicit(camera, StateDelta::default()),
         layers: vec![LayerSpec { request, deadline_ms: 100 }],
         filter_radius: 0,
+        pre_exposure: 1.0,
         primary: false,
         planes: None,
         lossless: true,

@@ -8,75 +8,57 @@ use crate::{
     merge::MergedFrame,
     normal::{decode_directions, dot},
     simd::{Half4, Kernel, Lanes, dispatch},
-    srgb::{linear_to_srgb_lanes, to_linear_table, to_srgb_table},
+    srgb::{linear_to_srgb_1023_lanes, linear_to_srgb_lanes, to_linear_table, to_srgb_table},
     workers::{BAND_ROWS, for_each},
 };
 
-/// How scene-linear light becomes display-linear light in [0, 1].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum ToneMap {
-    /// Clamped.
-    Linear,
-    /// Narkowicz's fit of the ACES filmic curve (2015), a channel at a time.
-    #[default]
-    Aces,
-}
+pub use crate::{picture::PictureFormat, tone_map::ToneMap};
 
-impl ToneMap {
-    #[inline(always)]
-    fn apply<L: Lanes>(self, light: L) -> L {
-        match self {
-            ToneMap::Linear => light,
-            ToneMap::Aces => {
-                let x = light.max(L::zero());
-                let above = x * (x * L::splat(2.51) + L::splat(0.03));
-                above / (x * (x * L::splat(2.43) + L::splat(0.59)) + L::splat(0.14))
-            }
-        }
-    }
+/// How light becomes a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Display {
+    /// Radiance is multiplied by this before the tone map.
+    pub exposure: f32,
+    /// From there to what a display shows.
+    pub tone_map: ToneMap,
+    /// What pixels are.
+    pub format: PictureFormat,
 }
 
 /// `(Direct + Indirect) * albedo divisor + Specular * specular divisor + Unlit + Path`, times `exposure`, tone mapped: RGBA of
 /// 8 bits a channel (sRGB, alpha 255), rows of `4 * width` bytes from the top. Layers that were not traced count as black.
 pub fn compose(frame: &MergedFrame<'_>, exposure: f32, tone_map: ToneMap) -> Vec<u8> {
-    let mut rgba = vec![0; frame.extent.pixels() * 4];
-    compose_into(frame, exposure, tone_map, &mut rgba);
-    rgba
+    let mut picture = vec![0; frame.extent.pixels() * 4];
+    compose_into(frame, &Display { exposure, tone_map, format: PictureFormat::Rgba8Srgb }, &mut picture);
+    picture
 }
 
-/// [`compose`] into a picture of the same size.
+/// [`compose`] into a picture of the same size, in any format.
 ///
 /// # Panics
-/// When `rgba` does not have `4 * width * height` bytes.
-pub fn compose_into(frame: &MergedFrame<'_>, exposure: f32, tone_map: ToneMap, rgba: &mut [u8]) {
-    compose_into_with(frame, exposure, tone_map, rgba, &Inline);
+/// When `picture` does not have `width * height` pixels of the format.
+pub fn compose_into(frame: &MergedFrame<'_>, display: &Display, picture: &mut [u8]) {
+    compose_into_with(frame, display, picture, &Inline);
 }
 
 /// [`compose_into`] on these threads; the bits are the same.
 ///
 /// # Panics
-/// When `rgba` does not have `4 * width * height` bytes.
-pub fn compose_into_with(
-    frame: &MergedFrame<'_>,
-    exposure: f32,
-    tone_map: ToneMap,
-    rgba: &mut [u8],
-    workers: &dyn Workers,
-) {
-    assert_eq!(rgba.len(), frame.extent.pixels() * 4, "the picture has the frame's size");
-    let bands = rgba.chunks_mut(BAND_ROWS * frame.extent.width as usize * 4).enumerate().collect();
-    for_each(workers, bands, |(index, rgba)| {
-        dispatch(Compose { frame, exposure, tone_map, first_row: index * BAND_ROWS, rgba });
+/// When `picture` does not have `width * height` pixels of the format.
+pub fn compose_into_with(frame: &MergedFrame<'_>, display: &Display, picture: &mut [u8], workers: &dyn Workers) {
+    let pixel = display.format.bytes_per_pixel();
+    assert_eq!(picture.len(), frame.extent.pixels() * pixel, "the picture has the frame's size");
+    let bands = picture.chunks_mut(BAND_ROWS * frame.extent.width as usize * pixel).enumerate().collect();
+    for_each(workers, bands, |(index, picture)| {
+        dispatch(Compose { frame, display, first_row: index * BAND_ROWS, picture });
     });
 }
 
 struct Compose<'a> {
     frame: &'a MergedFrame<'a>,
-    exposure: f32,
-    tone_map: ToneMap,
+    display: &'a Display,
     first_row: usize,
-    rgba: &'a mut [u8],
+    picture: &'a mut [u8],
 }
 
 impl Kernel for Compose<'_> {
@@ -84,13 +66,16 @@ impl Kernel for Compose<'_> {
 
     #[inline(always)]
     fn run<H: Half4>(self) {
-        let Compose { frame, exposure, tone_map, first_row, rgba } = self;
+        let Compose { frame, display, first_row, picture } = self;
         let width = frame.extent.width as usize;
+        let pixel = display.format.bytes_per_pixel();
         let to_srgb = to_srgb_table();
         let (unlit, path) = (frame.layer(LayerKind::Unlit), frame.layer(LayerKind::Path));
         let materials = Materials::new(frame);
-        for (y, row) in (first_row..).zip(rgba.chunks_mut(width * 4)) {
-            for (x, out) in (0..).step_by(8).zip(row.chunks_mut(8 * 4)) {
+        // Layers hold radiance times the frame's pre-exposure.
+        let exposure = H::Lanes::splat(display.exposure / frame.pre_exposure);
+        for (y, row) in (first_row..).zip(picture.chunks_mut(width * pixel)) {
+            for (x, out) in (0..).step_by(8).zip(row.chunks_mut(8 * pixel)) {
                 let index = y * width + x;
                 let mut light = read::<H::Lanes>(unlit, index);
                 if path.is_some() {
@@ -102,17 +87,40 @@ impl Kernel for Compose<'_> {
                 if surface.mask_bits() != 0 {
                     materials.add_reflected(&mut light, surface, x, y);
                 }
-                let mut word = H::Lanes::splat_bits(0xff00_0000);
-                for light in light.into_iter().rev() {
-                    let code = linear_to_srgb_lanes(to_srgb, tone_map.apply(light * H::Lanes::splat(exposure)));
-                    word = word.shift_left::<8>() | code;
+                let shown = display.tone_map.apply(light.map(|light| light * exposure));
+                match display.format {
+                    PictureFormat::Rgba8Srgb => {
+                        let codes = shown.map(|light| linear_to_srgb_lanes(to_srgb, light));
+                        store(pack::<H::Lanes, 8>(codes, 0xff00_0000), out);
+                    }
+                    PictureFormat::Rgb10a2Srgb => {
+                        let codes = shown.map(linear_to_srgb_1023_lanes);
+                        store(pack::<H::Lanes, 10>(codes, 0xc000_0000), out);
+                    }
+                    PictureFormat::Rgba16Float => {
+                        let light = shown.map(|light| light & light.abs().lt(H::Lanes::splat(f32::INFINITY)));
+                        // What is brighter than half floats reach is as bright as they are.
+                        let largest = H::Lanes::splat(65504.0);
+                        let [r, g, b] = light.map(|light| light.max(H::Lanes::zero()).min(largest).to_halves());
+                        let one = 0x3c00;
+                        let pixels: [[u16; 4]; 8] = std::array::from_fn(|i| [r[i], g[i], b[i], one]);
+                        out.copy_from_slice(&bytemuck::cast_slice(&pixels)[..out.len()]);
+                    }
                 }
-                // Alpha was shifted out and is the highest byte again.
-                let words = (word | H::Lanes::splat_bits(0xff00_0000)).to_bits();
-                out.copy_from_slice(&bytemuck::cast_slice(&words)[..out.len()]);
             }
         }
     }
+}
+
+/// Words of three codes of so many bits, red lowest, and alpha's bits.
+#[inline(always)]
+fn pack<L: Lanes, const BITS: i32>([r, g, b]: [L; 3], alpha: u32) -> L {
+    (b.shift_left::<BITS>() | g).shift_left::<BITS>() | r | L::splat_bits(alpha)
+}
+
+#[inline(always)]
+fn store<L: Lanes>(words: L, out: &mut [u8]) {
+    out.copy_from_slice(&bytemuck::cast_slice(&words.to_bits())[..out.len()]);
 }
 
 /// What takes lighting to light: materials, and the camera that looks at them.

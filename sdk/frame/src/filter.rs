@@ -19,7 +19,7 @@ use crate::{
 pub const FILTERED: [LayerKind; 3] = [LayerKind::Direct, LayerKind::Specular, LayerKind::Indirect];
 
 /// Pixels between the taps of each pass; the last reaches twice as far to each side.
-const STEPS: [usize; 5] = [1, 2, 4, 8, 16];
+pub const STEPS: [usize; 5] = [1, 2, 4, 8, 16];
 /// A B3 spline.
 const SPLINE: [f32; 5] = [1.0 / 16.0, 1.0 / 4.0, 3.0 / 8.0, 1.0 / 4.0, 1.0 / 16.0];
 /// Standard deviations of noise by which luminances may differ.

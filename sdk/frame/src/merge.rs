@@ -53,12 +53,25 @@ pub struct FrameInputs<'a> {
     pub tiles: &'a [PlannedTile],
     /// What the engine's own raster saw: the peers send layers alone then. `None`: what primary rays hit comes with them.
     pub planes: Option<&'a Primary>,
+    /// What the light of layers was multiplied by when it was traced; above 0. History is brought to it.
+    pub pre_exposure: f32,
+    /// Camera and scene are exactly the last frame's: paths go on being summed, over as many frames as there are.
+    pub is_unchanged: bool,
+}
+
+impl<'a> FrameInputs<'a> {
+    /// A frame without planes of its own, that may have changed, of a camera that did not move, at pre-exposure 1.
+    pub fn new(frame_id: u64, camera: Camera, layers: &'a [LayerRequest], tiles: &'a [PlannedTile]) -> FrameInputs<'a> {
+        let (previous_camera, planes, pre_exposure) = (camera, None, 1.0);
+        FrameInputs { frame_id, camera, previous_camera, layers, tiles, planes, pre_exposure, is_unchanged: false }
+    }
 }
 
 /// What becomes of the samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MergeMode {
-    /// Samples are averaged over up to `max_history` frames on diffuse layers, half as many on specular, at most 4 on unlit.
+    /// Samples are averaged over up to `max_history` frames on diffuse layers, half as many on specular, at most 4 on unlit;
+    /// on paths over all frames that are unchanged.
     Accumulate {
         /// Frames, at least 1 (which turns averaging off but still covers missing tiles from history).
         max_history: u8,
@@ -128,6 +141,8 @@ pub struct MergedFrame<'a> {
     pub camera: Camera,
     /// Size of every plane.
     pub extent: Extent,
+    /// What light in the layers is multiplied by.
+    pub pre_exposure: f32,
     /// What the primary rays hit; of missing tiles, what the last frame's hits look like from here.
     pub planes: &'a Primary,
     /// Age of each pixel in frames: 0 was traced for exactly this frame, 255 never was.
@@ -145,6 +160,20 @@ impl<'a> MergedFrame<'a> {
     /// A merged, demodulated layer: bits of four half floats a pixel; `None` when it was not requested.
     pub fn layer(&self, kind: LayerKind) -> Option<&'a [[u16; 4]]> {
         self.layers[kind as usize]
+    }
+
+    /// The frame with these direct, specular and indirect layers, of the same size, in place of those that it has.
+    ///
+    /// # Panics
+    /// When one that it has is given in another size.
+    pub fn with_filtered(mut self, layers: [&'a [[u16; 4]]; 3]) -> MergedFrame<'a> {
+        for (kind, layer) in crate::filter::FILTERED.into_iter().zip(layers) {
+            if self.layers[kind as usize].is_some() {
+                assert_eq!(layer.len(), self.extent.pixels(), "a filtered layer has the frame's size");
+                self.layers[kind as usize] = Some(layer);
+            }
+        }
+        self
     }
 
     /// BLAKE3 of the merged layers, primary hits and ages, each preceded by its number and length: equal for equal bits.
@@ -173,18 +202,28 @@ impl<'a> MergedFrame<'a> {
     }
 }
 
+/// What is known of a frame from its begin on.
+#[derive(Clone, Copy)]
+struct OpenFrame {
+    id: u64,
+    camera: Camera,
+    previous_camera: Camera,
+    pre_exposure: f32,
+    is_unchanged: bool,
+}
+
 /// Assembles frames; keeps one frame of history. In steady state it takes no memory but for a list of bands.
 pub struct Merger {
     extent: Extent,
     mode: MergeMode,
     blend_ghosts: bool,
     counts: MergeCounts,
-    frame: Option<(u64, Camera, Camera)>,
+    frame: Option<OpenFrame>,
     is_finished: bool,
     /// The finished frame may be the next one's history: its pixels are finite numbers.
     is_history: bool,
-    /// The camera of the last finished frame, whose pixels are in the `last_` planes.
-    history_camera: Option<Camera>,
+    /// The last finished frame, whose pixels are in the `last_` planes.
+    history: Option<OpenFrame>,
     tiles: Vec<TileState>,
     tile_count: usize,
     /// The tiles' indices from left to right.
@@ -223,7 +262,7 @@ impl Merger {
             frame: None,
             is_finished: false,
             is_history: false,
-            history_camera: None,
+            history: None,
             tiles: Vec::new(),
             tile_count: 0,
             from_left: Vec::new(),
@@ -267,14 +306,16 @@ impl Merger {
             .iter()
             .sum::<usize>();
         let layers = self.layers.iter().map(|l| {
-            8 * (l.current.capacity() + l.history.capacity() + l.coarse.capacity()) + l.coarse_from.capacity()
+            8 * (l.current.capacity() + l.history.capacity() + l.coarse.capacity())
+                + 16 * l.sums.capacity()
+                + l.coarse_from.capacity()
         });
         planes(&self.planes) + planes(&self.last_planes) + bytes + layers.sum::<usize>() + self.changes.held_bytes()
     }
 
     /// The frame being assembled: begun and not finished.
     pub fn open_frame(&self) -> Option<u64> {
-        self.frame.filter(|_| !self.is_finished).map(|(id, ..)| id)
+        self.frame.filter(|_| !self.is_finished).map(|frame| frame.id)
     }
 
     /// True when everything of the open frame has come.
@@ -294,7 +335,7 @@ impl Merger {
 
     /// Drops the history, for example after a cut to another place.
     pub fn forget(&mut self) {
-        self.history_camera = None;
+        self.history = None;
         self.is_finished = false;
         self.frame = None;
     }
@@ -306,6 +347,10 @@ impl Merger {
     /// another size.
     pub fn begin(&mut self, inputs: FrameInputs<'_>) -> Result<(), FrameError> {
         check_plan(self.extent, inputs.tiles)?;
+        if !(inputs.pre_exposure.is_finite() && inputs.pre_exposure > 0.0) {
+            let text = format!("a pre-exposure of {}; it must be finite and above 0", inputs.pre_exposure);
+            return Err(FrameError::Plan(text));
+        }
         if let Some(planes) = inputs.planes {
             check_planes(self.extent, planes)?;
         }
@@ -322,7 +367,7 @@ impl Merger {
         // A frame that was dropped leaves the history as it was.
         let last_finished = self.is_finished;
         if last_finished {
-            self.history_camera = self.frame.filter(|_| self.is_history).map(|(_, camera, _)| camera);
+            self.history = self.frame.filter(|_| self.is_history);
             std::mem::swap(&mut self.planes, &mut self.last_planes);
             std::mem::swap(&mut self.planes.motion, &mut self.last_planes.motion);
             std::mem::swap(&mut self.ages, &mut self.last_ages);
@@ -346,7 +391,8 @@ impl Merger {
         self.from_left.extend(0..self.tile_count as u32);
         self.from_left.sort_by_key(|i| inputs.tiles[*i as usize].rect.x);
         self.ghosts.clear();
-        self.frame = Some((inputs.frame_id, inputs.camera, inputs.previous_camera));
+        let FrameInputs { frame_id: id, camera, previous_camera, pre_exposure, is_unchanged, .. } = inputs;
+        self.frame = Some(OpenFrame { id, camera, previous_camera, pre_exposure, is_unchanged });
         self.is_finished = false;
         Ok(())
     }
@@ -359,15 +405,16 @@ impl Merger {
 
     /// [`Merger::finish`] on these threads; the bits are the same.
     pub fn finish_with(&mut self, workers: &dyn Workers) -> Option<MergedFrame<'_>> {
-        let (frame_id, camera, previous_camera) = self.frame?;
+        let frame = self.frame?;
         if !self.is_finished {
-            self.resolve(frame_id, &camera, &previous_camera, workers);
+            self.resolve(&frame, workers);
             self.is_finished = true;
         }
         Some(MergedFrame {
-            frame_id,
-            camera,
+            frame_id: frame.id,
+            camera: frame.camera,
             extent: self.extent,
+            pre_exposure: frame.pre_exposure,
             planes: &self.planes,
             ages: &self.ages,
             lengths: &self.lengths,
@@ -377,24 +424,26 @@ impl Merger {
         })
     }
 
-    fn resolve(&mut self, frame_id: u64, camera: &Camera, previous_camera: &Camera, workers: &dyn Workers) {
+    fn resolve(&mut self, frame: &OpenFrame, workers: &dyn Workers) {
         let accumulates = self.mode != MergeMode::Passthrough;
         self.is_history = accumulates;
-        let history = self.history_camera.filter(|_| accumulates).map(|last| History {
+        let history = self.history.filter(|_| accumulates).map(|last| History {
             last: LastFrame {
                 extent: self.extent,
                 planes: &self.last_planes,
                 ages: &self.last_ages,
                 lengths: &self.last_lengths,
-                reprojection: Reprojection::new(camera, &last, self.extent),
+                reprojection: Reprojection::new(&frame.camera, &last.camera, self.extent),
             },
-            to_this: Reprojection::new(&last, camera, self.extent),
-            motion_leads_there: same_view(&last, previous_camera),
+            to_this: Reprojection::new(&last.camera, &frame.camera, self.extent),
+            motion_leads_there: same_view(&last.camera, &frame.previous_camera),
+            brightening: frame.pre_exposure / last.pre_exposure,
+            is_unchanged: frame.is_unchanged && frame.camera == last.camera,
         });
         let tiles = &self.tiles[..self.tile_count];
         let inputs = resolve::Inputs {
             extent: self.extent,
-            frame_id,
+            frame_id: frame.id,
             mode: self.mode,
             tiles,
             from_left: &self.from_left,

@@ -1,6 +1,8 @@
 //! Drawings over a composed picture: who traced which tile in how long, and where two pictures differ.
 
-use crate::{Extent, Rect};
+use half::f16;
+
+use crate::{Extent, PictureFormat, Rect, srgb::srgb_to_linear};
 
 /// What to draw of a tile.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,12 +17,12 @@ pub struct TileLabel {
 
 /// Draws each tile's border in its peer's colour, and "peer:milliseconds" in its top left corner.
 ///
-/// `rgba` has rows of `4 * extent.width` bytes; a picture of another size is left as it is.
-pub fn draw_tiles(rgba: &mut [u8], extent: Extent, tiles: &[TileLabel]) {
-    if rgba.len() != extent.pixels() * 4 {
+/// `picture` has rows of `extent.width` pixels of the format; one of another size is left as it is.
+pub fn draw_tiles(picture: &mut [u8], format: PictureFormat, extent: Extent, tiles: &[TileLabel]) {
+    if picture.len() != extent.pixels() * format.bytes_per_pixel() {
         return;
     }
-    let mut canvas = Canvas { rgba, extent };
+    let mut canvas = Canvas { picture, format, extent };
     for tile in tiles {
         let rect = tile.rect.intersection(extent.rect());
         if rect.is_empty() {
@@ -49,17 +51,39 @@ pub fn peer_color(peer: u32) -> [u8; 3] {
     [channel(0.0), channel(4.0), channel(2.0)]
 }
 
-/// Makes `a` the absolute difference of two RGBA pictures a channel, times `gain`, opaque; black where they are equal.
+/// Makes `a` the absolute difference of two pictures of a format a channel, times `gain`, opaque; black where they are equal.
 ///
 /// Pixels that `b` does not have stay.
-pub fn difference(a: &mut [u8], b: &[u8], gain: u8) {
-    for (a, b) in a.as_chunks_mut::<4>().0.iter_mut().zip(b.as_chunks::<4>().0) {
-        *a = [0, 1, 2, 3].map(|c| if c == 3 { 255 } else { a[c].abs_diff(b[c]).saturating_mul(gain) });
+pub fn difference(a: &mut [u8], b: &[u8], format: PictureFormat, gain: u8) {
+    match format {
+        PictureFormat::Rgba8Srgb => {
+            for (a, b) in a.as_chunks_mut::<4>().0.iter_mut().zip(b.as_chunks::<4>().0) {
+                *a = [0, 1, 2, 3].map(|c| if c == 3 { 255 } else { a[c].abs_diff(b[c]).saturating_mul(gain) });
+            }
+        }
+        PictureFormat::Rgb10a2Srgb => {
+            for (a, b) in a.as_chunks_mut::<4>().0.iter_mut().zip(b.as_chunks::<4>().0) {
+                let words = [u32::from_le_bytes(*a), u32::from_le_bytes(*b)];
+                let apart = |shift: u32| {
+                    let [a, b] = words.map(|word| word >> shift & 1023);
+                    (a.abs_diff(b) * u32::from(gain)).min(1023) << shift
+                };
+                *a = (3 << 30 | apart(0) | apart(10) | apart(20)).to_le_bytes();
+            }
+        }
+        PictureFormat::Rgba16Float => {
+            for (i, (a, b)) in a.as_chunks_mut::<2>().0.iter_mut().zip(b.as_chunks::<2>().0).enumerate() {
+                let [x, y] = [*a, *b].map(|half| f16::from_le_bytes(half).to_f32());
+                let apart = if i % 4 == 3 { 1.0 } else { ((x - y).abs() * f32::from(gain)).min(65504.0) };
+                *a = f16::from_f32(apart).to_le_bytes();
+            }
+        }
     }
 }
 
 struct Canvas<'a> {
-    rgba: &'a mut [u8],
+    picture: &'a mut [u8],
+    format: PictureFormat,
     extent: Extent,
 }
 
@@ -69,12 +93,25 @@ const DIGIT_WIDTH: u32 = 3;
 const DIGIT_HEIGHT: u32 = 5;
 
 impl Canvas<'_> {
+    /// With a colour in sRGB's code.
     fn fill(&mut self, rect: Rect, [r, g, b]: [u8; 3]) {
         let rect = rect.intersection(self.extent.rect());
+        let wide = |code: u8| u32::from(code) * 1023 / 255;
+        let light = |code: u8| f16::from_f32(srgb_to_linear(code)).to_le_bytes();
+        let bytes = match self.format {
+            PictureFormat::Rgba8Srgb => [[r, g], [b, 255], [0; 2], [0; 2]],
+            PictureFormat::Rgb10a2Srgb => {
+                let [a, b, c, d] = (3 << 30 | wide(b) << 20 | wide(g) << 10 | wide(r)).to_le_bytes();
+                [[a, b], [c, d], [0; 2], [0; 2]]
+            }
+            PictureFormat::Rgba16Float => [light(r), light(g), light(b), light(255)],
+        };
+        let size = self.format.bytes_per_pixel();
+        let color = &bytes.as_flattened()[..size];
         for y in rect.y..rect.y + rect.height {
-            let start = (y as usize * self.extent.width as usize + rect.x as usize) * 4;
-            for pixel in self.rgba[start..start + rect.width as usize * 4].as_chunks_mut::<4>().0 {
-                *pixel = [r, g, b, 255];
+            let start = (y as usize * self.extent.width as usize + rect.x as usize) * size;
+            for pixel in self.picture[start..start + rect.width as usize * size].chunks_exact_mut(size) {
+                pixel.copy_from_slice(color);
             }
         }
     }
@@ -130,7 +167,7 @@ mod tests {
         let extent = Extent::new(64, 40);
         let mut rgba = vec![7; extent.pixels() * 4];
         let tile = TileLabel { rect: Rect::new(10, 5, 50, 30), peer: Some(1), milliseconds: 12.0 };
-        draw_tiles(&mut rgba, extent, &[tile]);
+        draw_tiles(&mut rgba, PictureFormat::Rgba8Srgb, extent, &[tile]);
         for (x, y) in [(10, 5), (59, 5), (10, 34), (59, 34), (30, 34)] {
             assert_eq!(pixel(&rgba, extent, x, y), peer_color(1));
         }
@@ -148,6 +185,7 @@ mod tests {
         let label = |rect| TileLabel { rect, peer: Some(3), milliseconds: f32::NAN };
         draw_tiles(
             &mut rgba,
+            PictureFormat::Rgba8Srgb,
             extent,
             &[label(Rect::new(9, 9, 5, 5)), label(Rect::new(6, 6, 1, 1)), label(Rect::new(0, 0, 0, 4))],
         );
@@ -168,7 +206,36 @@ mod tests {
     #[test]
     fn differences_are_absolute_amplified_and_opaque() {
         let mut picture = [10, 20, 200, 0];
-        difference(&mut picture, &[13, 10, 0, 9], 8);
+        difference(&mut picture, &[13, 10, 0, 9], PictureFormat::Rgba8Srgb, 8);
         assert_eq!(picture, [24, 80, 255, 255]);
+    }
+
+    #[test]
+    fn every_format_is_drawn_into_and_compared() {
+        let extent = Extent::new(8, 8);
+        let tile = TileLabel { rect: extent.rect(), peer: Some(1), milliseconds: 1.0 };
+        let first = |format: PictureFormat| {
+            let mut picture = vec![0; extent.pixels() * format.bytes_per_pixel()];
+            draw_tiles(&mut picture, format, extent, &[tile]);
+            picture[..format.bytes_per_pixel()].to_vec()
+        };
+        let [r, g, b] = peer_color(1);
+        assert_eq!(first(PictureFormat::Rgba8Srgb), [r, g, b, 255]);
+        let word = u32::from_le_bytes(first(PictureFormat::Rgb10a2Srgb).try_into().unwrap());
+        assert_eq!(
+            [word & 1023, word >> 10 & 1023, word >> 20 & 1023, word >> 30],
+            [u32::from(r) * 1023 / 255, u32::from(g) * 1023 / 255, u32::from(b) * 1023 / 255, 3]
+        );
+        let half = |bytes: &[u8], i: usize| f16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]).to_f32();
+        let light = first(PictureFormat::Rgba16Float);
+        assert!((half(&light, 0) - srgb_to_linear(r)).abs() < 1e-3 && half(&light, 3) == 1.0);
+
+        let mut words = (100u32 | 900 << 10 | 7 << 20).to_le_bytes();
+        difference(&mut words, &(103u32 | 100 << 10 | 7 << 20).to_le_bytes(), PictureFormat::Rgb10a2Srgb, 16);
+        assert_eq!(u32::from_le_bytes(words), 48 | 1023 << 10 | 3 << 30);
+        let halves = |v: [f32; 4]| v.map(|v| f16::from_f32(v).to_le_bytes()).as_flattened().to_vec();
+        let mut picture = halves([1.0, 0.5, 2.0, 0.0]);
+        difference(&mut picture, &halves([0.5, 0.5, 3.0, 1.0]), PictureFormat::Rgba16Float, 16);
+        assert_eq!(picture, halves([8.0, 0.0, 16.0, 1.0]));
     }
 }

@@ -8,6 +8,7 @@
 mod avx2;
 pub(crate) mod codec;
 mod lanes;
+pub(crate) mod power;
 
 use glam::Vec4;
 use half::f16;

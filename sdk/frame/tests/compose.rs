@@ -4,7 +4,7 @@ use glam::Vec3;
 use half::f16;
 use rayloom_frame::{
     Extent, LayerKind, LayerPlane, LayerRequest, Primary, Rect, TracedTile,
-    compose::{ToneMap, compose},
+    compose::{Display, PictureFormat, ToneMap, compose, compose_into},
     demodulate::{Surface, albedo_divisor, specular_divisor, specular_f0},
     features::{BlockFeatures, Feature, estimated_cost},
     merge::{FrameInputs, MergeMode, Merger, PlannedTile},
@@ -48,16 +48,7 @@ fn merged(values: [f32; 4]) -> Merger {
     let mut merger = Merger::new(Extent::new(2, 1));
     merger.set_mode(MergeMode::Passthrough);
     let tiles = [PlannedTile { rect, ghost: 0 }];
-    merger
-        .begin(FrameInputs {
-            frame_id: 1,
-            camera,
-            previous_camera: camera,
-            layers: &layers,
-            tiles: &tiles,
-            planes: None,
-        })
-        .unwrap();
+    merger.begin(FrameInputs::new(1, camera, &layers, &tiles)).unwrap();
     merger.add_tile(1, 0, 0, &traced).unwrap();
     merger
 }
@@ -87,6 +78,36 @@ fn the_filmic_curve_keeps_black_lifts_grey_and_never_clips_early() {
     // 0.18 maps to 0.18 (2.51 * 0.18 + 0.03) / (0.18 (2.43 * 0.18 + 0.59) + 0.14) = 0.26690.
     assert_eq!(shown(0.18), linear_to_srgb(0.2669));
     assert!(shown(2.0) < 250 && shown(200.0) == 255);
+}
+
+#[test]
+fn the_formats_hold_the_same_picture() {
+    let mut merger = merged([0.0, 0.0, 0.0, 3.5]);
+    let frame = merger.finish().unwrap();
+    let shown = |tone_map, format: PictureFormat| {
+        let mut picture = vec![0; frame.extent.pixels() * format.bytes_per_pixel()];
+        compose_into(&frame, &Display { exposure: 2.0, tone_map, format }, &mut picture);
+        picture
+    };
+    let half = |bytes: &[u8], i: usize| f16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]).to_f32();
+    // Half floats keep what is brighter than white; the others do not.
+    let light = shown(ToneMap::Linear, PictureFormat::Rgba16Float);
+    assert_eq!([0, 1, 2, 3, 4, 7].map(|i| half(&light, i)), [7.0, 7.0, 7.0, 1.0, 0.5, 1.0]);
+    for tone_map in [ToneMap::Linear, ToneMap::Aces, ToneMap::Agx] {
+        let light = shown(tone_map, PictureFormat::Rgba16Float);
+        let (eight, ten) = (shown(tone_map, PictureFormat::Rgba8Srgb), shown(tone_map, PictureFormat::Rgb10a2Srgb));
+        for pixel in 0..2 {
+            let word = u32::from_le_bytes(ten[pixel * 4..][..4].try_into().unwrap());
+            assert_eq!(word >> 30, 3);
+            for channel in 0..3 {
+                let code = linear_to_srgb(half(&light, pixel * 4 + channel));
+                let found = eight[pixel * 4 + channel];
+                assert!(code.abs_diff(found) <= 1, "{tone_map:?}: {found} for {code}");
+                let wide = (word >> (10 * channel) & 1023) as f32 * 255.0 / 1023.0;
+                assert!((wide - f32::from(found)).abs() < 1.2, "{tone_map:?}: {wide} for {found}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -63,9 +63,7 @@ fn merged(light: impl Fn(u32, u32) -> f32) -> Merger {
     let mut merger = Merger::new(EXTENT);
     merger.set_mode(MergeMode::Accumulate { max_history: 8 });
     let tiles = [PlannedTile { rect: EXTENT.rect(), ghost: 0 }];
-    let inputs =
-        FrameInputs { frame_id: 1, camera, previous_camera: camera, layers: &layers, tiles: &tiles, planes: None };
-    merger.begin(inputs).unwrap();
+    merger.begin(FrameInputs::new(1, camera, &layers, &tiles)).unwrap();
     merger.add_tile(1, 0, 0, &traced).unwrap();
     merger.finish().unwrap();
     merger

@@ -5,9 +5,9 @@ mod synthetic;
 use glam::Vec3;
 use half::f16;
 use rayloom_frame::{
-    Extent, LayerKind,
+    Extent, LayerKind, LayerRequest,
     compose::{ToneMap, compose},
-    merge::{MergeMode, Merger},
+    merge::{FrameInputs, MergeMode, Merger},
     metrics::{psnr_layer, psnr_rgba8},
 };
 use synthetic::{LAYERS, Shot, cut, whole};
@@ -186,4 +186,53 @@ fn light_that_is_no_number_does_not_stay() {
             assert!(frame.layer(kind).unwrap().iter().flatten().all(|h| f16::from_bits(*h).is_finite()));
         }
     }
+}
+
+#[test]
+fn another_pre_exposure_dims_history_and_samples_alike() {
+    let tiles = whole(EXTENT);
+    let mut merger = Merger::new(EXTENT);
+    let deliver = |merger: &mut Merger, frame_id: u64, pre_exposure: f32, missing: bool| {
+        let shot = Shot { light: pre_exposure, ..Shot::moving(EXTENT, frame_id, 0.02) };
+        merger.begin(FrameInputs { pre_exposure, ..shot.inputs(&LAYERS, &tiles) }).unwrap();
+        if !missing {
+            merger.add_tile(frame_id, 0, 0, &shot.trace(tiles[0], &LAYERS)).unwrap();
+        }
+        compose(&merger.finish().unwrap(), 1.0, ToneMap::Linear)
+    };
+    for frame_id in 0..6 {
+        deliver(&mut merger, frame_id, 1.0, false);
+    }
+    // A quarter of the light in the layers is the same picture, from samples or from history alone.
+    let dimmed = deliver(&mut merger, 6, 0.25, false);
+    let covered = deliver(&mut merger, 7, 0.5, true);
+    let mut reference = Merger::new(EXTENT);
+    let truth: Vec<Vec<u8>> = (0..8).map(|frame_id| deliver(&mut reference, frame_id, 1.0, frame_id == 7)).collect();
+    for (found, expected) in [(&dimmed, &truth[6]), (&covered, &truth[7])] {
+        let quality = psnr_rgba8(found, expected);
+        assert!(quality > 45.0, "{quality:.1} dB");
+    }
+}
+
+#[test]
+fn paths_are_summed_for_as_long_as_nothing_changes() {
+    let tiles = whole(EXTENT);
+    let layers = [LayerRequest::new(LayerKind::Path)];
+    let clean = Shot::moving(EXTENT, 0, 0.0).trace(tiles[0], &layers);
+    let mut merger = Merger::new(EXTENT);
+    merger.set_mode(MergeMode::Accumulate { max_history: 8 });
+    let deliver = |merger: &mut Merger, frame_id: u64, is_unchanged: bool| {
+        let shot = Shot { noise: 0.5, ..Shot::moving(EXTENT, frame_id, 0.0) };
+        let still = Shot { previous_camera: shot.camera, ..shot };
+        merger.begin(FrameInputs { is_unchanged, ..still.inputs(&layers, &tiles) }).unwrap();
+        merger.add_tile(frame_id, 0, 0, &still.trace(tiles[0], &layers)).unwrap();
+        let frame = merger.finish().unwrap();
+        psnr_layer(frame.layer(LayerKind::Path).unwrap(), &clean.layers[0].pixels, 1.0)
+    };
+    let quality: Vec<_> = (0..256).map(|frame_id| deliver(&mut merger, frame_id, frame_id > 0)).collect();
+    // Sixteen times as many samples lower the squared error by 12 dB; a history of 8 frames would stay.
+    let (some, many) = (quality[15], quality[255]);
+    assert!((many - some - 12.0).abs() < 0.7, "{some:.1} dB became {many:.1} dB");
+    let changed = deliver(&mut merger, 256, false);
+    assert!(changed < many - 6.0, "{changed:.1} dB: a frame that changed counts for an eighth");
 }

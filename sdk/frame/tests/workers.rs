@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayloom_frame::{
     Extent, Inline, LayerKind, Workers,
     codec::{CodecMode, DecodeLimits, Decoder, encode_tile},
-    compose::{ToneMap, compose_into_with},
+    compose::{Display, PictureFormat, ToneMap, compose_into_with},
     features::BlockFeatures,
     merge::{Added, MergeMode, Merger},
 };
@@ -50,7 +50,8 @@ fn bits(workers: &dyn Workers, mode: MergeMode, blend_ghosts: bool) -> Vec<Vec<u
             shot.deliver(&mut merger, &LAYERS, &tiles, if frame_id % 2 == 0 { &[1, 4, 8] } else { &[] });
             let frame = merger.finish_with(workers).unwrap();
             let mut rgba = vec![0; EXTENT.pixels() * 4];
-            compose_into_with(&frame, 1.0, ToneMap::Aces, &mut rgba, workers);
+            let display = Display { exposure: 1.0, tone_map: ToneMap::Aces, format: PictureFormat::Rgba8Srgb };
+            compose_into_with(&frame, &display, &mut rgba, workers);
             features.update_with(&frame, workers);
             let layers = LayerKind::REAL_TIME.into_iter().flat_map(|k| frame.layer(k).unwrap().as_flattened());
             let planes = frame.planes;

@@ -15,7 +15,7 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 /// The version of the format that is written, and the only one that is read.
-pub const CAPTURE_VERSION: u32 = 2;
+pub const CAPTURE_VERSION: u32 = 3;
 /// First bytes of every capture; the version follows.
 const MAGIC: &[u8; 8] = b"RAYLOOMC";
 /// Bytes before the first record.

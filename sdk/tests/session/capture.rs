@@ -208,7 +208,7 @@ fn what_is_no_capture_is_refused_by_name() {
     assert!(refused(b"glTF\x02\0\0\0and so on").contains("begins with \"glTF"));
     assert!(refused(b"").contains("no capture"));
     assert!(refused(b"RAYLOOMC\x07\0\0\0").contains("version 7"));
-    assert!(refused(b"RAYLOOMC\x02\0\0\0").contains("no whole record"));
+    assert!(refused(b"RAYLOOMC\x03\0\0\0").contains("no whole record"));
     let error = Replay::open(&path("nowhere")).err().unwrap().to_string();
     assert!(error.contains("nowhere") && error.contains("No such file"), "{error}");
 }

@@ -6,6 +6,8 @@ mod capture;
 mod embedded;
 #[cfg(feature = "embedded-peer")]
 mod gbuffer;
+#[cfg(feature = "embedded-peer")]
+mod pictures;
 mod refusals;
 #[cfg(feature = "embedded-peer")]
 mod validation;

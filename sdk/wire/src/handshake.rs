@@ -4,7 +4,7 @@ use crate::WireError;
 use crate::cursor::{Reader, Writer, out_of_range, unknown};
 
 /// Versions of the protocol that this build speaks.
-pub const VERSION: VersionRange = VersionRange { min: 3, max: 3 };
+pub const VERSION: VersionRange = VersionRange { min: 4, max: 4 };
 
 /// An inclusive range of protocol versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

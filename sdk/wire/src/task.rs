@@ -81,6 +81,8 @@ pub struct FrameTasks {
     pub layers: Vec<LayerSpec>,
     /// Radius of the peer's stateless filter in pixels; 0 = none. At most the tasks' ghost width.
     pub filter_radius: u8,
+    /// Light in the layers is to be multiplied by this; that of the engine's planes was already.
+    pub pre_exposure: f32,
     /// True: planes of the primary hits come back too (state mode).
     pub primary: bool,
     /// G-buffer mode: planes of the primary hits come from the engine.
@@ -113,6 +115,7 @@ impl FrameTasks {
         w.u64(self.revision);
         w.extent(self.extent);
         w.u8(self.filter_radius);
+        w.f32(self.pre_exposure);
         let planes = self.planes.map_or(0, |planes| {
             PLANES | (u8::from(planes.geometric_normal) * GEOMETRIC_NORMAL) | (u8::from(planes.emissive) * EMISSIVE)
         });
@@ -158,6 +161,10 @@ impl FrameTasks {
         if filter_radius > limits::FILTER_RADIUS {
             return Err(out_of_range("tasks.filter_radius", filter_radius, "at most 8"));
         }
+        let pre_exposure = r.finite("tasks.pre_exposure")?;
+        if pre_exposure <= 0.0 {
+            return Err(out_of_range("tasks.pre_exposure", pre_exposure, "above 0"));
+        }
         let flags = r.u8("tasks.flags")?;
         if flags >= EMISSIVE << 1 {
             return Err(out_of_range("tasks.flags", flags, "below 32"));
@@ -186,6 +193,7 @@ impl FrameTasks {
             previous,
             layers,
             filter_radius,
+            pre_exposure,
             primary,
             planes,
             lossless,

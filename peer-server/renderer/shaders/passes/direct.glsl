@@ -35,7 +35,7 @@ void main() {
     }
     if (wanted) {
         vec4 result = vec4(sum * factor / float(push.samples), s.hit ? 1.0 : 0.0);
-        Halves(push.target).v[layer_index(pixel, rect)] = pack_layer(result);
+        Halves(push.target).v[layer_index(pixel, rect)] = pack_layer(pre_exposed(p, result));
     }
     count_rays(p, pixel);
 }

@@ -26,7 +26,8 @@ void main() {
     }
     if (wanted) {
         vec4 result = sum / float(push.samples) * vec4(factor, 1.0);
-        Halves(push.target).v[layer_index(pixel, rect)] = pack_layer(s.hit ? result : vec4(0.0, 0.0, 0.0, HALF_MAX));
+        vec4 light = s.hit ? pre_exposed(p, result) : vec4(0.0, 0.0, 0.0, HALF_MAX);
+        Halves(push.target).v[layer_index(pixel, rect)] = pack_layer(light);
     }
     count_rays(p, pixel);
 }

@@ -21,7 +21,7 @@ void main() {
         sum += vec4(light.rgb, light.a < HALF_MAX ? 1.0 : 0.0);
     }
     if (wanted) {
-        Halves(push.target).v[layer_index(pixel, rect)] = pack_layer(sum / float(push.samples));
+        Halves(push.target).v[layer_index(pixel, rect)] = pack_layer(pre_exposed(p, sum / float(push.samples)));
     }
     count_rays(p, pixel);
 }

@@ -41,7 +41,8 @@ void main() {
     if (p.unlit != 0ul) {
         bool hit = !isinf(uintBitsToFloat(depth));
         vec3 emitted = (push.kind & EMISSIVE) != 0u ? rgb9e5(given.v[next]) : vec3(0.0);
-        vec3 light = hit ? emitted : environment(p, pixel_ray(p, pixel));
-        Halves(p.unlit).v[i] = pack_layer(vec4(light, hit ? 1.0 : 0.0));
+        // What the engine gave is pre-exposed.
+        vec4 light = hit ? vec4(emitted, 1.0) : pre_exposed(p, vec4(environment(p, pixel_ray(p, pixel)), 0.0));
+        Halves(p.unlit).v[i] = pack_layer(light);
     }
 }

@@ -73,7 +73,7 @@ void main() {
         Words(p.motion).v[i] = motion(p, pixel, was - p.previous_position.xyz);
         Words(p.instance_id).v[i] = s.instance + 1u;
         if (p.unlit != 0ul) {
-            Halves(p.unlit).v[i] = pack_layer(vec4(s.emissive * met, 1.0));
+            Halves(p.unlit).v[i] = pack_layer(pre_exposed(p, vec4(s.emissive * met, 1.0)));
         }
     } else if (wanted) {
         Words(p.depth).v[i] = 0x7f800000u;
@@ -84,7 +84,7 @@ void main() {
         Words(p.motion).v[i] = motion(p, pixel, direction);
         Words(p.instance_id).v[i] = 0u;
         if (p.unlit != 0ul) {
-            Halves(p.unlit).v[i] = pack_layer(vec4(environment(p, direction), 0.0));
+            Halves(p.unlit).v[i] = pack_layer(pre_exposed(p, vec4(environment(p, direction), 0.0)));
         }
     }
     count_rays(p, pixel);

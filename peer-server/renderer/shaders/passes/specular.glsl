@@ -57,7 +57,7 @@ void main() {
             vec3 light = sum.rgb / float(push.samples) * specular_over_divisor(s);
             result = vec4(light, walked > 0.0 ? sum.a / walked : 0.0);
         }
-        Halves(push.target).v[layer_index(pixel, rect)] = pack_layer(result);
+        Halves(push.target).v[layer_index(pixel, rect)] = pack_layer(pre_exposed(p, result));
     }
     count_rays(p, pixel);
 }

@@ -64,7 +64,7 @@ void main() {
     if (found) {
         uint i = plane_index(p, pixel);
         vec4 unlit = unpack_layer(Halves(p.unlit).v[i]);
-        Halves(p.unlit).v[i] = pack_layer(vec4(unlit.rgb + sum / float(push.samples), unlit.a));
+        Halves(p.unlit).v[i] = pack_layer(unlit + pre_exposed(p, vec4(sum / float(push.samples), 0.0)));
     }
     count_rays(p, pixel);
 }

@@ -23,10 +23,11 @@ pub(crate) enum Kernel {
     Planes,
     Filter,
     Deform,
+    Denoise,
 }
 
 impl Kernel {
-    pub(crate) const ALL: [Kernel; 10] = [
+    pub(crate) const ALL: [Kernel; 11] = [
         Kernel::Primary,
         Kernel::Direct,
         Kernel::Specular,
@@ -37,6 +38,7 @@ impl Kernel {
         Kernel::Planes,
         Kernel::Filter,
         Kernel::Deform,
+        Kernel::Denoise,
     ];
 
     fn source(self) -> &'static str {
@@ -51,11 +53,12 @@ impl Kernel {
             Kernel::Planes => "passes/planes.glsl",
             Kernel::Filter => "passes/filter.glsl",
             Kernel::Deform => "passes/deform.glsl",
+            Kernel::Denoise => "passes/denoise.glsl",
         }
     }
 
     fn traces(self) -> bool {
-        !matches!(self, Kernel::Planes | Kernel::Filter | Kernel::Deform)
+        !matches!(self, Kernel::Planes | Kernel::Filter | Kernel::Deform | Kernel::Denoise)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One layer's pixels: this frame's signal, which becomes the merged layer in place, and the last frame's result.
 
-use crate::{Extent, LayerRequest, Rect};
+use crate::{Extent, LayerKind, LayerRequest, Rect};
 
 /// The buffers of a layer that has been requested at least once.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub(super) struct LayerBuffers {
     pub(super) history: Vec<[u16; 4]>,
     /// False until the last frame had this layer too.
     pub(super) has_history: bool,
+    /// Of paths: the sums of samples' red, green and blue over unchanged frames, and how many samples that is.
+    pub(super) sums: Vec<[f32; 4]>,
     /// Signal of layers at half resolution, one pixel a block.
     pub(super) coarse: Vec<[u16; 4]>,
     /// Who gave each block: [`MISSING`], [`NEIGHBOUR`] or [`OWNER`].
@@ -48,6 +50,9 @@ impl LayerBuffers {
         let Some(request) = request else { return };
         self.current.resize(extent.pixels(), [0; 4]);
         self.history.resize(extent.pixels(), [0; 4]);
+        if request.kind == LayerKind::Path {
+            self.sums.resize(extent.pixels(), [0.0; 4]);
+        }
         if request.scale == 2 {
             let blocks = extent.scaled(2).pixels();
             self.coarse.resize(blocks, [0; 4]);
@@ -57,8 +62,8 @@ impl LayerBuffers {
     }
 
     /// What is read, and the pixels that become the merged layer.
-    pub(super) fn split(&mut self) -> (LayerSource<'_>, &mut [[u16; 4]]) {
-        let LayerBuffers { request, current, history, has_history, coarse, coarse_from } = self;
+    pub(super) fn split(&mut self) -> (LayerSource<'_>, &mut [[u16; 4]], &mut [[f32; 4]]) {
+        let LayerBuffers { request, current, history, has_history, sums, coarse, coarse_from } = self;
         let source = LayerSource {
             request: *request,
             has_history: *has_history,
@@ -67,7 +72,7 @@ impl LayerBuffers {
             coarse_from,
             all_blocks_came: !coarse_from.contains(&MISSING),
         };
-        (source, current)
+        (source, current, sums)
     }
 
     /// Takes a decoded rectangle of a tile whose core is `core`, all in this layer's own pixels except the core.

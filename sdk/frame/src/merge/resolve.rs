@@ -41,6 +41,10 @@ pub(super) struct History<'a> {
     pub(super) to_this: Reprojection,
     /// True when this frame's motion vectors lead to that frame.
     pub(super) motion_leads_there: bool,
+    /// This frame's pre-exposure over that one's.
+    pub(super) brightening: f32,
+    /// This frame shows exactly what that one does.
+    pub(super) is_unchanged: bool,
 }
 
 /// Everything that a merged frame is made of, but for the pixels that become it in place.
@@ -89,11 +93,12 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn W
     let (limits, mut differences) = changes.bands(BAND_ROWS);
     let fresh_pixels = AtomicUsize::new(0);
     let [direct, specular, indirect, unlit, path] = layers.each_mut().map(|layer| {
-        let (source, current) = layer.split();
+        let (source, current, sums) = layer.split();
         let empty: &mut [[u16; 4]] = &mut [];
-        (source, if source.request.is_some() { current } else { empty })
+        (source, if source.request.is_some() { current } else { empty }, sums)
     });
     let sources = [direct.0, specular.0, indirect.0, unlit.0, path.0];
+    let mut sums = path.2.chunks_mut(band_pixels);
     let mut currents = [direct.1, specular.1, indirect.1, unlit.1, path.1];
     let rows = ages.chunks_mut(band_pixels).zip(lengths.chunks_mut(band_pixels)).enumerate();
     let bands = rows
@@ -108,6 +113,7 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn W
                 band
             }),
             differences: differences.each_mut().map(|bands| bands.next().unwrap_or_default()),
+            path_sums: sums.next().filter(|_| path.0.request.is_some()).unwrap_or_default(),
         })
         .collect();
     for_each(workers, bands, |band| {
@@ -156,6 +162,8 @@ struct Band<'a> {
     currents: [&'a mut [[u16; 4]]; LAYERS],
     /// Of its blocks; none of layers that are not measured.
     differences: [&'a mut [Difference]; LAYERS],
+    /// Where paths are traced.
+    path_sums: &'a mut [[f32; 4]],
 }
 
 struct MergeBand<'a, 'b> {
@@ -299,6 +307,12 @@ impl MergeBand<'_, '_> {
                 let block = row / SIDE * blocks_x + (x as usize + SIDE / 2).min(extent.width as usize - 1) / SIDE;
                 let difference =
                     self.band.differences[kind as usize].get_mut(block).filter(|_| is_measured && range.len() == 8);
+                let sums = self.band.path_sums.get_mut(range.clone()).filter(|_| kind == LayerKind::Path);
+                let sums = sums.map(|pixels| Sums {
+                    pixels,
+                    is_unchanged: history.as_ref().is_some_and(|h| h.is_unchanged) && source.has_history,
+                    samples: f32::from(request.samples),
+                });
                 let pixels = &mut self.band.currents[kind as usize][range.clone()];
                 let merge = MergePixels {
                     source,
@@ -308,6 +322,8 @@ impl MergeBand<'_, '_> {
                     mode: self.inputs.mode,
                     most: limit.map_or(most, |limit| most.min_signed(limit)),
                     difference,
+                    brightening: history.as_ref().map_or(1.0, |h| h.brightening),
+                    sums,
                 };
                 match pixels.first_chunk_mut() {
                     Some(pixels) => merge.run(pixels),
@@ -365,6 +381,10 @@ struct MergePixels<'a, L> {
     most: L,
     /// Where it is told how samples differ from history, if they are looked at.
     difference: Option<&'a mut Difference>,
+    /// Factor of history's light.
+    brightening: f32,
+    /// Of paths.
+    sums: Option<Sums<'a>>,
 }
 
 impl<L: Lanes> MergePixels<'_, L> {
@@ -388,10 +408,13 @@ impl<L: Lanes> MergePixels<'_, L> {
             }
             Signal::Coarse(row, taps) => samples = upsample(self.source, row, taps),
         }
-        let merged = match self.taps {
+        let mut merged = match self.taps {
             None => samples,
             Some(taps) => {
-                let before = read_history(self.source.history, taps, self.steps);
+                let mut before = read_history(self.source.history, taps, self.steps);
+                if self.brightening != 1.0 {
+                    before = before.map(|before| before * brightened(self.brightening));
+                }
                 match self.signal {
                     Signal::Missing => before,
                     _ => {
@@ -403,6 +426,11 @@ impl<L: Lanes> MergePixels<'_, L> {
                 }
             }
         };
+        if let Some(sums) = self.sums {
+            let gathered = self.taps.map_or(L::zero(), |taps| taps.lengths.min_signed(self.most));
+            let signal = (!matches!(self.signal, Signal::Missing)).then_some(samples);
+            merged = sums.add(signal, merged, gathered, self.brightening);
+        }
         for k in 0..4 {
             // Whatever led to it, history never holds what is no number: it would spread from pixel to pixel.
             halves[k] = finite(merged[k]).to_halves();
@@ -441,6 +469,60 @@ fn measure<L: Lanes>(samples: [L; 4], before: [L; 4], lengths: L, difference: &m
         square = square + apart * apart;
     }
     difference.add(pixels, sum, square);
+}
+
+/// Factors of the channels of two pixels: of light, not of alpha.
+#[inline(always)]
+fn brightened<L: Lanes>(factor: f32) -> L {
+    L::load(&[factor, factor, factor, 1.0, factor, factor, factor, 1.0])
+}
+
+/// Sums over frames of pixels of paths, up to eight.
+struct Sums<'a> {
+    pixels: &'a mut [[f32; 4]],
+    is_unchanged: bool,
+    /// Of each pixel in this frame.
+    samples: f32,
+}
+
+impl Sums<'_> {
+    /// Adds samples to what was summed while nothing changed: a mean of all of them, in full precision. After a change what
+    /// is merged stands for the frames that history counts for.
+    #[inline(always)]
+    fn add<L: Lanes>(self, signal: Option<[L; 4]>, merged: [L; 4], gathered: L, brightening: f32) -> [L; 4] {
+        let mut padded = [[0.0; 4]; 8];
+        padded[..self.pixels.len()].copy_from_slice(self.pixels);
+        let frames = gathered.integer_to_float().to_array();
+        let mut means = merged;
+        for k in 0..4 {
+            let mut shown = merged[k].to_array();
+            let new = signal.map(|samples| samples[k].to_array());
+            for side in 0..2 {
+                let (pixel, at) = (&mut padded[2 * k + side], 4 * side);
+                let goes_on = self.is_unchanged && pixel[3] > 0.0;
+                let count = if goes_on {
+                    pixel[3] + if new.is_some() { self.samples } else { 0.0 }
+                } else {
+                    self.samples * (frames[2 * k + side] + if new.is_some() { 1.0 } else { 0.0 })
+                };
+                for c in 0..3 {
+                    pixel[c] = match &new {
+                        Some(new) if goes_on => pixel[c] * brightening + new[at + c] * self.samples,
+                        None if goes_on => pixel[c] * brightening,
+                        _ => shown[at + c] * count,
+                    };
+                    if count > 0.0 {
+                        shown[at + c] = pixel[c] / count;
+                    }
+                }
+                pixel[3] = count;
+            }
+            means[k] = L::load(&shown);
+        }
+        let pixels = self.pixels.len();
+        self.pixels.copy_from_slice(&padded[..pixels]);
+        means
+    }
 }
 
 /// Samples, and what they make of a history that counts for `gathered` frames; nothing where `lengths` is 0.

@@ -136,12 +136,8 @@ impl Shot {
 
     pub(crate) fn inputs<'a>(&self, layers: &'a [LayerRequest], tiles: &'a [PlannedTile]) -> FrameInputs<'a> {
         FrameInputs {
-            frame_id: self.frame_id,
-            camera: self.camera,
             previous_camera: self.previous_camera,
-            layers,
-            tiles,
-            planes: None,
+            ..FrameInputs::new(self.frame_id, self.camera, layers, tiles)
         }
     }
 

@@ -35,6 +35,7 @@ pub(crate) fn busy_frame() -> FrameTasks {
             })
             .to_vec(),
         filter_radius: 4,
+        pre_exposure: 0.125,
         primary: true,
         planes: None,
         lossless: false,
