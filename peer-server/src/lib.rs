@@ -34,7 +34,7 @@ pub use config::{ListenConfig, PeerConfig, ServiceConfig};
 pub use error::PeerError;
 pub use rayloom_renderer::{DeviceKind, DeviceReport, FrontEnd, RendererError, RendererOptions, list_devices};
 pub use rayloom_transport::tls::ServerTls;
-pub use rayloom_transport::webrtc::{Advertised, SharedPort, StunServer};
+pub use rayloom_transport::webrtc::{Advertised, SharedPort, StunServer, TurnError, TurnServer, TurnUrl};
 pub use server::{Listening, PeerServer};
 #[cfg(unix)]
 pub use stored::{CaptureWriter, StoredTracer};
