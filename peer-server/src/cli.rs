@@ -2,8 +2,8 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use rayloom_peer::{
-    Advertised, CacheConfig, FrontEnd, PeerError, RendererError, RendererOptions, ServerTls, StunServer,
-    kept_certificate, kept_certificate_file, own_certificate,
+    Advertised, CacheConfig, FrontEnd, PeerError, RendererError, RendererOptions, ServerTls, StunServer, TurnServer,
+    TurnUrl, kept_certificate, kept_certificate_file, own_certificate,
 };
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -98,6 +98,16 @@ pub(crate) struct Options {
     /// A STUN server (stun:HOST[:PORT]) that tells this machine's public address and UDP port, for engines to be told.
     #[arg(long, env = "RAYLOOM_STUN", value_name = "URL", value_parser = StunServer::from_str)]
     pub(crate) stun: Option<StunServer>,
+    /// A TURN server (turn:HOST[:PORT], turns:HOST[:PORT]) that relays data where engines reach this machine neither by UDP
+    /// nor by TCP; with ?transport=tcp behind it where UDP does not get out either.
+    #[arg(long, env = "RAYLOOM_TURN", value_name = "URL", value_parser = TurnUrl::from_str)]
+    turn: Option<TurnUrl>,
+    /// The user that the TURN server knows this machine as.
+    #[arg(long, env = "RAYLOOM_TURN_USER", value_name = "NAME")]
+    turn_user: Option<String>,
+    /// The password of --turn-user. Prefer the environment: flags are visible to all users of the machine.
+    #[arg(long, env = "RAYLOOM_TURN_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
+    turn_password: Option<String>,
     /// What is logged to stderr: error, warn, info, debug or trace, also per module (tracing's filter syntax).
     #[arg(long, env = "RAYLOOM_LOG", default_value = "info,webrtc=warn,rtc=warn", value_name = "FILTER")]
     pub(crate) log: EnvFilter,
@@ -195,6 +205,26 @@ impl Options {
                     .map_err(|e| Failure::start(format!("the system gives no random bytes: {e}")))?;
                 Ok((bytes.iter().map(|b| format!("{b:02x}")).collect(), true))
             }
+        }
+    }
+
+    /// The TURN server with its credentials.
+    pub(crate) fn turn(&self) -> Result<Option<TurnServer>, Failure> {
+        // Held against each other here, as certificates are.
+        match (&self.turn, &self.turn_user, &self.turn_password) {
+            (None, None, None) => Ok(None),
+            (Some(url), Some(user), Some(password)) => {
+                let server = TurnServer::new(url.clone(), user.clone(), password.clone());
+                server.map(Some).map_err(|reason| Failure::usage(format!("{reason} (--turn-user, --turn-password)")))
+            }
+            (Some(_), _, _) => Err(Failure::usage(
+                "--turn needs what the server knows this machine by: --turn-user and --turn-password \
+                 (RAYLOOM_TURN_USER, RAYLOOM_TURN_PASSWORD)"
+                    .into(),
+            )),
+            (None, _, _) => Err(Failure::usage(
+                "--turn-user and --turn-password are for a TURN server, and none is named (--turn)".into(),
+            )),
         }
     }
 

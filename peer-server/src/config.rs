@@ -3,7 +3,7 @@
 use crate::cache::CacheConfig;
 use rayloom_renderer::RendererOptions;
 use rayloom_transport::tls::ServerTls;
-use rayloom_transport::webrtc::{Advertised, IceConfig, StunServer};
+use rayloom_transport::webrtc::{Advertised, IceConfig, StunServer, TurnServer};
 use std::net::SocketAddr;
 
 /// What a peer may be told at start; the default suits a peer inside the engine's own process.
@@ -64,6 +64,8 @@ pub struct ListenConfig {
     pub advertise: Option<Advertised>,
     /// Asked what the UDP port looks like from outside; data may then come in by every interface.
     pub stun: Option<StunServer>,
+    /// Relays data of engines that reach the ports above neither by UDP nor by TCP.
+    pub turn: Option<TurnServer>,
 }
 
 impl ListenConfig {
@@ -78,6 +80,7 @@ impl ListenConfig {
             tcp_port: None,
             advertise: None,
             stun: None,
+            turn: None,
         }
     }
 

@@ -36,7 +36,7 @@ pub use rayloom_renderer::{
     Denoiser, DeviceKind, DeviceReport, FrontEnd, Renderer, RendererError, RendererOptions, list_devices,
 };
 pub use rayloom_transport::tls::ServerTls;
-pub use rayloom_transport::webrtc::{Advertised, SharedPort, StunServer};
+pub use rayloom_transport::webrtc::{Advertised, SharedPort, StunServer, TurnError, TurnServer, TurnUrl};
 pub use server::{Listening, PeerServer};
 #[cfg(unix)]
 pub use stored::{CaptureWriter, StoredTracer};

@@ -85,6 +85,7 @@ fn signals() -> Result<watch::Receiver<u32>, Failure> {
 async fn serve(options: Options, mut signals: watch::Receiver<u32>) -> Result<(), Failure> {
     let (token, generated) = options.token()?;
     let cache = options.cache()?;
+    let turn = options.turn()?;
     // Before the seconds that pipelines take to compile.
     let tls = options.tls(cache.dir.as_deref())?;
     if let Some(fault) = tls.as_ref().and_then(|tls| tls.validity().fault()) {
@@ -103,6 +104,7 @@ async fn serve(options: Options, mut signals: watch::Receiver<u32>) -> Result<()
         tcp_port: options.tcp_port,
         advertise: options.advertise,
         stun: options.stun.clone(),
+        turn,
     };
     let opened = tokio::task::spawn_blocking(move || {
         #[cfg(unix)]

@@ -22,7 +22,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long a start waits for a STUN server, which loses a request now and then.
+/// How long a start waits for a STUN and a TURN server, which lose a request now and then.
 const STUN_WITHIN: Duration = Duration::from_secs(3);
 /// How long sessions and threads may take to end.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(2);
@@ -147,8 +147,17 @@ impl PeerServer {
         tracing::info!(udp = port.port(), tcp = port.tcp_port(), "data comes in at these ports");
         signalling_config.acceptor.ice =
             IceConfig { port: Some(port.clone()), advertise: config.advertise.into_iter().collect(), ..config.ice() };
-        if config.stun.is_some() && tokio::time::timeout(STUN_WITHIN, port.reflexive_address()).await.is_err() {
+        let seen = async {
+            config.stun.is_none() || tokio::time::timeout(STUN_WITHIN, port.reflexive_address()).await.is_ok()
+        };
+        let relayed =
+            async { config.turn.is_none() || tokio::time::timeout(STUN_WITHIN, port.relayed_address()).await.is_ok() };
+        let (seen, relayed) = tokio::join!(seen, relayed);
+        if !seen {
             tracing::warn!("the STUN server (--stun) has not answered yet; engines hear of its answer once it comes");
+        }
+        if !relayed {
+            tracing::warn!("the TURN server (--turn) does not relay yet; engines hear of it once it does");
         }
         let ready = shared.clone();
         let router = signalling::router(signalling_config, move |connection| {
@@ -249,8 +258,12 @@ fn data_port(config: &ListenConfig, addr: SocketAddr) -> Result<SharedPort, Peer
             with_tcp.map_err(|error| PeerError::Port { setting: "--tcp-port", source: error })?
         }
     };
-    Ok(match &config.stun {
+    let port = match &config.stun {
         Some(server) => port.with_stun(server.clone()),
+        None => port,
+    };
+    Ok(match &config.turn {
+        Some(server) => port.with_turn(server.clone()),
         None => port,
     })
 }

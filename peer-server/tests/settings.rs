@@ -69,3 +69,25 @@ fn a_typo_in_a_variable_is_named_and_nothing_else_happens() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("no variable RAYLOOM_ALLOWCPU; did you mean RAYLOOM_ALLOW_CPU?"), "{text}");
 }
+
+#[test]
+fn a_turn_server_needs_its_credentials_and_the_password_is_shown_nowhere() {
+    let file = File::of("turn", "turn = 'turn:192.0.2.1'\nturn-user = 'me'\nturn-password = 'geheim'\n");
+    let (code, out, text) = peer(&file, &["--print-config"], &[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(out.contains("turn = \"turn:192.0.2.1\"  # ") && out.contains("# turn-password is hidden  # "), "{out}");
+    let (code, long, text) = peer(&file, &["--print-config"], &[("RAYLOOM_TURN_PASSWORD", "geheimer")]);
+    assert!(code == Some(0) && long.contains("hidden  # environment RAYLOOM_TURN_PASSWORD"), "{long}{text}");
+    assert!(!(out + &long + &text).contains("geheim"));
+    let empty = File::of("turn-empty", "");
+    for (args, says) in [
+        (&["--turn", "turn:192.0.2.1"][..], "--turn needs"),
+        (&["--turn", "turn:192.0.2.1", "--turn-user", "me"], "RAYLOOM_TURN_PASSWORD"),
+        (&["--turn-password", "geheim"], "none is named (--turn)"),
+        (&["--turn", "turn:192.0.2.1", "--turn-user", "me", "--turn-password", ""], "must have 1 to"),
+        (&["--turn", "192.0.2.1"], "is no TURN server"),
+    ] {
+        let (code, _, text) = peer(&empty, args, &[]);
+        assert!(code == Some(2) && text.contains(says) && !text.contains("geheim"), "{args:?}: {text}");
+    }
+}

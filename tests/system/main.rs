@@ -1,5 +1,6 @@
 //! The whole way with real processes: an engine in this one, `rayloom-peer` in others, browsers at the end. One behaviour
-//! a file; what they share is in `fleet` (peer processes) and `engine` (a session that begins frames and takes them).
+//! a file; what they share is in `fleet` (peer processes), `networks` (namespaces) and `engine` (a session that begins frames and
+//! takes them).
 
 mod engine;
 mod fleet;
@@ -10,8 +11,10 @@ mod c_engine;
 mod captured;
 mod command_line;
 mod killed_peer;
+mod networks;
 mod raster_engine;
 mod refused_tokens;
+mod relayed_data;
 mod restarted_peers;
 mod stopped_peer;
 mod stored_captures;

@@ -3,97 +3,17 @@
 
 use crate::engine::Engine;
 use crate::fleet::{TOKEN, binary, fresh_folder};
+use crate::networks::{Networks, Running};
 use rayloom::PeerAddress;
 use rayloom_test_clients::available;
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Stdio;
 
 const TEST: &str = "two_networks::an_engine_reaches_a_peer_in_another_network";
 /// Set in the process that is the engine: URL and pin.
-const ENGINE_DIALS: &str = "RAYLOOM_TEST_ENGINE_DIALS";
+pub(crate) const ENGINE_DIALS: &str = "RAYLOOM_TEST_ENGINE_DIALS";
 /// The peer's end of the cable, and the engine's.
 const ENDS: [&str; 2] = ["10.77.0.1", "10.77.0.2"];
 const DATA_PORT: u16 = 50_000;
-
-/// Two namespaces with a cable between them; gone when dropped.
-struct Networks([String; 2]);
-
-impl Networks {
-    /// `None` where this process may not make them.
-    fn new() -> Option<Networks> {
-        let names = ["peer", "engine"].map(|side| format!("rayloom-{side}-{}", std::process::id()));
-        let networks = Networks(names);
-        let [peer, engine] = &networks.0;
-        let permitted =
-            networks.0.iter().all(|name| ip(&["netns", "add", name]) && ip(&["netns", "exec", name, "true"]));
-        if !permitted {
-            return None;
-        }
-        assert!(ip(&["link", "add", "cable", "netns", peer, "type", "veth", "peer", "name", "cable", "netns", engine]));
-        for (name, address) in networks.0.iter().zip(ENDS) {
-            assert!(ip(&["-n", name, "address", "add", &format!("{address}/30"), "dev", "cable"]));
-            assert!(ip(&["-n", name, "link", "set", "cable", "up"]));
-            assert!(ip(&["-n", name, "link", "set", "lo", "up"]));
-        }
-        Some(networks)
-    }
-
-    /// A command that runs in the peer's (0) or the engine's (1) network.
-    fn command(&self, side: usize, program: PathBuf) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.0[side]]).arg(program).stdout(Stdio::piped());
-        command
-    }
-}
-
-impl Drop for Networks {
-    fn drop(&mut self) {
-        for name in &self.0 {
-            // Where they could not be made there is nothing to remove.
-            ip(&["netns", "delete", name]);
-        }
-    }
-}
-
-fn ip(arguments: &[&str]) -> bool {
-    Command::new("ip").args(arguments).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
-/// A process (`ip netns exec` becomes what it runs) and its output; killed when dropped.
-struct Running {
-    child: Child,
-    output: BufReader<ChildStdout>,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Running {
-        let mut child = command.spawn().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        Running { child, output }
-    }
-
-    /// The rest of the next line that holds `words`.
-    fn line_with(&mut self, words: &str) -> String {
-        let mut said = String::new();
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "no line with {words:?} in: {said}");
-            if let Some((_, rest)) = line.split_once(words) {
-                return rest.to_owned();
-            }
-            said += &line;
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It has mostly ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Local ports of a process's network in one of the kernel's lists, `udp` or `tcp` (proc(5), /proc/PID/net/udp).
 fn local_ports(process: u32, list: &str) -> Vec<u16> {
@@ -107,11 +27,12 @@ fn an_engine_reaches_a_peer_in_another_network() {
     if let Ok(dials) = std::env::var(ENGINE_DIALS) {
         return trace_a_whole_frame(&dials);
     }
-    let networks = Networks::new();
+    let networks = Networks::new(["peer", "engine"]);
     if !available("the right to make network namespaces", networks.is_some(), "run as root, with iproute2 installed") {
         return;
     }
-    let networks = networks.unwrap();
+    let mut networks = networks.unwrap();
+    networks.lay_cable([0, 1], ENDS);
     let folder = fresh_folder();
     let mut peer = networks.command(0, binary("rayloom-peer"));
     peer.args(["--allow-cpu", "--listen", &format!("{}:0", ENDS[0]), "--udp-port", &DATA_PORT.to_string()]);
@@ -135,27 +56,21 @@ fn an_engine_reaches_a_peer_in_another_network() {
     assert_eq!(local_ports(peer.child.id(), "udp"), [DATA_PORT], "one port for both");
     let carried = || local_ports(peer.child.id(), "tcp").iter().filter(|port| **port == DATA_PORT).count();
     assert_eq!(carried(), 1, "nobody but the listener: UDP gets through");
-    engines.into_iter().for_each(end);
+    engines.into_iter().for_each(Running::end);
 
     // The firewall of some hotel.
-    for name in &networks.0 {
-        assert!(ip(&["-n", name, "rule", "add", "ipproto", "udp", "blackhole", "pref", "1"]));
+    for side in [0, 1] {
+        networks.drop_packets(side, &["ipproto", "udp"]);
     }
     let engine = engine();
     assert_eq!(carried(), 2, "the listener, and the session that took TCP");
-    end(engine);
+    engine.end();
     drop(peer);
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-/// Tells an engine to end.
-fn end(mut engine: Running) {
-    drop(engine.child.stdin.take());
-    assert!(engine.child.wait().unwrap().success());
-}
-
 /// The engine's process: says so when a frame is whole, and stays until its input ends.
-fn trace_a_whole_frame(dials: &str) {
+pub(crate) fn trace_a_whole_frame(dials: &str) {
     let (url, pin) = dials.split_once(' ').unwrap();
     let peer = PeerAddress { url: url.into(), token: Some(TOKEN.into()), tls_pin: Some(pin.parse().unwrap()) };
     let mut engine = Engine::new(vec![peer]);

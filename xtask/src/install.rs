@@ -118,6 +118,15 @@ const NEEDS: &[Need] = &[
         elsewhere: "Linux alone has network namespaces; the test is skipped elsewhere",
     },
     Need {
+        what: "coturn",
+        why: "tests send a peer's data through a TURN server of other people",
+        purpose: Purpose::Tests,
+        is_there: || has("turnserver"),
+        packages: &["coturn"],
+        backports: false,
+        elsewhere: "the package coturn",
+    },
+    Need {
         what: "CMake and pkg-config",
         why: "a test builds the samples from the SDK archive by both",
         purpose: Purpose::Tests,

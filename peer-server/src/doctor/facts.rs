@@ -1,6 +1,6 @@
 //! What a machine is like, as far as a peer depends on it.
 
-use rayloom_peer::{Advertised, DeviceReport};
+use rayloom_peer::{Advertised, DeviceReport, TurnError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -24,6 +24,8 @@ pub(super) struct Facts {
     pub(super) advertise: Option<Advertised>,
     /// The STUN server, and the address that it told, or why none.
     pub(super) stun: Option<(String, Result<SocketAddr, String>)>,
+    /// The TURN server, and the address that it would relay from, or why none.
+    pub(super) turn: Option<(String, Result<SocketAddr, TurnError>)>,
     pub(super) udp: Result<(), String>,
     /// Most bytes of a socket's buffer: receive, send.
     pub(super) socket_limits: Option<(u64, u64)>,
@@ -138,6 +140,7 @@ pub(super) fn healthy() -> Facts {
         certificate: None,
         advertise: None,
         stun: None,
+        turn: None,
         udp: Ok(()),
         socket_limits: Some((4 << 20, 4 << 20)),
         monotonic: true,

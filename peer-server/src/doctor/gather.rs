@@ -3,7 +3,7 @@
 use super::facts::{Certificate, DataPort, Facts, Grant, Nvidia, Traced, Vulkan};
 use crate::cli::{Failure, Options};
 use rayloom_frame::{Extent, LayerKind, LayerRequest, digest};
-use rayloom_peer::{RendererError, RendererOptions, SharedPort, StunServer, list_devices};
+use rayloom_peer::{RendererError, RendererOptions, SharedPort, StunServer, TurnError, TurnServer, list_devices};
 use rayloom_renderer::{FrameState, Renderer, TraceJob};
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -17,13 +17,14 @@ const BUILDINGS_TRIANGLES: usize = 2_000;
 const PICTURE: Extent = Extent { width: 96, height: 64 };
 /// A datagram on loopback that takes this long is lost.
 const DATAGRAM_WITHIN: Duration = Duration::from_secs(2);
-/// A STUN server that says nothing for so long does not get through.
+/// A STUN or TURN server that says nothing for so long does not get through.
 const STUN_WITHIN: Duration = Duration::from_secs(4);
 /// Lines of the loader that are kept.
 const MOST_LINES: usize = 8;
 
 pub(super) fn facts(options: &Options) -> Result<Facts, Failure> {
     let cache = options.cache()?;
+    let turn = options.turn()?;
     let found = options.found_tls(cache.dir.as_deref())?;
     let certificate = found.map(|found| {
         let tls = found.map_err(|error| error.to_string())?;
@@ -46,6 +47,7 @@ pub(super) fn facts(options: &Options) -> Result<Facts, Failure> {
         certificate,
         advertise: options.advertise,
         stun: options.stun.as_ref().map(|server| (server.to_string(), ask(options, server.clone()))),
+        turn: turn.map(|server| (server.to_string(), relayed(&server))),
         udp,
         socket_limits: number("/proc/sys/net/core/rmem_max").zip(number("/proc/sys/net/core/wmem_max")),
         // A datagram has gone there and back in between.
@@ -141,6 +143,16 @@ fn ask(options: &Options, server: StunServer) -> Result<SocketAddr, String> {
         let port = port.map_err(|error| error.to_string())?.with_stun(server);
         let told = tokio::time::timeout(STUN_WITHIN, port.reflexive_address()).await.ok().flatten();
         told.ok_or(format!("no answer within {} s", STUN_WITHIN.as_secs()))
+    })
+}
+
+/// Asks the TURN server for an allocation, and gives it back.
+fn relayed(server: &TurnServer) -> Result<SocketAddr, TurnError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| TurnError::Local { reason: error.to_string() })?;
+    runtime.block_on(async {
+        let probed = tokio::time::timeout(STUN_WITHIN, server.probe()).await;
+        probed.unwrap_or(Err(TurnError::Silent)).map(|(relayed, _)| relayed)
     })
 }
 

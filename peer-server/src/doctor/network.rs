@@ -2,7 +2,7 @@
 
 use super::Finding;
 use super::facts::{Certificate, DataPort, Facts, Grant};
-use rayloom_peer::Advertised;
+use rayloom_peer::{Advertised, TurnError};
 use std::net::{IpAddr, SocketAddr};
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
@@ -10,6 +10,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     found.extend(facts.certificate.as_ref().map(certificate));
     found.extend(facts.advertise.map(advertised));
     found.extend(facts.stun.as_ref().map(|(server, told)| stun(server, told, facts.advertise)));
+    found.extend(facts.turn.as_ref().map(|(server, relayed)| turn(server, relayed)));
     found
 }
 
@@ -71,6 +72,20 @@ fn stun(server: &str, told: &Result<SocketAddr, String>, advertise: Option<Adver
     }
 }
 
+fn turn(server: &str, relayed: &Result<SocketAddr, TurnError>) -> Finding {
+    match relayed {
+        Err(error) => Finding::warning("turn", format!("{server} does not relay: {error}"), error.fix()),
+        Ok(relayed) if is_private(relayed.ip()) => Finding::warning(
+            "turn",
+            format!(
+                "{server} relays from {relayed}, an address of a private network: engines beyond it cannot reach it"
+            ),
+            "tell the server its public address (coturn: external-ip), or name a server that has one (--turn)",
+        ),
+        Ok(relayed) => Finding::ok("turn", format!("{server} relays, now from {}", relayed.ip())),
+    }
+}
+
 fn is_private(ip: IpAddr) -> bool {
     match ip {
         // RFC 1918, RFC 6598 (carriers' NATs), loopback, link-local.
@@ -125,6 +140,16 @@ mod tests {
             facts.stun = Some(("stun:x".into(), Ok("203.0.113.5:61000".parse().unwrap())));
         };
         says(other, Level::Warning, &["203.0.113.5:61000", "198.51.100.1"]);
+        let relayed = |told| move |facts: &mut Facts| facts.turn = Some(("turn:x:3478".into(), told));
+        says(
+            relayed(Ok("10.0.0.1:50000".parse().unwrap())),
+            Level::Warning,
+            &["turn:x:3478", "10.0.0.1", "external-ip"],
+        );
+        let refused = TurnError::Credentials { user: "me".into(), code: 401 };
+        says(relayed(Err(refused)), Level::Warning, &["turn:x:3478", "\"me\"", "401", "--turn-password"]);
+        let refused = TurnError::Refused { code: 486, reason: "Allocation Quota Reached".into() };
+        says(relayed(Err(refused)), Level::Warning, &["486 Allocation Quota Reached", "user-quota"]);
         let silent = Some(("stun:x".into(), Err("no answer within 4 s".into())));
         says(|facts| facts.stun = silent, Level::Warning, &["stun:x", "no answer", "--advertise"]);
     }

@@ -1,4 +1,4 @@
-//! Real viewers for tests of streams: Chromium on the demo page, and aiortc, a WebRTC stack of its own.
+//! What other people have made, for tests against it: Chromium on the demo page, aiortc, a WebRTC stack of its own, and coturn.
 //!
 //! **Where a viewer, or what else a test needs of the system, is missing its test is skipped, aloud; in CI (the variable `CI`
 //! is set) that is a failure.**
@@ -6,9 +6,11 @@
 
 mod aiortc;
 mod chromium;
+mod coturn;
 
 pub use aiortc::watch_with_aiortc;
 pub use chromium::{Browser, Watched};
+pub use coturn::{Coturn, TURN_PASSWORD, TURN_USER};
 
 use std::path::{Path, PathBuf};
 

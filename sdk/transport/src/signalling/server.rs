@@ -1,7 +1,7 @@
 //! The answering half: checks token, size, versions and capacity, in this order, before it touches the offer.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::serve::Listener;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::server::conn::http1;
@@ -96,6 +96,10 @@ pub fn serve_router(
     Box::pin(serve_connections(listener, front, Places::new(CONNECTIONS)))
 }
 
+/// Where a request comes from, among its extensions.
+#[derive(Clone, Copy)]
+struct Dialler(IpAddr);
+
 /// What is behind a listener.
 #[derive(Clone)]
 struct Front {
@@ -133,7 +137,7 @@ impl Front {
             port.serve_stream(stream, remote, place).await;
             return Ok(());
         }
-        let (router, timeout) = (self.router, self.timeout);
+        let (router, timeout) = (self.router.layer(Extension(Dialler(remote.ip()))), self.timeout);
         let serving = async {
             match &self.tls {
                 Some(tls) => serve_http(tls.accept(stream, HANDSHAKE_TIMEOUT).await?, router).await,
@@ -192,6 +196,7 @@ fn refused(status: StatusCode, error: &str, reason: impl Into<String>) -> Refuse
 async fn try_create_session(signalling: Arc<Signalling>, request: Request<Body>) -> Result<SessionCreated, Refused> {
     let config = &signalling.config;
     check_token(config.token.as_deref(), request.headers())?;
+    let from = request.extensions().get().map(|Dialler(ip)| ip.to_canonical());
     let body = read_body(request.into_body()).await?;
     let offer: SessionRequest = serde_json::from_slice(&body).map_err(|error| {
         refused(StatusCode::BAD_REQUEST, "bad_request", format!("the body does not parse: {error}"))
@@ -210,7 +215,7 @@ async fn try_create_session(signalling: Arc<Signalling>, request: Request<Body>)
         let reason = format!("{} sessions of at most {} are open", config.max_sessions, config.max_sessions);
         refused(StatusCode::SERVICE_UNAVAILABLE, "capacity", reason)
     })?;
-    let (answer, open) = config.acceptor.accept_with(&offer.sdp, Box::new(permit)).await.map_err(|error| {
+    let (answer, open) = config.acceptor.accept_with(&offer.sdp, from, Box::new(permit)).await.map_err(|error| {
         let (status, name) = match error {
             TransportError::BadOffer { .. } => (StatusCode::BAD_REQUEST, "bad_offer"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

@@ -33,7 +33,8 @@ impl Trust {
         }
     }
 
-    fn config(self) -> ClientConfig {
+    /// For a protocol, by its name in ALPN (RFC 7301); a server refuses a name that it does not know.
+    pub(crate) fn config(self, protocol: Option<&[u8]>) -> ClientConfig {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("ring has cipher suites of TLS 1.3");
@@ -45,7 +46,7 @@ impl Trust {
             }
             Self::Roots(roots) => builder.with_root_certificates(roots).with_no_client_auth(),
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = protocol.map(<[u8]>::to_vec).into_iter().collect();
         config
     }
 }
@@ -60,7 +61,7 @@ pub(crate) async fn connect<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let connector = TlsConnector::from(Arc::new(trust.config()));
+    let connector = TlsConnector::from(Arc::new(trust.config(Some(b"http/1.1"))));
     connector.connect(name, stream).await.map_err(|error| explain(url, error))
 }
 

@@ -6,6 +6,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use super::port::Allocation;
+
 /// Fields of a candidate's line (RFC 8839, 5.1), separated by single spaces.
 const COMPONENT: usize = 1;
 const PROTOCOL: usize = 2;
@@ -13,11 +15,14 @@ const PRIORITY: usize = 3;
 const ADDRESS: usize = 4;
 const PORT: usize = 5;
 const TYPE: usize = 7;
-/// Preferences of types (RFC 8445, 5.1.2.2): a host's is 126, that of an address seen by others and of TCP lower.
+/// Preferences of types (RFC 8445, 5.1.2.2): a host's is 126, that of an address seen by others and of TCP lower, a relay's last.
 const REFLEXIVE: u32 = 100;
 const TCP: u32 = 90;
+const RELAYED: u32 = 0;
 /// Candidates for TCP that are tried; a peer has as many as it has addresses.
 const MOST_TCP: usize = 8;
+/// Candidates of a description whose addresses are looked at.
+const MOST_ADDRESSES: usize = 32;
 
 /// An address under which others reach this machine; without a port, the one that is bound here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +70,14 @@ pub(super) struct Offered<'a> {
     pub(super) advertise: &'a [Advertised],
     /// What a STUN server has seen the shared port as.
     pub(super) reflexive: Option<SocketAddr>,
+    /// What a TURN server relays to the shared port.
+    pub(super) relayed: Option<Allocation>,
 }
 
 impl Offered<'_> {
     pub(super) fn applied(&self, sdp: String) -> String {
         let mut added: Vec<SocketAddr> = Vec::new();
+        let mut relayed = self.relayed;
         let mut text = String::with_capacity(sdp.len() * 2);
         for line in sdp.split_inclusive('\n') {
             let Some(own) = Candidate::host(line) else {
@@ -82,6 +90,19 @@ impl Offered<'_> {
             let tcp_port = self.tcp_port.filter(|_| own.component == "1");
             if let Some(port) = tcp_port {
                 text.push_str(&own.over_tcp(port));
+            }
+            // Whatever addresses this machine has, the relay's is another's.
+            if own.component == "1"
+                && let Some(Allocation { relayed: at, mapped }) = relayed.take()
+            {
+                let (Candidate { foundation, rest, .. }, priority) = (&own, priority(RELAYED, 65_535));
+                text.push_str(&format!(
+                    "a=candidate:{foundation}6 1 udp {priority} {} {} typ relay raddr {} rport {}{rest}",
+                    at.ip(),
+                    at.port(),
+                    mapped.ip(),
+                    mapped.port()
+                ));
             }
             if own.at.ip().is_loopback() {
                 continue;
@@ -180,6 +201,12 @@ pub(super) fn without_tcp(sdp: &str) -> (String, Vec<SocketAddr>) {
     (kept.collect(), passive)
 }
 
+/// The addresses of a description's candidates.
+pub(super) fn addresses(sdp: &str) -> Vec<IpAddr> {
+    let candidates = sdp.lines().filter_map(|line| line.trim_end().strip_prefix("a=candidate:"));
+    candidates.filter_map(|candidate| candidate.split(' ').nth(ADDRESS)?.parse().ok()).take(MOST_ADDRESSES).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +250,7 @@ mod tests {
             tcp_port: Some(4701),
             advertise: &[advertised("54.1.2.3:9")],
             reflexive: Some("203.0.113.5:61000".parse().unwrap()),
+            relayed: None,
         };
         let sdp = offered.applied(GATHERED.to_owned());
         assert!(!sdp.contains("50000"), "{sdp}");
@@ -237,6 +265,24 @@ mod tests {
         assert_eq!(passive, ["127.0.0.1:4701", "10.0.1.5:4701", "54.1.2.3:9", "172.17.0.1:4701", "[fd00::1]:4701"]);
         let again = Offered { udp_port: Some(4700), ..offered }.applied(kept.clone());
         assert_eq!(again.matches(" udp ").count(), kept.matches(" udp ").count() + 2, "advertised and seen once more");
+    }
+
+    #[test]
+    fn a_relayed_address_is_offered_once_whatever_this_machine_has() {
+        let relayed = Some(Allocation {
+            relayed: "203.0.113.9:50001".parse().unwrap(),
+            mapped: "198.51.100.7:4000".parse().unwrap(),
+        });
+        let more = lines_more(&Offered { relayed, ..Offered::default() });
+        assert_eq!(more, ["a=candidate:116 1 udp 16777215 203.0.113.9 50001 typ relay raddr 198.51.100.7 rport 4000"]);
+    }
+
+    #[test]
+    fn addresses_of_candidates_are_bounded() {
+        let found: Vec<String> = addresses(GATHERED).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["127.0.0.1", "10.0.1.5", "172.17.0.1", "fd00::1"]);
+        assert!(addresses("a=candidate:1 1 udp 5 name.local 9 typ host\r\na=candidate:1\r\n").is_empty());
+        assert_eq!(addresses(&GATHERED.repeat(100)).len(), MOST_ADDRESSES);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The dialler's way round a firewall that lets no UDP through: ICE over TCP, under addresses that stand in for it.
 //!
-//! The ICE agent of webrtc 0.21 is left to believe in UDP: a candidate for TCP is a remote address of its own to it, from a
-//! block that nobody can have, and what it sends there goes through a connection, each datagram behind its length.
+//! A candidate for TCP is a remote address of its own to the ICE agent, and what it sends there goes through a connection,
+//! each datagram behind its length.
 
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -17,28 +17,23 @@ use tokio::task::AbortHandle;
 
 use super::port::framed::{QUEUE_FRAMES, carry};
 use super::port::mailbox::Mailbox;
+use super::stand_in::{StandIns, may_stand_in};
 
-/// Reserved for ever (RFC 1112, 4).
-const RESERVED_IPV4: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 0);
-/// Discarded everywhere (RFC 6666).
-const DISCARDED_IPV6: Ipv6Addr = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0);
-/// The port of addresses that stand in: discard.
-const PORT: u16 = 9;
 /// A connection that is not there by then will not carry frames in time either.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// A dialler's connections, made when something is first sent there.
 #[derive(Debug, Default)]
-pub(super) struct TcpPaths(Mutex<Vec<Path>>);
+pub(super) struct TcpPaths(Mutex<Paths>);
 
-#[derive(Debug)]
-struct Path {
-    stands_in: SocketAddr,
-    remote: SocketAddr,
-    /// Of the socket that sent first; the others' datagrams to this address are dropped.
-    used: Option<Used>,
+#[derive(Debug, Default)]
+struct Paths {
+    stand_ins: StandIns,
+    /// Those that something was sent to.
+    used: Vec<(SocketAddr, Used)>,
 }
 
+/// A connection, and the socket that sent first; the others' datagrams to its address are dropped.
 #[derive(Debug)]
 struct Used {
     by: Arc<Mailbox>,
@@ -49,41 +44,36 @@ struct Used {
 impl TcpPaths {
     /// Stands an address in for each of the remote ones, in a family that this side's sockets have.
     pub(super) fn add(&self, remotes: &[SocketAddr], ipv4: bool) -> Vec<SocketAddr> {
-        let mut paths = self.0.lock();
-        let stand_in = |number: u8| -> IpAddr {
-            match ipv4 {
-                true => Ipv4Addr::from_bits(RESERVED_IPV4.to_bits() | u32::from(number)).into(),
-                false => Ipv6Addr::from_bits(DISCARDED_IPV6.to_bits() | u128::from(number)).into(),
-            }
-        };
-        let stand_ins = (1..=u8::MAX).map(|number| SocketAddr::new(stand_in(number), PORT));
-        let added = remotes.iter().zip(stand_ins).map(|(remote, stands_in)| {
-            paths.push(Path { stands_in, remote: *remote, used: None });
-            stands_in
-        });
-        added.collect()
+        let stand_ins = &mut self.0.lock().stand_ins;
+        remotes.iter().map(|remote| stand_ins.add(*remote, ipv4)).collect()
     }
 
     /// What an address stands in for.
     pub(super) fn remote(&self, address: SocketAddr) -> Option<SocketAddr> {
-        self.0.lock().iter().find(|path| path.stands_in == address).map(|path| path.remote)
+        self.0.lock().stand_ins.remote(address)
     }
 
     /// Ends the connections that ICE did not choose.
     pub(super) fn keep(&self, chosen: Option<SocketAddr>) {
-        self.0.lock().retain(|path| Some(path.stands_in) == chosen);
+        let mut paths = self.0.lock();
+        paths.used.retain(|(stands_in, _)| Some(*stands_in) == chosen);
+        let others: Vec<SocketAddr> =
+            paths.stand_ins.remotes().filter(|remote| paths.stand_ins.of(*remote) != chosen).collect();
+        others.into_iter().for_each(|remote| paths.stand_ins.remove(remote));
     }
 
     /// False where the address stands in for nothing.
     fn send(&self, sent: &Transmit<'_>, by: &Arc<Mailbox>) -> bool {
+        let stands_in = sent.destination;
         let mut paths = self.0.lock();
-        let Some(path) = paths.iter_mut().find(|path| path.stands_in == sent.destination) else { return false };
-        let (remote, stands_in) = (path.remote, path.stands_in);
-        let used = path.used.get_or_insert_with(|| {
+        let Some(remote) = paths.stand_ins.remote(stands_in) else { return false };
+        let place = paths.used.iter().position(|(other, _)| *other == stands_in).unwrap_or_else(|| {
             let (frames, queue) = mpsc::channel(QUEUE_FRAMES);
             let task = tokio::spawn(connect(remote, stands_in, queue, by.clone())).abort_handle();
-            Used { by: by.clone(), frames, task }
+            paths.used.push((stands_in, Used { by: by.clone(), frames, task }));
+            paths.used.len() - 1
         });
+        let used = &paths.used[place].1;
         if Arc::ptr_eq(&used.by, by) {
             for datagram in sent.contents.chunks(sent.segment_size.unwrap_or(sent.contents.len()).max(1)) {
                 // A full queue loses it, as a full path by UDP would: SCTP notices and slows down.
@@ -109,14 +99,6 @@ async fn connect(remote: SocketAddr, stands_in: SocketAddr, queue: mpsc::Receive
     match carried.await {
         Ok(()) => tracing::debug!(%remote, "the connection of ICE over TCP ended"),
         Err(error) => tracing::debug!(%error, %remote, "ICE over TCP"),
-    }
-}
-
-/// True for addresses that may stand in for others.
-fn may_stand_in(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.octets()[0] == RESERVED_IPV4.octets()[0],
-        IpAddr::V6(ip) => ip.segments()[..4] == DISCARDED_IPV6.segments()[..4],
     }
 }
 

@@ -7,6 +7,7 @@ mod outbox;
 mod peer;
 mod port;
 mod sockets;
+mod stand_in;
 
 use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -21,7 +22,7 @@ use crate::signalling::client;
 use crate::tls::CertificatePin;
 pub use candidates::Advertised;
 use peer::Peer;
-pub use port::{PortStats, SharedPort, StunServer};
+pub use port::{PortStats, SharedPort, StunServer, TurnError, TurnServer, TurnUrl};
 
 /// Where data may flow.
 #[derive(Clone, Debug)]
@@ -171,20 +172,23 @@ impl Default for Acceptor {
 impl Acceptor {
     /// Answers an offer. Send the answer, then await the connection; dropping the future gives the attempt up.
     pub fn accept<'a>(&'a self, offer_sdp: &'a str) -> BoxFuture<'a, Result<Accepted, TransportError>> {
-        self.accept_with(offer_sdp, Box::new(()))
+        self.accept_with(offer_sdp, None, Box::new(()))
     }
 
-    /// As [`Acceptor::accept`]; `guard` is dropped when the connection is gone for good, or the attempt has failed.
+    /// As [`Acceptor::accept`]. A relay lets the dialler in from the addresses that its offer names, and from `from`, where the
+    /// offer itself came from. `guard` is dropped when the connection is gone for good, or the attempt has failed.
     pub fn accept_with<'a>(
         &'a self,
         offer_sdp: &'a str,
+        from: Option<IpAddr>,
         guard: Box<dyn Any + Send>,
     ) -> BoxFuture<'a, Result<Accepted, TransportError>> {
         Box::pin(async move {
             let mut peer = Peer::new(&self.ice).await?;
-            let answer = tokio::time::timeout(self.timeout, peer.answer(offer_sdp)).await.unwrap_or_else(|_| {
-                Err(TransportError::Timeout { what: "answering an offer".to_owned(), after: self.timeout })
-            })?;
+            let answer =
+                tokio::time::timeout(self.timeout, peer.answer(offer_sdp, from)).await.unwrap_or_else(|_| {
+                    Err(TransportError::Timeout { what: "answering an offer".to_owned(), after: self.timeout })
+                })?;
             let (timeout, keep_alive) = (self.timeout, self.keep_alive);
             let open = async move {
                 let attempt = async {

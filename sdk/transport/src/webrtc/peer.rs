@@ -10,10 +10,11 @@ use ::webrtc::peer_connection::{
     RTCPeerConnectionState, RTCSessionDescription, SettingEngineBuilder,
 };
 use rtc::ice::mdns::MulticastDnsMode;
+use rtc::peer_connection::transport::RTCIceCandidateType;
 use tokio::sync::{mpsc, watch};
 
 use super::IceConfig;
-use super::candidates::{Offered, without_tcp};
+use super::candidates::{Offered, addresses, without_tcp};
 use super::port::SharedPort;
 use super::sockets::Sockets;
 use crate::error::TransportError;
@@ -105,7 +106,8 @@ impl Peer {
             .with_sctp_max_receive_buffer_size(SCTP_RECEIVE_BYTES)
             .with_ice_timeouts(Some(Duration::from_secs(5)), Some(Duration::from_secs(5)), Some(Duration::from_secs(1)))
             .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS));
-        if ice.stays_on_this_machine() && sockets.takes_long_datagrams() {
+        let relays = ice.port.as_ref().is_some_and(SharedPort::has_relay);
+        if ice.stays_on_this_machine() && !relays && sockets.takes_long_datagrams() {
             settings = settings.with_sctp_mtu(LOOPBACK_PACKET_BYTES);
         }
         if let Some((ufrag, password)) = sockets.credentials() {
@@ -149,7 +151,9 @@ impl Peer {
         self.connection().set_remote_description(answer).await.map_err(|error| error.to_string())
     }
 
-    pub(super) async fn answer(&mut self, offer_sdp: &str) -> Result<String, TransportError> {
+    /// `from` is where the offer itself came from: a dialler behind a NAT may not know its own address outside.
+    pub(super) async fn answer(&mut self, offer_sdp: &str, from: Option<IpAddr>) -> Result<String, TransportError> {
+        self.sockets.permit(from.into_iter().chain(addresses(offer_sdp)));
         let bad = |error: ::webrtc::error::Error| TransportError::BadOffer { reason: error.to_string() };
         let offer = RTCSessionDescription::offer(offer_sdp.to_owned()).map_err(bad)?;
         self.connection().set_remote_description(offer).await.map_err(bad)?;
@@ -168,6 +172,7 @@ impl Peer {
             tcp_port: port.and_then(SharedPort::tcp_port),
             advertise: &self.ice.advertise,
             reflexive: port.and_then(SharedPort::reflexive),
+            relayed: port.and_then(SharedPort::allocation),
         };
         Ok(offered.applied(sdp))
     }
@@ -247,18 +252,24 @@ impl Peer {
         Ok(found.map(|channel| channel.expect("the loop ends when none is missing")))
     }
 
-    /// The remote address that ICE chose.
-    async fn chosen(&self) -> Option<SocketAddr> {
+    /// The remote address that ICE chose, and whether it is a relay's.
+    async fn chosen_pair(&self) -> Option<(SocketAddr, bool)> {
         let sctp = self.connection().sctp().await?;
         let pair = sctp.transport().ice_transport().get_selected_candidate_pair().await.ok()??;
-        Some(SocketAddr::new(pair.remote().address.parse().ok()?, pair.remote().port))
+        let remote = pair.remote();
+        let relayed = remote.typ == RTCIceCandidateType::Relay;
+        Some((SocketAddr::new(remote.address.parse().ok()?, remote.port), relayed))
+    }
+
+    async fn chosen(&self) -> Option<SocketAddr> {
+        self.chosen_pair().await.map(|(chosen, _)| chosen)
     }
 
     /// The same for logs.
     pub(super) async fn remote_address(&self) -> Option<String> {
-        let chosen = self.chosen().await?;
-        let over_tcp = self.sockets.tcp().and_then(|tcp| tcp.remote(chosen));
-        Some(over_tcp.map_or_else(|| chosen.to_string(), |remote| format!("tcp {remote}")))
+        let (chosen, is_relay) = self.chosen_pair().await?;
+        let shown = || if is_relay { format!("relay {chosen}") } else { chosen.to_string() };
+        Some(self.sockets.stood_in_for(chosen).unwrap_or_else(shown))
     }
 
     pub(super) fn into_connection(mut self) -> Arc<dyn PeerConnection> {

@@ -2,7 +2,7 @@
 //! stalls; a session's part of a shared port; or, where one dials, with TCP to fall back on.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Once;
@@ -71,6 +71,21 @@ impl Sockets {
         match &self.kind {
             Kind::Own { .. } => None,
             Kind::Shared(lease) => Some(lease.credentials()),
+        }
+    }
+
+    /// The relay of a shared port shall let datagrams in from these addresses.
+    pub(super) fn permit(&self, ips: impl IntoIterator<Item = IpAddr>) {
+        if let Kind::Shared(lease) = &self.kind {
+            lease.permit(ips);
+        }
+    }
+
+    /// The path that an address stands in for, for people.
+    pub(super) fn stood_in_for(&self, address: SocketAddr) -> Option<String> {
+        match &self.kind {
+            Kind::Own { tcp, .. } => tcp.remote(address).map(|remote| format!("tcp {remote}")),
+            Kind::Shared(lease) => lease.relayed(address).map(|remote| format!("relayed {remote}")),
         }
     }
 

@@ -5,6 +5,7 @@ mod dead_peer;
 mod ice_over_tcp;
 mod no_leaks;
 mod pair;
+mod relayed;
 mod shared_port;
 mod signalling;
 mod tls;

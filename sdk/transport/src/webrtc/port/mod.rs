@@ -1,4 +1,4 @@
-//! One UDP port for all sessions, and ICE over TCP on a port beside it.
+//! One UDP port for all sessions, ICE over TCP on a port beside it, and a relayed address for those that reach neither.
 //!
 //! webrtc 0.21 binds a socket for each connection and has no way to share one (its `udp_network` setting is a comment); but
 //! it takes the socket that its runtime makes of the one it bound. Here that is a [`wire::SessionSocket`], which sends on the
@@ -7,7 +7,9 @@
 pub(super) mod framed;
 pub(super) mod mailbox;
 mod reflexive;
+mod relay;
 mod routes;
+mod server_url;
 mod stream;
 mod stun;
 mod wire;
@@ -29,7 +31,10 @@ use crate::link::SocketBuffers;
 use crate::places::Place;
 use reflexive::Reflexive;
 pub use reflexive::StunServer;
-use routes::{Routes, Session};
+pub(super) use relay::Allocation;
+use relay::{Relay, relay};
+pub use relay::{TurnError, TurnServer, TurnUrl};
+use routes::{Remote, Routes, Session};
 use stun::Kind;
 use wire::{SessionSocket, Wire};
 
@@ -48,6 +53,7 @@ pub struct SharedPort(Arc<Inner>);
 struct Inner {
     port: u16,
     tcp_port: Option<u16>,
+    relay: Option<Arc<Relay>>,
     wires: Vec<Arc<Wire>>,
     shared: Arc<Shared>,
     granted: Option<SocketBuffers>,
@@ -68,8 +74,10 @@ struct Shared {
 pub struct PortStats {
     /// Sessions on the port now.
     pub sessions: usize,
-    /// Addresses that they are heard from by UDP.
+    /// Addresses that they are heard from by UDP, those behind the relay too.
     pub remotes: usize,
+    /// The address that a TURN server relays from, while it does.
+    pub relayed: Option<SocketAddr>,
     /// Datagrams of nobody: no session knows the sender, or the request is not signed with the session's password.
     pub unknown_datagrams: u64,
     /// Datagrams that a session's reader had no room for.
@@ -95,7 +103,7 @@ impl SharedPort {
         let shared = Arc::<Shared>::default();
         let receive = |wire: &Arc<Wire>| tokio::spawn(receive(wire.clone(), shared.clone())).abort_handle();
         let tasks = wires.iter().map(receive).collect();
-        Ok(SharedPort(Arc::new(Inner { port, tcp_port: None, wires, shared, granted, tasks })))
+        Ok(SharedPort(Arc::new(Inner { port, tcp_port: None, relay: None, wires, shared, granted, tasks })))
     }
 
     /// The same, and ICE over TCP on a port of its own; 0 lets the system choose.
@@ -136,6 +144,19 @@ impl SharedPort {
         self
     }
 
+    /// The same, and a TURN server relays what the port itself does not reach, for as long as it can be had.
+    ///
+    /// # Panics
+    /// When the port has been cloned.
+    pub fn with_turn(mut self, server: TurnServer) -> SharedPort {
+        let (relay, keeper) = relay(server, self.0.granted.map(|granted| granted.receive_bytes));
+        let keeping = keeper.keep(self.0.shared.clone());
+        let inner = self.inner();
+        inner.relay = Some(Arc::new(relay));
+        inner.tasks.push(tokio::spawn(keeping).abort_handle());
+        self
+    }
+
     fn inner(&mut self) -> &mut Inner {
         Arc::get_mut(&mut self.0).expect("a port is finished before it is cloned")
     }
@@ -144,6 +165,21 @@ impl SharedPort {
     pub async fn reflexive_address(&self) -> Option<SocketAddr> {
         let mut known = self.0.shared.reflexive.known.subscribe();
         known.wait_for(Option::is_some).await.ok().and_then(|known| *known)
+    }
+
+    /// What a TURN server relays to here, waiting for the allocation; `None` where none was asked for.
+    pub async fn relayed_address(&self) -> Option<SocketAddr> {
+        let mut allocation = self.0.relay.as_ref()?.allocation.clone();
+        let known = allocation.wait_for(Option::is_some).await.ok()?;
+        known.map(|allocation| allocation.relayed)
+    }
+
+    pub(super) fn has_relay(&self) -> bool {
+        self.0.relay.is_some()
+    }
+
+    pub(super) fn allocation(&self) -> Option<Allocation> {
+        *self.0.relay.as_ref()?.allocation.borrow()
     }
 
     pub(super) fn reflexive(&self) -> Option<SocketAddr> {
@@ -170,7 +206,8 @@ impl SharedPort {
         let shared = &self.0.shared;
         let (sessions, remotes) = shared.routes.counts();
         let (unknown_datagrams, lost_datagrams) = (shared.unknown.load(Relaxed), shared.lost.load(Relaxed));
-        PortStats { sessions, remotes, unknown_datagrams, lost_datagrams }
+        let relayed = self.allocation().map(|allocation| allocation.relayed);
+        PortStats { sessions, remotes, relayed, unknown_datagrams, lost_datagrams }
     }
 
     /// A place for a session, under a name and a password of its own.
@@ -210,7 +247,20 @@ impl Lease {
         let mut wires = self.port.0.wires.iter();
         let wire = wires.find(|wire| wire.serves(local.ip())).ok_or(io::ErrorKind::AddrNotAvailable)?;
         let mailbox = self.session.add_mailbox(local.ip());
-        Ok(Arc::new(SessionSocket { wire: wire.clone(), session: self.session.clone(), mailbox, local }))
+        let (wire, session, relay) = (wire.clone(), self.session.clone(), self.port.0.relay.clone());
+        Ok(Arc::new(SessionSocket { wire, session, relay, mailbox, local }))
+    }
+
+    /// The relay, where there is one, shall let datagrams in from these addresses.
+    pub(super) fn permit(&self, ips: impl IntoIterator<Item = IpAddr>) {
+        if self.port.has_relay() {
+            self.port.0.shared.routes.permit(&self.session, ips);
+        }
+    }
+
+    /// The relayed remote that an address stands in for.
+    pub(super) fn relayed(&self, stands_in: SocketAddr) -> Option<SocketAddr> {
+        self.session.relayed(stands_in)
     }
 }
 
@@ -243,7 +293,7 @@ async fn receive(wire: Arc<Wire>, shared: Arc<Shared>) {
         {
             continue;
         }
-        let Some(session) = shared.routes.find(addr, kind) else {
+        let Some(session) = shared.routes.find(Remote::Direct(addr), kind) else {
             shared.unknown.fetch_add(1, Relaxed);
             continue;
         };

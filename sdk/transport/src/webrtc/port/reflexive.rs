@@ -13,6 +13,7 @@ use rtc::stun::xoraddr::XorMappedAddress;
 use tokio::sync::{oneshot, watch};
 
 use super::Shared;
+use super::server_url::HostPort;
 use super::wire::Wire;
 
 /// RFC 5389, 7.2.1: the first wait, the requests, and the last wait in units of the first.
@@ -26,10 +27,7 @@ const STUN_PORT: u16 = 3478;
 
 /// A STUN server: `stun:host` or `stun:host:port` (RFC 7064).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StunServer {
-    host: String,
-    port: u16,
-}
+pub struct StunServer(HostPort);
 
 impl FromStr for StunServer {
     type Err = String;
@@ -40,28 +38,16 @@ impl FromStr for StunServer {
         match scheme {
             "stun" => (),
             "stuns" => return wrong("STUN over TLS is not spoken here"),
-            "turn" | "turns" => return wrong("relays are not used"),
+            "turn" | "turns" => return wrong("that is the URL of a relay (--turn)"),
             _ => return wrong("another scheme"),
         }
-        let (host, port) = match rest.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok().filter(|port| *port > 0)),
-            _ => (rest, Some(STUN_PORT)),
-        };
-        let Some(port) = port else { return wrong("the port is not from 1 to 65535") };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if host.is_empty() || host.contains(['/', '?', '@', ' ']) {
-            return wrong("there is no host in it");
-        }
-        Ok(StunServer { host: host.to_owned(), port })
+        HostPort::parse(rest, STUN_PORT).map(StunServer).or_else(wrong)
     }
 }
 
 impl std::fmt::Display for StunServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "stun:[{}]:{}", self.host, self.port),
-            false => write!(f, "stun:{}:{}", self.host, self.port),
-        }
+        write!(f, "stun:{}", self.0)
     }
 }
 
@@ -125,7 +111,7 @@ pub(super) async fn keep_asking(server: StunServer, wires: Vec<Arc<Wire>>, share
 }
 
 async fn ask(server: &StunServer, wires: &[Arc<Wire>], shared: &Shared) -> io::Result<SocketAddr> {
-    let mut found = tokio::net::lookup_host((server.host.as_str(), server.port)).await?;
+    let mut found = tokio::net::lookup_host((server.0.host.as_str(), server.0.port)).await?;
     let with_wire = |server: SocketAddr| Some((server, wires.iter().find(|w| w.bound.is_ipv4() == server.is_ipv4())?));
     let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "it has no address of a family that is bound here");
     let (server, wire) = found.find_map(with_wire).ok_or_else(none)?;

@@ -11,7 +11,7 @@ use rtc::stun::message::{CLASS_REQUEST, TransactionId};
 /// A binding request may be so long: ICE's have 100 to 200 bytes, and what is longer is not looked at.
 const MOST_BYTES: usize = 1_500;
 
-static CRYPTO: LazyLock<Arc<dyn RTCCryptoProvider>> =
+pub(super) static CRYPTO: LazyLock<Arc<dyn RTCCryptoProvider>> =
     LazyLock::new(|| default_provider().expect("the stack is built with ring"));
 
 /// What a datagram is to a shared port.

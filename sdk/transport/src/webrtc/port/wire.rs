@@ -8,7 +8,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use ::webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 use parking_lot::Mutex;
 
+use super::super::stand_in::may_stand_in;
 use super::mailbox::Mailbox;
+use super::relay::Relay;
 use super::routes::Session;
 
 /// A bound socket.
@@ -68,6 +70,7 @@ impl Wire {
 pub(super) struct SessionSocket {
     pub(super) wire: Arc<Wire>,
     pub(super) session: Arc<Session>,
+    pub(super) relay: Option<Arc<Relay>>,
     pub(super) mailbox: Arc<Mailbox>,
     /// Under which the driver knows it; packets leave from its address and the shared port.
     pub(super) local: SocketAddr,
@@ -79,6 +82,13 @@ impl AsyncUdpSocket for SessionSocket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        if let Some(relay) = &self.relay
+            && may_stand_in(transmit.destination.ip())
+            && let Some(remote) = self.session.relayed(transmit.destination)
+        {
+            relay.send(remote, transmit);
+            return Poll::Ready(Ok(transmit.contents.len()));
+        }
         if let Some(frames) = self.session.stream(transmit.destination) {
             let length = transmit.contents.len();
             for datagram in transmit.contents.chunks(transmit.segment_size.unwrap_or(length).max(1)) {
