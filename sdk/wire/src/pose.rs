@@ -159,6 +159,10 @@ mod tests {
             // Of one quaternion to the other, by their difference: an angle this small has no cosine in 32 bits.
             let off = 2.0 * (x - y).length().min((x + y).length());
             assert!(off < 1.5e-5, "{off} radians");
+            // Rays that leave the engine's surface begin some 60 micrometres above it.
+            let vertex = Vec3A::new(0.3, 1.9, -0.5);
+            let off = (a.matrix3 * vertex - b.matrix3 * vertex).length();
+            assert!(off < 3e-5 * a.matrix3.x_axis.length(), "{off} m");
             assert!((a.matrix3.x_axis.length() - b.matrix3.x_axis.length()).abs() < 2e-6);
         }
         assert_eq!(round_trip(&again).0.instance, 9);
