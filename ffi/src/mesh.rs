@@ -78,7 +78,7 @@ pub unsafe extern "C" fn rayloom_mesh_create(
             (pointer::read_extended::<_, rayloom_mesh_deformation_desc>("desc", desc)?, pointer::out("mesh", mesh)?)
         };
         let object = format!("mesh (user id {})", desc.user_id);
-        let named = |failure: Failure| Failure::new(failure.result, format!("{object}: {}", failure.text));
+        let named = |failure: Failure| failure.of("mesh", desc.user_id);
         crate::view::check_reserved("desc->reserved", desc.reserved).map_err(named)?;
         // SAFETY: the header's contract.
         let mut mesh = unsafe { copy(&desc) }.map_err(named)?;
