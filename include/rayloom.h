@@ -61,6 +61,7 @@
   { 0, 0, 0 }, { 0, 0, 0 }, { 0, 0, 0 }, 0 }
 #define RAYLOOM_SCENE_PROGRESS_INFO_INIT { RAYLOOM_STRUCT_SCENE_PROGRESS_INFO, sizeof(rayloom_scene_progress_info), NULL, \
   0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define RAYLOOM_ANIMATION_INFO_INIT { RAYLOOM_STRUCT_ANIMATION_INFO, sizeof(rayloom_animation_info), NULL, { 0 }, 0, 0 }
 #define RAYLOOM_TEXTURE_DESC_INIT { RAYLOOM_STRUCT_TEXTURE_DESC, sizeof(rayloom_texture_desc), NULL, 0, RAYLOOM_TEXTURE_RGBA8, \
   0, 0, 0, NULL, 0 }
 #define RAYLOOM_MATERIAL_DESC_INIT { RAYLOOM_STRUCT_MATERIAL_DESC, sizeof(rayloom_material_desc), NULL, 0, { 1, 1, 1, 1 }, \
@@ -68,6 +69,9 @@
   RAYLOOM_TEXTURE_SLOT_INIT, RAYLOOM_TEXTURE_SLOT_INIT }
 #define RAYLOOM_MESH_DESC_INIT { RAYLOOM_STRUCT_MESH_DESC, sizeof(rayloom_mesh_desc), NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, \
   0, 0, 0, 0 }
+#define RAYLOOM_MORPH_TARGET_INIT { NULL, NULL, NULL }
+#define RAYLOOM_MESH_DEFORMATION_DESC_INIT { RAYLOOM_STRUCT_MESH_DEFORMATION_DESC, sizeof(rayloom_mesh_deformation_desc), NULL, \
+  NULL, NULL, NULL, 0, 0 }
 #define RAYLOOM_INSTANCE_DESC_INIT { RAYLOOM_STRUCT_INSTANCE_DESC, sizeof(rayloom_instance_desc), NULL, 0, 0, 0, \
   RAYLOOM_MATRIX_IDENTITY }
 #define RAYLOOM_LIGHT_DESC_INIT { RAYLOOM_STRUCT_LIGHT_DESC, sizeof(rayloom_light_desc), NULL, 0, RAYLOOM_LIGHT_POINT, 0, \
@@ -875,6 +879,16 @@
 #define RAYLOOM_SCENE_FAILED 4
 
 /**
+ * struct_type of rayloom_animation_info.
+ */
+#define RAYLOOM_STRUCT_ANIMATION_INFO 24
+
+/**
+ * Bytes of an animation's name with its NUL.
+ */
+#define RAYLOOM_ANIMATION_NAME_SIZE 64
+
+/**
  * Rows from the top, R, G, B, A with 8 bits each, no padding.
  */
 #define RAYLOOM_TEXTURE_RGBA8 1
@@ -923,6 +937,11 @@
  * struct_type of rayloom_mesh_desc.
  */
 #define RAYLOOM_STRUCT_MESH_DESC 14
+
+/**
+ * struct_type of rayloom_mesh_deformation_desc.
+ */
+#define RAYLOOM_STRUCT_MESH_DEFORMATION_DESC 23
 
 /**
  * struct_type of rayloom_instance_desc.
@@ -1955,6 +1974,36 @@ typedef struct rayloom_scene_progress_info {
 } rayloom_scene_progress_info;
 
 /**
+ * What an animation is.
+ */
+typedef struct rayloom_animation_info {
+  /**
+   * RAYLOOM_STRUCT_ANIMATION_INFO.
+   */
+  uint32_t struct_type;
+  /**
+   * sizeof(rayloom_animation_info).
+   */
+  uint32_t struct_size;
+  /**
+   * NULL.
+   */
+  const void *next;
+  /**
+   * Its name in the file, UTF-8 with NUL, cut where it is longer.
+   */
+  char name[RAYLOOM_ANIMATION_NAME_SIZE];
+  /**
+   * When its last key is over, in seconds.
+   */
+  float duration_s;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} rayloom_animation_info;
+
+/**
  * A texture; whether it is sRGB or linear follows from the material's input that reads it.
  */
 typedef struct rayloom_texture_desc {
@@ -2123,7 +2172,7 @@ typedef struct rayloom_mesh_desc {
    */
   uint32_t struct_size;
   /**
-   * NULL.
+   * NULL, or a rayloom_mesh_deformation_desc for a mesh with joints or morph targets.
    */
   const void *next;
   /**
@@ -2446,6 +2495,66 @@ typedef struct rayloom_stream_stats_info {
 } rayloom_stream_stats_info;
 
 /**
+ * What a morph target adds to each vertex of its mesh at a weight of 1, in the scene's convention.
+ */
+typedef struct rayloom_morph_target {
+  /**
+   * 3 floats a vertex, added to positions; NULL = nothing.
+   */
+  const float *positions;
+  /**
+   * 3 floats a vertex, added to normals; NULL = nothing. Unused where the mesh's own normals are NULL.
+   */
+  const float *normals;
+  /**
+   * 3 floats a vertex, added to tangents, whose fourth float stays; NULL = nothing. Unused where the mesh's own tangents
+   * are NULL.
+   */
+  const float *tangents;
+} rayloom_morph_target;
+
+/**
+ * Joints and morph targets of a mesh, at `next` of its rayloom_mesh_desc. Each instance of a mesh with joints needs a palette
+ * by rayloom_scene_set_palettes before the next commit; targets weigh 0 until rayloom_scene_set_morph_weights.
+ */
+typedef struct rayloom_mesh_deformation_desc {
+  /**
+   * RAYLOOM_STRUCT_MESH_DEFORMATION_DESC.
+   */
+  uint32_t struct_type;
+  /**
+   * sizeof(rayloom_mesh_deformation_desc).
+   */
+  uint32_t struct_size;
+  /**
+   * NULL.
+   */
+  const void *next;
+  /**
+   * 4 a vertex: which matrices of an instance's palette move it; below joint_count wherever the weight is above 0. NULL =
+   * no joints.
+   */
+  const uint16_t *joints;
+  /**
+   * 4 floats a vertex, one for each of its joints: finite, not negative, not all 0; scaled to a sum of 1. An engine with
+   * more influences gives the four largest. NULL = no joints.
+   */
+  const float *weights;
+  /**
+   * Shapes that weights mix in before joints move the vertices; NULL = none.
+   */
+  const struct rayloom_morph_target *targets;
+  /**
+   * Number of joints, at most 65,536; 0 where joints and weights are NULL.
+   */
+  uint32_t joint_count;
+  /**
+   * Number of morph targets.
+   */
+  uint32_t target_count;
+} rayloom_mesh_deformation_desc;
+
+/**
  * Done.
  */
 #define RAYLOOM_OK 0
@@ -2705,13 +2814,14 @@ rayloom_result rayloom_scene_create(struct rayloom_session *session,
 rayloom_result rayloom_scene_destroy(struct rayloom_scene *scene);
 
 /**
- * Replaces the scene by a glTF 2.0 file (.gltf or .glb); adds a sun and a sky where the file has no light.
- * user_id of instances and lights is the file's node, of materials and textures their place in the file.
+ * Replaces the scene by a glTF 2.0 file (.gltf or .glb), posed at rest; adds a sun and a sky where the file has no light.
+ * rayloom_scene_pose_animation plays what it brings. user_id of instances and lights is the file's node, of materials and textures their place in the file.
  * After an error the scene is as it was.
  *
  * Threads: any; reads and decodes the file, so not on a render thread.
  */
-rayloom_result rayloom_scene_load_gltf(struct rayloom_scene *scene, const char *path);
+rayloom_result rayloom_scene_load_gltf(struct rayloom_scene *scene,
+                                       const char *path);
 
 /**
  * Replaces the scene by the generated city of about `triangles` triangles (at least some 10,000, at most 16,000,000); the
@@ -2746,8 +2856,8 @@ rayloom_result rayloom_scene_set_transforms(struct rayloom_scene *scene,
  * Brings the joints of `count` instances of skinned meshes where they are in this frame: ids, how many matrices each gives
  * (at least the joints of its mesh), and 16 floats for each of them, one instance's after the other's. A matrix leads from
  * where the mesh was bound to where the joint has brought it, before the instance's own transform, in the scene's convention.
- * Weights of morph targets stay. All or none; a palette that is too short is named with the instance's user_id. Shown from
- * the next commit on.
+ * A matrix may mirror, or scale to nothing, which hides what hangs on the joint. Weights of morph targets stay. All or none; a
+ * palette that is too short is named with the instance's user_id. Shown from the next commit on.
  *
  * Threads: any. Arrays are copied.
  */
@@ -2759,7 +2869,8 @@ rayloom_result rayloom_scene_set_palettes(struct rayloom_scene *scene,
 
 /**
  * Weighs the morph targets of `count` instances: ids, how many weights each gives (at most the targets of its mesh; the
- * rest are 0), and the weights, one instance's after the other's. Joints stay. All or none. Shown from the next commit on.
+ * rest are 0), and the weights, one instance's after the other's. Joints stay; where a mesh has some, its instance needs a
+ * palette before. All or none. Shown from the next commit on.
  *
  * Threads: any. Arrays are copied.
  */
@@ -2791,8 +2902,8 @@ rayloom_result rayloom_scene_find_light(struct rayloom_scene *scene, uint64_t us
 rayloom_result rayloom_scene_default_camera(struct rayloom_scene *scene, float aspect, struct rayloom_camera *camera);
 
 /**
- * Smallest and largest corner (3 floats each, in the scene's convention) of the box around everything placed; zeros for an
- * empty scene.
+ * Smallest and largest corner (3 floats each, in the scene's convention) of the box around everything placed and posed, as
+ * the last change that does not travel with frames left it; zeros for an empty scene.
  *
  * Threads: any.
  */
@@ -2801,8 +2912,8 @@ rayloom_result rayloom_scene_bounds(struct rayloom_scene *scene,
                                     float *max);
 
 /**
- * Makes everything changed since the last commit one revision, to be named in rayloom_frame_desc. Moved instances and
- * changed lights travel with each frame; anything else is packed and uploaded in the background, and frames show the last
+ * Makes everything changed since the last commit one revision, to be named in rayloom_frame_desc. Moved instances, poses
+ * and changed lights travel with each frame; anything else is packed and uploaded in the background, and frames show the last
  * ready revision until then. After an error the last revision stays.
  *
  * Threads: any, a render thread where only transforms and lights changed.
@@ -2816,6 +2927,34 @@ rayloom_result rayloom_scene_commit(struct rayloom_scene *scene,
  * Threads: any; never blocks.
  */
 rayloom_result rayloom_scene_progress(struct rayloom_scene *scene, struct rayloom_scene_progress_info *progress);
+
+/**
+ * Number of animations of the glTF file that the scene was loaded from; 0 for other scenes.
+ *
+ * Threads: any; never blocks.
+ */
+rayloom_result rayloom_scene_animation_count(struct rayloom_scene *scene, uint32_t *count);
+
+/**
+ * Name and duration of an animation, by its place in the file.
+ *
+ * Threads: any; never blocks.
+ */
+rayloom_result rayloom_scene_describe_animation(struct rayloom_scene *scene,
+                                                uint32_t animation,
+                                                struct rayloom_animation_info *info);
+
+/**
+ * Moves and shapes everything that animations can move as it is at a time of one of them; RAYLOOM_NONE: as it is at rest.
+ * Before its first key an animation stands at that, after its last at that: an engine that repeats it gives
+ * fmod(time, duration_s). Cameras and lights stay. It does what rayloom_scene_set_transforms, _set_palettes and
+ * _set_morph_weights do, all or none, and what those change afterwards counts. Shown from the next commit on.
+ *
+ * Threads: any.
+ */
+rayloom_result rayloom_scene_pose_animation(struct rayloom_scene *scene,
+                                            uint32_t animation,
+                                            double time_s);
 
 /**
  * Adds a texture and gives its id in the scene.
@@ -2837,7 +2976,7 @@ rayloom_result rayloom_material_create(struct rayloom_scene *scene,
 
 /**
  * Adds a mesh and gives its id in the scene. Triangles that are not finite or have no area are dropped, with a line in
- * the log.
+ * the log; those of meshes that deform may have no area, since a pose may unfold them. Errors name the user_id.
  *
  * Threads: any. Arrays are copied and checked, so not on a render thread.
  */

@@ -96,6 +96,28 @@ public:
   using Owner::Owner;
   void load_gltf(const std::string &path) const { check(rayloom_scene_load_gltf(get(), path.c_str())); }
   void load_city(std::uint32_t triangles, std::uint64_t seed) const { check(rayloom_scene_load_city(get(), triangles, seed)); }
+  std::uint32_t create_material(const rayloom_material_desc &desc) const { return create(rayloom_material_create, desc); }
+  /// desc.next may be a rayloom_mesh_deformation_desc.
+  std::uint32_t create_mesh(const rayloom_mesh_desc &desc) const { return create(rayloom_mesh_create, desc); }
+  std::uint32_t create_instance(const rayloom_instance_desc &desc) const { return create(rayloom_instance_create, desc); }
+  /// The palette of one instance: 16 floats a joint.
+  void set_palette(std::uint32_t instance, std::uint32_t joint_count, const float *matrices) const {
+    check(rayloom_scene_set_palettes(get(), 1, &instance, &joint_count, matrices));
+  }
+  void set_morph_weights(std::uint32_t instance, std::uint32_t weight_count, const float *weights) const {
+    check(rayloom_scene_set_morph_weights(get(), 1, &instance, &weight_count, weights));
+  }
+  std::uint32_t animation_count() const {
+    std::uint32_t count = 0;
+    check(rayloom_scene_animation_count(get(), &count));
+    return count;
+  }
+  rayloom_animation_info animation(std::uint32_t index) const {
+    rayloom_animation_info info = RAYLOOM_ANIMATION_INFO_INIT;
+    check(rayloom_scene_describe_animation(get(), index, &info));
+    return info;
+  }
+  void pose_animation(std::uint32_t index, double time_s) const { check(rayloom_scene_pose_animation(get(), index, time_s)); }
   std::uint64_t commit() const {
     std::uint64_t revision = 0;
     check(rayloom_scene_commit(get(), &revision));
@@ -110,6 +132,14 @@ public:
     rayloom_scene_progress_info progress = RAYLOOM_SCENE_PROGRESS_INFO_INIT;
     check(rayloom_scene_progress(get(), &progress));
     return progress;
+  }
+
+private:
+  template <typename Desc>
+  std::uint32_t create(rayloom_result (*function)(rayloom_scene *, const Desc *, std::uint32_t *), const Desc &desc) const {
+    std::uint32_t id = 0;
+    check(function(get(), &desc, &id));
+    return id;
   }
 };
 

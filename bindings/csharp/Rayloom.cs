@@ -666,6 +666,14 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_SCENE_FAILED = 4;
         /// <summary>
+        ///  struct_type of rayloom_animation_info.
+        /// </summary>
+        public const uint RAYLOOM_STRUCT_ANIMATION_INFO = 24;
+        /// <summary>
+        ///  Bytes of an animation's name with its NUL.
+        /// </summary>
+        public const uint RAYLOOM_ANIMATION_NAME_SIZE = 64;
+        /// <summary>
         ///  Rows from the top, R, G, B, A with 8 bits each, no padding.
         /// </summary>
         public const uint RAYLOOM_TEXTURE_RGBA8 = 1;
@@ -705,6 +713,10 @@ namespace Rayloom
         ///  struct_type of rayloom_mesh_desc.
         /// </summary>
         public const uint RAYLOOM_STRUCT_MESH_DESC = 14;
+        /// <summary>
+        ///  struct_type of rayloom_mesh_deformation_desc.
+        /// </summary>
+        public const uint RAYLOOM_STRUCT_MESH_DEFORMATION_DESC = 23;
         /// <summary>
         ///  struct_type of rayloom_instance_desc.
         /// </summary>
@@ -969,8 +981,8 @@ namespace Rayloom
         public static extern int rayloom_scene_destroy(rayloom_scene* scene);
 
         /// <summary>
-        ///  Replaces the scene by a glTF 2.0 file (.gltf or .glb); adds a sun and a sky where the file has no light.
-        ///  user_id of instances and lights is the file's node, of materials and textures their place in the file.
+        ///  Replaces the scene by a glTF 2.0 file (.gltf or .glb), posed at rest; adds a sun and a sky where the file has no light.
+        ///  rayloom_scene_pose_animation plays what it brings. user_id of instances and lights is the file's node, of materials and textures their place in the file.
         ///  After an error the scene is as it was.
         ///
         ///  Threads: any; reads and decodes the file, so not on a render thread.
@@ -1009,8 +1021,8 @@ namespace Rayloom
         ///  Brings the joints of `count` instances of skinned meshes where they are in this frame: ids, how many matrices each gives
         ///  (at least the joints of its mesh), and 16 floats for each of them, one instance's after the other's. A matrix leads from
         ///  where the mesh was bound to where the joint has brought it, before the instance's own transform, in the scene's convention.
-        ///  Weights of morph targets stay. All or none; a palette that is too short is named with the instance's user_id. Shown from
-        ///  the next commit on.
+        ///  A matrix may mirror, or scale to nothing, which hides what hangs on the joint. Weights of morph targets stay. All or none; a
+        ///  palette that is too short is named with the instance's user_id. Shown from the next commit on.
         ///
         ///  Threads: any. Arrays are copied.
         /// </summary>
@@ -1019,7 +1031,8 @@ namespace Rayloom
 
         /// <summary>
         ///  Weighs the morph targets of `count` instances: ids, how many weights each gives (at most the targets of its mesh; the
-        ///  rest are 0), and the weights, one instance's after the other's. Joints stay. All or none. Shown from the next commit on.
+        ///  rest are 0), and the weights, one instance's after the other's. Joints stay; where a mesh has some, its instance needs a
+        ///  palette before. All or none. Shown from the next commit on.
         ///
         ///  Threads: any. Arrays are copied.
         /// </summary>
@@ -1051,8 +1064,8 @@ namespace Rayloom
         public static extern int rayloom_scene_default_camera(rayloom_scene* scene, float aspect, rayloom_camera* camera);
 
         /// <summary>
-        ///  Smallest and largest corner (3 floats each, in the scene's convention) of the box around everything placed; zeros for an
-        ///  empty scene.
+        ///  Smallest and largest corner (3 floats each, in the scene's convention) of the box around everything placed and posed, as
+        ///  the last change that does not travel with frames left it; zeros for an empty scene.
         ///
         ///  Threads: any.
         /// </summary>
@@ -1060,8 +1073,8 @@ namespace Rayloom
         public static extern int rayloom_scene_bounds(rayloom_scene* scene, float* min, float* max);
 
         /// <summary>
-        ///  Makes everything changed since the last commit one revision, to be named in rayloom_frame_desc. Moved instances and
-        ///  changed lights travel with each frame; anything else is packed and uploaded in the background, and frames show the last
+        ///  Makes everything changed since the last commit one revision, to be named in rayloom_frame_desc. Moved instances, poses
+        ///  and changed lights travel with each frame; anything else is packed and uploaded in the background, and frames show the last
         ///  ready revision until then. After an error the last revision stays.
         ///
         ///  Threads: any, a render thread where only transforms and lights changed.
@@ -1076,6 +1089,33 @@ namespace Rayloom
         /// </summary>
         [DllImport(__DllName, EntryPoint = "rayloom_scene_progress", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int rayloom_scene_progress(rayloom_scene* scene, rayloom_scene_progress_info* progress);
+
+        /// <summary>
+        ///  Number of animations of the glTF file that the scene was loaded from; 0 for other scenes.
+        ///
+        ///  Threads: any; never blocks.
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "rayloom_scene_animation_count", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int rayloom_scene_animation_count(rayloom_scene* scene, uint* count);
+
+        /// <summary>
+        ///  Name and duration of an animation, by its place in the file.
+        ///
+        ///  Threads: any; never blocks.
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "rayloom_scene_describe_animation", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int rayloom_scene_describe_animation(rayloom_scene* scene, uint animation, rayloom_animation_info* info);
+
+        /// <summary>
+        ///  Moves and shapes everything that animations can move as it is at a time of one of them; RAYLOOM_NONE: as it is at rest.
+        ///  Before its first key an animation stands at that, after its last at that: an engine that repeats it gives
+        ///  fmod(time, duration_s). Cameras and lights stay. It does what rayloom_scene_set_transforms, _set_palettes and
+        ///  _set_morph_weights do, all or none, and what those change afterwards counts. Shown from the next commit on.
+        ///
+        ///  Threads: any.
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "rayloom_scene_pose_animation", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int rayloom_scene_pose_animation(rayloom_scene* scene, uint animation, double time_s);
 
         /// <summary>
         ///  Adds a texture and gives its id in the scene.
@@ -1095,7 +1135,7 @@ namespace Rayloom
 
         /// <summary>
         ///  Adds a mesh and gives its id in the scene. Triangles that are not finite or have no area are dropped, with a line in
-        ///  the log.
+        ///  the log; those of meshes that deform may have no area, since a pose may unfold them. Errors name the user_id.
         ///
         ///  Threads: any. Arrays are copied and checked, so not on a render thread.
         /// </summary>
@@ -2186,6 +2226,38 @@ namespace Rayloom
     }
 
     /// <summary>
+    ///  What an animation is.
+    /// </summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public unsafe partial struct rayloom_animation_info
+    {
+        /// <summary>
+        ///  RAYLOOM_STRUCT_ANIMATION_INFO.
+        /// </summary>
+        public uint struct_type;
+        /// <summary>
+        ///  sizeof(rayloom_animation_info).
+        /// </summary>
+        public uint struct_size;
+        /// <summary>
+        ///  NULL.
+        /// </summary>
+        public void* next;
+        /// <summary>
+        ///  Its name in the file, UTF-8 with NUL, cut where it is longer.
+        /// </summary>
+        public fixed byte name[64];
+        /// <summary>
+        ///  When its last key is over, in seconds.
+        /// </summary>
+        public float duration_s;
+        /// <summary>
+        ///  0.
+        /// </summary>
+        public uint reserved;
+    }
+
+    /// <summary>
     ///  A texture; whether it is sRGB or linear follows from the material's input that reads it.
     /// </summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -2364,7 +2436,7 @@ namespace Rayloom
         /// </summary>
         public uint struct_size;
         /// <summary>
-        ///  NULL.
+        ///  NULL, or a rayloom_mesh_deformation_desc for a mesh with joints or morph targets.
         /// </summary>
         public void* next;
         /// <summary>
@@ -2412,6 +2484,70 @@ namespace Rayloom
         ///  0.
         /// </summary>
         public uint reserved;
+    }
+
+    /// <summary>
+    ///  What a morph target adds to each vertex of its mesh at a weight of 1, in the scene's convention.
+    /// </summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public unsafe partial struct rayloom_morph_target
+    {
+        /// <summary>
+        ///  3 floats a vertex, added to positions; NULL = nothing.
+        /// </summary>
+        public float* positions;
+        /// <summary>
+        ///  3 floats a vertex, added to normals; NULL = nothing. Unused where the mesh's own normals are NULL.
+        /// </summary>
+        public float* normals;
+        /// <summary>
+        ///  3 floats a vertex, added to tangents, whose fourth float stays; NULL = nothing. Unused where the mesh's own tangents
+        ///  are NULL.
+        /// </summary>
+        public float* tangents;
+    }
+
+    /// <summary>
+    ///  Joints and morph targets of a mesh, at `next` of its rayloom_mesh_desc. Each instance of a mesh with joints needs a palette
+    ///  by rayloom_scene_set_palettes before the next commit; targets weigh 0 until rayloom_scene_set_morph_weights.
+    /// </summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public unsafe partial struct rayloom_mesh_deformation_desc
+    {
+        /// <summary>
+        ///  RAYLOOM_STRUCT_MESH_DEFORMATION_DESC.
+        /// </summary>
+        public uint struct_type;
+        /// <summary>
+        ///  sizeof(rayloom_mesh_deformation_desc).
+        /// </summary>
+        public uint struct_size;
+        /// <summary>
+        ///  NULL.
+        /// </summary>
+        public void* next;
+        /// <summary>
+        ///  4 a vertex: which matrices of an instance's palette move it; below joint_count wherever the weight is above 0. NULL =
+        ///  no joints.
+        /// </summary>
+        public ushort* joints;
+        /// <summary>
+        ///  4 floats a vertex, one for each of its joints: finite, not negative, not all 0; scaled to a sum of 1. An engine with
+        ///  more influences gives the four largest. NULL = no joints.
+        /// </summary>
+        public float* weights;
+        /// <summary>
+        ///  Shapes that weights mix in before joints move the vertices; NULL = none.
+        /// </summary>
+        public rayloom_morph_target* targets;
+        /// <summary>
+        ///  Number of joints, at most 65,536; 0 where joints and weights are NULL.
+        /// </summary>
+        public uint joint_count;
+        /// <summary>
+        ///  Number of morph targets.
+        /// </summary>
+        public uint target_count;
     }
 
     /// <summary>

@@ -47,17 +47,18 @@ pub unsafe extern "C" fn rayloom_instance_create(
         let scene = handles::find(scene)?;
         // SAFETY: the header's contract.
         let (desc, out) = unsafe { (pointer::read("desc", desc)?, pointer::out("instance", instance)?) };
-        check_reserved("desc->reserved", desc.reserved)?;
-        let transform = scene.convention.transform("desc->transform", &desc.transform).map_err(failure)?;
+        let named = |failure: Failure| failure.of("instance", desc.user_id);
+        check_reserved("desc->reserved", desc.reserved).map_err(named)?;
+        let transform = scene.convention.transform("desc->transform", &desc.transform);
+        let transform = transform.map_err(failure).map_err(named)?;
         let determinant = transform.matrix3.determinant();
         if determinant == 0.0 || !determinant.is_finite() {
-            return Err(Failure::argument(format!(
-                "desc->transform has determinant {determinant}: it must be invertible"
-            )));
+            let text = format!("desc->transform has determinant {determinant}: it must be invertible");
+            return Err(named(Failure::argument(text)));
         }
         let meshes = scene.read(|scene| scene.meshes.len());
         if desc.mesh as usize >= meshes {
-            return Err(Failure::argument(format!("desc->mesh is {}, the scene has {meshes}", desc.mesh)));
+            return Err(named(Failure::argument(format!("desc->mesh is {}, the scene has {meshes}", desc.mesh))));
         }
         out.write(scene.edit(|scene| {
             scene.instances.push(Instance { mesh: desc.mesh, transform, user_id: desc.user_id });

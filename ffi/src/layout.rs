@@ -69,6 +69,7 @@ structs! {
         struct_type, struct_size, next, revision, bytes_had, bytes_total, stage, fraction, peers_ready, peers_preparing,
         peers_failed, reserved,
     }
+    rayloom_animation_info { struct_type, struct_size, next, name, duration_s, reserved }
     rayloom_texture_desc { struct_type, struct_size, next, user_id, format, width, height, reserved, data, size }
     rayloom_texture_slot { texture, rotation_rad, offset, scale }
     rayloom_material_desc {
@@ -79,6 +80,10 @@ structs! {
     rayloom_mesh_desc {
         struct_type, struct_size, next, user_id, positions, normals, tangents, uvs, indices, parts, vertex_count,
         index_count, part_count, reserved,
+    }
+    rayloom_morph_target { positions, normals, tangents }
+    rayloom_mesh_deformation_desc {
+        struct_type, struct_size, next, joints, weights, targets, joint_count, target_count,
     }
     rayloom_instance_desc { struct_type, struct_size, next, user_id, mesh, reserved, transform }
     rayloom_light_desc {

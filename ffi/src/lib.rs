@@ -11,9 +11,11 @@
 // Every function's requirement is the header's contract above; its comment becomes the header's.
 #![allow(clippy::missing_safety_doc)]
 
+mod animation;
 mod boundary;
 mod camera;
 mod convention;
+mod deformation;
 mod frame;
 mod handles;
 mod instance;
@@ -33,8 +35,10 @@ mod stream;
 mod texture;
 mod view;
 
+pub use animation::*;
 pub use camera::*;
 pub use convention::*;
+pub use deformation::*;
 pub use frame::*;
 pub use instance::*;
 pub use light::*;

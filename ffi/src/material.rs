@@ -93,7 +93,7 @@ pub unsafe extern "C" fn rayloom_material_create(
         // SAFETY: the header's contract.
         let (desc, out) = unsafe { (pointer::read("desc", desc)?, pointer::out("material", material)?) };
         let textures = scene.read(|scene| scene.textures.len());
-        let mut material = description(&desc, textures)?;
+        let mut material = description(&desc, textures).map_err(|failure| failure.of("material", desc.user_id))?;
         scene.convention.convert_material(&mut material);
         out.write(scene.edit(|scene| {
             scene.materials.push(material);
@@ -108,7 +108,7 @@ fn description(desc: &rayloom_material_desc, textures: usize) -> Result<Material
     let factors = [desc.metallic, desc.roughness, desc.normal_scale, desc.alpha_cutoff];
     let mut all = factors.iter().chain(&desc.base_color).chain(&desc.emissive);
     if let Some(value) = all.find(|value| !value.is_finite()) {
-        return Err(Failure::argument(format!("a factor of the material with user_id {} is {value}", desc.user_id)));
+        return Err(Failure::argument(format!("a factor is {value}")));
     }
     let alpha = match desc.alpha_mode {
         RAYLOOM_ALPHA_OPAQUE => AlphaMode::Opaque,

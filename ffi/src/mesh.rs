@@ -1,6 +1,7 @@
 //! Meshes of a scene.
 
 use crate::boundary;
+use crate::deformation::rayloom_mesh_deformation_desc;
 use crate::handles;
 use crate::pointer::{self, descriptor};
 use crate::result::{Failure, rayloom_result};
@@ -32,7 +33,7 @@ pub struct rayloom_mesh_desc {
     pub struct_type: u32,
     /// sizeof(rayloom_mesh_desc).
     pub struct_size: u32,
-    /// NULL.
+    /// NULL, or a rayloom_mesh_deformation_desc for a mesh with joints or morph targets.
     pub next: *const c_void,
     /// The engine's own name for it, for messages.
     pub user_id: u64,
@@ -61,7 +62,7 @@ pub struct rayloom_mesh_desc {
 descriptor!(rayloom_mesh_desc, RAYLOOM_STRUCT_MESH_DESC);
 
 /// Adds a mesh and gives its id in the scene. Triangles that are not finite or have no area are dropped, with a line in
-/// the log.
+/// the log; those of meshes that deform may have no area, since a pose may unfold them. Errors name the user_id.
 ///
 /// Threads: any. Arrays are copied and checked, so not on a render thread.
 #[unsafe(no_mangle)]
@@ -73,11 +74,18 @@ pub unsafe extern "C" fn rayloom_mesh_create(
     boundary::call("rayloom_mesh_create", || {
         let scene = handles::find(scene)?;
         // SAFETY: the header's contract.
-        let (desc, out) = unsafe { (pointer::read("desc", desc)?, pointer::out("mesh", mesh)?) };
-        crate::view::check_reserved("desc->reserved", desc.reserved)?;
-        // SAFETY: the header's contract.
-        let mut mesh = unsafe { copy(&desc) }?;
+        let ((desc, deformation), out) = unsafe {
+            (pointer::read_extended::<_, rayloom_mesh_deformation_desc>("desc", desc)?, pointer::out("mesh", mesh)?)
+        };
         let object = format!("mesh (user id {})", desc.user_id);
+        let named = |failure: Failure| failure.of("mesh", desc.user_id);
+        crate::view::check_reserved("desc->reserved", desc.reserved).map_err(named)?;
+        // SAFETY: the header's contract.
+        let mut mesh = unsafe { copy(&desc) }.map_err(named)?;
+        if let Some(deformation) = &deformation {
+            // SAFETY: the header's contract.
+            unsafe { deformation.copy_into(&mut mesh) }.map_err(named)?;
+        }
         scene.convention.convert_mesh(&mut mesh);
         let had_tangents = !mesh.tangents.is_empty();
         let report = scene.read(|scene| mesh.repair(&object, &scene.materials))?;
@@ -137,7 +145,11 @@ unsafe fn vectors<'a, const N: usize>(what: &str, data: *const f32, count: usize
 
 /// # Safety
 /// As [`pointer::slice`]; NULL is an empty array.
-unsafe fn optional<'a, const N: usize>(what: &str, data: *const f32, count: usize) -> Result<&'a [[f32; N]], Failure> {
+pub(crate) unsafe fn optional<'a, const N: usize>(
+    what: &str,
+    data: *const f32,
+    count: usize,
+) -> Result<&'a [[f32; N]], Failure> {
     // SAFETY: the caller vouches for it.
     if data.is_null() { Ok(&[]) } else { unsafe { vectors(what, data, count) } }
 }

@@ -52,6 +52,11 @@ impl Failure {
     pub(crate) fn argument(text: impl Into<String>) -> Failure {
         Failure::new(RAYLOOM_INVALID_ARGUMENT, text)
     }
+
+    /// Says whose descriptor it was, by the engine's own name for it.
+    pub(crate) fn of(self, kind: &str, user_id: u64) -> Failure {
+        Failure { text: format!("{kind} (user id {user_id}): {}", self.text), ..self }
+    }
 }
 
 impl From<sdk::Error> for Failure {

@@ -76,8 +76,8 @@ pub unsafe extern "C" fn rayloom_scene_destroy(scene: *mut rayloom_scene) -> ray
     boundary::call("rayloom_scene_destroy", || if scene.is_null() { Ok(()) } else { handles::remove(scene) })
 }
 
-/// Replaces the scene by a glTF 2.0 file (.gltf or .glb); adds a sun and a sky where the file has no light.
-/// user_id of instances and lights is the file's node, of materials and textures their place in the file.
+/// Replaces the scene by a glTF 2.0 file (.gltf or .glb), posed at rest; adds a sun and a sky where the file has no light.
+/// rayloom_scene_pose_animation plays what it brings. user_id of instances and lights is the file's node, of materials and textures their place in the file.
 /// After an error the scene is as it was.
 ///
 /// Threads: any; reads and decodes the file, so not on a render thread.
@@ -197,8 +197,8 @@ pub unsafe extern "C" fn rayloom_scene_set_transforms(
 /// Brings the joints of `count` instances of skinned meshes where they are in this frame: ids, how many matrices each gives
 /// (at least the joints of its mesh), and 16 floats for each of them, one instance's after the other's. A matrix leads from
 /// where the mesh was bound to where the joint has brought it, before the instance's own transform, in the scene's convention.
-/// Weights of morph targets stay. All or none; a palette that is too short is named with the instance's user_id. Shown from
-/// the next commit on.
+/// A matrix may mirror, or scale to nothing, which hides what hangs on the joint. Weights of morph targets stay. All or none; a
+/// palette that is too short is named with the instance's user_id. Shown from the next commit on.
 ///
 /// Threads: any. Arrays are copied.
 #[unsafe(no_mangle)]
@@ -237,7 +237,8 @@ pub unsafe extern "C" fn rayloom_scene_set_palettes(
 }
 
 /// Weighs the morph targets of `count` instances: ids, how many weights each gives (at most the targets of its mesh; the
-/// rest are 0), and the weights, one instance's after the other's. Joints stay. All or none. Shown from the next commit on.
+/// rest are 0), and the weights, one instance's after the other's. Joints stay; where a mesh has some, its instance needs a
+/// palette before. All or none. Shown from the next commit on.
 ///
 /// Threads: any. Arrays are copied.
 #[unsafe(no_mangle)]
@@ -344,8 +345,8 @@ pub unsafe extern "C" fn rayloom_scene_default_camera(
     })
 }
 
-/// Smallest and largest corner (3 floats each, in the scene's convention) of the box around everything placed; zeros for an
-/// empty scene.
+/// Smallest and largest corner (3 floats each, in the scene's convention) of the box around everything placed and posed, as
+/// the last change that does not travel with frames left it; zeros for an empty scene.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -366,8 +367,8 @@ pub unsafe extern "C" fn rayloom_scene_bounds(
     })
 }
 
-/// Makes everything changed since the last commit one revision, to be named in rayloom_frame_desc. Moved instances and
-/// changed lights travel with each frame; anything else is packed and uploaded in the background, and frames show the last
+/// Makes everything changed since the last commit one revision, to be named in rayloom_frame_desc. Moved instances, poses
+/// and changed lights travel with each frame; anything else is packed and uploaded in the background, and frames show the last
 /// ready revision until then. After an error the last revision stays.
 ///
 /// Threads: any, a render thread where only transforms and lights changed.

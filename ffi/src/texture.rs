@@ -59,27 +59,27 @@ pub unsafe extern "C" fn rayloom_texture_create(
         let scene = handles::find(scene)?;
         // SAFETY: the header's contract.
         let (desc, out) = unsafe { (pointer::read("desc", desc)?, pointer::out("texture", texture)?) };
-        check_reserved("desc->reserved", desc.reserved)?;
+        let named = |failure: Failure| failure.of("texture", desc.user_id);
+        check_reserved("desc->reserved", desc.reserved).map_err(named)?;
         // SAFETY: the header's contract; any byte is valid.
-        let bytes = unsafe { pointer::slice("desc->data", desc.data.cast::<u8>(), desc.size) }?;
+        let bytes = unsafe { pointer::slice("desc->data", desc.data.cast::<u8>(), desc.size) }.map_err(named)?;
         let (width, height) = (desc.width, desc.height);
         let needed = u64::from(width) * u64::from(height) * 4;
         // Checked before anything is copied.
         let data = match desc.format {
             RAYLOOM_TEXTURE_RGBA8 if needed != desc.size as u64 => {
                 let text = format!("desc->size is {}, {width}x{height} pixels have {needed} bytes", desc.size);
-                return Err(Failure::argument(text));
+                return Err(named(Failure::argument(text)));
             }
             RAYLOOM_TEXTURE_RGBA8 => TextureData::Rgba8 { width, height, pixels: Bytes::copy_from_slice(bytes) },
             RAYLOOM_TEXTURE_FILE if needed != 0 => {
-                return Err(Failure::argument(format!(
-                    "desc says {width}x{height}, but the file says its size itself: use 0"
-                )));
+                let text = format!("desc says {width}x{height}, but the file says its size itself: use 0");
+                return Err(named(Failure::argument(text)));
             }
             RAYLOOM_TEXTURE_FILE => TextureData::Encoded(Bytes::copy_from_slice(bytes)),
             other => {
                 let text = format!("desc->format is {other}: use RAYLOOM_TEXTURE_RGBA8 or RAYLOOM_TEXTURE_FILE");
-                return Err(Failure::argument(text));
+                return Err(named(Failure::argument(text)));
             }
         };
         let texture = Texture { data, user_id: desc.user_id };

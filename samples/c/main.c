@@ -1,7 +1,7 @@
-/* An engine in small: moves a scene, has peers trace its frames, streams them to a page, obeys mouse and keys.
+/* An engine in small: moves a scene or plays its animation, has peers trace its frames, streams them to a page, obeys keys.
  * Build: cc -std=c11 -O2 -Iinclude samples/c/main.c -o engine -Ltarget/debug -lrayloom -lm -Wl,-rpath,target/debug
- * Keys in the page: W A S D Q E and the mouse move, T draws tiles, 1 2 3 show the peers' picture, the local one, both's
- * difference. */
+ * Keys in the page: W A S D Q E and the mouse move, the space bar pauses what moves, T draws tiles, 1 2 3 show the peers'
+ * picture, the local one, both's difference. */
 #include "city.h"
 #include "png.h"
 #include <signal.h>
@@ -15,7 +15,9 @@ typedef struct { /* What the command line says. */
   rayloom_peer_address peers[MAX_PEERS];
   uint32_t peer_count, width, height, triangles, embedded, mode, tiles;
   const char *token, *listen, *scene, *png, *capture;
-  int half;
+  int half, paused;
+  uint32_t animation; /* Of a scene from a file. */
+  double second;      /* Where what moves begins. */
   uint64_t deadline_ns, frames;
 } Options;
 
@@ -41,6 +43,8 @@ static Options parse(int argc, char **argv) {
     else if (!strcmp(name, "--listen")) o.listen = value;
     else if (!strcmp(name, "--scene")) o.scene = value;
     else if (!strcmp(name, "--city")) o.triangles = (uint32_t)strtoul(value, NULL, 10);
+    else if (!strcmp(name, "--animation")) o.animation = (uint32_t)strtoul(value, NULL, 10);
+    else if (!strcmp(name, "--at")) { o.second = strtod(value, NULL); o.paused = 1; }
     else if (!strcmp(name, "--size") && sscanf(value, "%ux%u", &o.width, &o.height) == 2) continue;
     else if (!strcmp(name, "--deadline-ms")) o.deadline_ns = strtoull(value, NULL, 10) * 1000000;
     else if (!strcmp(name, "--view")) o.mode = pick(value, "remote", "local", "diff");
@@ -56,7 +60,7 @@ static Options parse(int argc, char **argv) {
 
 typedef struct { float at[3], yaw, pitch; int held[6]; } Walker;
 
-static void obey(rayloom_stream *stream, rayloom_view *view, Walker *walker, uint32_t *tiles) {
+static void obey(rayloom_stream *stream, rayloom_view *view, Walker *walker, Options *o) {
   static const char *const keys[6] = { "KeyW", "KeyS", "KeyA", "KeyD", "KeyQ", "KeyE" };
   static rayloom_input_event events[INPUTS];
   uint32_t count = 0;
@@ -68,7 +72,8 @@ static void obey(rayloom_stream *stream, rayloom_view *view, Walker *walker, uin
     }
     if (e->kind != RAYLOOM_INPUT_KEY) continue;
     for (int k = 0; k < 6; k++) if (!strcmp(e->text, keys[k])) walker->held[k] = (int)e->down;
-    if (e->down && !strcmp(e->text, "KeyT")) check(rayloom_view_set_tiles_drawn(view, *tiles ^= 1));
+    if (e->down && !strcmp(e->text, "KeyT")) check(rayloom_view_set_tiles_drawn(view, o->tiles ^= 1));
+    if (e->down && !strcmp(e->text, "Space")) o->paused = !o->paused;
     if (e->down && !strncmp(e->text, "Digit", 5) && e->text[5] >= '1' && e->text[5] <= '3')
       check(rayloom_view_set_mode(view, (uint32_t)(e->text[5] - '1')));
   }
@@ -102,10 +107,13 @@ int main(int argc, char **argv) {
 
   rayloom_scene_desc scene_desc = RAYLOOM_SCENE_DESC_INIT;
   rayloom_scene *scene; check(rayloom_scene_create(session, &scene_desc, &scene));
-  City city; uint64_t revision;
+  City city; uint64_t revision; uint32_t animations = 0;
+  rayloom_animation_info playing = RAYLOOM_ANIMATION_INFO_INIT;
   printf("scene: loading\n");
   if (o.scene) check(rayloom_scene_load_gltf(scene, o.scene));
   else { check(rayloom_scene_load_city(scene, o.triangles, 1)); find_movable(scene, &city); }
+  check(rayloom_scene_animation_count(scene, &animations));
+  if (animations) check(rayloom_scene_describe_animation(scene, o.animation, &playing));
   check(rayloom_scene_commit(scene, &revision));
 
   rayloom_layer layers[4];
@@ -132,7 +140,7 @@ int main(int argc, char **argv) {
   while (!stopped && (!o.frames || count < o.frames)) {
     rayloom_event event = RAYLOOM_EVENT_INIT;
     while (rayloom_session_poll_event(session, &event) == RAYLOOM_OK) printf("%s\n", event.text);
-    obey(stream, view, &walker, &o.tiles);
+    obey(stream, view, &walker, &o);
     check(rayloom_scene_progress(scene, &progress));
     ready = ready || progress.peers_ready > 0;
     if (progress.stage == RAYLOOM_SCENE_READY && progress.peers_preparing) { /* One has it, others don't yet. */
@@ -150,9 +158,12 @@ int main(int argc, char **argv) {
       printf("%s\n", text); check(rayloom_stream_send_message(stream, text));
     }
     if (!posed) { /* The next frame's state, once, however often it has to wait for its turn. */
-      walk(&walker, (double)(now - before) * 1e-9, &frame.camera);
+      double seconds = before ? (double)(now - before) * 1e-9 : 0, length = (double)playing.duration_s;
       before = now;
-      if (!o.scene) animate(scene, &city, (double)now * 1e-9);
+      walk(&walker, seconds, &frame.camera);
+      if (!o.paused) o.second += seconds;
+      if (!o.scene) animate(scene, &city, o.second);
+      if (animations) check(rayloom_scene_pose_animation(scene, o.animation, length > 0 ? fmod(o.second, length) : 0));
       check(rayloom_scene_commit(scene, &frame.revision));
       frame.frame_id++; posed = 1;
     }

@@ -1,7 +1,9 @@
-// An engine in small with rayloom.hpp: renders frames of a glTF file or the generated city to PNG files.
+// An engine in small with rayloom.hpp: renders frames of a glTF file, whose first animation plays at ten frames a second, or of
+// the generated city to PNG files.
 // Build: c++ -std=c++17 -O2 -Iinclude samples/cpp/main.cpp -o render -Ltarget/debug -lrayloom -Wl,-rpath,target/debug
 // Run:   ./render FOLDER FRAMES [SCENE.glb] [PEER_URL TOKEN [PIN]]; without a peer the embedded one traces.
 #include "../c/png.h"
+#include <cmath>
 #include <cstdlib>
 #include <iostream>
 #include <rayloom.hpp>
@@ -49,8 +51,14 @@ void render(const std::string &folder, std::uint64_t frames, const std::string &
     while (session.poll_event(event)) std::cout << event.text << std::endl;
     if (scene.progress().stage == RAYLOOM_SCENE_FAILED) throw std::runtime_error("no peer can trace the scene");
   }
+  const bool animated = scene.animation_count() > 0;
+  const double duration = animated ? scene.animation(0).duration_s : 0;
   for (std::uint64_t written = 0; written < frames;) {
     frame.frame_id++;
+    if (animated) {
+      scene.pose_animation(0, duration > 0 ? std::fmod(double(written) * 0.1, duration) : 0);
+      frame.revision = scene.commit();
+    }
     while (!view.begin(frame)) view.acquire(frame.frame_id - 1, second_ns);
     rayloom::Output output = view.acquire(frame.frame_id, 10 * second_ns);
     if (!output || output.info().fresh < 1) continue;

@@ -7,6 +7,7 @@ use crate::progress::SceneProgress;
 use crate::session::Shared;
 use glam::Affine3A;
 use parking_lot::Mutex;
+use rayloom_scene::animation::Rig;
 use rayloom_scene::assets::{PackedScene, Packer};
 use rayloom_scene::{Light, LightShape, Pose, Scene};
 use rayloom_wire::{StateDelta, limits, pose_bytes};
@@ -50,6 +51,8 @@ impl Drop for Lease {
 /// The scene as the last structural commit left it, and what has changed since.
 struct Edit {
     scene: Scene,
+    /// What moves it; empty but for scenes from files.
+    rig: Arc<Rig>,
     /// Meshes, materials or the sets of instances and lights differ from the base.
     structural: bool,
     base: Option<u64>,
@@ -70,6 +73,7 @@ impl SceneHandle {
         let lease = Arc::new(Lease { id: shared.take_scene(), shared: Arc::clone(&shared) });
         let edit = Edit {
             scene: Scene::default(),
+            rig: Arc::default(),
             structural: true,
             base: None,
             transforms: BTreeMap::new(),
@@ -79,25 +83,31 @@ impl SceneHandle {
         SceneHandle { lease, shared, edit: Mutex::new(edit), packer: Arc::default() }
     }
 
-    /// Replaces the scene by a glTF 2.0 file (`.gltf` or `.glb`). Adds a sun and a sky where the file has no light.
+    /// Replaces the scene by a glTF 2.0 file (`.gltf` or `.glb`), posed at rest; [`SceneHandle::pose_animation`] plays what it
+    /// brings. Adds a sun and a sky where the file has no light.
     ///
     /// # Errors
     /// [`Error::Scene`] names file, position and reason; the scene stays as it was.
     pub fn load_gltf(&self, path: &Path) -> Result<(), Error> {
-        let mut scene = rayloom_scene::gltf::load(path, &mut |_| {})?;
+        let (mut scene, rig) = rayloom_scene::gltf::load_animated(path, &mut |_| {})?;
         scene.add_default_lighting();
-        self.replace(scene)
+        self.put(scene, rig)
     }
 
     /// Replaces the scene. Non-finite and zero-area triangles are dropped, with a line in the log.
     ///
     /// # Errors
     /// [`Error::Scene`] names the object that breaks a rule; the scene stays as it was.
-    pub fn replace(&self, mut scene: Scene) -> Result<(), Error> {
+    pub fn replace(&self, scene: Scene) -> Result<(), Error> {
+        self.put(scene, Rig::default())
+    }
+
+    fn put(&self, mut scene: Scene, rig: Rig) -> Result<(), Error> {
         let report = scene.validate()?;
         tracing::info!("scene: {} triangles; {report:?}", scene.triangle_count());
         let mut edit = self.edit.lock();
         edit.scene = scene;
+        edit.rig = Arc::new(rig);
         edit.structural = true;
         edit.transforms.clear();
         edit.lights.clear();
@@ -124,20 +134,7 @@ impl SceneHandle {
     /// [`Error::InvalidArgument`] names the first index or matrix that can't be used; nothing is moved then.
     pub fn set_transforms(&self, transforms: &[(u32, Affine3A)]) -> Result<(), Error> {
         let mut edit = self.edit.lock();
-        let count = edit.scene.instances.len();
-        for (instance, transform) in transforms {
-            if *instance as usize >= count {
-                return Err(Error::InvalidArgument(format!(
-                    "instance {instance} does not exist: the scene has {count}"
-                )));
-            }
-            let determinant = transform.matrix3.determinant();
-            if !transform.is_finite() || determinant == 0.0 || !determinant.is_finite() {
-                let reason =
-                    format!("the transform of instance {instance} is not finite or not invertible: {transform:?}");
-                return Err(Error::InvalidArgument(reason));
-            }
-        }
+        edit.check_transforms(transforms)?;
         edit.transforms.extend(transforms.iter().copied());
         Ok(())
     }
@@ -178,15 +175,8 @@ impl SceneHandle {
     /// a pose does not fit its mesh, such as a palette that is too short. Nothing is shaped then.
     pub fn set_poses(&self, poses: &[Pose]) -> Result<(), Error> {
         let mut edit = self.edit.lock();
-        for pose in poses {
-            let count = edit.scene.instances.len();
-            let Some(instance) = edit.scene.instances.get(pose.instance as usize) else {
-                let reason = format!("instance {} does not exist: the scene has {count}", pose.instance);
-                return Err(Error::InvalidArgument(reason));
-            };
-            pose.check(instance, &edit.scene.meshes[instance.mesh as usize])?;
-        }
-        edit.poses.extend(poses.iter().map(|pose| (pose.instance, pose.clone())));
+        edit.check_poses(poses)?;
+        edit.put_poses(poses);
         Ok(())
     }
 
@@ -195,6 +185,40 @@ impl SceneHandle {
         let edit = self.edit.lock();
         let posed = edit.poses.get(&instance).or_else(|| edit.scene.poses.iter().find(|p| p.instance == instance));
         posed.cloned().unwrap_or(Pose { instance, ..Pose::default() })
+    }
+
+    /// Nodes, skins and animations of the file that the scene was loaded from; empty for other scenes.
+    pub fn rig(&self) -> Arc<Rig> {
+        Arc::clone(&self.edit.lock().rig)
+    }
+
+    /// Moves and shapes everything that [`SceneHandle::rig`]'s animations can move as it is at a time of one of them; `None` is
+    /// the scene at rest. An animation stands still before its first key and after its last: who repeats it gives
+    /// `seconds % duration`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there is no such animation or `seconds` is not finite; those of
+    /// [`SceneHandle::set_transforms`] and [`SceneHandle::set_poses`] where instances were changed since the file was loaded.
+    /// Nothing moves then.
+    pub fn pose_animation(&self, animation: Option<u32>, seconds: f64) -> Result<(), Error> {
+        if !seconds.is_finite() {
+            return Err(Error::InvalidArgument(format!("an animation has no second {seconds}: it must be finite")));
+        }
+        let mut edit = self.edit.lock();
+        let rig = Arc::clone(&edit.rig);
+        let playing = match animation {
+            Some(index) => Some(rig.animations.get(index as usize).ok_or_else(|| {
+                let count = rig.animations.len();
+                Error::InvalidArgument(format!("animation {index} does not exist: the scene has {count}"))
+            })?),
+            None => None,
+        };
+        let moved = rig.at(playing.map(|animation| (animation, seconds as f32)));
+        edit.check_transforms(&moved.transforms)?;
+        edit.check_poses(&moved.poses)?;
+        edit.transforms.extend(moved.transforms);
+        edit.put_poses(&moved.poses);
+        Ok(())
     }
 
     /// Makes everything changed since the last commit one revision and returns its number, which grows.
@@ -255,6 +279,41 @@ impl Edit {
     fn delta_bytes(&self) -> usize {
         let changes = (self.transforms.len() + self.lights.len()) * CHANGE_BYTES;
         changes + self.poses.values().map(pose_bytes).sum::<usize>()
+    }
+
+    fn check_transforms(&self, transforms: &[(u32, Affine3A)]) -> Result<(), Error> {
+        let count = self.scene.instances.len();
+        for (instance, transform) in transforms {
+            let Some(of) = self.scene.instances.get(*instance as usize) else {
+                let reason = format!("instance {instance} does not exist: the scene has {count}");
+                return Err(Error::InvalidArgument(reason));
+            };
+            let determinant = transform.matrix3.determinant();
+            if !transform.is_finite() || determinant == 0.0 || !determinant.is_finite() {
+                let reason = format!(
+                    "the transform of instance {instance} (user id {}) is not finite or not invertible: {transform:?}",
+                    of.user_id
+                );
+                return Err(Error::InvalidArgument(reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_poses(&self, poses: &[Pose]) -> Result<(), Error> {
+        for pose in poses {
+            let count = self.scene.instances.len();
+            let Some(instance) = self.scene.instances.get(pose.instance as usize) else {
+                let reason = format!("instance {} does not exist: the scene has {count}", pose.instance);
+                return Err(Error::InvalidArgument(reason));
+            };
+            pose.check(instance, &self.scene.meshes[instance.mesh as usize])?;
+        }
+        Ok(())
+    }
+
+    fn put_poses(&mut self, poses: &[Pose]) {
+        self.poses.extend(poses.iter().map(|pose| (pose.instance, pose.clone())));
     }
 
     /// Moved instances, poses and changed lights become part of the scene itself.

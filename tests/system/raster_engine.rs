@@ -66,3 +66,35 @@ fn the_rasters_g_buffer_and_traced_primary_hits_make_the_same_picture() {
     let psnr_db = rayloom::frame::metrics::psnr_rgba8(&drawn, &traced);
     assert!(psnr_db > 30.0, "{psnr_db:.1} dB");
 }
+
+#[test]
+fn an_animated_figure_is_posed_alike_in_both_modes() {
+    let (fleet, built) = (Fleet::start(2), Built::new());
+    let scene = built.folder.join("figure.glb");
+    std::fs::write(&scene, rayloom::scene::figure::glb()).unwrap();
+    let pictures = ["0.15", "0.75"].map(|second| {
+        let mut raster = Command::new(binary("raster-engine"));
+        raster.args(["--embedded", "never", "--token", TOKEN, "--listen", "127.0.0.1:0"]);
+        raster.args(["--size", "160x90", "--deadline-ms", "1000"]);
+        for peer in &fleet.peers {
+            raster.args(["--peer", &peer.url]);
+        }
+        let mut traced = built.engine(&fleet);
+        let folder = built.folder.join(second);
+        [(&mut raster, "drawn"), (&mut traced, "traced")].map(|(engine, name)| {
+            engine.arg("--scene").arg(&scene).args(["--at", second]);
+            last_picture(engine, &folder.join(name)).0
+        })
+    });
+    let psnr_db = rayloom::frame::metrics::psnr_rgba8;
+    for [drawn, traced] in &pictures {
+        let alike = psnr_db(drawn, traced);
+        println!("both modes are {alike:.1} dB apart");
+        assert!(alike > 34.0, "both modes show one pose: {alike:.1} dB");
+    }
+    // Half a walk apart, legs and arms have changed sides.
+    let [[drawn, _], [later, _]] = &pictures;
+    let moved = psnr_db(drawn, later);
+    println!("two times are {moved:.1} dB apart");
+    assert!(moved < 28.0, "two times are two poses: {moved:.1} dB");
+}

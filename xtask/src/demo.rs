@@ -14,7 +14,9 @@ usage: cargo xtask demo [OPTIONS]
 
   --mode state|gbuffer      peers trace what is seen themselves (the sample in C), or get it from a raster engine's
                             G-buffer (the sample in Rust); state
-  --scene FILE              a .glb or .gltf; without it a generated city
+  --scene FILE              a .glb or .gltf; without it a generated city. Its animation plays (the space bar in the page pauses)
+  --animation N             which of the file's animations, counted from 0 (0)
+  --at SECONDS              what moves stands still as it is at this second (the space bar goes on)
   --peers N                 peers to start (4)
   --size WxH                pixels; without it what the machine manages at 10 fps, 1280x720 with a GPU
   --tiles                   draws tile borders, peers and milliseconds (key T in the page)
@@ -141,6 +143,16 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
                 let file = value()?;
                 let path = std::path::absolute(&file).map_err(|error| format!("--capture {file}: {error}"))?;
                 options.engine.extend([word.clone(), path.to_string_lossy().into_owned()]);
+            }
+            "--animation" => {
+                options.engine.extend([word.clone(), number(word, &value()?, 0, u32::MAX as usize)?.to_string()]);
+            }
+            "--at" => {
+                let second = value()?;
+                if !second.parse().is_ok_and(|second: f64| second.is_finite() && second >= 0.0) {
+                    return Err(format!("--at is {second}, it must be a number of seconds, 0 or more"));
+                }
+                options.engine.extend([word.clone(), second]);
             }
             "--frames" => options.engine.extend([word.clone(), number(word, &value()?, 1, usize::MAX)?.to_string()]),
             other => return Err(format!("there is no option `{other}`\n\n{USAGE}")),

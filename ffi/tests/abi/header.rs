@@ -4,7 +4,7 @@ use crate::toolchain::{assert_committed, root};
 use std::path::Path;
 
 /// Files that export, in the header's order.
-pub(crate) const SOURCES: [&str; 16] = [
+pub(crate) const SOURCES: [&str; 18] = [
     "result",
     "log",
     "convention",
@@ -15,9 +15,11 @@ pub(crate) const SOURCES: [&str; 16] = [
     "plane",
     "output",
     "scene",
+    "animation",
     "texture",
     "material",
     "mesh",
+    "deformation",
     "instance",
     "light",
     "stream",
@@ -47,7 +49,7 @@ fn every_exporting_file_is_in_the_header() {
         .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
     // They hold structs alone.
-    exporting.extend(["camera", "plane"].map(str::to_owned));
+    exporting.extend(["camera", "deformation", "plane"].map(str::to_owned));
     exporting.sort();
     let mut listed = SOURCES;
     listed.sort_unstable();

@@ -2,6 +2,7 @@
 
 mod contract;
 mod csharp;
+mod deforming;
 mod header;
 mod kept;
 mod languages;

@@ -141,10 +141,11 @@ static void scenes(rayloom_session *session, rayloom_scene *scene) {
   static const uint8_t pixels[16] = { 255, 0, 0, 255 };
   rayloom_texture_desc texture = RAYLOOM_TEXTURE_DESC_INIT;
   SAYS(rayloom_texture_create(scene, &texture, &id), RAYLOOM_SCENE_ERROR, "0x0");
+  texture.user_id = 5;
   texture.width = texture.height = 2;
   texture.data = pixels;
   texture.size = 15;
-  SAYS(rayloom_texture_create(scene, &texture, &id), RAYLOOM_INVALID_ARGUMENT, "15");
+  SAYS(rayloom_texture_create(scene, &texture, &id), RAYLOOM_INVALID_ARGUMENT, "texture (user id 5): desc->size is 15");
   texture.size = 16;
   IS(rayloom_texture_create(scene, &texture, &id), RAYLOOM_OK);
   IS(id, 0);
@@ -153,11 +154,12 @@ static void scenes(rayloom_session *session, rayloom_scene *scene) {
   SAYS(rayloom_texture_create(scene, &texture, &id), RAYLOOM_SCENE_ERROR, "neither PNG nor JPEG");
 
   rayloom_material_desc material = RAYLOOM_MATERIAL_DESC_INIT;
+  material.user_id = 6;
   material.base_color_texture.texture = 7;
   SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "base_color_texture.texture is 7");
   material.base_color_texture.texture = 0;
   material.roughness = NAN;
-  SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "NaN");
+  SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "material (user id 6): a factor is NaN");
   material.roughness = 0.5f;
   IS(rayloom_material_create(scene, &material, &id), RAYLOOM_OK);
 
@@ -184,13 +186,13 @@ static void scenes(rayloom_session *session, rayloom_scene *scene) {
   rayloom_instance_desc instance = RAYLOOM_INSTANCE_DESC_INIT;
   instance.user_id = 42;
   instance.mesh = 1;
-  SAYS(rayloom_instance_create(scene, &instance, &id), RAYLOOM_INVALID_ARGUMENT, "desc->mesh is 1");
+  SAYS(rayloom_instance_create(scene, &instance, &id), RAYLOOM_INVALID_ARGUMENT, "instance (user id 42): desc->mesh is 1");
   instance.mesh = 0;
   instance.transform[12] = INFINITY;
   SAYS(rayloom_instance_create(scene, &instance, &id), RAYLOOM_INVALID_ARGUMENT, "index 12");
   instance.transform[12] = 5;
   instance.transform[0] = 0;
-  SAYS(rayloom_instance_create(scene, &instance, &id), RAYLOOM_INVALID_ARGUMENT, "invertible");
+  SAYS(rayloom_instance_create(scene, &instance, &id), RAYLOOM_INVALID_ARGUMENT, "instance (user id 42): desc->transform has determinant 0");
   instance.transform[0] = 1;
   IS(rayloom_instance_create(scene, &instance, &id), RAYLOOM_OK);
   SAYS(rayloom_scene_find_instance(scene, 43, &id), RAYLOOM_INVALID_ARGUMENT, "43");

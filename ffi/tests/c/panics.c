@@ -99,6 +99,13 @@ int main(int argc, char **argv) {
     uint32_t none = 0;
     ON_SESSION(rayloom_scene_set_palettes, scene, 1, &id, &one, identity);
     ON_SESSION(rayloom_scene_set_morph_weights, scene, 1, &id, &none, NULL);
+    ON_SESSION(rayloom_scene_animation_count, scene, &one);
+    rayloom_animation_info animation = RAYLOOM_ANIMATION_INFO_INIT;
+    if (strcmp(target, "rayloom_scene_describe_animation") == 0) {
+      /* There is none: as with the file. */
+      ON_SESSION(rayloom_scene_describe_animation, scene, 0, &animation);
+    }
+    ON_SESSION(rayloom_scene_pose_animation, scene, RAYLOOM_NONE, 0);
     ON_SESSION(rayloom_scene_find_light, scene, 1, &id);
     rayloom_environment_desc environment = RAYLOOM_ENVIRONMENT_DESC_INIT;
     ON_SESSION(rayloom_scene_set_environment, scene, &environment);

@@ -106,23 +106,12 @@ impl Sample {
 
     /// True where a refit's boxes would have more than [`REBUILD_FACTOR`] times the area that they have in a new build.
     fn outgrows_refits(&self, pose: &Pose) -> bool {
-        let shaped: Vec<Vec3> = (0..self.mesh.positions.len()).map(|i| shaped(&self.mesh, i, pose)).collect();
+        let shaped: Vec<Vec3> = (0..self.mesh.positions.len()).map(|i| pose.position(&self.mesh, i)).collect();
         let mut refitted = self.tree.clone();
         refitted.refit(&shaped);
         let built = Blas::build(&shaped, &self.mesh.indices);
         refitted.relative_area() > REBUILD_FACTOR * built.relative_area()
     }
-}
-
-/// Where a pose brings a vertex, as passes/deform.glsl computes it.
-fn shaped(mesh: &Mesh, vertex: usize, pose: &Pose) -> Vec3 {
-    let mut at = mesh.positions[vertex];
-    for (target, weight) in mesh.targets.iter().zip(&pose.morph_weights) {
-        at += target.positions.get(vertex).copied().unwrap_or(Vec3::ZERO) * *weight;
-    }
-    let Some((joints, weights)) = mesh.joints.get(vertex).zip(mesh.weights.get(vertex)) else { return at };
-    let moving = joints.iter().zip(weights).filter(|(_, weight)| **weight > 0.0);
-    moving.map(|(joint, weight)| pose.palette[usize::from(*joint)].transform_point3(at) * *weight).sum()
 }
 
 /// An instance's vertices and tree in one frame.

@@ -8,7 +8,9 @@ use rayloom_frame::demodulate::Surface;
 use rayloom_frame::srgb::linear_to_srgb;
 use rayloom_frame::{Extent, LayerKind, TracedTile};
 use rayloom_renderer::{FrameState, RayKind, Renderer, RendererError, TraceJob};
-use rayloom_scene::{AlphaMode, Instance, Material, Mesh, MeshPart, MorphTarget, Pose, Scene};
+use rayloom_scene::{
+    AlphaMode, Instance, Material, Mesh, MeshPart, MorphTarget, Pose, Scene, Texture, TextureData, TextureSlot,
+};
 use small_scenes::*;
 use std::f32::consts::FRAC_PI_2;
 use std::sync::Arc;
@@ -143,8 +145,11 @@ fn baked(mesh: &Mesh, pose: &Pose) -> Mesh {
             matrix += glam::Mat4::from(pose.palette[usize::from(*joint)]).as_dmat4() * f64::from(weight);
         }
         out.positions[i] = matrix.transform_point3(at).as_vec3();
-        let turned = glam::DMat3::from_mat4(matrix).inverse().transpose() * normal;
-        out.normals[i] = turned.normalize().as_vec3();
+        // By the cofactor matrix: the inverse's transpose but for its size and, where a joint mirrors, its sign; a flat one
+        // has it too.
+        let [x, y, z] = [matrix.x_axis, matrix.y_axis, matrix.z_axis].map(|axis| axis.truncate());
+        let turned = glam::DMat3::from_cols(y.cross(z), z.cross(x), x.cross(y)) * normal;
+        out.normals[i] = turned.try_normalize().map_or(mesh.normals[i], |normal| normal.as_vec3());
     }
     out
 }
@@ -203,6 +208,30 @@ fn a_posed_mesh_looks_as_if_it_were_stored_that_way() {
                 assert!(count * 1000 <= EXTENT.pixels(), "{}: {count} pixels differ", renderer.front_end());
             }
             assert!(visibly_different(&traced(&renderer, &still, &FrameState::default()), &posed) > 500, "it did move");
+            assert_clean(&renderer);
+        }
+    }
+}
+
+#[test]
+fn joints_that_flatten_or_mirror_show_what_is_left() {
+    let flat = |scale: Vec3| Pose { palette: vec![Affine3A::IDENTITY, Affine3A::from_scale(scale)], ..sheet_pose(0.0) };
+    // Hidden as engines hide a limb, all of it, and pressed flat; mirrored in one half, and in one axis of both.
+    let mut all = flat(Vec3::ZERO);
+    all.palette[0] = Affine3A::from_scale(Vec3::ZERO);
+    let mut mirrored = flat(Vec3::new(-1.0, 1.0, 1.0));
+    mirrored.palette[0] = mirrored.palette[1];
+    let poses = [flat(Vec3::ZERO), all, flat(Vec3::new(1.0, 0.0, 1.0)), flat(Vec3::new(-1.0, 1.0, 1.0)), mirrored];
+    for (i, pose) in poses.iter().enumerate() {
+        let stored = sheet_scene(baked(&sheet(), pose), Vec::new());
+        let still = sheet_scene(sheet(), vec![sheet_pose(0.0)]);
+        for renderer in renderers() {
+            let expected = traced(&renderer, &stored, &FrameState::default());
+            let posed =
+                traced(&renderer, &still, &FrameState { poses: std::slice::from_ref(pose), ..Default::default() });
+            let count = visibly_different(&expected, &posed);
+            println!("{}, pose {i}: {count} of {} pixels differ", renderer.front_end(), EXTENT.pixels());
+            assert!(count * 500 <= EXTENT.pixels(), "{}, pose {i}: {count} pixels differ", renderer.front_end());
             assert_clean(&renderer);
         }
     }
@@ -273,6 +302,116 @@ fn motion_of_a_bending_bar_is_that_of_its_points() {
         }
         assert!(seen.iter().all(|count| *count > 100), "both halves are seen to move: {seen:?}");
         assert_clean(&renderer);
+    }
+}
+
+/// Leaves: a texture that is opaque in a ring around each cell's middle and clear elsewhere.
+fn leaves() -> Texture {
+    const SIDE: u32 = 64;
+    let alpha =
+        |x: u32, y: u32| if is_leaf(Vec2::new(x as f32 + 0.5, y as f32 + 0.5) / SIDE as f32, 0.0) { 255 } else { 0 };
+    let pixels: Vec<u8> = (0..SIDE * SIDE).flat_map(|i| [90, 160, 60, alpha(i % SIDE, i / SIDE)]).collect();
+    Texture { data: TextureData::Rgba8 { width: SIDE, height: SIDE, pixels: pixels.into() }, user_id: 0 }
+}
+
+/// Whether there is a leaf, by so much more than the ring's edge.
+fn is_leaf(uv: Vec2, margin: f32) -> bool {
+    let r = ((uv * 4.0).fract() - 0.5).length();
+    (0.15 + margin..0.4 - margin).contains(&r)
+}
+
+/// The hit of a ray in a posed mesh that is nearest to a depth: the triangle, how much of each of its corners, and how far off.
+fn nearest_hit(mesh: &Mesh, at: &[Vec3], origin: Vec3, direction: Vec3, depth: f32) -> Option<([u32; 3], Vec3, f32)> {
+    let hit = |corners: &[u32; 3]| {
+        let [a, b, c] = corners.map(|i| at[i as usize]);
+        let (e1, e2, s) = (b - a, c - a, origin - a);
+        let (p, q) = (direction.cross(e2), s.cross(e1));
+        let determinant = e1.dot(p);
+        let (u, v, t) = (s.dot(p) / determinant, direction.dot(q) / determinant, e2.dot(q) / determinant);
+        (u >= 0.0 && v >= 0.0 && u + v <= 1.0).then_some((*corners, Vec3::new(1.0 - u - v, u, v), (t - depth).abs()))
+    };
+    mesh.indices.as_chunks::<3>().0.iter().filter_map(hit).min_by(|a, b| a.2.total_cmp(&b.2))
+}
+
+#[test]
+fn motion_is_the_difference_of_positions_of_what_moves_turns_bends_morphs_or_has_holes() {
+    let rest = sheet_pose(0.0);
+    let joints = |amount: f32| Pose { morph_weights: rest.morph_weights.clone(), ..sheet_pose(amount) };
+    let morph = |weight: f32| Pose { morph_weights: vec![0.0, weight], ..rest.clone() };
+    let place = sheet_scene(sheet(), vec![]).instances[1].transform;
+    let moved = Affine3A::from_translation(vec3(0.1, 0.03, -0.05)) * place * Affine3A::from_rotation_y(0.06);
+    // What is moved, its pose now and before, whether it is foliage.
+    let cases = [
+        ("moved", moved, rest.clone(), rest.clone(), false),
+        ("skinned", place, joints(0.8), joints(0.6), false),
+        ("morphed", place, morph(0.5), morph(0.2), false),
+        ("moved foliage", moved, rest.clone(), rest.clone(), true),
+        ("skinned and morphed foliage on the move", moved, sheet_pose(0.8), sheet_pose(0.6), true),
+    ];
+    let size = Vec2::new(EXTENT.width as f32, EXTENT.height as f32);
+    for (what, transform, now, before, foliage) in cases {
+        let mut scene = sheet_scene(sheet(), vec![rest.clone()]);
+        if foliage {
+            scene.textures = vec![Arc::new(leaves())];
+            let slot = TextureSlot { texture: 0, offset: Vec2::ZERO, scale: Vec2::ONE, rotation: 0.0 };
+            for material in &mut scene.materials[0..2] {
+                *material = Material { base_color_texture: Some(slot), ..material.clone() };
+            }
+            scene.materials[0].alpha = AlphaMode::Mask { cutoff: 0.5 };
+            // The ground is no foliage.
+            scene.materials.push(material(Vec3::splat(0.5), 0.0, 1.0));
+            Arc::make_mut(&mut scene.meshes[0]).parts[0].material = 2;
+        }
+        let mesh = scene.meshes[1].clone();
+        let at = |place: Affine3A, pose: &Pose| -> Vec<Vec3> {
+            (0..mesh.positions.len()).map(|i| place.transform_point3(pose.position(&mesh, i))).collect()
+        };
+        let (is_at, was_at) = (at(transform, &now), at(place, &before));
+        for renderer in renderers() {
+            let gpu = renderer.create_scene(&scene, &mut |_| ()).expect("the scene is valid");
+            let state = FrameState {
+                transforms: &[(1, transform)],
+                previous_transforms: &[(1, place)],
+                poses: std::slice::from_ref(&now),
+                previous_poses: std::slice::from_ref(&before),
+                ..Default::default()
+            };
+            let frame = Arc::new(gpu.frame(&state).expect("the state is valid"));
+            let job = TraceJob::whole_view(EXTENT, camera(), &[]);
+            let primary = renderer.trace(&frame, &job).expect("the job is valid").0.primary.expect("asked for");
+            let (mut compared, mut moving, mut seen_through) = (0, 0, 0);
+            for i in 0..EXTENT.pixels() {
+                let pixel = Vec2::new((i as u32 % EXTENT.width) as f32, (i as u32 / EXTENT.width) as f32) + 0.5;
+                let (origin, ray) = (camera().position, camera().ray(pixel, size));
+                let is_sheet = primary.instance_id[i] == 2;
+                let depth = if is_sheet { primary.depth[i] } else { 0.0 };
+                let Some((corners, share, off)) = nearest_hit(&mesh, &is_at, origin, ray, depth) else {
+                    assert!(!is_sheet, "{what}: the sheet is seen at {pixel}, where it is not");
+                    continue;
+                };
+                let mix =
+                    |values: &[Vec3]| (0..3).map(|k| values[corners[k] as usize] * share.to_array()[k]).sum::<Vec3>();
+                let uv = (0..3).map(|k| mesh.uvs[corners[k] as usize] * share.to_array()[k]).sum::<Vec2>();
+                if !is_sheet {
+                    // Only what has holes is seen through; a ray may miss an edge.
+                    seen_through += usize::from(foliage && !is_leaf(uv, -0.03));
+                    continue;
+                }
+                assert!(off < 1e-3 * depth, "{what}: at {pixel} it is {off} m nearer or farther");
+                assert!(!foliage || is_leaf(uv, -0.03), "{what}: at {pixel} a hole is hit, at {uv}");
+                let expected = camera().project(mix(&was_at), size).0 - pixel;
+                let word = primary.motion[i];
+                let found = [word as u16, (word >> 16) as u16].map(|bits| half::f16::from_bits(bits).to_f32());
+                let difference = (Vec2::from_array(found) - expected).abs().max_element();
+                assert!(difference < 0.02, "{what}: at {pixel} {found:?} instead of {expected}");
+                compared += 1;
+                moving += usize::from(expected.length() > 0.5);
+            }
+            println!("{}, {what}: {compared} pixels, {moving} moving, {seen_through} holes", renderer.front_end());
+            assert!(compared > 200 && moving > 200, "{what}: {moving} of {compared} pixels are seen to move");
+            assert_eq!(seen_through > 200, foliage, "{what}: {seen_through} pixels show what is behind");
+            assert_clean(&renderer);
+        }
     }
 }
 

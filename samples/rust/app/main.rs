@@ -12,11 +12,12 @@ mod walker;
 
 use clap::Parser;
 use lending::lend;
-use motion::Motion;
+use motion::{Clock, Motion, Placed};
 use options::Options;
 use pictures::Pictures;
 use raster::{CONVENTION, RasterEngine, RasterOptions};
 use rayloom::frame::{Extent, LayerKind};
+use rayloom::scene::animation::Rig;
 use rayloom::scene::{Camera, Scene};
 use rayloom::stream::{InputEvent, InputKind, Stream, StreamDesc};
 use rayloom::{Error, Event, FrameDesc, FrameHandle, SceneHandle, Session, SessionDesc, ViewDesc, ViewHandle};
@@ -59,8 +60,8 @@ struct Prepared {
     revision: u64,
     camera: Camera,
     previous_camera: Camera,
-    transforms: Vec<(u32, glam::Affine3A)>,
-    previous_transforms: Vec<(u32, glam::Affine3A)>,
+    placed: Arc<Placed>,
+    previous: Arc<Placed>,
 }
 
 struct Engine {
@@ -73,6 +74,7 @@ struct Engine {
     stream: Stream,
     walker: Walker,
     motion: Motion,
+    clock: Clock,
     pictures: Pictures,
     tiles_drawn: bool,
     // Last: what the others came from.
@@ -99,7 +101,7 @@ impl Engine {
         })?;
         say(&format!("page on http://{}/", stream.local_addr()));
         say("scene: loading");
-        let content = load(&options)?;
+        let (content, rig) = load(&options)?;
         let mut raster = RasterEngine::new(&RasterOptions {
             device: options.device.clone(),
             ..RasterOptions::new(size.width, size.height)
@@ -111,11 +113,15 @@ impl Engine {
         view.set_tiles_drawn(options.tiles)?;
         let scene = session.create_scene();
         let camera = content.default_camera(size.width as f32 / size.height as f32);
-        let motion = Motion::new(&content, options.scene.is_none());
+        let motion = match rig {
+            Some(rig) => Motion::of_file(rig, options.animation)?,
+            None => Motion::of_city(&content),
+        };
         scene.replace(content)?;
         Ok(Engine {
             pictures: Pictures::new(options.png.clone(), options.every)?,
             tiles_drawn: options.tiles,
+            clock: Clock::new(options.at),
             open: BTreeMap::new(),
             walker: Walker::new(camera),
             options,
@@ -129,7 +135,6 @@ impl Engine {
     }
 
     fn run(mut self, stopped: &AtomicBool) -> Result<(), Anything> {
-        let start = Instant::now();
         let (mut shown, mut count, mut ready) = (0, 0, false);
         let mut told = (String::new(), Instant::now());
         let (mut walked, mut prepared): (Instant, Option<Prepared>) = (Instant::now(), None);
@@ -154,9 +159,11 @@ impl Engine {
                 told.1 = Instant::now();
             }
             if prepared.is_none() {
-                let camera = self.walker.walk(walked.elapsed().as_secs_f32());
+                let seconds = walked.elapsed().as_secs_f64();
                 walked = Instant::now();
-                prepared = Some(self.prepare(camera, before.as_ref(), start.elapsed().as_secs_f64())?);
+                let camera = self.walker.walk(seconds as f32);
+                let second = self.clock.advance(seconds);
+                prepared = Some(self.prepare(camera, before.as_ref(), second)?);
             }
             if ready && let Some(frame) = prepared.take() {
                 if self.open(&frame)? {
@@ -183,18 +190,19 @@ impl Engine {
 
     /// Moves what moves and makes it a revision.
     fn prepare(&mut self, camera: Camera, before: Option<&Prepared>, second: f64) -> Result<Prepared, Anything> {
-        let (transforms, lights) = self.motion.at(second);
-        self.scene.set_transforms(&transforms)?;
-        for (index, light) in lights {
-            self.scene.set_light(index, light)?;
+        let placed = Arc::new(self.motion.at(second));
+        self.scene.set_transforms(&placed.transforms)?;
+        self.scene.set_poses(&placed.poses)?;
+        for (index, light) in &placed.lights {
+            self.scene.set_light(*index, *light)?;
         }
         Ok(Prepared {
             frame_id: before.map_or(1, |before| before.frame_id + 1),
             revision: self.scene.commit()?,
             camera,
             previous_camera: before.map_or(camera, |before| before.camera),
-            previous_transforms: before.map_or_else(|| transforms.clone(), |before| before.transforms.clone()),
-            transforms,
+            previous: Arc::clone(before.map_or(&placed, |before| &before.placed)),
+            placed,
         })
     }
 
@@ -217,8 +225,10 @@ impl Engine {
             frame_id: frame.frame_id,
             camera: frame.camera,
             previous_camera: frame.previous_camera,
-            transforms: &frame.transforms,
-            previous_transforms: &frame.previous_transforms,
+            transforms: &frame.placed.transforms,
+            previous_transforms: &frame.previous.transforms,
+            poses: &frame.placed.poses,
+            previous_poses: &frame.previous.poses,
         })?;
         self.open.insert(frame.frame_id, open);
         Ok(true)
@@ -250,6 +260,7 @@ impl Engine {
         for event in &events[..count] {
             match self.walker.obey(event) {
                 Some(Wish::Mode(mode)) => self.view.set_mode(mode)?,
+                Some(Wish::TogglePause) => self.clock.pause_or_go_on(),
                 Some(Wish::ToggleTiles) => {
                     self.tiles_drawn ^= true;
                     self.view.set_tiles_drawn(self.tiles_drawn)?;
@@ -261,11 +272,12 @@ impl Engine {
     }
 }
 
-fn load(options: &Options) -> Result<Scene, Anything> {
-    let Some(path) = &options.scene else { return Ok(rayloom::scene::city(options.city, 1)) };
-    let mut scene = rayloom::scene::gltf::load(path, &mut |_| {})?;
+/// The scene, and what moves it where it is from a file.
+fn load(options: &Options) -> Result<(Scene, Option<Rig>), Anything> {
+    let Some(path) = &options.scene else { return Ok((rayloom::scene::city(options.city, 1), None)) };
+    let (mut scene, rig) = rayloom::scene::gltf::load_animated(path, &mut |_| {})?;
     scene.add_default_lighting();
-    Ok(scene)
+    Ok((scene, Some(rig)))
 }
 
 fn view_desc(options: &Options) -> ViewDesc {

@@ -25,6 +25,12 @@ pub(crate) struct Options {
     /// Triangles of the generated city.
     #[arg(long, default_value_t = 200_000, value_name = "TRIANGLES")]
     pub(crate) city: usize,
+    /// Which of the file's animations plays, counted from 0.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) animation: usize,
+    /// What moves stands still as it is at this second.
+    #[arg(long, value_name = "SECONDS", value_parser = second)]
+    pub(crate) at: Option<f64>,
     /// Pixels.
     #[arg(long, default_value = "640x360", value_name = "WxH", value_parser = size)]
     pub(crate) size: Extent,
@@ -103,4 +109,9 @@ fn size(text: &str) -> Result<Extent, String> {
     let sides = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     let (width, height) = sides.ok_or("it must be like 640x360")?;
     Ok(Extent::new(width, height))
+}
+
+fn second(text: &str) -> Result<f64, String> {
+    let second = text.parse().ok().filter(|second: &f64| second.is_finite() && *second >= 0.0);
+    second.ok_or_else(|| "it must be a number of seconds, 0 or more".into())
 }

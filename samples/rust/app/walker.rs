@@ -1,4 +1,5 @@
-//! Who looks, and what viewers press: W A S D Q E and the mouse move, T draws tiles, 1 2 3 choose the picture.
+//! Who looks, and what viewers press: W A S D Q E and the mouse move, T draws tiles, 1 2 3 choose the picture, the space bar
+//! pauses what moves.
 
 use rayloom::ViewMode;
 use rayloom::scene::Camera;
@@ -18,10 +19,11 @@ pub(crate) struct Walker {
     held: HashSet<String>,
 }
 
-/// What a key asks of the view.
+/// What a key asks for.
 pub(crate) enum Wish {
     Mode(ViewMode),
     ToggleTiles,
+    TogglePause,
 }
 
 impl Walker {
@@ -41,6 +43,7 @@ impl Walker {
                 self.held.insert(code.as_str().to_owned());
                 return match code.as_str() {
                     "KeyT" => Some(Wish::ToggleTiles),
+                    "Space" => Some(Wish::TogglePause),
                     "Digit1" => Some(Wish::Mode(ViewMode::Remote)),
                     "Digit2" => Some(Wish::Mode(ViewMode::Local)),
                     "Digit3" => Some(Wish::Mode(ViewMode::Difference)),

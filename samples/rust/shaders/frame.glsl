@@ -16,17 +16,37 @@ layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly 
     vec4 extent;        // xy: pixels; z: radius of a pixel's cone at depth 1
 };
 
+layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Vectors { vec4 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Mixes { uvec4 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) restrict readonly buffer Joints { uvec2 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) restrict readonly buffer Floats { float v[]; };
+
+// What brings an instance's vertices into the shape of its pose, now and in the frame before.
+layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Deformation {
+    Vectors weights;          // of joints, four a vertex
+    Joints joints;            // four of 16 bits a vertex
+    Floats targets;           // nine a vertex and target: what it adds to position, normal, tangent
+    Vectors palette;          // three rows a joint
+    Vectors previous_palette;
+    Mixes mixes;              // a target's index, its weight now and in the frame before
+    int vertex_offset;        // of the mesh's first vertex among all
+    uint vertex_count;
+    uint mix_count;
+    uint has_joints;
+};
+
 // Rows of object-to-world; translations are relative to the camera, so that large worlds keep their precision.
 struct Instance {
     vec4 row0, row1, row2;
     vec4 previous0, previous1, previous2; // relative to the previous camera
     uint id;                              // index in the scene + 1
-    uint reserved0, reserved1, reserved2;
+    uint deforms;                         // 1: its vertices are posed
+    Deformation deformation;
 };
 layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Instances { Instance v[]; };
 
 const uint TRANSFORMED = 1u; // some slot transforms its texture coordinates
-const uint COVERING = 2u; // some slot transforms its texture coordinates
+const uint COVERING = 2u; // alpha is a share of the surface
 const uint NO_TEXTURE = 0xffffffffu;
 // Slots: 0 base colour, 1 metalness-roughness, 2 normal, 3 emissive.
 struct Material {

@@ -1,5 +1,6 @@
 //! The engine: a scene on the GPU, frames into a ring of slots, planes out of it.
 
+use crate::deformation::{Deformations, Posed};
 use crate::geometry::{Geometry, texture_uses};
 use crate::layout::{FrameParams, GpuInstance};
 use crate::mips::Mips;
@@ -8,7 +9,7 @@ use crate::visible::{Batch, by_mesh, visible};
 use crate::vulkan::{Buffer, Device, Draw, FrameInputs, Pipelines, Slot, Targets, Textures, Uploads, submit};
 use crate::{RasterError, geometry::DrawnMesh};
 use glam::{Affine3A, Vec2};
-use rayloom_scene::{Camera, Instance, Scene};
+use rayloom_scene::{Camera, Instance, Pose, Scene};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -35,7 +36,8 @@ impl RasterOptions {
     }
 }
 
-/// What is drawn. Transforms name instances by their index in the scene; those that are not named stand as in the scene.
+/// What is drawn. Transforms and poses name instances by their index in the scene; those that are not named stand and are
+/// shaped as in the scene.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameDesc<'a> {
     /// The engine's number for it.
@@ -48,12 +50,24 @@ pub struct FrameDesc<'a> {
     pub transforms: &'a [(u32, Affine3A)],
     /// Where they were in the frame before; for motion.
     pub previous_transforms: &'a [(u32, Affine3A)],
+    /// Shapes of instances of meshes with joints or morph targets.
+    pub poses: &'a [Pose],
+    /// How they were shaped in the frame before; for motion.
+    pub previous_poses: &'a [Pose],
 }
 
 impl FrameDesc<'_> {
     /// A frame in which nothing moves.
     pub fn still(frame_id: u64, camera: Camera) -> FrameDesc<'static> {
-        FrameDesc { frame_id, camera, previous_camera: camera, transforms: &[], previous_transforms: &[] }
+        FrameDesc {
+            frame_id,
+            camera,
+            previous_camera: camera,
+            transforms: &[],
+            previous_transforms: &[],
+            poses: &[],
+            previous_poses: &[],
+        }
     }
 }
 
@@ -78,6 +92,8 @@ struct LoadedScene {
     vertices: Buffer,
     indices: Buffer,
     materials: Buffer,
+    deformation: Buffer,
+    deformations: Deformations,
     textures: Textures,
     pipelines: Pipelines,
     meshes: Vec<DrawnMesh>,
@@ -133,7 +149,10 @@ impl RasterEngine {
             let (width, height, pixels) = scene.textures[i].decode()?;
             Ok::<_, RasterError>((Mips::new(width, height, pixels, color), color))
         })?;
-        let bytes = size_of::<FrameParams>() + scene.instances.len() * size_of::<GpuInstance>();
+        let deformations = Deformations::new(&scene, |mesh| {
+            geometry.meshes.get(mesh as usize).and_then(|mesh| mesh.deforming.as_ref())
+        });
+        let bytes = deformations_at(scene.instances.len()) + deformations.frame_bytes;
         for slot in &mut self.slots {
             slot.reserve(&self.device, bytes)?;
         }
@@ -141,6 +160,8 @@ impl RasterEngine {
             vertices: self.uploads.buffer("vertices", bytemuck::cast_slice(&geometry.vertices))?,
             indices: self.uploads.buffer("indices", bytemuck::cast_slice(&geometry.indices))?,
             materials: self.uploads.buffer("materials", bytemuck::cast_slice(&geometry.materials))?,
+            deformation: self.uploads.buffer("joints and targets", &geometry.deformation)?,
+            deformations,
             pipelines: Pipelines::new(&self.device, &textures)?,
             textures,
             meshes: geometry.meshes,
@@ -169,8 +190,17 @@ impl RasterEngine {
         let slot = slot.ok_or(RasterError::RingFull { slots: RING_SLOTS })?;
         let PlaneLayout { width, height } = self.targets.layout;
         let extent = Vec2::new(width as f32, height as f32);
-        let (instances, batches) =
-            visible(&scene.instances, &scene.order, &scene.meshes, &transforms, &previous, frame, extent);
+        let posed = scene.posed(frame, self.slots[slot].inputs_address())?;
+        let (instances, batches) = visible(
+            &scene.instances,
+            &scene.order,
+            &scene.meshes,
+            &transforms,
+            &previous,
+            &posed.addresses,
+            frame,
+            extent,
+        );
         let inputs = FrameInputs {
             targets: &self.targets,
             pipelines: &scene.pipelines,
@@ -180,6 +210,8 @@ impl RasterEngine {
             materials: &scene.materials,
             params: FrameParams::new(frame, width, height),
             instances: &instances,
+            deformations_at: deformations_at(scene.instances.len()),
+            deformations: &posed.bytes,
             draws: &scene.draws(&batches),
         };
         let submission = submit(&self.device, &mut self.slots[slot], &inputs)?;
@@ -227,7 +259,24 @@ fn free_slot(slots: &mut [Slot], in_flight: &VecDeque<InFlight>) -> Option<usize
     slots.find_map(|(i, slot)| (in_flight.iter().all(|f| f.slot != i) && slot.is_returned()).then_some(i))
 }
 
+/// Where a slot has what poses instances: behind the parameters and the table of so many instances.
+fn deformations_at(instances: usize) -> usize {
+    size_of::<FrameParams>() + instances * size_of::<GpuInstance>()
+}
+
 impl LoadedScene {
+    /// What poses instances in a frame whose inputs are at an address.
+    fn posed(&self, frame: &FrameDesc<'_>, inputs: u64) -> Result<Posed, RasterError> {
+        let of_mesh = |mesh: u32| self.meshes.get(mesh as usize).and_then(|mesh| mesh.deforming.as_ref());
+        let places = (self.deformation.address(), inputs + deformations_at(self.instances.len()) as u64);
+        let posed = self.deformations.pose(&self.instances, of_mesh, frame.poses, frame.previous_poses, places);
+        let invalid = |error: rayloom_scene::SceneError| RasterError::InvalidFrame {
+            frame_id: frame.frame_id,
+            reason: error.to_string(),
+        };
+        posed.map_err(invalid)
+    }
+
     /// Transforms of all instances, now and in the frame before.
     fn placement(&self, frame: &FrameDesc<'_>) -> Result<(Vec<Affine3A>, Vec<Affine3A>), RasterError> {
         let invalid = |reason| RasterError::InvalidFrame { frame_id: frame.frame_id, reason };

@@ -1,9 +1,11 @@
 //! A scene flattened for drawing: one vertex and one index array, a run of indices for each part of each mesh.
 
 use crate::RasterError;
+use crate::deformation::{Deforming, TARGET_FLOATS};
 use crate::layout::{GpuMaterial, GpuVertex};
 use glam::Vec3;
 use rayloom_scene::{Mesh, Scene};
+use std::sync::Arc;
 
 /// A run of indices of one material.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +25,7 @@ pub(crate) struct DrawnMesh {
     /// A sphere around it, in its own space.
     pub(crate) center: Vec3,
     pub(crate) radius: f32,
+    pub(crate) deforming: Option<Deforming>,
 }
 
 /// Everything of a scene that its revision fixes.
@@ -30,6 +33,8 @@ pub(crate) struct Geometry {
     pub(crate) vertices: Vec<GpuVertex>,
     pub(crate) indices: Vec<u32>,
     pub(crate) materials: Vec<GpuMaterial>,
+    /// Joints, weights and morph targets of all meshes that have them.
+    pub(crate) deformation: Vec<u8>,
     pub(crate) meshes: Vec<DrawnMesh>,
 }
 
@@ -45,10 +50,17 @@ impl Geometry {
                 return Err(RasterError::TooMany { what, count, limit });
             }
         }
+        // The shader counts a mesh's deltas in 32 bits.
+        let deltas = |m: &Mesh| m.targets.len() * m.positions.len() * TARGET_FLOATS;
+        let most = scene.meshes.iter().map(|m| deltas(m)).max().unwrap_or(0);
+        if most > limit {
+            return Err(RasterError::TooMany { what: "numbers of a mesh's morph targets", count: most, limit });
+        }
         let mut geometry = Geometry {
             vertices: Vec::with_capacity(vertices),
             indices: Vec::with_capacity(indices),
             materials: scene.materials.iter().map(GpuMaterial::new).collect(),
+            deformation: Vec::new(),
             meshes: Vec::with_capacity(scene.meshes.len()),
         };
         for mesh in &scene.meshes {
@@ -57,7 +69,7 @@ impl Geometry {
         Ok(geometry)
     }
 
-    fn append(&mut self, mesh: &Mesh, scene: &Scene) {
+    fn append(&mut self, mesh: &Arc<Mesh>, scene: &Scene) {
         let (vertex_offset, first) = (self.vertices.len() as i32, self.indices.len() as u32);
         let part = |part: &rayloom_scene::MeshPart| Part {
             first_index: first + part.first_index,
@@ -71,6 +83,7 @@ impl Geometry {
             vertex_offset,
             center: (low + high) * 0.5,
             radius: (high - low).length() * 0.5,
+            deforming: Deforming::append(&mut self.deformation, mesh, vertex_offset),
         });
         self.indices.extend(&mesh.indices);
         self.vertices.extend(mesh.positions.iter().zip(&mesh.normals).enumerate().map(|(i, (position, normal))| {

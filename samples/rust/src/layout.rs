@@ -50,12 +50,19 @@ pub(crate) struct GpuInstance {
     rows: [[f32; 4]; 3],
     previous: [[f32; 4]; 3],
     id: u32,
-    reserved: [u32; 3],
+    deforms: u32,
+    deformation: u64,
 }
 
 impl GpuInstance {
-    /// `id`: index in the scene + 1.
-    pub(crate) fn new(transform: &Affine3A, previous: &Affine3A, frame: &FrameDesc<'_>, id: u32) -> GpuInstance {
+    /// `id`: index in the scene + 1; `deformation`: where its [`GpuDeformation`] is, 0 where it has none.
+    pub(crate) fn new(
+        transform: &Affine3A,
+        previous: &Affine3A,
+        frame: &FrameDesc<'_>,
+        id: u32,
+        deformation: u64,
+    ) -> GpuInstance {
         let rows = |t: &Affine3A, eye: Vec3| {
             std::array::from_fn(|row| {
                 let r = t.matrix3.row(row);
@@ -66,9 +73,26 @@ impl GpuInstance {
             rows: rows(transform, frame.camera.position),
             previous: rows(previous, frame.previous_camera.position),
             id,
-            reserved: [0; 3],
+            deforms: u32::from(deformation != 0),
+            deformation,
         }
     }
+}
+
+/// `Deformation` of frame.glsl.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+pub(crate) struct GpuDeformation {
+    pub(crate) weights: u64,
+    pub(crate) joints: u64,
+    pub(crate) targets: u64,
+    pub(crate) palette: u64,
+    pub(crate) previous_palette: u64,
+    pub(crate) mixes: u64,
+    pub(crate) vertex_offset: i32,
+    pub(crate) vertex_count: u32,
+    pub(crate) mix_count: u32,
+    pub(crate) has_joints: u32,
 }
 
 /// A vertex, as the pipeline's attributes read it.
@@ -145,6 +169,7 @@ mod tests {
     fn sizes_are_what_the_shaders_index_by() {
         assert_eq!(size_of::<FrameParams>(), 9 * 16);
         assert_eq!(size_of::<GpuInstance>(), 7 * 16);
+        assert_eq!(size_of::<GpuDeformation>(), 4 * 16);
         assert_eq!(size_of::<GpuVertex>(), 48);
         assert_eq!(size_of::<GpuMaterial>(), 10 * 16);
         assert_eq!(size_of::<Push>(), 32);

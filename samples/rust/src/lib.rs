@@ -19,6 +19,7 @@
 //! # Ok(()) }
 //! ```
 
+mod deformation;
 mod description;
 mod engine;
 mod error;

@@ -21,13 +21,17 @@ pub(crate) fn by_mesh(instances: &[Instance]) -> Vec<u32> {
     order
 }
 
-/// The table of visible instances and its runs. `order` is [`by_mesh`]; transforms are those of all instances.
+/// The table of visible instances and its runs. `order` is [`by_mesh`]; transforms are those of all instances, and so are
+/// `deformations`, see [`crate::deformation::Posed`]. What deforms is never left out: its mesh's sphere is that of its shape
+/// at rest.
+#[expect(clippy::too_many_arguments, reason = "columns of the one table of instances")]
 pub(crate) fn visible(
     instances: &[Instance],
     order: &[u32],
     meshes: &[DrawnMesh],
     transforms: &[Affine3A],
     previous: &[Affine3A],
+    deformations: &[u64],
     frame: &FrameDesc<'_>,
     extent: Vec2,
 ) -> (Vec<GpuInstance>, Vec<Batch>) {
@@ -41,14 +45,15 @@ pub(crate) fn visible(
         // The largest stretch is at most the Frobenius norm.
         let m = &transform.matrix3;
         let stretch = (m.x_axis.length_squared() + m.y_axis.length_squared() + m.z_axis.length_squared()).sqrt();
-        if !frustum.touches(transform.transform_point3(center), radius * stretch) {
+        let deformation = deformations[index];
+        if deformation == 0 && !frustum.touches(transform.transform_point3(center), radius * stretch) {
             continue;
         }
         match batches.last_mut().filter(|b| b.mesh == mesh) {
             Some(batch) => batch.instance_count += 1,
             None => batches.push(Batch { mesh, first_instance: table.len() as u32, instance_count: 1 }),
         }
-        table.push(GpuInstance::new(transform, &previous[index], frame, i + 1));
+        table.push(GpuInstance::new(transform, &previous[index], frame, i + 1, deformation));
     }
     (table, batches)
 }

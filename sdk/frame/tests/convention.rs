@@ -6,7 +6,7 @@ use rayloom_frame::convention::{
     CameraAxes, Convention, EngineCamera, Handedness, MatrixStorage, NormalMapGreen, UpAxis, UvOrigin, VectorSide,
     Winding,
 };
-use rayloom_scene::{Camera, Light, LightShape, Material, Mesh, TextureSlot};
+use rayloom_scene::{Camera, Light, LightShape, Material, Mesh, MorphTarget, Pose, TextureSlot};
 
 const SIZE: Vec2 = Vec2::new(640.0, 360.0);
 
@@ -139,6 +139,32 @@ proptest! {
         );
         prop_assert!((found - Vec2::new(shown.x, 1.0 - shown.y)).length() < 1e-4, "{found} is not {shown}");
         prop_assert_eq!(material.emissive, Vec3::splat(2.0));
+    }
+
+    #[test]
+    fn posed_vertices_are_where_the_engine_poses_them(
+        convention in conventions(), at in vectors(3.0), delta in vectors(1.0), normal_delta in vectors(1.0),
+        turns in prop::array::uniform2(rotations()), offsets in prop::array::uniform2(vectors(2.0)),
+        scale in vectors(2.0), share in 0.0f32..1.0, weight in -1.0f32..1.0,
+    ) {
+        let of_engine = Mesh {
+            positions: vec![at],
+            joints: vec![[0, 1, 0, 0]],
+            weights: vec![[1.0 - share, share, 0.0, 0.0]],
+            targets: vec![MorphTarget { positions: vec![delta], normals: vec![normal_delta], tangents: vec![delta] }],
+            ..Mesh::default()
+        };
+        // Uneven scales, mirrored where one is negative.
+        let palette = [0, 1].map(|i| Affine3A::from_scale_rotation_translation(scale, turns[i], offsets[i])).to_vec();
+        let in_engine = Pose { instance: 0, palette, morph_weights: vec![weight] };
+        let mut mesh = of_engine.clone();
+        convention.convert_mesh(&mut mesh);
+        let joint = |m: &Affine3A| convention.transform("joint", &convention.matrix_back(m)).unwrap();
+        let pose = Pose { palette: in_engine.palette.iter().map(joint).collect(), ..in_engine.clone() };
+        let (found, expected) = (pose.position(&mesh, 0), convention.point(in_engine.position(&of_engine, 0)));
+        prop_assert!(found.distance(expected) < 1e-4 * convention.metres_per_unit.max(1.0), "{found} is not {expected}");
+        prop_assert!(mesh.targets[0].normals[0].distance(convention.direction(normal_delta)) < 1e-6);
+        prop_assert!(mesh.targets[0].tangents[0].distance(convention.direction(delta)) < 1e-6);
     }
 
     #[test]

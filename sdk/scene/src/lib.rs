@@ -11,6 +11,7 @@ pub mod assets;
 mod camera;
 pub mod city;
 mod error;
+pub mod figure;
 #[cfg(feature = "gltf")]
 pub mod gltf;
 mod light;

@@ -23,6 +23,19 @@ pub struct Pose {
 }
 
 impl Pose {
+    /// Where it brings a vertex of a mesh, before the instance's transform: morph targets first, then joints (glTF 2.0,
+    /// 3.7.2.2 and 3.7.3.3). Joints that the palette lacks add nothing; [`Pose::check`] refuses such a pose.
+    pub fn position(&self, mesh: &Mesh, vertex: usize) -> Vec3 {
+        let mut at = mesh.positions[vertex];
+        for (target, weight) in mesh.targets.iter().zip(&self.morph_weights) {
+            at += target.positions.get(vertex).copied().unwrap_or(Vec3::ZERO) * *weight;
+        }
+        let Some((joints, weights)) = mesh.joints.get(vertex).zip(mesh.weights.get(vertex)) else { return at };
+        let moving = joints.iter().zip(weights).filter(|(_, weight)| **weight > 0.0);
+        let moved = moving.filter_map(|(joint, weight)| Some((self.palette.get(usize::from(*joint))?, weight)));
+        moved.map(|(joint, weight)| joint.transform_point3(at) * *weight).sum()
+    }
+
     /// Checks the pose against the instance that it names and that instance's mesh.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ impl Mesh {
     /// - Normals that are missing or of the wrong number are computed, one per face as glTF asks; vertices are split for it.
     /// - Texture coordinates of the wrong number are dropped; where a texture needs some, zeros take their place.
     /// - Tangents that are missing where a normal map needs them are computed; vertices at mirrored seams are split.
+    /// - What morph targets add to normals and tangents that had to be computed is dropped.
     /// - Weights of joints are scaled to a sum of 1. Meshes that deform keep triangles without area: a pose may unfold them.
     ///
     /// A mesh may have no triangles left. Repairing twice changes nothing more.
@@ -244,6 +245,11 @@ impl Mesh {
             // Without normals there is nothing that they could belong to.
             self.tangents.clear();
         }
+        for target in &mut self.targets {
+            // Flat normals stay those of the base shape.
+            target.normals.clear();
+            target.tangents.clear();
+        }
         let n = self.positions.len();
         self.normals = vec![Vec3::ZERO; n];
         let mut next_copy = vec![NONE; n];
@@ -289,6 +295,7 @@ impl Mesh {
             report.attributes_repaired += 1;
         }
         if self.tangents.is_empty() {
+            self.targets.iter_mut().for_each(|target| target.tangents.clear());
             if n > 0 && Uses::of(self, materials).normal_map {
                 self.compute_tangents();
                 report.meshes_with_computed_tangents += 1;
@@ -493,5 +500,34 @@ mod tests {
         assert!(text.contains("mesh 7") && text.contains("index 9 at position 4"), "{text}");
         let text = quad().repair("mesh 7", &[]).unwrap_err().to_string();
         assert!(text.contains("material 0"), "{text}");
+    }
+
+    #[test]
+    fn a_deforming_mesh_loses_what_is_not_finite_and_gains_what_it_lacks() {
+        let slot = TextureSlot { texture: 0, offset: Vec2::ZERO, scale: Vec2::ONE, rotation: 0.0 };
+        let materials = [Material { normal_texture: Some(slot), ..Material::default() }];
+        let mut mesh = quad();
+        mesh.positions.push(Vec3::new(0.0, f32::NAN, 0.0));
+        // One triangle that is not finite, and one without area that a pose may unfold.
+        mesh.indices.extend([0, 1, 4, 0, 1, 1]);
+        mesh.parts[0].index_count = 12;
+        mesh.uvs = vec![Vec2::ZERO, Vec2::X, Vec2::ONE, Vec2::Y, Vec2::ZERO];
+        mesh.joints = vec![[3, 9, 0, 0]; 5];
+        mesh.weights = vec![[2.0, 0.0, 2.0, 0.0]; 5];
+        let deltas = vec![Vec3::Z; 5];
+        mesh.targets =
+            vec![crate::MorphTarget { positions: deltas.clone(), normals: deltas.clone(), tangents: deltas }];
+        let report = mesh.repair("mesh 0", &materials).unwrap();
+        assert_eq!((report.triangles_non_finite, report.triangles_degenerate), (1, 0));
+        assert_eq!((report.meshes_with_computed_normals, report.meshes_with_computed_tangents), (1, 1));
+        assert_eq!(mesh.triangle_count(), 3);
+        assert_eq!((mesh.weights[0], mesh.joint_count()), ([0.5, 0.0, 0.5, 0.0], 4), "what weighs nothing is no joint");
+        let vertices = mesh.positions.len();
+        assert_eq!([mesh.tangents.len(), mesh.joints.len(), mesh.targets[0].positions.len()], [vertices; 3]);
+        assert!(
+            mesh.targets[0].normals.is_empty() && mesh.targets[0].tangents.is_empty(),
+            "computed ones are not theirs"
+        );
+        assert!(!mesh.needs_repair("mesh 0", &materials).unwrap());
     }
 }

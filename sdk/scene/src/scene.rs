@@ -2,6 +2,7 @@
 
 use crate::{Camera, Environment, Light, LightShape, Material, Mesh, Pose, Texture};
 use glam::{Affine3A, DVec3, Vec3};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// One placement of a mesh.
@@ -72,19 +73,29 @@ impl Scene {
         self.meshes.iter().map(|m| m.triangle_count()).sum()
     }
 
-    /// Smallest and largest corner of the box around everything placed, in metres; both zero for an empty scene.
+    /// Smallest and largest corner of the box around everything placed and posed, in metres; both zero for an empty scene.
     pub fn bounds(&self) -> (Vec3, Vec3) {
         let local: Vec<Option<(Vec3, Vec3)>> = self.meshes.iter().map(|m| m.bounds()).collect();
+        let poses = self.poses_by_instance();
         let mut result: Option<(Vec3, Vec3)> = None;
-        for instance in &self.instances {
+        let mut add = |p: Vec3| result = Some(result.map_or((p, p), |(a, b)| (a.min(p), b.max(p))));
+        for (i, instance) in self.instances.iter().enumerate() {
+            if let Some((pose, mesh)) = poses.get(&(i as u32)).zip(self.meshes.get(instance.mesh as usize)) {
+                let posed = (0..mesh.positions.len()).map(|vertex| pose.position(mesh, vertex));
+                posed.for_each(|p| add(instance.transform.transform_point3(p)));
+                continue;
+            }
             let Some((lo, hi)) = local.get(instance.mesh as usize).copied().flatten() else { continue };
             for corner in 0..8 {
                 let pick = |axis: usize| if corner >> axis & 1 == 0 { lo[axis] } else { hi[axis] };
-                let p = instance.transform.transform_point3(Vec3::new(pick(0), pick(1), pick(2)));
-                result = Some(result.map_or((p, p), |(a, b)| (a.min(p), b.max(p))));
+                add(instance.transform.transform_point3(Vec3::new(pick(0), pick(1), pick(2))));
             }
         }
         result.unwrap_or_default()
+    }
+
+    fn poses_by_instance(&self) -> HashMap<u32, &Pose> {
+        self.poses.iter().map(|pose| (pose.instance, pose)).collect()
     }
 
     /// The file's first camera, fitted to width / height = `aspect` (its vertical field of view is kept), or else one that
@@ -108,10 +119,13 @@ impl Scene {
     /// The part of the bounds within three standard deviations of the vertices' mean.
     fn crowded_bounds(&self) -> (Vec3, Vec3) {
         let (mut count, mut sum, mut squares) = (0.0, DVec3::ZERO, DVec3::ZERO);
-        for instance in &self.instances {
-            let positions = self.meshes.get(instance.mesh as usize).map_or(&[][..], |m| &m.positions);
-            for p in positions {
-                let p = instance.transform.transform_point3(*p).as_dvec3();
+        let poses = self.poses_by_instance();
+        for (i, instance) in self.instances.iter().enumerate() {
+            let Some(mesh) = self.meshes.get(instance.mesh as usize) else { continue };
+            let pose = poses.get(&(i as u32));
+            for (vertex, p) in mesh.positions.iter().enumerate() {
+                let p = pose.map_or(*p, |pose| pose.position(mesh, vertex));
+                let p = instance.transform.transform_point3(p).as_dvec3();
                 count += 1.0;
                 sum += p;
                 squares += p * p;

@@ -156,3 +156,54 @@ fn bad_skins_and_poses_are_named() {
     assert!(mesh(&|m| m.targets[0].positions.truncate(3)).contains("morph target 0 moves 3 positions"));
     assert!(mesh(&|m| m.targets[0].positions[1].x = f32::NAN).contains("vertex 1"));
 }
+
+#[test]
+fn bounds_and_the_camera_follow_the_pose() {
+    let (json, binary) = bar();
+    let (scene, rig) = read(&json, &binary).unwrap();
+    // The joints stand 3 m up in z, whatever the mesh's own node says.
+    assert_eq!(scene.bounds(), (vec3(0.0, 0.0, 3.0), vec3(2.0, 0.5, 3.0)));
+    let mut bent = scene.clone();
+    bent.poses = rig.at(Some((&rig.animations[0], 1.0))).poses;
+    let (low, high) = bent.bounds();
+    assert!(low.distance(vec3(0.0, 0.0, 3.5)) < 1e-6 && high.distance(vec3(1.0, 1.0, 3.5)) < 1e-6, "{low} to {high}");
+    let camera = scene.default_camera(1.0);
+    let (place, depth) = camera.project(vec3(1.0, 0.25, 3.0), glam::Vec2::ONE);
+    assert!(depth > 0.0 && place.distance(glam::Vec2::splat(0.5)) < 0.1, "it looks at the bar: {place}");
+}
+
+#[test]
+fn what_an_animation_moved_comes_back_at_rest_and_what_it_hides_is_a_speck() {
+    let glb = rayloom_scene::figure::glb();
+    let (scene, mut rig) = load_slice_animated(Path::new("figure.glb"), glb.into(), &mut |_| ()).unwrap();
+    assert_eq!((scene.instances.len(), scene.poses.len()), (3, 1));
+    assert_eq!(scene.poses[0].palette.len(), rayloom_scene::figure::JOINTS);
+    assert_eq!(rig.animations.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["walk", "wave"]);
+    // At each time the lantern alone, since the ground never moves.
+    let lantern = |rig: &Rig, at: Option<f32>| {
+        let moved = rig.at(at.map(|second| (&rig.animations[0], second)));
+        assert_eq!(moved.transforms.len(), 1);
+        let (instance, transform) = moved.transforms[0];
+        assert_eq!(scene.instances[instance as usize].user_id, 67, "the lantern's node");
+        transform
+    };
+    let quarter = lantern(&rig, Some(0.3)).translation;
+    assert!(quarter.distance(vec3(0.0, 1.1, -0.9).into()) < 1e-5, "{quarter}");
+    assert_eq!(lantern(&rig, None), scene.instances[2].transform);
+    // The feet stay above the ground by a hair and near it, at any time.
+    for key in 0..24 {
+        let pose = &rig.at(Some((&rig.animations[0], key as f32 * 0.05))).poses[0];
+        let lowest = shaped(&scene, pose).iter().map(|p| p.y).fold(f32::INFINITY, f32::min);
+        assert!((-0.12..0.15).contains(&lowest), "{lowest} m at key {key}");
+    }
+
+    use rayloom_scene::animation::{Channel, Curve, Interpolation, Property};
+    let curve = Curve::new(Interpolation::Step, vec![0.0], vec![0.0; 3], 3, false).unwrap();
+    let lantern_node = rig.bindings.iter().find(|binding| binding.instance == 2).expect("it is bound").node;
+    let pivot = rig.nodes[lantern_node as usize].parent.expect("the lantern hangs on it");
+    rig.animations[0].channels.push(Channel { node: pivot, property: Property::Scale, curve });
+    let mut hidden = scene.clone();
+    hidden.instances[2].transform = lantern(&rig, Some(0.3));
+    hidden.validate_placement().expect("it has an inverse");
+    assert!(hidden.instances[2].transform.matrix3.x_axis.length() < 1e-8);
+}

@@ -30,6 +30,9 @@ pub(crate) struct FrameInputs<'a> {
     pub(crate) materials: &'a Buffer,
     pub(crate) params: FrameParams,
     pub(crate) instances: &'a [GpuInstance],
+    /// Where in the slot's inputs, and what, poses the instances that deform.
+    pub(crate) deformations_at: usize,
+    pub(crate) deformations: &'a [u8],
     /// Masked ones last: what is opaque hides many of their fragments.
     pub(crate) draws: &'a [Draw],
 }
@@ -38,6 +41,7 @@ pub(crate) struct FrameInputs<'a> {
 pub(crate) fn submit(device: &Device, slot: &mut Slot, inputs: &FrameInputs<'_>) -> Result<u64, RasterError> {
     slot.inputs.write(0, bytemuck::bytes_of(&inputs.params));
     slot.inputs.write(size_of::<FrameParams>(), bytemuck::cast_slice(inputs.instances));
+    slot.inputs.write(inputs.deformations_at, inputs.deformations);
     let (commands, frame) = (slot.commands, slot.inputs.address());
     let push = Push {
         frame,

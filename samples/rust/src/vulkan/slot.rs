@@ -22,7 +22,7 @@ impl Readback {
 /// Commands, parameters and readback of one frame in flight.
 pub(crate) struct Slot {
     pub(super) commands: vk::CommandBuffer,
-    /// Frame parameters, then the table of instances.
+    /// Frame parameters, then the table of instances, then what poses them.
     pub(super) inputs: Buffer,
     /// Shared with who reads the planes; drawn into only while nobody else holds it.
     readback: Arc<Readback>,
@@ -42,6 +42,11 @@ impl Slot {
     pub(crate) fn reserve(&mut self, device: &Arc<Device>, bytes: usize) -> Result<(), RasterError> {
         self.inputs = Buffer::new(device, "frame parameters", bytes as u64, Place::Upload)?;
         Ok(())
+    }
+
+    /// Where shaders find its frame parameters.
+    pub(crate) fn inputs_address(&self) -> u64 {
+        self.inputs.address()
     }
 
     /// The readback buffer, unless somebody reads it.

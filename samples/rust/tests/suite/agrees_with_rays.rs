@@ -56,6 +56,7 @@ fn of_clutter_with_textures_holes_and_mirrored_things_in_motion() {
         previous_camera: previous,
         transforms: &transforms,
         previous_transforms: &previous_transforms,
+        ..FrameDesc::still(5, camera(aspect))
     };
     let agreement = check(&scene, &frame, extent, "clutter");
     assert!(agreement.depth.of * 10 < agreement.id.of * 9, "sky is seen too");
@@ -84,7 +85,30 @@ fn of_the_city_on_the_move() {
             previous_camera,
             transforms: &transforms,
             previous_transforms: &previous_transforms,
+            ..FrameDesc::still(1, camera)
         };
         check(&at_rest, &frame, extent, &named.name);
+    }
+}
+
+#[test]
+fn of_a_walking_figure() {
+    let glb = rayloom_scene::figure::glb();
+    let (mut scene, rig) =
+        rayloom_scene::gltf::load_slice_animated("figure.glb".as_ref(), glb.into(), &mut |_| ()).expect("it is right");
+    scene.add_default_lighting();
+    let extent = Extent::new(320, 240);
+    let camera = scene.default_camera(320.0 / 240.0);
+    for (animation, second) in [(0, 0.15), (0, 0.75), (1, 1.3)] {
+        let at = |second: f32| rig.at(Some((&rig.animations[animation], second)));
+        let (now, before) = (at(second), at(second - 1.0 / 15.0));
+        let frame = FrameDesc {
+            transforms: &now.transforms,
+            previous_transforms: &before.transforms,
+            poses: &now.poses,
+            previous_poses: &before.poses,
+            ..FrameDesc::still(1, camera)
+        };
+        check(&scene, &frame, extent, &format!("{} at {second} s", rig.animations[animation].name));
     }
 }

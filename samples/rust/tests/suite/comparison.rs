@@ -5,7 +5,7 @@ use raster::{FrameDesc, NEAR, PlaneKind, RasterEngine, ReadyPlanes};
 use rayloom_frame::normal::decode_normal;
 use rayloom_frame::{Extent, LayerKind, LayerRequest, Primary, TracedTile};
 use rayloom_renderer::{FrameState, Renderer, RendererOptions, TraceJob};
-use rayloom_scene::Scene;
+use rayloom_scene::{Pose, Scene};
 use std::sync::Arc;
 
 /// How many of a plane's pixels agree, of how many that were compared.
@@ -47,6 +47,8 @@ pub(crate) fn trace(scene: &Scene, frame: &FrameDesc<'_>, extent: Extent) -> Tra
     let state = FrameState {
         transforms: frame.transforms,
         previous_transforms: frame.previous_transforms,
+        poses: frame.poses,
+        previous_poses: frame.previous_poses,
         ..FrameState::default()
     };
     let placed = Arc::new(gpu.frame(&state).expect("the state is valid"));
@@ -85,8 +87,13 @@ fn depth_bound(traced: &Primary, frame: &FrameDesc<'_>, extent: Extent, i: usize
 const TRIANGLE_STRIDE: usize = 53;
 
 /// Normal, on the ray's side, of the instance's triangle that a ray from the camera hits next to a planar depth.
-fn triangle_normal(scene: &Scene, placed: (u32, Affine3A), origin: Vec3, direction: Vec3, depth: f32) -> Option<Vec3> {
-    let (instance, transform) = placed;
+fn triangle_normal(
+    scene: &Scene,
+    (instance, transform, pose): (u32, Affine3A, Option<&Pose>),
+    origin: Vec3,
+    direction: Vec3,
+    depth: f32,
+) -> Option<Vec3> {
     let mesh = &scene.meshes[scene.instances[instance as usize].mesh as usize];
     let into = transform.inverse();
     let (o, d) = (into.transform_point3(origin), into.transform_vector3(direction));
@@ -94,7 +101,10 @@ fn triangle_normal(scene: &Scene, placed: (u32, Affine3A), origin: Vec3, directi
     // rasters snap its corners.
     const WIDER: f32 = 1e-3;
     let hit = |corners: &[u32; 3]| {
-        let [a, b, c] = corners.map(|i| mesh.positions[i as usize]);
+        let [a, b, c] = corners.map(|i| {
+            let i = i as usize;
+            pose.map_or(mesh.positions[i], |pose| pose.position(mesh, i))
+        });
         let (e1, e2) = (b - a, c - a);
         let p = d.cross(e2);
         let determinant = e1.dot(p);
@@ -150,7 +160,9 @@ pub(crate) fn compare(
                 let size = Vec2::new(extent.width as f32, extent.height as f32);
                 let ray = frame.camera.ray(Vec2::new(x as f32 + 0.5, y as f32 + 0.5), size);
                 let moved = frame.transforms.iter().find(|(index, _)| *index == id - 1);
-                let placed = moved.copied().unwrap_or((id - 1, scene.instances[id as usize - 1].transform));
+                let placed = moved.map_or(scene.instances[id as usize - 1].transform, |(_, transform)| *transform);
+                let pose = frame.poses.iter().chain(&scene.poses).find(|pose| pose.instance == id - 1);
+                let placed = (id - 1, placed, pose);
                 let expected = triangle_normal(scene, placed, frame.camera.position, ray, depth);
                 let drawn = decode_normal(word(PlaneKind::GeometricNormal, x, y));
                 let close = |expected: Vec3| drawn.angle_between(expected).to_degrees() < 1.0;

@@ -111,6 +111,9 @@ fn impossible_wishes_are_refused_by_name() {
         let wrong = FrameDesc { transforms: &transforms, ..frame(1) };
         assert!(matches!(fresh.draw(&wrong), Err(RasterError::InvalidFrame { frame_id: 1, .. })));
     }
+    let strange = [rayloom_scene::Pose::default()];
+    let rigid = FrameDesc { poses: &strange, ..frame(3) };
+    assert!(fresh.draw(&rigid).expect_err("it keeps its shape").to_string().contains("pose of instance 0"));
     let mut lost = frame(4);
     lost.camera.position.x = f32::INFINITY;
     assert!(fresh.draw(&lost).expect_err("it is nowhere").to_string().contains("frame 4"));

@@ -5,7 +5,8 @@ use glam::Vec2;
 use rayloom_scene::{Light, Material, Mesh};
 
 impl Convention {
-    /// Converts a mesh in place.
+    /// Converts a mesh in place, with its morph targets. Joints are numbers and stay; palettes are converted by
+    /// [`Convention::transform`].
     ///
     /// Corners keep their order unless the engine's triangles face the viewer clockwise: what is seen stays what is seen,
     /// so left-handed axes alone turn no triangle around.
@@ -16,6 +17,11 @@ impl Convention {
         // the same way, whichever it is; but the cross product is another in axes of the other hand.
         let sign = if self.handedness == Handedness::Left { -1.0 } else { 1.0 };
         mesh.tangents.iter_mut().for_each(|t| *t = self.direction(t.truncate()).extend(t.w * sign));
+        for target in &mut mesh.targets {
+            // Differences of points: no axis system has an offset to add.
+            target.positions.iter_mut().for_each(|delta| *delta = self.point(*delta));
+            target.normals.iter_mut().chain(&mut target.tangents).for_each(|delta| *delta = self.direction(*delta));
+        }
         if self.uv_origin == UvOrigin::BottomLeft {
             mesh.uvs.iter_mut().for_each(|uv| uv.y = 1.0 - uv.y);
         }

@@ -2,7 +2,11 @@
 
 use super::Curve;
 use crate::Pose;
-use glam::{Affine3A, DAffine3, DQuat, DVec3};
+use crate::validate::is_invertible;
+use glam::{Affine3A, DAffine3, DQuat, DVec3, Mat3A};
+
+/// Scale of what is scaled to nothing.
+const SPECK: f32 = 4e-9;
 
 /// A node of a hierarchy.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,10 +92,11 @@ pub struct Rig {
     pub animations: Vec<Animation>,
 }
 
-/// What stands and is shaped otherwise than at rest.
+/// What stands where and is shaped how at a time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Moved {
-    /// Instances that moved, with where they are now.
+    /// All instances that some animation of the rig can move, with where they are. One that is scaled to nothing is a speck
+    /// of a few nanometres: a transform has an inverse.
     pub transforms: Vec<(u32, Affine3A)>,
     /// Poses of all instances that can deform.
     pub poses: Vec<Pose>,
@@ -101,7 +106,7 @@ impl Rig {
     /// The scene at a time of an animation, in seconds; its first value before it begins, its last after it has ended.
     /// `None` is the scene at rest. Cameras and lights stay where they are.
     pub fn at(&self, animation: Option<(&Animation, f32)>) -> Moved {
-        let rest = self.worlds(&self.nodes);
+        let driven = self.driven();
         let mut nodes = self.nodes.clone();
         let mut weights: Vec<Option<Vec<f32>>> = vec![None; nodes.len()];
         if let Some((animation, seconds)) = animation {
@@ -128,15 +133,15 @@ impl Rig {
         let worlds = self.worlds(&nodes);
         let mut moved = Moved::default();
         for binding in &self.bindings {
-            let (now, before) = (&worlds[binding.node as usize], &rest[binding.node as usize]);
+            let now = &worlds[binding.node as usize];
             let palette: Vec<Affine3A> = match binding.skin {
                 Some(skin) => {
                     let joints = self.skins[skin as usize].joints.iter();
                     joints.map(|(node, inverse_bind)| (worlds[*node as usize] * *inverse_bind).as_affine3a()).collect()
                 }
                 None => {
-                    if now != before {
-                        moved.transforms.push((binding.instance, now.as_affine3a()));
+                    if driven[binding.node as usize] {
+                        moved.transforms.push((binding.instance, invertible(now.as_affine3a())));
                     }
                     Vec::new()
                 }
@@ -149,6 +154,21 @@ impl Rig {
         moved
     }
 
+    /// For each node whether an animation moves it or one above it.
+    fn driven(&self) -> Vec<bool> {
+        let mut driven = vec![false; self.nodes.len()];
+        let channels = self.animations.iter().flat_map(|animation| &animation.channels);
+        for channel in channels.filter(|channel| channel.property != Property::MorphWeights) {
+            if let Some(node) = driven.get_mut(channel.node as usize) {
+                *node = true;
+            }
+        }
+        for (i, node) in self.nodes.iter().enumerate() {
+            driven[i] |= node.parent.is_some_and(|parent| driven[parent as usize]);
+        }
+        driven
+    }
+
     fn worlds(&self, nodes: &[RigNode]) -> Vec<DAffine3> {
         let mut worlds: Vec<DAffine3> = Vec::with_capacity(nodes.len());
         for node in nodes {
@@ -157,4 +177,9 @@ impl Rig {
         }
         worlds
     }
+}
+
+/// Animations hide things by a scale of 0, which no transform of an instance may have.
+fn invertible(transform: Affine3A) -> Affine3A {
+    if is_invertible(&transform) { transform } else { Affine3A { matrix3: Mat3A::IDENTITY * SPECK, ..transform } }
 }
