@@ -2,7 +2,7 @@
 
 mod room;
 
-use crate::embedded::PATIENCE;
+use crate::embedded::{PATIENCE, event};
 use rayloom::frame::convention::{
     CameraAxes, Convention, DepthEncoding, Handedness, MatrixStorage, MotionContent, MotionDirection, MotionJitter,
     MotionUnit, MotionY, NormalMapGreen, NormalSpace, UpAxis, UvOrigin, VectorSide,
@@ -13,7 +13,7 @@ use rayloom::{
     Embedded, Event, FrameDesc, LayerDesc, Plane, SceneHandle, Session, SessionDesc, Tier, ViewDesc, ViewHandle,
 };
 use room::{EXTENT, MOVING, cameras, drawn, misread, moved, room};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What the engine really does.
 const TRUTH: Convention = raster::CONVENTION;
@@ -22,24 +22,6 @@ struct Engine {
     session: Session,
     planes: Vec<Plane>,
     scene: (SceneHandle, u64, u64),
-}
-
-/// The next event that `wanted` takes.
-fn event<T>(session: &Session, wanted: impl Fn(Event) -> Option<T>) -> T {
-    let give_up = Instant::now() + PATIENCE;
-    loop {
-        match session.poll_event() {
-            Some(event) => {
-                if let Some(found) = wanted(event) {
-                    return found;
-                }
-            }
-            None => {
-                assert!(Instant::now() < give_up, "no such event");
-                std::thread::sleep(Duration::from_millis(2));
-            }
-        }
-    }
 }
 
 /// A scene with two revisions, the box moved in the second; ready to be traced.
@@ -54,9 +36,11 @@ fn placed(session: &Session, scene: Scene) -> (SceneHandle, u64, u64) {
 }
 
 fn engine() -> Engine {
-    let desc =
-        SessionDesc { embedded: Embedded::Always, embedded_allow_cpu: true, validate: true, ..SessionDesc::default() };
-    let session = Session::new(desc).unwrap();
+    engine_of(SessionDesc { embedded: Embedded::Always, embedded_allow_cpu: true, ..SessionDesc::default() })
+}
+
+fn engine_of(desc: SessionDesc) -> Engine {
+    let session = Session::new(SessionDesc { validate: true, ..desc }).unwrap();
     let scene = placed(&session, room());
     Engine { session, planes: drawn(), scene }
 }
