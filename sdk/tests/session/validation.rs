@@ -3,6 +3,7 @@
 mod room;
 
 use crate::embedded::{PATIENCE, event};
+use crate::served::Served;
 use rayloom::frame::convention::{
     CameraAxes, Convention, DepthEncoding, Handedness, MatrixStorage, MotionContent, MotionDirection, MotionJitter,
     MotionUnit, MotionY, NormalMapGreen, NormalSpace, UpAxis, UvOrigin, VectorSide,
@@ -179,4 +180,19 @@ fn axes_and_units_and_textures_are_named() {
     refuses(Convention { handedness: Handedness::Left, ..TRUTH }, "RAYLOOM_HANDEDNESS_RIGHT");
     refuses(Convention { matrix_storage: MatrixStorage::RowMajor, ..TRUTH }, "RAYLOOM_MATRIX_COLUMN_MAJOR");
     refuses(Convention { vector_side: VectorSide::Row, ..TRUTH }, "RAYLOOM_VECTOR_COLUMN");
+}
+
+/// One choice that is read off the planes, and one that is found by tracing other views.
+#[test]
+fn a_remote_peer_examines_where_none_is_embedded() {
+    let served = Served::start();
+    let engine =
+        engine_of(SessionDesc { peers: vec![served.address()], embedded: Embedded::Never, ..SessionDesc::default() });
+    engine.show(&engine.view(&TRUTH), &TRUTH, &engine.scene, 1);
+    let (agrees, text) = engine.told();
+    assert!(agrees && text.contains("depth on ") && text.contains("motion on "), "{text}");
+    let linear = Convention { depth_encoding: DepthEncoding::Linear, ..TRUTH };
+    engine.names(linear, "depth", &["RAYLOOM_DEPTH_REVERSED_INFINITE"]);
+    engine.names(Convention { normal_space: NormalSpace::View, ..TRUTH }, "normal", &["RAYLOOM_NORMAL_WORLD"]);
+    engine.names(Convention { up_axis: UpAxis::Z, ..TRUTH }, "depth", &["RAYLOOM_UP_Y"]);
 }
