@@ -6,6 +6,7 @@ mod fleet;
 
 mod any_cut_gives_the_same_bits;
 mod bad_scene_files;
+mod broken_captures;
 mod c_engine;
 mod captured;
 mod command_line;

@@ -2,6 +2,7 @@
 
 mod contract;
 mod csharp;
+mod full_disk;
 mod header;
 mod kept;
 mod languages;
