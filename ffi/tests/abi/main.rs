@@ -7,9 +7,11 @@ mod header;
 mod kept;
 mod languages;
 mod memory;
+mod mistakes;
 // Only builds with debug assertions can be told to panic.
 #[cfg(debug_assertions)]
 mod panics;
 mod symbols;
+mod threads;
 mod toolchain;
 mod validate;

@@ -17,8 +17,10 @@ fn valgrind(program: &str) -> Command {
 
 #[test]
 fn valgrind_finds_nothing_in_the_contract() {
-    let program = compile("contract", Link::Shared, &folder("contract-valgrind"));
-    run(&mut valgrind(&program.to_string_lossy()));
+    for name in ["contract", "planes"] {
+        let program = compile(name, Link::Shared, &folder(&format!("{name}-valgrind")));
+        run(&mut valgrind(&program.to_string_lossy()));
+    }
 }
 
 #[test]

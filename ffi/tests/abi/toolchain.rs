@@ -44,6 +44,8 @@ pub(crate) enum Link {
     Static,
     /// Shared, from where the loader is told to look: nothing of this machine stays in the program.
     Found,
+    /// Not at all: the program loads it.
+    Loaded,
 }
 
 /// Compiles a C program of tests/c against the header and the library.
@@ -64,6 +66,9 @@ pub(crate) fn compile_with(name: &str, link: Link, folder: &Path, flags: &[&str]
         Link::Shared => {
             let soname = shared_library(folder);
             compiler.arg(&soname).arg(format!("-Wl,-rpath,{}", folder.display()));
+        }
+        Link::Loaded => {
+            compiler.arg("-ldl");
         }
         Link::Found => {
             compiler.arg(shared_library(folder));
