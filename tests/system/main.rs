@@ -14,6 +14,7 @@ mod killed_peer;
 mod raster_engine;
 mod refused_tokens;
 mod restarted_peers;
+mod sanitized_samples;
 mod stopped_peer;
 mod stored_captures;
 mod streamed_picture;

@@ -3,6 +3,7 @@
 use crate::install::{self, Purpose};
 use crate::package;
 use crate::run::{self, captured, cargo, shown};
+use crate::sanitizers;
 use crate::tools;
 use std::time::Instant;
 
@@ -24,6 +25,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     steps.run("format", || shown(&cargo(), &["fmt", "--all", "--check"]))?;
     steps.run("build", || shown(&cargo(), &["build", "--workspace", "--all-targets"]))?;
     steps.run("page", || npm(&["run", "--silent", "check"]))?;
+    if is_long {
+        steps.run("sanitized library", sanitizers::build)?;
+    }
     steps.run("tests", || suite(is_long))?;
     steps.run("notices", tools::notices_are_current)?;
     steps.run("package", package::check)?;

@@ -11,6 +11,7 @@ mod mistakes;
 // Only builds with debug assertions can be told to panic.
 #[cfg(debug_assertions)]
 mod panics;
+mod sanitized;
 mod symbols;
 mod threads;
 mod toolchain;

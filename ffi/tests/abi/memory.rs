@@ -4,7 +4,7 @@
 use crate::toolchain::{Link, compile, compile_with, folder, run};
 use std::process::Command;
 
-const SANITIZERS: [&str; 3] =
+pub(crate) const SANITIZERS: [&str; 3] =
     ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"];
 
 /// Reads of memory that was never written, beyond its end or after its release, and memory that nobody points to any more.
