@@ -4,7 +4,7 @@ use crate::install::{self, Purpose};
 use crate::package;
 use crate::run::{self, captured, cargo, shown};
 use crate::sanitizers;
-use crate::tools;
+use crate::{tools, windows};
 use std::time::Instant;
 
 /// The Python package of other people's WebRTC, and the environment that the tests look for it in.
@@ -20,7 +20,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         other => return Err(format!("`cargo xtask test` takes --long or nothing, not `{}`", other.join(" "))),
     };
     let mut steps = Steps::default();
-    steps.run("install", || install::ensure(Purpose::Tests))?;
+    let purpose = if is_long { Purpose::LongTests } else { Purpose::Tests };
+    steps.run("install", || install::ensure(purpose))?;
     steps.run("clients", clients)?;
     steps.run("format", || shown(&cargo(), &["fmt", "--all", "--check"]))?;
     steps.run("build", || shown(&cargo(), &["build", "--workspace", "--all-targets"]))?;
@@ -36,6 +37,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         steps.run("no encoder", || shown(&cargo(), &NO_ENCODER))?;
         steps
             .run("runtime encoder", || shown(&cargo(), &[&NO_ENCODER[..], &["--features", "h264-runtime"]].concat()))?;
+        steps.run("windows", windows::check)?;
         steps.run("lints", check)?;
         steps.run("dependencies", tools::deny)?;
     }
