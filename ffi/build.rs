@@ -1,9 +1,11 @@
-//! Gives the shared library its SONAME: a 0.x minor version may break, so the loader must tell them apart.
+//! Gives the shared library its SONAME: a 0.x minor version may break, so the loader must tell them apart. It is marked as never
+//! to be unloaded: its threads and what they leave at their ends would outlive its code.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,{}", soname());
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
 }
 

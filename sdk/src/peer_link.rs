@@ -34,6 +34,9 @@ const OFFERS_UNANSWERED: usize = 256;
 /// Decoded pixels of one peer that may wait for the director.
 const DECODED_AHEAD_KIB: u32 = 64 << 10;
 
+/// What peers are told when the session ends.
+const ENDED: &str = "the engine's session ended";
+
 /// How a peer is reached.
 pub(crate) enum Reach {
     /// By WebRTC.
@@ -56,24 +59,42 @@ pub(crate) struct PeerLink {
 }
 
 impl PeerLink {
-    /// Connects, serves, and connects again, until the session drops this future.
+    /// Connects, serves, and connects again, until the session ends. Returns once the peer has answered the goodbye: it holds
+    /// nothing of the session then.
     pub(crate) async fn run(mut self) {
+        let mut session = self.offers.clone();
         let mut pause = RETRY.0;
         loop {
             let began = Instant::now();
-            let event = match self.connect().await {
-                Ok((connection, info)) => {
-                    let cause = self.serve(connection, info).await;
-                    PeerEvent::Lost { cause }
-                }
-                Err(cause) => PeerEvent::Unreachable { cause },
+            let opened = tokio::select! {
+                opened = self.open() => opened,
+                () = ended(&mut session) => return,
             };
-            if self.tell(event).await.is_err() {
+            let (event, link) = match opened {
+                Ok(mut connection) => {
+                    let outcome = tokio::select! {
+                        outcome = self.attend(&mut connection) => outcome,
+                        () = ended(&mut session) => PeerEvent::Lost { cause: ENDED.into() },
+                    };
+                    if let PeerEvent::Lost { cause } | PeerEvent::Unreachable { cause } = &outcome {
+                        connection.link.close(cause);
+                    }
+                    (outcome, Some(connection.link))
+                }
+                Err(cause) => (PeerEvent::Unreachable { cause }, None),
+            };
+            if self.tell(event).await.is_err() || session.has_changed().is_err() {
+                if let Some(link) = link {
+                    link.settled().await;
+                }
                 return;
             }
             // A connection that held for a while starts the pauses anew.
             pause = if began.elapsed() > RETRY.1 { RETRY.0 } else { (pause * 2).min(RETRY.1) };
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = ended(&mut session) => return,
+            }
         }
     }
 
@@ -90,30 +111,39 @@ impl PeerLink {
         }
     }
 
-    /// Opens a link and exchanges hellos.
-    async fn connect(&self) -> Result<(Connection, PeerInfo), String> {
-        let mut connection = match &self.reach {
+    /// Opens a link.
+    async fn open(&self) -> Result<Connection, String> {
+        match &self.reach {
             Reach::Remote(address) => {
                 let options = DialOptions { tls_pin: address.tls_pin, ..DialOptions::default() };
-                dial(&address.url, address.token.as_deref(), &options).await.map_err(|error| error.to_string())?
+                dial(&address.url, address.token.as_deref(), &options).await.map_err(|error| error.to_string())
             }
             #[cfg(feature = "embedded-peer")]
             Reach::Embedded(server) => {
                 let (ours, theirs) = rayloom_transport::loopback();
                 let server = Arc::clone(server);
                 tokio::spawn(async move { server.serve_connection(theirs).await });
-                ours
+                Ok(ours)
             }
-        };
+        }
+    }
+
+    /// Exchanges hellos and serves until the link ends; says how it ended.
+    async fn attend(&mut self, connection: &mut Connection) -> PeerEvent {
+        match self.greet(connection).await {
+            Ok(info) => PeerEvent::Lost { cause: self.serve(connection, info).await },
+            Err(cause) => PeerEvent::Unreachable { cause },
+        }
+    }
+
+    async fn greet(&self, connection: &mut Connection) -> Result<PeerInfo, String> {
         let agent = format!("rayloom {}", env!("CARGO_PKG_VERSION"));
         let hello = Message::Hello(Hello { versions: VERSION, agent, role: Role::Engine });
         let sent = connection.link.send(Channel::Control, hello.encode());
         sent.map_err(|error| format!("{}: {error}", self.name()))?;
-        match tokio::time::timeout(HELLO_TIMEOUT, self.expect_hello(&mut connection)).await {
-            Ok(Ok(info)) => Ok((connection, info)),
-            Ok(Err(cause)) => Err(cause),
-            Err(_) => Err(format!("{} connected but said nothing for {HELLO_TIMEOUT:?}", self.name())),
-        }
+        tokio::time::timeout(HELLO_TIMEOUT, self.expect_hello(connection))
+            .await
+            .unwrap_or_else(|_| Err(format!("{} connected but said nothing for {HELLO_TIMEOUT:?}", self.name())))
     }
 
     async fn expect_hello(&self, connection: &mut Connection) -> Result<PeerInfo, String> {
@@ -158,13 +188,13 @@ impl PeerLink {
     }
 
     /// Serves an open link until it ends; says why it ended.
-    async fn serve(&mut self, mut connection: Connection, info: PeerInfo) -> String {
+    async fn serve(&mut self, connection: &mut Connection, info: PeerInfo) -> String {
         let name = self.name();
         let link = Arc::clone(&connection.link);
         let connected =
             PeerEvent::Connected { link: Arc::clone(&link), description: format!("{} at {name}", info.device), info };
         if self.tell(connected).await.is_err() {
-            return "the session ended".into();
+            return ENDED.into();
         }
         let uploads = upload::start(Arc::clone(&link), Arc::clone(&self.blobs));
         let mut offered: Vec<u64> = Vec::new();
@@ -174,7 +204,7 @@ impl PeerLink {
         let mut ping = tokio::time::interval(PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Skip);
         self.offers.mark_changed();
-        let cause = loop {
+        loop {
             tokio::select! {
                 event = connection.events.next() => match event {
                     Some(LinkEvent::Message(_, bytes)) => match self.take(bytes, &uploads, &mut unanswered, &mut decoding).await {
@@ -186,7 +216,7 @@ impl PeerLink {
                 },
                 changed = self.offers.changed() => {
                     if changed.is_err() {
-                        break "the session ended".into();
+                        break ENDED.into();
                     }
                     let now = self.offers.borrow_and_update().clone();
                     let mut new = now.iter().filter(|known| !offered.contains(&known.offer.revision));
@@ -209,9 +239,7 @@ impl PeerLink {
                     }
                 },
             }
-        };
-        link.close(&cause);
-        cause
+        }
     }
 
     /// One message of the peer; an error ends the link.
@@ -251,7 +279,7 @@ impl PeerLink {
             Message::Refused(refused) => return Err(format!("{name}: {}", refused.reason)),
             other => return Err(format!("{name} sent a message that peers don't send: {other:?}")),
         };
-        self.tell(event).await.map_err(|()| "the session ended".into())
+        self.tell(event).await.map_err(|()| ENDED.into())
     }
 
     /// Decodes here, so that several links' slices are decoded at the same time and the director only places them.
@@ -267,6 +295,11 @@ impl PeerLink {
         let memory = memory.expect("nobody closes the semaphore");
         Ok(ArrivedSlice { task, index, count, coded_bytes, decoded, _memory: memory })
     }
+}
+
+/// Resolves when the session has ended: its director holds the sender.
+async fn ended(offers: &mut watch::Receiver<Vec<Offered>>) {
+    while offers.changed().await.is_ok() {}
 }
 
 /// What decodes a link's slices, and the memory that they may take before the director has them.

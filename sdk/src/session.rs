@@ -27,9 +27,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 /// How long running network tasks may take to end when a session is destroyed.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long peers may take to answer the goodbye; one that has not heard it by then drops the session by its own silence.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// What a session's handles share.
 pub(crate) struct Shared {
@@ -145,7 +148,7 @@ impl Shared {
     }
 }
 
-/// A session with its peers. Dropping it ends everything and joins every thread.
+/// A session with its peers. Dropping it takes leave of the peers, ends everything and joins every thread.
 pub struct Session {
     shared: Arc<Shared>,
     events: Arc<EventQueue>,
@@ -155,6 +158,8 @@ pub struct Session {
 
 struct Threads {
     runtime: Runtime,
+    /// Connections to remote peers.
+    links: JoinSet<()>,
     director: JoinHandle<()>,
     packer: JoinHandle<()>,
     planes_reader: JoinHandle<()>,
@@ -255,8 +260,9 @@ impl Session {
             clock,
             accept_stored_traces,
         };
+        let mut links = JoinSet::new();
         for (id, address) in (0..).zip(&desc.peers) {
-            runtime.spawn(link(id, Reach::Remote(address.clone())).run());
+            links.spawn_on(link(id, Reach::Remote(address.clone())).run(), runtime.handle());
         }
         if desc.embedded != Embedded::Never {
             embed(&desc, &runtime, &events, link);
@@ -275,7 +281,7 @@ impl Session {
             recorder,
             denoising: Denoising::new(&desc),
         });
-        let threads = Threads { runtime, director, packer, planes_reader, doctor, capture };
+        let threads = Threads { runtime, links, director, packer, planes_reader, doctor, capture };
         Ok(Session { shared, events, threads: Mutex::new(Some(threads)) })
     }
 
@@ -333,6 +339,7 @@ impl Drop for Session {
         drop(self.shared.planes.lock().take());
         // On a thread of its own: the engine's may belong to a runtime, where tokio forbids to wait.
         let ending = std::thread::spawn(move || {
+            let mut threads = threads;
             // The director also ends when this is not taken: it drains its queue first.
             if commands.blocking_send(Command::Shutdown).is_err() {
                 tracing::debug!("the director had ended already");
@@ -350,6 +357,11 @@ impl Drop for Session {
             // It was waiting for planes, or for the director.
             if threads.doctor.is_some_and(|doctor| doctor.join().is_err()) {
                 tracing::error!("the thread that examines conventions had panicked");
+            }
+            // Without the director they take leave of their peers, which let go of the session at once.
+            let answered = async { while threads.links.join_next().await.is_some() {} };
+            if threads.runtime.block_on(async { tokio::time::timeout(GOODBYE_TIMEOUT, answered).await }).is_err() {
+                tracing::debug!("a peer did not answer the goodbye within {GOODBYE_TIMEOUT:?}");
             }
             threads.runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
             // Last, so that it has what the others did.

@@ -7,14 +7,14 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-fn replay(file: &Path, peers: &[Peer], token: &str) -> Output {
+pub(crate) fn replay(file: &Path, peers: &[Peer], token: &str) -> Output {
     let urls: Vec<&str> = peers.iter().map(|peer| peer.url.as_str()).collect();
     let mut command = Command::new(binary("rayloom"));
     command.arg("replay").arg(file).args(["--peers", &urls.join(","), "--notes"]).env("RAYLOOM_TOKEN", token);
     command.output().unwrap()
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat()
 }
 

@@ -7,6 +7,7 @@ mod fleet;
 
 mod any_cut_gives_the_same_bits;
 mod bad_scene_files;
+mod broken_captures;
 mod c_engine;
 mod captured;
 mod command_line;
@@ -16,6 +17,7 @@ mod raster_engine;
 mod refused_tokens;
 mod relayed_data;
 mod restarted_peers;
+mod sanitized_samples;
 mod stopped_peer;
 mod stored_captures;
 mod streamed_picture;

@@ -19,3 +19,14 @@ fn a_hanging_peer_is_covered_and_comes_back() {
     fleet.peers[1].go_on();
     engine.frames_until("tiles of the woken peer", |_, output| peers_of(output).contains(&1));
 }
+
+/// Whoever does not answer the goodbye is not waited for.
+#[test]
+fn a_session_ends_while_a_peer_hangs() {
+    let fleet = Fleet::start(1);
+    let mut engine = Engine::new(fleet.addresses());
+    engine.whole_frame_by(&[0]);
+    fleet.peers[0].stop();
+    drop(engine);
+    fleet.peers[0].go_on();
+}

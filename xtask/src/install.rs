@@ -12,6 +12,8 @@ pub(crate) enum Purpose {
     Demo,
     /// The tests with their real clients too.
     Tests,
+    /// The long suite: another system's compiler beside.
+    LongTests,
 }
 
 /// Something that must be there.
@@ -161,6 +163,15 @@ const NEEDS: &[Need] = &[
         packages: &["clang"],
         backports: false,
         elsewhere: "the package clang",
+    },
+    Need {
+        what: "mingw-w64 and Wine",
+        why: "the long suite builds the library for Windows, and runs the C sample with it",
+        purpose: Purpose::LongTests,
+        is_there: || has("x86_64-w64-mingw32-gcc") && has("x86_64-w64-mingw32-g++") && has("wine"),
+        packages: &["gcc-mingw-w64-x86-64", "g++-mingw-w64-x86-64", "wine", "wine64"],
+        backports: false,
+        elsewhere: "the packages mingw-w64 and wine",
     },
 ];
 

@@ -11,6 +11,7 @@ mod install;
 mod owned;
 mod package;
 mod run;
+mod sanitizers;
 mod tests;
 mod tools;
 mod windows;
@@ -28,7 +29,8 @@ usage: cargo xtask COMMAND
                  the SDK and the peer as archives in target/package; --test builds the samples from them elsewhere
   install        installs what the demo and the tests need, and says why
   check          formatting and lints; --deny: licences, sources and advisories of dependencies;
-                 --target x86_64-pc-windows-gnu: the library for Windows, by mingw-w64
+                 --target x86_64-pc-windows-gnu: the library for Windows, by mingw-w64;
+                 --sanitizers: the library built with AddressSanitizer, under the programs that call it
   notices        writes the THIRD_PARTY_NOTICES.md of what is shipped anew
 ";
 
@@ -64,9 +66,11 @@ fn check(arguments: &[String]) -> Result<(), String> {
     match words.as_slice() {
         [] => tests::check(),
         ["--deny"] => tools::deny(),
+        ["--sanitizers"] => sanitizers::check(),
         ["--target", windows::TARGET] => windows::check(),
-        other => {
-            Err(format!("`cargo xtask check` takes nothing, --deny or --target {}, not {other:?}", windows::TARGET))
-        }
+        other => Err(format!(
+            "`cargo xtask check` takes nothing, --deny, --sanitizers or --target {}, not {other:?}",
+            windows::TARGET
+        )),
     }
 }

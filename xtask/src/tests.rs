@@ -3,7 +3,8 @@
 use crate::install::{self, Purpose};
 use crate::package;
 use crate::run::{self, captured, cargo, shown};
-use crate::tools;
+use crate::sanitizers;
+use crate::{tools, windows};
 use std::time::Instant;
 
 /// The Python package of other people's WebRTC, and the environment that the tests look for it in.
@@ -19,11 +20,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         other => return Err(format!("`cargo xtask test` takes --long or nothing, not `{}`", other.join(" "))),
     };
     let mut steps = Steps::default();
-    steps.run("install", || install::ensure(Purpose::Tests))?;
+    let purpose = if is_long { Purpose::LongTests } else { Purpose::Tests };
+    steps.run("install", || install::ensure(purpose))?;
     steps.run("clients", clients)?;
     steps.run("format", || shown(&cargo(), &["fmt", "--all", "--check"]))?;
     steps.run("build", || shown(&cargo(), &["build", "--workspace", "--all-targets"]))?;
     steps.run("page", || npm(&["run", "--silent", "check"]))?;
+    if is_long {
+        steps.run("sanitized library", sanitizers::build)?;
+    }
     steps.run("tests", || suite(is_long))?;
     steps.run("notices", tools::notices_are_current)?;
     steps.run("package", package::check)?;
@@ -32,6 +37,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         steps.run("no encoder", || shown(&cargo(), &NO_ENCODER))?;
         steps
             .run("runtime encoder", || shown(&cargo(), &[&NO_ENCODER[..], &["--features", "h264-runtime"]].concat()))?;
+        steps.run("windows", windows::check)?;
         steps.run("lints", check)?;
         steps.run("dependencies", tools::deny)?;
     }

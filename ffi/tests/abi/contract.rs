@@ -12,3 +12,8 @@ fn mistakes_are_errors_with_the_shared_library() {
 fn mistakes_are_errors_with_the_static_library() {
     run(&mut Command::new(compile("contract", Link::Static, &folder("contract-static"))));
 }
+
+#[test]
+fn planes_that_can_t_be_read_are_refused_and_the_memory_of_others_is_given_back() {
+    run(&mut Command::new(compile("planes", Link::Shared, &folder("planes"))));
+}

@@ -4,7 +4,7 @@
 use crate::toolchain::{Link, compile, compile_with, folder, run};
 use std::process::Command;
 
-const SANITIZERS: [&str; 3] =
+pub(crate) const SANITIZERS: [&str; 3] =
     ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"];
 
 /// Reads of memory that was never written, beyond its end or after its release, and memory that nobody points to any more.
@@ -17,8 +17,10 @@ fn valgrind(program: &str) -> Command {
 
 #[test]
 fn valgrind_finds_nothing_in_the_contract() {
-    let program = compile("contract", Link::Shared, &folder("contract-valgrind"));
-    run(&mut valgrind(&program.to_string_lossy()));
+    for name in ["contract", "planes"] {
+        let program = compile(name, Link::Shared, &folder(&format!("{name}-valgrind")));
+        run(&mut valgrind(&program.to_string_lossy()));
+    }
 }
 
 #[test]

@@ -10,9 +10,27 @@ pub(crate) fn root() -> PathBuf {
 
 /// A library of this build. Cargo does not build it for a test: `cargo build` must come first.
 pub(crate) fn library(name: &str) -> PathBuf {
+    library_of(Build::Plain, name)
+}
+
+/// Which library.
+#[derive(Clone, Copy)]
+pub(crate) enum Build {
+    /// As it is shipped.
+    Plain,
+    /// With AddressSanitizer in all of its Rust and C, which the program's runtime serves.
+    Sanitized,
+}
+
+fn library_of(build: Build, name: &str) -> PathBuf {
     let program = std::env::current_exe().unwrap();
-    let path = program.parent().unwrap().parent().unwrap().join(name);
-    assert!(path.is_file(), "{} is missing: run `cargo build -p rayloom-ffi` first", path.display());
+    let plain = program.parent().and_then(Path::parent).unwrap();
+    let (folder, how) = match build {
+        Build::Plain => (plain.to_owned(), "cargo build -p rayloom-ffi"),
+        Build::Sanitized => (plain.with_file_name("sanitized"), "cargo xtask check --sanitizers"),
+    };
+    let path = folder.join(name);
+    assert!(path.is_file(), "{} is missing: run `{how}` first", path.display());
     path
 }
 
@@ -44,6 +62,8 @@ pub(crate) enum Link {
     Static,
     /// Shared, from where the loader is told to look: nothing of this machine stays in the program.
     Found,
+    /// Not at all: the program loads it.
+    Loaded,
 }
 
 /// Compiles a C program of tests/c against the header and the library.
@@ -53,6 +73,11 @@ pub(crate) fn compile(name: &str, link: Link, folder: &Path) -> PathBuf {
 
 /// The same with more flags.
 pub(crate) fn compile_with(name: &str, link: Link, folder: &Path, flags: &[&str]) -> PathBuf {
+    compile_against(Build::Plain, name, link, folder, flags)
+}
+
+/// The same against a library of that build.
+pub(crate) fn compile_against(build: Build, name: &str, link: Link, folder: &Path, flags: &[&str]) -> PathBuf {
     let source = root().join(format!("ffi/tests/c/{name}.c"));
     let program = folder.join(name);
     let mut compiler = Command::new("cc");
@@ -62,15 +87,25 @@ pub(crate) fn compile_with(name: &str, link: Link, folder: &Path, flags: &[&str]
     compiler.args(flags).arg(source).arg("-o").arg(&program);
     match link {
         Link::Shared => {
-            let soname = shared_library(folder);
+            let soname = put_library(build, folder);
             compiler.arg(&soname).arg(format!("-Wl,-rpath,{}", folder.display()));
         }
+        Link::Loaded => {
+            compiler.arg("-ldl");
+        }
         Link::Found => {
-            compiler.arg(shared_library(folder));
+            compiler.arg(put_library(build, folder));
         }
         // What the Rust library and the encoder inside need of the system.
         Link::Static => {
-            compiler.arg(library("librayloom.a")).args(["-lstdc++", "-lgcc_s", "-lpthread", "-lm", "-ldl", "-lrt"]);
+            compiler.arg(library_of(build, "librayloom.a")).args([
+                "-lstdc++",
+                "-lgcc_s",
+                "-lpthread",
+                "-lm",
+                "-ldl",
+                "-lrt",
+            ]);
         }
     }
     compiler.arg("-lm");
@@ -80,10 +115,14 @@ pub(crate) fn compile_with(name: &str, link: Link, folder: &Path, flags: &[&str]
 
 /// Puts the shared library into a folder, by the name that the loader asks for.
 pub(crate) fn shared_library(folder: &Path) -> PathBuf {
+    put_library(Build::Plain, folder)
+}
+
+fn put_library(build: Build, folder: &Path) -> PathBuf {
     let soname = folder.join("librayloom.so.0.1");
     // Of an earlier run.
     let _ = std::fs::remove_file(&soname);
-    std::os::unix::fs::symlink(library("librayloom.so"), &soname).unwrap();
+    std::os::unix::fs::symlink(library_of(build, "librayloom.so"), &soname).unwrap();
     soname
 }
 

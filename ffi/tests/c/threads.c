@@ -77,6 +77,26 @@ static void *come_and_go(void *unused) {
   return unused;
 }
 
+/* Two begin frames of one view at a time, against the rule: each is begun or refused, never both or neither. */
+static rayloom_view *contested;
+static unsigned begun;
+static void *contend(void *unused) {
+  rayloom_frame_desc desc = RAYLOOM_FRAME_DESC_INIT;
+  desc.revision = 1;
+  for (desc.frame_id = 1; desc.frame_id <= ROUNDS; desc.frame_id++) {
+    rayloom_result result = rayloom_frame_begin(contested, &desc, NULL);
+    if (result != RAYLOOM_INVALID_ARGUMENT) EITHER(result, RAYLOOM_OK, RAYLOOM_BUSY);
+    if (result == RAYLOOM_OK) __atomic_add_fetch(&begun, 1, __ATOMIC_RELAXED);
+    /* Acquired here, released by whoever comes first. */
+    static rayloom_output *passed;
+    rayloom_output *output = NULL;
+    if (rayloom_view_acquire(contested, 0, 0, &output) != RAYLOOM_OK) continue;
+    output = __atomic_exchange_n(&passed, output, __ATOMIC_ACQ_REL);
+    if (output) EITHER(rayloom_output_release(output), RAYLOOM_OK, RAYLOOM_OK);
+  }
+  return unused;
+}
+
 int main(void) {
   rayloom_peer_address nobody = RAYLOOM_PEER_ADDRESS_INIT;
   nobody.url = "http://127.0.0.1:9";
@@ -88,6 +108,14 @@ int main(void) {
   rayloom_view_desc view_desc = RAYLOOM_VIEW_DESC_INIT;
   view_desc.width = 32; view_desc.height = 16;
   EITHER(rayloom_view_create(session, &view_desc, &view), RAYLOOM_OK, RAYLOOM_OK);
+  uint64_t revision = 0;
+  EITHER(rayloom_scene_commit(scene, &revision), RAYLOOM_OK, RAYLOOM_OK);
+  EITHER(rayloom_view_create(session, &view_desc, &contested), RAYLOOM_OK, RAYLOOM_OK);
+  pthread_t rivals[2];
+  for (int i = 0; i < 2; i++)
+    if (pthread_create(&rivals[i], NULL, contend, NULL)) return 1;
+  for (int i = 0; i < 2; i++) pthread_join(rivals[i], NULL);
+  if (!begun || begun > ROUNDS) { printf("%u frames of %d ids were begun\n", begun, ROUNDS); return 1; }
   void *(*const work[])(void *) = { begin, look, edit, come_and_go };
   pthread_t threads[4];
   for (int i = 0; i < 4; i++)

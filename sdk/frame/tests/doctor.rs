@@ -28,8 +28,18 @@ fn cameras() -> (Camera, Camera) {
 
 /// What the doctor says when the engine is `truth`, says that it is `stated`, and the scene is as it is.
 fn examine(truth: &Convention, stated: &Convention, scene: Scene) -> Result<Diagnosis, FrameError> {
+    examine_changed(truth, stated, scene, |_| ())
+}
+
+/// The same where what is traced differs in some other way too.
+fn examine_changed(
+    truth: &Convention,
+    stated: &Convention,
+    scene: Scene,
+    change: impl Fn(&mut Primary),
+) -> Result<Diagnosis, FrameError> {
     let (camera, previous) = cameras();
-    let shown = cast(&camera, &previous, AS_SHOWN);
+    let shown = cast(&camera, &previous, Scene { gradient: scene.gradient, ..AS_SHOWN });
     let textures = engine_planes(truth, &shown, &camera, &previous);
     let planes: Vec<_> = textures.iter().map(Texture::plane).collect();
     let frame = Submitted {
@@ -39,7 +49,11 @@ fn examine(truth: &Convention, stated: &Convention, scene: Scene) -> Result<Diag
         camera: &truth.camera_back(&camera),
         previous_camera: &truth.camera_back(&previous),
     };
-    doctor(&frame, |view| Ok(cast(&view.camera, &view.previous_camera, scene)))
+    doctor(&frame, |view| {
+        let mut primary = cast(&view.camera, &view.previous_camera, scene);
+        change(&mut primary);
+        Ok(primary)
+    })
 }
 
 /// All that is to be set, by all findings.
@@ -249,10 +263,27 @@ fn the_origin_of_textures_is_named() {
             UvOrigin::TopLeft => (UvOrigin::BottomLeft, "RAYLOOM_UV_TOP_LEFT"),
             UvOrigin::BottomLeft => (UvOrigin::TopLeft, "RAYLOOM_UV_BOTTOM_LEFT"),
         };
-        let scene = Scene { upside_down: true, ..AS_SHOWN };
-        let diagnosis = examine(&truth, &Convention { uv_origin, ..truth }, scene).unwrap();
-        assert_eq!(fixes(&diagnosis), [expected], "{diagnosis:#?}");
-        assert_eq!(diagnosis.findings.len(), 1);
+        for gradient in [false, true] {
+            let scene = Scene { upside_down: true, gradient, ..AS_SHOWN };
+            let diagnosis = examine(&truth, &Convention { uv_origin, ..truth }, scene).unwrap();
+            assert_eq!(fixes(&diagnosis), [expected], "{diagnosis:#?}");
+            assert_eq!(diagnosis.findings.len(), 1);
+        }
+    }
+}
+
+#[test]
+fn colours_that_are_only_darker_name_no_origin() {
+    let truth = engines()[0];
+    for gradient in [false, true] {
+        let darker = |primary: &mut Primary| {
+            for color in &mut primary.base_color {
+                *color = u32::from_le_bytes(color.to_le_bytes().map(|code| code.saturating_sub(30)));
+            }
+        };
+        let diagnosis = examine_changed(&truth, &truth, Scene { gradient, ..AS_SHOWN }, darker).unwrap();
+        let (_, share) = diagnosis.compared.iter().find(|(plane, _)| *plane == "albedo").unwrap();
+        assert!(*share < 0.85 && diagnosis.findings.is_empty(), "{diagnosis:#?}");
     }
 }
 

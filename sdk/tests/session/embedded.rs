@@ -4,10 +4,10 @@ use glam::{Affine3A, Vec2, Vec3, Vec4};
 use rayloom::frame::{Extent, Rect};
 use rayloom::scene::{Environment, Instance, Light, LightShape, Material, Mesh, MeshPart, Scene};
 use rayloom::{
-    Accumulation, Embedded, FrameDesc, Output, SceneHandle, Session, SessionDesc, ToneMap, ViewDesc, ViewHandle,
+    Accumulation, Embedded, Event, FrameDesc, Output, SceneHandle, Session, SessionDesc, ToneMap, ViewDesc, ViewHandle,
 };
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) const SIZE: Extent = Extent::new(203, 117);
 /// Far beyond what a frame takes on the slowest machine; never waited for in full.
@@ -74,6 +74,24 @@ pub(crate) fn first_fresh(view: &ViewHandle, revision: u64, from: u64) -> Arc<Ou
         std::thread::yield_now();
     }
     panic!("no fresh frame; tiles of the last one: {last:?}");
+}
+
+/// The next event that `wanted` takes.
+pub(crate) fn event<T>(session: &Session, wanted: impl Fn(Event) -> Option<T>) -> T {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        match session.poll_event() {
+            Some(event) => {
+                if let Some(found) = wanted(event) {
+                    return found;
+                }
+            }
+            None => {
+                assert!(Instant::now() < give_up, "no such event");
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
 }
 
 fn pixel(output: &Output, x: u32, y: u32) -> [u8; 3] {
@@ -160,10 +178,10 @@ fn commits_faster_than_packing_end_with_the_newest_one() {
     assert!(is_red(center), "the square's centre is {center:?} in frame {}", output.frame_id);
     let announced =
         |event: rayloom::Event| matches!(event, rayloom::Event::SceneReady { revision, .. } if revision == newest);
-    let give_up = std::time::Instant::now() + PATIENCE;
+    let give_up = Instant::now() + PATIENCE;
     let mut frame_id = output.frame_id + 1;
     while !std::iter::from_fn(|| session.poll_event()).any(announced) {
-        assert!(std::time::Instant::now() < give_up, "revision {newest} was never announced");
+        assert!(Instant::now() < give_up, "revision {newest} was never announced");
         frame_id = first_fresh(&view, newest, frame_id).frame_id + 1;
     }
     // Ends while a commit waits and another is being packed.
@@ -236,9 +254,9 @@ fn the_inside_peer_keeps_its_pipelines_and_to_its_memory() {
             cache_dir: Some(folder.clone()),
             ..SessionDesc::default()
         });
-        let (session, give_up) = (session.unwrap(), std::time::Instant::now() + PATIENCE);
+        let (session, give_up) = (session.unwrap(), Instant::now() + PATIENCE);
         loop {
-            assert!(std::time::Instant::now() < give_up, "nothing is said of the peer");
+            assert!(Instant::now() < give_up, "nothing is said of the peer");
             match session.poll_event() {
                 Some(event) => break event.to_string(),
                 None => std::thread::yield_now(),

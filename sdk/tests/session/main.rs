@@ -1,4 +1,4 @@
-//! The session's behaviour with the peer inside this process, one file each.
+//! The session's behaviour with peers inside this process, embedded or dialled, one file each.
 
 #[cfg(feature = "embedded-peer")]
 mod capture;
@@ -7,7 +7,11 @@ mod embedded;
 #[cfg(feature = "embedded-peer")]
 mod gbuffer;
 #[cfg(feature = "embedded-peer")]
+mod goodbye;
+#[cfg(feature = "embedded-peer")]
 mod pictures;
 mod refusals;
+#[cfg(feature = "embedded-peer")]
+mod served;
 #[cfg(feature = "embedded-peer")]
 mod validation;

@@ -2,7 +2,8 @@
 
 mod room;
 
-use crate::embedded::PATIENCE;
+use crate::embedded::{PATIENCE, event};
+use crate::served::Served;
 use rayloom::frame::convention::{
     CameraAxes, Convention, DepthEncoding, Handedness, MatrixStorage, MotionContent, MotionDirection, MotionJitter,
     MotionUnit, MotionY, NormalMapGreen, NormalSpace, UpAxis, UvOrigin, VectorSide,
@@ -13,7 +14,7 @@ use rayloom::{
     Embedded, Event, FrameDesc, LayerDesc, Plane, SceneHandle, Session, SessionDesc, Tier, ViewDesc, ViewHandle,
 };
 use room::{EXTENT, MOVING, cameras, drawn, misread, moved, room};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What the engine really does.
 const TRUTH: Convention = raster::CONVENTION;
@@ -22,24 +23,6 @@ struct Engine {
     session: Session,
     planes: Vec<Plane>,
     scene: (SceneHandle, u64, u64),
-}
-
-/// The next event that `wanted` takes.
-fn event<T>(session: &Session, wanted: impl Fn(Event) -> Option<T>) -> T {
-    let give_up = Instant::now() + PATIENCE;
-    loop {
-        match session.poll_event() {
-            Some(event) => {
-                if let Some(found) = wanted(event) {
-                    return found;
-                }
-            }
-            None => {
-                assert!(Instant::now() < give_up, "no such event");
-                std::thread::sleep(Duration::from_millis(2));
-            }
-        }
-    }
 }
 
 /// A scene with two revisions, the box moved in the second; ready to be traced.
@@ -54,9 +37,11 @@ fn placed(session: &Session, scene: Scene) -> (SceneHandle, u64, u64) {
 }
 
 fn engine() -> Engine {
-    let desc =
-        SessionDesc { embedded: Embedded::Always, embedded_allow_cpu: true, validate: true, ..SessionDesc::default() };
-    let session = Session::new(desc).unwrap();
+    engine_of(SessionDesc { embedded: Embedded::Always, embedded_allow_cpu: true, ..SessionDesc::default() })
+}
+
+fn engine_of(desc: SessionDesc) -> Engine {
+    let session = Session::new(SessionDesc { validate: true, ..desc }).unwrap();
     let scene = placed(&session, room());
     Engine { session, planes: drawn(), scene }
 }
@@ -195,4 +180,19 @@ fn axes_and_units_and_textures_are_named() {
     refuses(Convention { handedness: Handedness::Left, ..TRUTH }, "RAYLOOM_HANDEDNESS_RIGHT");
     refuses(Convention { matrix_storage: MatrixStorage::RowMajor, ..TRUTH }, "RAYLOOM_MATRIX_COLUMN_MAJOR");
     refuses(Convention { vector_side: VectorSide::Row, ..TRUTH }, "RAYLOOM_VECTOR_COLUMN");
+}
+
+/// One choice that is read off the planes, and one that is found by tracing other views.
+#[test]
+fn a_remote_peer_examines_where_none_is_embedded() {
+    let served = Served::start();
+    let engine =
+        engine_of(SessionDesc { peers: vec![served.address()], embedded: Embedded::Never, ..SessionDesc::default() });
+    engine.show(&engine.view(&TRUTH), &TRUTH, &engine.scene, 1);
+    let (agrees, text) = engine.told();
+    assert!(agrees && text.contains("depth on ") && text.contains("motion on "), "{text}");
+    let linear = Convention { depth_encoding: DepthEncoding::Linear, ..TRUTH };
+    engine.names(linear, "depth", &["RAYLOOM_DEPTH_REVERSED_INFINITE"]);
+    engine.names(Convention { normal_space: NormalSpace::View, ..TRUTH }, "normal", &["RAYLOOM_NORMAL_WORLD"]);
+    engine.names(Convention { up_axis: UpAxis::Z, ..TRUTH }, "depth", &["RAYLOOM_UP_Y"]);
 }

@@ -23,9 +23,11 @@ pub(crate) struct Scene {
     pub(crate) green: f32,
     /// Textures are upside down.
     pub(crate) upside_down: bool,
+    /// Colours run one way across a whole surface, instead of in stripes.
+    pub(crate) gradient: bool,
 }
 
-pub(crate) const AS_SHOWN: Scene = Scene { axes: Mat3::IDENTITY, green: 1.0, upside_down: false };
+pub(crate) const AS_SHOWN: Scene = Scene { axes: Mat3::IDENTITY, green: 1.0, upside_down: false, gradient: false };
 
 pub(crate) fn size() -> Vec2 {
     Vec2::new(EXTENT.width as f32, EXTENT.height as f32)
@@ -118,7 +120,11 @@ pub(crate) fn cast(camera: &Camera, previous: &Camera, scene: Scene) -> Primary 
                 Vec2::ZERO
             };
             let normal = scene.axes * (hit.normal + tangent * bump.x + bitangent * bump.y).normalize();
-            let shade = 0.2 + 0.7 * (uv.y * 2.0).rem_euclid(1.0);
+            // The floor's coordinates go on for more than one texture.
+            let shade = match scene.gradient {
+                true => 0.5 + if hit.id == 1 { 0.15 } else { 0.7 } * (uv.y - 0.5),
+                false => 0.2 + 0.7 * (uv.y * 2.0).rem_euclid(1.0),
+            };
             let color = [shade, shade * 0.8, 0.1 + 0.05 * hit.id as f32].map(|c| u32::from(linear_to_srgb(c)));
             primary.depth.push(hit.distance);
             primary.normal.push(encode_normal(normal));

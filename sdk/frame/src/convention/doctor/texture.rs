@@ -1,16 +1,16 @@
 //! What only textures show: which way green of normal maps points, and where texture coordinates begin.
 
 use super::surface::SAME_DIRECTION;
-use super::{FEWEST, Found, Share, Submitted, Traced, View, plane};
+use super::{BETTER, FEWEST, Found, Share, Submitted, Traced, View, plane};
 use crate::convention::{Convention, NormalMapGreen, UvOrigin};
 use crate::gbuffer::{EnginePlaneKind, NormalDecode};
 use crate::normal::{decode_normal, encode_normal};
-use crate::srgb::linear_to_srgb;
+use crate::srgb::{linear_to_srgb, srgb_to_linear};
 use glam::{Vec2, Vec3};
 use std::collections::HashMap;
 
 /// Codes of sRGB by which equal colours may differ.
-const SAME_COLOR: i32 = 12;
+const SAME_COLOR: u8 = 12;
 /// Classes of brightness.
 const CLASSES: usize = 16;
 
@@ -108,8 +108,58 @@ fn flat_normal(frame: &Submitted<'_>, view: &View, traced: &Traced<'_>, (x, y): 
     Some(if normal.dot(left.0) > 0.0 { -normal } else { normal })
 }
 
+/// What the engine and the scene have at a pixel, in codes of sRGB.
+struct Colors {
+    engine: [u8; 3],
+    traced: [u8; 3],
+}
+
+/// Base colours of one instance.
+#[derive(Default)]
+struct Surface {
+    engine: [u32; CLASSES],
+    traced: [u32; CLASSES],
+    colors: Vec<Colors>,
+    share: Share,
+}
+
+impl Surface {
+    /// Pixels whose colours are on both sides, wherever on the surface.
+    fn common(&self) -> u32 {
+        self.engine.iter().zip(self.traced).map(|(a, b)| (*a).min(b)).sum()
+    }
+
+    /// Pixels that a gradient explains which runs the other way: what the engine and the scene have adds up to the same all over
+    /// the surface, in codes or in light. Not where colours that are brighter or darker all over explain as much.
+    fn reversed(&self) -> u32 {
+        let code = |code: u8| f32::from(code);
+        let light = |code: u8| srgb_to_linear(code);
+        let sums = self.explained(code, |v| v, -1.0).max(self.explained(light, |v| linear_to_srgb(v).into(), -1.0));
+        let shifted = self.explained(code, |v| v, 1.0);
+        if sums as f32 > shifted as f32 + BETTER * self.colors.len() as f32 { sums } else { 0 }
+    }
+
+    /// Pixels where the engine's colour is `sign` times the traced one and something that is the same everywhere.
+    fn explained(&self, value: impl Fn(u8) -> f32, code: impl Fn(f32) -> f32, sign: f32) -> u32 {
+        let constant = [0, 1, 2].map(|channel| {
+            let rest = |c: &Colors| value(c.engine[channel]) - sign * value(c.traced[channel]);
+            let mut rests: Vec<f32> = self.colors.iter().map(rest).collect();
+            rests.sort_by(f32::total_cmp);
+            rests.get(rests.len() / 2).copied().unwrap_or(0.0)
+        });
+        let near = |c: &&Colors| {
+            (0..3).all(|channel| {
+                let expected = code(constant[channel] + sign * value(c.traced[channel]));
+                (expected - f32::from(c.engine[channel])).abs() <= SAME_COLOR as f32
+            })
+        };
+        self.colors.iter().filter(near).count() as u32
+    }
+}
+
 /// Compares base colours on surfaces that have more than one. Textures that are upside down have the same colours
-/// elsewhere on the same surface; `agreeing` is how much of them.
+/// elsewhere on the same surface, or, where their gradient is longer than what is seen, run the other way; `agreeing` is
+/// how much of them.
 pub(super) fn examine_albedo(
     frame: &Submitted<'_>,
     convention: &Convention,
@@ -117,13 +167,10 @@ pub(super) fn examine_albedo(
     samples: &[(u32, u32)],
 ) -> Option<Found> {
     let plane = plane(frame, EnginePlaneKind::Albedo)?;
-    #[derive(Default)]
-    struct Surface {
-        engine: [u32; CLASSES],
-        traced: [u32; CLASSES],
-        share: Share,
-    }
-    let class = |[r, g, b]: [i32; 3]| ((r * 3 + g * 6 + b) / 10) as usize * CLASSES / 256;
+    let class = |color: [u8; 3]| {
+        let [r, g, b] = color.map(usize::from);
+        (r * 3 + g * 6 + b) / 10 * CLASSES / 256
+    };
     let mut surfaces: HashMap<u32, Surface> = HashMap::new();
     for at in samples {
         let index = traced.index(at.0, at.1);
@@ -131,15 +178,16 @@ pub(super) fn examine_albedo(
             continue;
         }
         let [r, g, b, _] = plane.pixel(at.0, at.1);
-        let here = [r, g, b].map(|c| i32::from(linear_to_srgb(c)));
+        let here = [r, g, b].map(linear_to_srgb);
         let color = |index: usize| {
             let [r, g, b, _] = traced.primary.base_color[index].to_le_bytes();
-            [r, g, b].map(i32::from)
+            [r, g, b]
         };
-        let near = |index: usize| color(index).iter().zip(here).all(|(a, b)| (a - b).abs() <= SAME_COLOR);
+        let near = |index: usize| color(index).iter().zip(here).all(|(a, b)| a.abs_diff(b) <= SAME_COLOR);
         let surface = surfaces.entry(traced.primary.instance_id[index]).or_default();
         surface.engine[class(here)] += 1;
         surface.traced[class(color(index))] += 1;
+        surface.colors.push(Colors { engine: here, traced: color(index) });
         surface.share.count(traced.around(*at).any(near));
     }
     let (mut stated, mut common) = (Share::default(), 0u32);
@@ -152,7 +200,7 @@ pub(super) fn examine_albedo(
         }
         stated.all += surface.share.all;
         stated.agreeing += surface.share.agreeing;
-        common += surface.engine.iter().zip(surface.traced).map(|(a, b)| (*a).min(b)).sum::<u32>();
+        common += surface.common().max(surface.reversed());
     }
     let agreeing = common as f32 / stated.all.max(1) as f32;
     let uv_origin = match convention.uv_origin {
