@@ -8,6 +8,7 @@ use rayloom_frame::{
     Extent, LayerKind, LayerPlane, LayerRequest, Primary, Rect, SKY_DEPTH, TracedTile,
     compose::{Display, PictureFormat, ToneMap, compose_into},
     demodulate::scaled_sample_pixel,
+    filter::Filter,
     merge::{FrameInputs, Merger, PlannedTile},
     normal::encode_normal,
 };
@@ -53,6 +54,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     report.number("add_cpu_ns_per_pixel", full.add_ns);
     report.number("finish_cpu_ns_per_pixel", full.finish_ns);
     report.number("compose_cpu_ns_per_pixel", full.compose_ns);
+    // Beside the rest: views filter only where they are asked to.
+    report.number("filter_cpu_ns_per_pixel", full.filter_ns);
     let half = measure([1, 2, 2], frames)?;
     report.number("half_resolution.merge_cpu_ns_per_pixel", half.cpu_ns_per_pixel);
     report.number("half_resolution.after_last_tile_ms_p50", half.after_last_tile_ms);
@@ -65,6 +68,7 @@ struct Measured {
     add_ns: f64,
     finish_ns: f64,
     compose_ns: f64,
+    filter_ns: f64,
     after_last_tile_ms: f64,
     held_bytes_per_pixel: f64,
 }
@@ -83,6 +87,7 @@ fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
     let mut merger = Merger::new(EXTENT);
     let mut picture = vec![0; EXTENT.pixels() * 4];
     let (mut add, mut finish, mut compose, mut total, mut last) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut filter, mut filtering) = (Filter::default(), vec![]);
     for frame_id in 0..frames + 2 {
         let traced: Vec<TracedTile> = tiles.iter().map(|tile| trace(tile.rect, frame_id, &layers)).collect();
         let (camera, previous_camera) = (camera(frame_id as f32), camera(frame_id as f32 - 1.0));
@@ -108,6 +113,11 @@ fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
             compose.push(composed - finished);
             total.push(composed - start);
             last.push(last_tile.elapsed().as_secs_f64());
+            if frame_id % 4 == 2 {
+                let start = cpu_seconds();
+                std::hint::black_box(filter.run(&frame));
+                filtering.push(cpu_seconds() - start);
+            }
         }
     }
     let ns = |mut seconds: Vec<f64>| median(&mut seconds) * 1e9 / EXTENT.pixels() as f64;
@@ -116,6 +126,7 @@ fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
         add_ns: ns(add),
         finish_ns: ns(finish),
         compose_ns: ns(compose),
+        filter_ns: ns(filtering),
         after_last_tile_ms: median(&mut last) * 1e3,
         held_bytes_per_pixel: merger.held_bytes() as f64 / EXTENT.pixels() as f64,
     })
