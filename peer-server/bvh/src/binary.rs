@@ -29,8 +29,8 @@ impl PrimitiveBox {
 /// primitives from `first`.
 #[derive(Clone, Copy)]
 pub(crate) struct BinaryNode {
-    min: Vec4,
-    max: Vec4,
+    pub(crate) min: Vec4,
+    pub(crate) max: Vec4,
     pub(crate) first: u32,
     pub(crate) count: u32,
 }
@@ -59,7 +59,7 @@ const MIN_BINS: usize = 6;
 /// Beyond this depth primitives are halved, not weighed: adversarial positions would otherwise give endless chains.
 const MAX_SAH_DEPTH: u32 = 40;
 
-fn half_area(min: Vec4, max: Vec4) -> f32 {
+pub(crate) fn half_area(min: Vec4, max: Vec4) -> f32 {
     let e = (max - min).max(Vec4::ZERO);
     e.x * e.y + e.y * e.z + e.z * e.x
 }

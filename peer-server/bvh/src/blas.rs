@@ -12,7 +12,7 @@
 //! A triangle is its three corners, and a word with its primitive index and, in the top bit, that it is not opaque.
 
 use crate::Aabb;
-use crate::binary::{self, Costs, PrimitiveBox};
+use crate::binary::{self, BinaryNode, Costs, PrimitiveBox};
 use crate::node::{self, Content, HEADER_WORDS, MAX_DEPTH, NODE_WORDS, WIDTH, WideNode, WideTree};
 use glam::Vec3;
 
@@ -53,7 +53,7 @@ impl Blas {
             let bounds = Aabb { min: corners[0], max: corners[0] }.with_point(corners[1]).with_point(corners[2]);
             boxes.push(PrimitiveBox::new(bounds, i as u32));
         }
-        let tree = build_tree(&mut boxes, COSTS);
+        let tree = build_tree(&mut boxes, COSTS, |_| ());
         let mut words = vec![0u32; HEADER_WORDS + tree.nodes.len() * NODE_WORDS + boxes.len() * TRIANGLE_WORDS];
         let bounds = tree.nodes.first().map_or(Aabb::EMPTY, node::bounds);
         write_tree(&mut words, &tree, boxes.len(), bounds);
@@ -160,9 +160,15 @@ fn write_corners(out: &mut [u32], corners: [Vec3; 3]) {
     }
 }
 
-/// Builds a wide tree that no walk's stack overflows on.
-pub(crate) fn build_tree(boxes: &mut [PrimitiveBox], costs: Costs) -> WideTree {
-    let tree = node::collapse(&binary::build(boxes, costs), boxes.len());
+/// Builds a wide tree that no walk's stack overflows on, from a binary one that was made better by `optimize`.
+pub(crate) fn build_tree(
+    boxes: &mut [PrimitiveBox],
+    costs: Costs,
+    optimize: impl FnOnce(&mut Vec<BinaryNode>),
+) -> WideTree {
+    let mut nodes = binary::build(boxes, costs);
+    optimize(&mut nodes);
+    let tree = node::collapse(&nodes, boxes.len());
     if tree.depth <= MAX_DEPTH {
         return tree;
     }

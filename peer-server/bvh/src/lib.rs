@@ -14,6 +14,7 @@ mod binary;
 mod blas;
 mod node;
 mod reference;
+mod reinsert;
 mod tlas;
 
 pub use aabb::Aabb;

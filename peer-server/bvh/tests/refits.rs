@@ -84,6 +84,7 @@ fn a_refit_world_equals_a_built_one_for_every_ray() {
     for turn in [0.3, 1.7] {
         tlas.refit(&place(turn));
         assert_eq!(trace(&tlas), trace(&Tlas::build(&place(turn))));
+        assert_eq!(trace(&tlas), trace(&Tlas::build_optimized(&place(turn))));
     }
     let mut fewer = place(0.5);
     fewer[3].transform = Affine3A::from_translation(Vec3::NAN);

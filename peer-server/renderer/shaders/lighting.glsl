@@ -40,6 +40,7 @@ vec3 emission_texture(Params p, uint instance, uint primitive, vec2 bary) {
 struct LightSample {
     vec3 direction;   // towards the light
     float distance;   // in metres; large for the sun
+    vec3 facing;      // unit normal of a triangle on the position's side; 0 where the light has no area
     vec3 irradiance;  // on a surface that faces it, unshadowed
 };
 
@@ -50,6 +51,7 @@ LightSample sample_light(Params p, uint index, vec3 position, vec2 u) {
     vec4 color = Vectors(p.lights).v[at];
     vec4 direction = Vectors(p.lights).v[at + 2u];
     LightSample s;
+    s.facing = vec3(0.0);
     if (color.w == 0.0) {
         s.direction = direction.w < 1.0 ? cone_direction(-direction.xyz, direction.w, u) : -direction.xyz;
         s.distance = FAR;
@@ -69,7 +71,10 @@ LightSample sample_light(Params p, uint index, vec3 position, vec2 u) {
         s.distance = sqrt(d2);
         s.direction = to / s.distance;
         // Half the cross product is area times normal; both sides shine.
-        s.irradiance = color.rgb * (0.5 * abs(dot(cross(direction.xyz, edge), s.direction)) / d2);
+        vec3 doubled = cross(direction.xyz, edge);
+        float cosine = dot(doubled, s.direction);
+        s.facing = doubled * ((cosine > 0.0 ? -1.0 : 1.0) * inversesqrt(max(dot(doubled, doubled), 1e-30)));
+        s.irradiance = color.rgb * (0.5 * abs(cosine) / d2);
         return s;
     }
     vec3 to = place.xyz - position;
@@ -147,12 +152,13 @@ struct ShadowRay {
 const ShadowRay NO_RAY = ShadowRay(vec3(0.0), vec3(0.0, 1.0, 0.0), -1.0, vec3(0.0));
 
 // From `from`, just off the surface at `position`, to the point of a light that was drawn from there. A parallel ray would
-// meet a near light before its end, and take it for its own shadow.
-ShadowRay shadow_ray(vec3 position, vec3 from, vec3 direction, float distance, vec3 value) {
-    if (distance == FAR) {
-        return ShadowRay(from, direction, FAR, value);
+// meet a near light before its end, and take it for its own shadow. So would one that ends on a triangle and grazes it: what
+// is rounded there is a length that the grazing angle stretches, so it ends off the triangle, as it starts off the surface.
+ShadowRay shadow_ray(vec3 position, vec3 from, LightSample light, vec3 value) {
+    if (light.distance == FAR) {
+        return ShadowRay(from, light.direction, FAR, value);
     }
-    vec3 to = position + direction * distance - from;
+    vec3 to = leave(position + light.direction * light.distance, light.facing, light.distance) - from;
     float range = length(to);
     return ShadowRay(from, to / max(range, 1e-20), range * 0.9999, value);
 }
@@ -209,7 +215,7 @@ ShadowRay choose_light(Params p, Shading s, vec3 position, vec3 origin, vec3 geo
         if (choice < keep) {
             choice /= keep;
             chosen_value = target;
-            chosen = shadow_ray(position, origin, light.direction, light.distance, value);
+            chosen = shadow_ray(position, origin, light, value);
         } else {
             choice = (choice - keep) / (1.0 - keep);
         }

@@ -91,22 +91,20 @@ float balance(float mine, float other) {
 // One light's direct contribution, unshadowed.
 ShadowRay gather(Params p, Scatter c, Gathering g, vec3 geometric, float t, vec4 u) {
     ShadowRay ray = NO_RAY;
-    vec3 direction;
-    vec3 radiance; // over the density of its direction
-    float distance = FAR;
-    float density = 0.0; // 0: a light that no bounced ray finds
+    LightSample light;
+    float probability = 1.0;
+    float density = 0.0; // of the direction; 0: a light that no bounced ray finds
     if (u.z < g.share.x) {
         uint index = min(uint(u.w * float(p.view.w)), p.view.w - 1u);
-        LightSample light = sample_light(p, index, g.position, u.xy);
-        float probability = g.share.x / float(p.view.w);
+        light = sample_light(p, index, g.position, u.xy);
+        probability = g.share.x / float(p.view.w);
         float disc = Vectors(p.lights).v[index * LIGHT_VECTORS + 2u].w;
-        direction = light.direction;
-        radiance = light.irradiance / probability;
         density = disc < 1.0 ? probability / (2.0 * PI * (1.0 - disc)) : 0.0;
     } else if (u.z < g.share.x + g.share.y) {
-        direction = cosine_direction(g.shading_normal, u.xy);
-        density = g.share.y * max(dot(g.shading_normal, direction), 1e-6) / PI;
-        radiance = environment(p, direction) / density;
+        vec3 direction = cosine_direction(g.shading_normal, u.xy);
+        light = LightSample(direction, FAR, vec3(0.0), environment(p, direction));
+        probability = g.share.y * max(dot(g.shading_normal, direction), 1e-6) / PI;
+        density = probability;
     } else {
         if (!(g.share.z > 0.0)) {
             return ray;
@@ -115,23 +113,20 @@ ShadowRay gather(Params p, Scatter c, Gathering g, vec3 geometric, float t, vec4
         if (pick.light == 0xffffffffu) {
             return ray;
         }
-        LightSample light = sample_light(p, pick.light, g.position, u.xy);
-        float probability = g.share.z * pick.probability;
+        light = sample_light(p, pick.light, g.position, u.xy);
+        probability = g.share.z * pick.probability;
         uint at = pick.light * LIGHT_VECTORS;
-        direction = light.direction;
-        radiance = light.irradiance / probability;
-        distance = light.distance;
         if (Vectors(p.lights).v[at].w >= 3.0) {
             vec3 doubled = cross(Vectors(p.lights).v[at + 2u].xyz, Vectors(p.lights).v[at + 3u].xyz);
-            float facing = abs(dot(doubled, direction)) * 0.5;
+            float facing = abs(dot(doubled, light.direction)) * 0.5;
             density = probability * light.distance * light.distance / max(facing, 1e-20);
         }
     }
-    vec4 value = scattered(c, direction);
-    vec3 light = value.rgb * radiance * (density > 0.0 ? balance(density, value.w) : 1.0);
-    if (luminance(light) > 0.0) {
-        vec3 side = dot(direction, geometric) > 0.0 ? geometric : -geometric;
-        ray = shadow_ray(g.position, leave(g.position, side, t), direction, distance, light);
+    vec4 value = scattered(c, light.direction);
+    vec3 reflected = value.rgb * light.irradiance / probability * (density > 0.0 ? balance(density, value.w) : 1.0);
+    if (luminance(reflected) > 0.0) {
+        vec3 side = dot(light.direction, geometric) > 0.0 ? geometric : -geometric;
+        ray = shadow_ray(g.position, leave(g.position, side, t), light, reflected);
     }
     return ray;
 }

@@ -83,7 +83,7 @@ impl Placement {
             build.wait()?;
             (InstanceTree::Hardware(tree.clone()), RefitFrom::Hardware(tree, placed))
         } else {
-            let tree = Tlas::build(&in_tree(instances, meshes, &shapes, &transforms));
+            let tree = Tlas::build_optimized(&in_tree(instances, meshes, &shapes, &transforms));
             let buffer = Buffer::with_bytes(submitter, "instance tree", tree.bytes())?;
             (InstanceTree::Compute(Arc::new(buffer)), RefitFrom::Compute(tree))
         };

@@ -11,7 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// What a dialler sends; its candidate leads nowhere.
-const OFFER: &str = include_str!("offer.json");
+/// An offer of another stack; the versions are to be filled in.
+const OFFER: &str = include_str!("offer.txt");
 
 fn config() -> SignallingConfig {
     SignallingConfig::new(Some("right".into()), 1)
@@ -65,7 +66,8 @@ async fn a_token_that_no_header_may_hold_is_refused_here() {
 #[tokio::test]
 async fn garbage_is_a_bad_request_and_takes_no_session() {
     let mut server = Server::start(config()).await;
-    let offer = |sdp: &str| format!(r#"{{"sdp":{sdp:?},"type":"offer","protocol":{{"min":3,"max":3}}}}"#);
+    let VersionRange { min, max } = rayloom_wire::VERSION;
+    let offer = |sdp: &str| format!(r#"{{"sdp":{sdp:?},"type":"offer","protocol":{{"min":{min},"max":{max}}}}}"#);
     let half = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n";
     for body in [
         String::new(),
@@ -77,7 +79,7 @@ async fn garbage_is_a_bad_request_and_takes_no_session() {
         offer(half),
         offer(half).replace("\"offer\"", "\"answer\""),
         offer(half).replace("\"offer\"", "\"pranswer\""),
-        offer(half).replace("\"min\":3", "\"min\":-1"),
+        offer(half).replace(&format!("\"min\":{min}"), "\"min\":-1"),
     ] {
         let (status, answer) = raw_session(&server.url, body.as_bytes()).await;
         assert_eq!(status, 400, "{body}: {answer}");
@@ -190,7 +192,9 @@ async fn an_offer_that_nobody_follows_up_frees_its_session() {
     let acceptor = Acceptor { timeout: Duration::from_secs(1), ..Acceptor::default() };
     let server = Server::start(SignallingConfig { acceptor, ..config() }).await;
     // A dialler that takes the answer and is never seen again.
-    let (status, answer) = raw_session(&server.url, OFFER.as_bytes()).await;
+    let VersionRange { min, max } = rayloom_wire::VERSION;
+    let offer = OFFER.replace("MIN", &min.to_string()).replace("MAX", &max.to_string());
+    let (status, answer) = raw_session(&server.url, offer.as_bytes()).await;
     assert_eq!(status, 201, "{answer}");
     let error = refused(&server.url, Some("right"), &DialOptions::default()).await;
     assert!(matches!(error, TransportError::Capacity { .. }), "{error}");
