@@ -10,8 +10,7 @@ use rayloom_wire::VersionRange;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a dialler sends; its candidate leads nowhere.
-/// An offer of another stack; the versions are to be filled in.
+/// What a dialler sends, its versions to be filled in; its candidate leads nowhere.
 const OFFER: &str = include_str!("offer.txt");
 
 fn config() -> SignallingConfig {
