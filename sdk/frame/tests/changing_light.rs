@@ -74,7 +74,7 @@ fn noise_takes_no_history_away() {
         for (i, pixel) in traced.layers[0].pixels.iter_mut().enumerate() {
             let bits = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ frame_id.wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
             let random = (bits ^ bits >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40;
-            let light = if random % 8 == 0 { 8.0 } else { 0.0 };
+            let light = if random.is_multiple_of(8) { 8.0 } else { 0.0 };
             *pixel = [f16::from_f32(light).to_bits(); 4];
         }
         merger.add_tile(frame_id, 0, 0, &traced).unwrap();

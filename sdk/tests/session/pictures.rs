@@ -118,11 +118,15 @@ fn a_sun_that_sets_is_gone_within_three_frames() {
     let (scene, revision) = scene(&session);
     let view = view(&session, |desc| desc.accumulation = Accumulation::Frames(64));
     let first = first_fresh(&view, revision, 0).frame_id + 1;
-    let lit = (first..first + 24).map(|frame_id| show(&view, desc(frame_id, revision))).last().unwrap();
-    let sun = scene.read(|scene| scene.lights[0].clone());
+    let last_of = |frames: std::ops::Range<u64>, revision| {
+        let shown: Vec<_> = frames.map(|frame_id| show(&view, desc(frame_id, revision))).collect();
+        shown.last().map(Arc::clone).unwrap()
+    };
+    let lit = last_of(first..first + 24, revision);
+    let sun = scene.read(|scene| scene.lights[0]);
     scene.set_light(0, rayloom::scene::Light { color: Vec3::ZERO, ..sun }).unwrap();
     let dark = scene.commit().unwrap();
-    let set = (first + 24..first + 27).map(|frame_id| show(&view, desc(frame_id, dark))).last().unwrap();
+    let set = last_of(first + 24..first + 27, dark);
     let [before, after] = [&lit, &set].map(|output| mean(&middle(output, LayerKind::Direct)));
     assert!(before > 0.1 && after < 0.02 * before, "{after} of {before} stays");
 }
