@@ -15,7 +15,7 @@ typedef struct { /* What the command line says. */
   rayloom_peer_address peers[MAX_PEERS];
   uint32_t peer_count, width, height, triangles, embedded, mode, tiles;
   const char *token, *listen, *scene, *png, *capture;
-  int half, paused;
+  int half, denoise, paused;
   uint32_t animation; /* Of a scene from a file. */
   double second;      /* Where what moves begins. */
   uint64_t deadline_ns, frames;
@@ -35,6 +35,7 @@ static Options parse(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
     if (!strcmp(name, "--half")) { o.half = 1; continue; }
+    if (!strcmp(name, "--denoise")) { o.denoise = 1; continue; }
     if (!strcmp(name, "--tiles")) { o.tiles = 1; continue; }
     i++;
     if (!strcmp(name, "--peer") && o.peer_count < MAX_PEERS) o.peers[o.peer_count++].url = value;
@@ -123,7 +124,7 @@ int main(int argc, char **argv) {
     layers[kind] = (rayloom_layer){ kind, tier, o.deadline_ns, 1, o.half && blurry ? 2 : 1, 0, 0 };
   }
   rayloom_view_desc view_desc = RAYLOOM_VIEW_DESC_INIT;
-  view_desc.flags = RAYLOOM_VIEW_DENOISE;
+  view_desc.flags = o.denoise ? RAYLOOM_VIEW_DENOISE : 0;
   view_desc.width = o.width; view_desc.height = o.height; view_desc.layers = layers; view_desc.layer_count = 4;
   rayloom_view *view; check(rayloom_view_create(session, &view_desc, &view));
   check(rayloom_view_set_mode(view, o.mode)); check(rayloom_view_set_tiles_drawn(view, o.tiles));

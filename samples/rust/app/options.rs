@@ -34,6 +34,9 @@ pub(crate) struct Options {
     /// Pixels.
     #[arg(long, default_value = "640x360", value_name = "WxH", value_parser = size)]
     pub(crate) size: Extent,
+    /// What is shown is filtered, on the session's threads.
+    #[arg(long)]
+    pub(crate) denoise: bool,
     /// Reflections and bounces at half resolution.
     #[arg(long)]
     pub(crate) half: bool,

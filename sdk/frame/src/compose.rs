@@ -7,7 +7,7 @@ use crate::{
     demodulate::{DIELECTRIC_F0, MIN_DIVISOR, SpecularRows, specular_rows, specular_scale_and_bias_lanes},
     merge::MergedFrame,
     normal::{decode_directions, dot},
-    simd::{Half4, Kernel, Lanes, dispatch},
+    simd::{Half4, Kernel, Lanes, dispatch, each},
     srgb::{linear_to_srgb_1023_lanes, linear_to_srgb_lanes, to_linear_table, to_srgb_table},
     workers::{BAND_ROWS, for_each},
 };
@@ -87,21 +87,23 @@ impl Kernel for Compose<'_> {
                 if surface.mask_bits() != 0 {
                     materials.add_reflected(&mut light, surface, x, y);
                 }
-                let shown = display.tone_map.apply(light.map(|light| light * exposure));
+                let shown = display.tone_map.apply(each!(light, light => light * exposure));
                 match display.format {
                     PictureFormat::Rgba8Srgb => {
-                        let codes = shown.map(|light| linear_to_srgb_lanes(to_srgb, light));
+                        let codes = each!(shown, light => linear_to_srgb_lanes(to_srgb, light));
                         store(pack::<H::Lanes, 8>(codes, 0xff00_0000), out);
                     }
                     PictureFormat::Rgb10a2Srgb => {
-                        let codes = shown.map(linear_to_srgb_1023_lanes);
+                        let codes = each!(shown, light => linear_to_srgb_1023_lanes(light));
                         store(pack::<H::Lanes, 10>(codes, 0xc000_0000), out);
                     }
                     PictureFormat::Rgba16Float => {
-                        let light = shown.map(|light| light & light.abs().lt(H::Lanes::splat(f32::INFINITY)));
                         // What is brighter than half floats reach is as bright as they are.
-                        let largest = H::Lanes::splat(65504.0);
-                        let [r, g, b] = light.map(|light| light.max(H::Lanes::zero()).min(largest).to_halves());
+                        let (largest, infinity) = (H::Lanes::splat(65504.0), H::Lanes::splat(f32::INFINITY));
+                        let [r, g, b] = each!(shown, light => {
+                            let finite = light & light.abs().lt(infinity);
+                            finite.max(H::Lanes::zero()).min(largest).to_halves()
+                        });
                         let one = 0x3c00;
                         let pixels: [[u16; 4]; 8] = std::array::from_fn(|i| [r[i], g[i], b[i], one]);
                         out.copy_from_slice(&bytemuck::cast_slice(&pixels)[..out.len()]);

@@ -11,7 +11,7 @@ use crate::{
     Inline, LayerKind, Workers,
     merge::MergedFrame,
     normal::{decode_directions, dot},
-    simd::{Half4, Kernel, Lanes, dispatch},
+    simd::{Half4, Kernel, Lanes, dispatch, each},
     workers::{BAND_ROWS, for_each},
 };
 
@@ -140,17 +140,17 @@ impl<'a> Guides<'a> {
     fn surface<L: Lanes>(&self, x: isize, y: usize, with_roughness: bool) -> Surface<L> {
         let planes = self.frame.planes;
         let depth = self.load::<L>(bytemuck::cast_slice(&planes.depth), x, y).min(L::splat(FAR));
-        let normal = self.normals.map(|plane| self.load(bytemuck::cast_slice(plane), x, y));
+        let normal = each!(self.normals, plane => self.load::<L>(bytemuck::cast_slice(plane), x, y));
         let column = L::splat_bits(x as i32 as u32).add_bits(L::counting()).integer_to_float();
         let (row, step) = ((self.origin + self.step_y * y as f32).to_array(), self.step_x.to_array());
-        let along = |i: usize| (L::splat(row[i]) + L::splat(step[i]) * column) * depth;
+        let position = each!([0, 1, 2], i => (L::splat(row[i]) + L::splat(step[i]) * column) * depth);
         let roughness = if with_roughness {
             let material = self.load::<L>(&planes.material, x, y);
             (material & L::splat_bits(255)).integer_to_float() * L::splat(1.0 / 255.0)
         } else {
             L::zero()
         };
-        Surface { depth, normal, position: [along(0), along(1), along(2)], roughness }
+        Surface { depth, normal, position, roughness }
     }
 
     #[inline(always)]
@@ -191,7 +191,7 @@ impl<L: Lanes> Surface<L> {
     /// 0 to 1: how much `other`, some pixels away, lies in this surface's plane and faces its way.
     #[inline(always)]
     fn alike(&self, other: &Surface<L>, per_pixel: L, is_specular: bool) -> L {
-        let between = std::array::from_fn(|i| other.position[i] - self.position[i]);
+        let between = each!([0, 1, 2], i => other.position[i] - self.position[i]);
         let off_plane = dot(self.normal, between).abs() * per_pixel;
         let mut facing = dot(self.normal, other.normal).max(L::zero());
         for _ in 0..6 {
@@ -225,6 +225,11 @@ fn luminance<L: Lanes>(light: &[L; 4]) -> L {
 #[inline(always)]
 fn finite<L: Lanes>(value: L) -> L {
     value & value.abs().le(L::splat(65504.0))
+}
+
+#[inline(always)]
+fn finite_light<L: Lanes>([r, g, b, a]: [L; 4]) -> [L; 4] {
+    [finite(r), finite(g), finite(b), finite(a)]
 }
 
 /// What a pass does; between passes alpha holds the standard deviation of the noise.
@@ -263,7 +268,8 @@ impl Kernel for Pass<'_, '_> {
                         result
                     }
                 };
-                let halves = result.map(H::Lanes::to_halves);
+                let [r, g, b, a] = result;
+                let halves = [r.to_halves(), g.to_halves(), b.to_halves(), a.to_halves()];
                 for (i, out) in out.iter_mut().enumerate() {
                     *out = halves.map(|channel| channel[i]);
                 }
@@ -282,7 +288,7 @@ fn per_pixel<L: Lanes>(guides: &Guides<'_>, depth: L, step: usize) -> L {
 fn estimate<L: Lanes>(guides: &Guides<'_>, kind: LayerKind, merged: &[[u16; 4]], x: usize, y: usize) -> [L; 4] {
     let is_specular = kind == LayerKind::Specular;
     let here = guides.surface::<L>(x as isize, y, is_specular);
-    let mut light = guides.light::<L>(merged, x as isize, y).map(finite);
+    let mut light = finite_light(guides.light::<L>(merged, x as isize, y));
     let scale = per_pixel(guides, here.depth, 1);
     let rows = guides.frame.extent.height as usize;
     let (mut sum, mut sum_light, mut sum_square) = (L::zero(), L::zero(), L::zero());
@@ -296,7 +302,7 @@ fn estimate<L: Lanes>(guides: &Guides<'_>, kind: LayerKind, merged: &[[u16; 4]],
             let at = x as isize + dx;
             let other = guides.surface(at, row, is_specular);
             let weight = here.alike(&other, scale, is_specular);
-            let l = luminance(&guides.light(merged, at, row).map(finite));
+            let l = luminance(&finite_light(guides.light::<L>(merged, at, row)));
             if (dx, dy) != (0, 0) {
                 sum = sum + weight;
                 sum_light = sum_light + weight * l;
@@ -325,7 +331,7 @@ fn estimate<L: Lanes>(guides: &Guides<'_>, kind: LayerKind, merged: &[[u16; 4]],
         *channel = *channel * cut;
     }
     // Noise differs as much in both directions, what lies along an edge differs less.
-    let [across, down] = [0, 1].map(|i| differences[i] / pairs[i].max(floor));
+    let (across, down) = (differences[0] / pairs[0].max(floor), differences[1] / pairs[1].max(floor));
     let noise = (across.min(down) * L::splat(0.5 * CORRELATION)).sqrt();
     let known = L::splat(1.0).le(pairs[0]) & L::splat(1.0).le(pairs[1]);
     light[3] = finite(noise.select(known, spread));

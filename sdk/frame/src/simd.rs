@@ -13,8 +13,8 @@ pub(crate) mod power;
 use glam::Vec4;
 use half::f16;
 
-pub(crate) use lanes::Lanes;
 use lanes::PortableLanes;
+pub(crate) use lanes::{Lanes, each};
 
 /// Converts four half floats at once, and has lanes for eight pixels at once.
 pub(crate) trait Half4 {

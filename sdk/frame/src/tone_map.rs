@@ -1,6 +1,6 @@
 //! Tone maps: from scene-linear light to display-linear light, eight pixels at once.
 
-use crate::simd::{Lanes, power};
+use crate::simd::{Lanes, each, power};
 
 /// How exposed scene-linear light (primaries of sRGB and Rec. 709) becomes display-linear light.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,8 +52,7 @@ const fn multiply(a: Matrix, b: Matrix) -> Matrix {
 
 #[inline(always)]
 fn apply<L: Lanes>(matrix: &Matrix, [r, g, b]: [L; 3]) -> [L; 3] {
-    let row = |[x, y, z]: [f32; 3]| r * L::splat(x) + g * L::splat(y) + b * L::splat(z);
-    [row(matrix[0]), row(matrix[1]), row(matrix[2])]
+    each!(*matrix, row => r * L::splat(row[0]) + g * L::splat(row[1]) + b * L::splat(row[2]))
 }
 
 impl ToneMap {
@@ -62,7 +61,7 @@ impl ToneMap {
     pub(crate) fn apply<L: Lanes>(self, light: [L; 3]) -> [L; 3] {
         match self {
             ToneMap::Linear => light,
-            ToneMap::Aces => light.map(|light| {
+            ToneMap::Aces => each!(light, light => {
                 let x = light.max(L::zero());
                 let above = x * (x * L::splat(2.51) + L::splat(0.03));
                 above / (x * (x * L::splat(2.43) + L::splat(0.59)) + L::splat(0.14))
@@ -74,23 +73,23 @@ impl ToneMap {
 
 #[inline(always)]
 fn agx<L: Lanes>(light: [L; 3]) -> [L; 3] {
-    let light = light.map(|light| light.max(L::zero()).min(L::splat(1e9)));
+    let light = each!(light, light => light.max(L::zero()).min(L::splat(1e9)));
     let [darkest, brightest] = AGX_STOPS;
-    let coded = apply(&AGX_INSET, light).map(|light| {
+    let coded = each!(apply(&AGX_INSET, light), light => {
         let stops = power::log2(light.max(L::splat(1e-10)));
         let x = (stops - L::splat(darkest)) * L::splat(1.0 / (brightest - darkest));
         agx_curve(x.max(L::zero()).min(L::splat(1.0)))
     });
-    let linear = apply(&AGX_OUTSET, coded).map(|coded| power::power(coded, 2.2));
-    apply(&REC2020_TO_SRGB, linear).map(|light| light.max(L::zero()).min(L::splat(1.0)))
+    let linear = each!(apply(&AGX_OUTSET, coded), coded => power::power(coded, 2.2));
+    each!(apply(&REC2020_TO_SRGB, linear), light => light.max(L::zero()).min(L::splat(1.0)))
 }
 
 /// Wrensch's fit of AgX's sigmoid, from 0..1 to 0..1.
 #[inline(always)]
 fn agx_curve<L: Lanes>(x: L) -> L {
     let mut sum = L::splat(15.5);
-    for coefficient in [-40.14, 31.96, -6.868, 0.429_8, 0.119_1, -0.002_32] {
-        sum = sum * x + L::splat(coefficient);
+    for coefficient in &[-40.14, 31.96, -6.868, 0.429_8, 0.119_1, -0.002_32] {
+        sum = sum * x + L::splat(*coefficient);
     }
     sum
 }

@@ -49,9 +49,16 @@ impl Difference {
     pub(super) fn add<L: Lanes>(&mut self, pixels: u32, sum: L, square: L) {
         /// Of grey noise: the square of the sum of its channels over the sum of their squares.
         const GREY: f32 = 1.0 / (0.2126 * 0.2126 + 0.7152 * 0.7152 + 0.0722 * 0.0722);
+        // Halves are added to halves, then both lie in one register, and pairs to pairs.
+        let halves = L::load_bits(&[4, 5, 6, 7, 0, 1, 2, 3]);
+        let upper = L::load_bits(&[0, 0, 0, 0, u32::MAX, u32::MAX, u32::MAX, u32::MAX]);
+        let mut both = (square + square.permute(halves)).select(upper, sum + sum.permute(halves));
+        both = both + both.permute(L::load_bits(&[2, 3, 0, 1, 6, 7, 4, 5]));
+        both = both + both.permute(L::load_bits(&[1, 0, 3, 2, 5, 4, 7, 6]));
+        let both = both.to_array();
         self.pixels += pixels as f32;
-        self.sum += sum.to_array().into_iter().sum::<f32>();
-        self.square += square.to_array().into_iter().sum::<f32>() * GREY;
+        self.sum += both[0];
+        self.square += both[4] * GREY;
     }
 
     fn plus(self, other: Difference) -> Difference {
@@ -63,7 +70,7 @@ impl Difference {
         let independent = self.pixels / repeats;
         let (mean, square) = (self.sum / self.pixels, self.square / self.pixels);
         let bias = mean * mean - SIGMAS * SIGMAS * square / independent;
-        // False for NaN too.
+        // False for NaN too, of no pixels among others.
         if !(self.pixels >= FEWEST_PIXELS && bias > 0.0) {
             return UNLIMITED;
         }
@@ -81,6 +88,8 @@ pub(super) struct Changes {
     differences: [Vec<Difference>; LAYERS],
     limits: [Vec<u8>; LAYERS],
     last_limits: Vec<u8>,
+    /// Of each block, the one of the last frame that shows the same.
+    was: Vec<u32>,
     /// Some block of the layer counts fewer frames.
     is_limited: [bool; LAYERS],
 }
@@ -129,6 +138,10 @@ impl Changes {
             self.forget();
             self.blocks = blocks;
         }
+        self.was.clear();
+        if self.differences.iter().any(|all| !all.is_empty()) {
+            self.was.extend((0..rows).flat_map(|y| (0..columns).map(move |x| ways.block(x, y, blocks) as u32)));
+        }
         for (i, request) in requests.into_iter().enumerate() {
             let (differences, limits) = (&mut self.differences[i], &mut self.limits[i]);
             let repeats = request.map_or(1.0, |request| f32::from(request.scale).powi(2));
@@ -145,16 +158,13 @@ impl Changes {
                 self.last_limits.resize(columns * rows, UNLIMITED);
                 limits.clear();
                 let mut is_limited = false;
-                for y in 0..rows {
-                    for x in 0..columns {
-                        let was = ways.block(x, y, blocks);
-                        let told = differences[was];
-                        let before = self.last_limits[was].saturating_add((told.pixels > 0.0) as u8);
-                        let limit = before.min(told.limit(repeats));
-                        is_limited |= limit != UNLIMITED;
-                        limits.push(limit);
-                    }
-                }
+                limits.extend(self.was.iter().map(|was| {
+                    let told = differences[*was as usize];
+                    let before = self.last_limits[*was as usize].saturating_add((told.pixels > 0.0) as u8);
+                    let limit = before.min(told.limit(repeats));
+                    is_limited |= limit != UNLIMITED;
+                    limit
+                }));
                 self.is_limited[i] = is_limited;
             }
             differences.clear();
@@ -174,7 +184,7 @@ impl Changes {
     pub(super) fn held_bytes(&self) -> usize {
         let differences: usize = self.differences.iter().map(|all| all.capacity() * size_of::<Difference>()).sum();
         let limits: usize = self.limits.iter().map(Vec::capacity).sum();
-        differences + limits + self.last_limits.capacity()
+        differences + limits + self.last_limits.capacity() + 4 * self.was.capacity()
     }
 }
 
@@ -213,11 +223,21 @@ pub(super) struct Limits<'a> {
 }
 
 impl Limits<'_> {
-    /// Integers for eight pixels of a row, between the blocks' own at their centres; `None` where none is limited.
+    /// Integers for eight pixels of a row, between the blocks' own at their centres; `None` where none is below `most`.
     #[inline(always)]
-    pub(super) fn of_pixels<L: Lanes>(&self, layer: LayerKind, x: usize, y: usize) -> Option<L> {
+    pub(super) fn of_pixels<L: Lanes>(&self, layer: LayerKind, x: usize, y: usize, most: u8) -> Option<L> {
         let limits = self.limits[layer as usize]?;
-        Some(L::load_bytes(&self.between(limits, x, y)))
+        let (columns, rows) = self.blocks;
+        let first = (x.saturating_sub(SIDE / 2) / SIDE).min(columns - 1);
+        let last = ((x + 7 + SIDE / 2) / SIDE).min(columns - 1);
+        let upper = (y.saturating_sub(SIDE / 2) / SIDE).min(rows - 1);
+        let mut is_below = false;
+        for row in upper..=(upper + 1).min(rows - 1) {
+            for limit in &limits[row * columns + first..=row * columns + last] {
+                is_below |= *limit < most;
+            }
+        }
+        if is_below { Some(L::load_bytes(&self.between(limits, x, y))) } else { None }
     }
 
     #[cold]

@@ -301,8 +301,11 @@ impl MergeBand<'_, '_> {
                 if let Some(taps) = &taps {
                     L::prefetch(source.history, taps.first[0] as usize + extent.width as usize + AHEAD);
                 }
-                let most = L::splat_bits(u32::from(self.inputs.mode.history_limit(kind)).saturating_sub(1));
-                let limit = self.limits.of_pixels::<L>(kind, x as usize, rect.y as usize);
+                let history_limit = self.inputs.mode.history_limit(kind).saturating_sub(1);
+                let mut most = L::splat_bits(history_limit.into());
+                if let Some(limit) = self.limits.of_pixels::<L>(kind, x as usize, rect.y as usize, history_limit) {
+                    most = most.min_signed(limit);
+                }
                 // The block of the eight pixels' middle stands for them all.
                 let block = row / SIDE * blocks_x + (x as usize + SIDE / 2).min(extent.width as usize - 1) / SIDE;
                 let difference =
@@ -320,7 +323,7 @@ impl MergeBand<'_, '_> {
                     taps: taps.as_ref().filter(|_| source.has_history),
                     steps: history.as_ref().map_or((0, 0), |h| h.last.steps()),
                     mode: self.inputs.mode,
-                    most: limit.map_or(most, |limit| most.min_signed(limit)),
+                    most,
                     difference,
                     brightening: history.as_ref().map_or(1.0, |h| h.brightening),
                     sums,
@@ -413,7 +416,9 @@ impl<L: Lanes> MergePixels<'_, L> {
             Some(taps) => {
                 let mut before = read_history(self.source.history, taps, self.steps);
                 if self.brightening != 1.0 {
-                    before = before.map(|before| before * brightened(self.brightening));
+                    for light in &mut before {
+                        *light = *light * brightened(self.brightening);
+                    }
                 }
                 match self.signal {
                     Signal::Missing => before,
@@ -427,7 +432,10 @@ impl<L: Lanes> MergePixels<'_, L> {
             }
         };
         if let Some(sums) = self.sums {
-            let gathered = self.taps.map_or(L::zero(), |taps| taps.lengths.min_signed(self.most));
+            let gathered = match self.taps {
+                Some(taps) => taps.lengths.min_signed(self.most),
+                None => L::zero(),
+            };
             let signal = (!matches!(self.signal, Signal::Missing)).then_some(samples);
             merged = sums.add(signal, merged, gathered, self.brightening);
         }
@@ -496,7 +504,10 @@ impl Sums<'_> {
         let mut means = merged;
         for k in 0..4 {
             let mut shown = merged[k].to_array();
-            let new = signal.map(|samples| samples[k].to_array());
+            let mut new = None;
+            if let Some(samples) = signal {
+                new = Some(samples[k].to_array());
+            }
             for side in 0..2 {
                 let (pixel, at) = (&mut padded[2 * k + side], 4 * side);
                 let goes_on = self.is_unchanged && pixel[3] > 0.0;

@@ -4,6 +4,29 @@ use std::ops::{Add, BitAnd, BitOr, Div, Mul, Sub};
 
 use half::f16;
 
+/// Applies an expression to each of three lanes. Closures, as `[L; 3]::map` takes them, are functions of their own that are
+/// not compiled for the kernel's processor: what they do with lanes would be calls that go through memory.
+macro_rules! each {
+    ($lanes:expr, $name:ident => $value:expr) => {{
+        let [first, second, third] = $lanes;
+        [
+            {
+                let $name = first;
+                $value
+            },
+            {
+                let $name = second;
+                $value
+            },
+            {
+                let $name = third;
+                $value
+            },
+        ]
+    }};
+}
+pub(crate) use each;
+
 /// Eight lanes, each an `f32`, an integer or a mask (all bits or none), as the operation takes them.
 ///
 /// Operators are of `f32`, but for `&` and `|`. Comparisons give masks and are false for NaN.

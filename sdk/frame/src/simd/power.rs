@@ -10,8 +10,8 @@ const EXP2: [f32; 7] = [1.0, 0.693_146_94, 0.240_230_5, 0.055_480_426, 0.009_684
 #[inline(always)]
 fn polynomial<L: Lanes>(coefficients: [f32; 7], x: L) -> L {
     let mut sum = L::splat(coefficients[6]);
-    for coefficient in coefficients.into_iter().rev().skip(1) {
-        sum = sum * x + L::splat(coefficient);
+    for i in (0..6).rev() {
+        sum = sum * x + L::splat(coefficients[i]);
     }
     sum
 }
