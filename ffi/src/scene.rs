@@ -215,8 +215,7 @@ pub unsafe extern "C" fn rayloom_scene_set_palettes(
         let (ids, counts, matrices) = unsafe {
             let ids = pointer::slice("ids", ids, count as usize)?;
             let counts = pointer::slice("joint_counts", joint_counts, count as usize)?;
-            let total = counts.iter().try_fold(0u32, |sum, n| sum.checked_add(*n));
-            let total = total.ok_or_else(|| Failure::argument("joint_counts are more than 2^32 - 1 together"))?;
+            let total = total("joint_counts", ids, counts)?;
             check_floats("matrices", matrices, total)?;
             (ids, counts, pointer::slice("matrices", matrices.cast::<[f32; 16]>(), total as usize)?)
         };
@@ -255,8 +254,7 @@ pub unsafe extern "C" fn rayloom_scene_set_morph_weights(
         let (ids, counts, weights) = unsafe {
             let ids = pointer::slice("ids", ids, count as usize)?;
             let counts = pointer::slice("weight_counts", weight_counts, count as usize)?;
-            let total = counts.iter().try_fold(0u32, |sum, n| sum.checked_add(*n));
-            let total = total.ok_or_else(|| Failure::argument("weight_counts are more than 2^32 - 1 together"))?;
+            let total = total("weight_counts", ids, counts)?;
             (ids, counts, pointer::slice("weights", weights, total as usize)?)
         };
         let mut poses = Vec::with_capacity(ids.len());
@@ -268,6 +266,21 @@ pub unsafe extern "C" fn rayloom_scene_set_morph_weights(
         }
         Ok(scene.set_poses(&poses)?)
     })
+}
+
+/// Joints or morph targets that a mesh may have: 16 bits number them.
+const PARTS_LIMIT: u32 = 1 << 16;
+
+/// How many joints or weights all instances have together; counts that no mesh has are refused before memory is read for them.
+fn total(what: &str, ids: &[u32], counts: &[u32]) -> Result<u32, Failure> {
+    let excess = ids.iter().zip(counts).find(|(_, count)| **count > PARTS_LIMIT);
+    if let Some((id, count)) = excess {
+        return Err(Failure::argument(format!(
+            "{what} of instance {id} is {count}: no mesh has more than {PARTS_LIMIT}"
+        )));
+    }
+    let total = counts.iter().try_fold(0u32, |sum, count| sum.checked_add(*count));
+    total.ok_or_else(|| Failure::argument(format!("{what} are more than 2^32 - 1 together")))
 }
 
 /// NULL is named as what it is.

@@ -13,6 +13,7 @@ use rayloom_coordinator::{CostMap, PeerId, TaskId};
 use rayloom_frame::codec::DecodedSlice;
 use rayloom_frame::compose::{Display, compose_into_with};
 use rayloom_frame::features::{BlockFeatures, estimated_cost};
+use rayloom_frame::filter::FILTERED;
 use rayloom_frame::merge::{Added, FrameInputs, MergeMode, MergedFrame, Merger, PlannedTile};
 use rayloom_frame::{Extent, LayerRequest, PictureFormat};
 use std::collections::BTreeMap;
@@ -26,8 +27,8 @@ pub(crate) struct Merging {
     output_planes: bool,
     picture: PictureFormat,
     filter: Filtering,
-    /// What the last finished frame was traced from.
-    last_state: Option<Option<Resolved>>,
+    /// What the last finished frame was traced from, and what was asked for.
+    last: Option<(Option<Resolved>, Vec<LayerRequest>)>,
     /// What the last finished frame tells of the next one's cost.
     features: Option<BlockFeatures>,
     /// Tiles and milliseconds of each peer in the last finished frame.
@@ -53,7 +54,7 @@ impl Merging {
             output_planes: view.output_planes,
             picture: view.picture,
             filter: filters.filter(),
-            last_state: None,
+            last: None,
             features: None,
             work: BTreeMap::new(),
             pictures: Arc::default(),
@@ -101,7 +102,8 @@ impl Merging {
             flight.plan.iter().map(|tile| PlannedTile { rect: tile.rect, ghost: tile.ghost_px }).collect();
         let before = flight.before.as_ref().map_or(flight.desc.camera, |before| before.camera);
         // Planes of the engine's own may show anything.
-        let is_unchanged = flight.planes.is_none() && self.last_state.as_ref() == Some(&flight.state);
+        let is_unchanged = flight.planes.is_none()
+            && self.last.as_ref().is_some_and(|(state, layers)| *state == flight.state && *layers == flight.layers);
         let inputs = FrameInputs {
             frame_id: flight.desc.frame_id,
             camera: flight.desc.camera,
@@ -147,7 +149,7 @@ impl Merging {
         self.open(flight);
         let frame = self.merger.finish_with(&self.threads)?;
         let merged_ns = clock.now_ns();
-        let is_denoised = self.filter.is_on();
+        let is_denoised = self.filter.is_on() && FILTERED.iter().any(|kind| frame.layer(*kind).is_some());
         let shown = self.filter.run(frame, &self.threads);
         let filtered_ns = clock.now_ns();
         let FrameDesc { exposure, tone_map, .. } = flight.desc;
@@ -159,7 +161,7 @@ impl Merging {
         let composed_ns = clock.now_ns();
         let digest = self.is_recorded.then(|| frame.digest());
         self.has_news = true;
-        self.last_state = Some(flight.state.clone());
+        self.last = Some((flight.state.clone(), flight.layers.clone()));
         let tiles = flight.outcomes();
         self.work.clear();
         for tile in tiles.iter().filter(|tile| tile.arrived) {

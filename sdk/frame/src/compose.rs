@@ -99,11 +99,8 @@ impl Kernel for Compose<'_> {
                     }
                     PictureFormat::Rgba16Float => {
                         // What is brighter than half floats reach is as bright as they are.
-                        let (largest, infinity) = (H::Lanes::splat(65504.0), H::Lanes::splat(f32::INFINITY));
-                        let [r, g, b] = each!(shown, light => {
-                            let finite = light & light.abs().lt(infinity);
-                            finite.max(H::Lanes::zero()).min(largest).to_halves()
-                        });
+                        let largest = H::Lanes::splat(65504.0);
+                        let [r, g, b] = each!(shown, light => light.max(H::Lanes::zero()).min(largest).to_halves());
                         let one = 0x3c00;
                         let pixels: [[u16; 4]; 8] = std::array::from_fn(|i| [r[i], g[i], b[i], one]);
                         out.copy_from_slice(&bytemuck::cast_slice(&pixels)[..out.len()]);

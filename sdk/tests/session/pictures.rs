@@ -146,4 +146,11 @@ fn paths_of_a_still_view_converge_beyond_its_history() {
     }
     // Eight times as many samples have an eighth of the noise; history of four frames alone would stay where it was.
     assert!(noise[127] < noise[15] / 5.0, "{} after 16 frames, {} after 128", noise[15], noise[127]);
+    // Other light is asked for: it is no part of that sum, and history counts for four frames again.
+    let mut other = LayerDesc::new(LayerKind::Path, Tier::T4);
+    other.request.bounces = 1;
+    other.deadline = Duration::from_secs(30);
+    let changed = show(&view, FrameDesc { layers: vec![other], ..desc(first + 128, revision) });
+    let noise_now = variance(&middle(&changed, LayerKind::Path));
+    assert!(noise_now > 2.0 * noise[127], "{noise_now} after {}", noise[127]);
 }

@@ -144,7 +144,8 @@ impl Changes {
         }
         for (i, request) in requests.into_iter().enumerate() {
             let (differences, limits) = (&mut self.differences[i], &mut self.limits[i]);
-            let repeats = request.map_or(1.0, |request| f32::from(request.scale).powi(2));
+            // Of every second row, a sample of half resolution shows in two pixels.
+            let repeats = request.map_or(1.0, |request| f32::from(request.scale));
             // Emission and the sky have a history of few frames.
             if request.is_none_or(|request| request.kind == LayerKind::Unlit) {
                 differences.clear();
