@@ -214,6 +214,9 @@ static void scenes(rayloom_session *session, rayloom_scene *scene) {
   SAYS(rayloom_scene_set_palettes(scene, 1, &id, NULL, matrix), RAYLOOM_INVALID_ARGUMENT, "joint_counts is NULL");
   SAYS(rayloom_scene_set_palettes(scene, 1, &id, &one, NULL), RAYLOOM_INVALID_ARGUMENT, "matrices is NULL");
   SAYS(rayloom_scene_set_palettes(scene, 1, &wrong, &one, matrix), RAYLOOM_INVALID_ARGUMENT, "99");
+  uint32_t wild = UINT32_MAX;
+  SAYS(rayloom_scene_set_palettes(scene, 1, &id, &wild, matrix), RAYLOOM_INVALID_ARGUMENT, "no mesh has more");
+  SAYS(rayloom_scene_set_morph_weights(scene, 1, &id, &wild, matrix), RAYLOOM_INVALID_ARGUMENT, "no mesh has more");
   IS(rayloom_scene_set_palettes(scene, 0, NULL, NULL, NULL), RAYLOOM_OK);
   SAYS(rayloom_scene_set_morph_weights(scene, 1, &id, NULL, &weight), RAYLOOM_INVALID_ARGUMENT, "weight_counts is NULL");
   SAYS(rayloom_scene_set_morph_weights(scene, 1, &id, &one, NULL), RAYLOOM_INVALID_ARGUMENT, "weights is NULL");

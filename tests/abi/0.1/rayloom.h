@@ -5,7 +5,8 @@
  *   rayloom_session *session; rayloom_scene *scene; rayloom_view *view; rayloom_output *output; uint64_t revision;
  *   if (rayloom_session_create(&sd, &session) != RAYLOOM_OK) { puts(rayloom_last_error()); exit(1); }
  *   rayloom_scene_desc cd = RAYLOOM_SCENE_DESC_INIT; rayloom_scene_create(session, &cd, &scene);
- *   rayloom_scene_load_gltf(scene, "scene.glb");     rayloom_scene_commit(scene, &revision);
+ *   if (rayloom_scene_load_gltf(scene, "scene.glb") != RAYLOOM_OK) { puts(rayloom_last_error()); exit(1); }
+ *   rayloom_scene_commit(scene, &revision);
  *   rayloom_view_desc vd = RAYLOOM_VIEW_DESC_INIT;   vd.width = 640; vd.height = 360;
  *   rayloom_view_create(session, &vd, &view);
  *   for (uint64_t id = 1;; id++) {
@@ -542,7 +543,8 @@
 
 /**
  * Merged light is smoothed where noise is left, for pictures of one sample a pixel; history is not. Outliers are cut, which
- * makes the picture a little too dark: RAYLOOM_OUTPUT_DENOISED says so. Costs time of the worker threads.
+ * makes the picture a little too dark: RAYLOOM_OUTPUT_DENOISED says so. Costs about 1.2 us a pixel of worker threads, and the
+ * session's other views wait for it: for small views, or where there is no GPU (RAYLOOM_VIEW_DENOISE_GPU).
  */
 #define RAYLOOM_VIEW_DENOISE 4
 
