@@ -21,7 +21,7 @@ const _: () = assert!(crate::workers::BAND_ROWS.is_multiple_of(SIDE), "a block b
 /// No block counts fewer frames than there are.
 const UNLIMITED: u8 = u8::MAX;
 /// Standard errors of the mean difference that noise explains.
-const SIGMAS: f32 = 3.5;
+const SIGMAS: f32 = 4.25;
 /// Neighbours' samples that a filter takes the mean of: by so much less noise does a new sample bring than its own.
 const FILTERED_SAMPLES: f32 = 16.0;
 /// Fewer pixels tell nothing.
@@ -144,8 +144,7 @@ impl Changes {
         }
         for (i, request) in requests.into_iter().enumerate() {
             let (differences, limits) = (&mut self.differences[i], &mut self.limits[i]);
-            // Of every second row, a sample of half resolution shows in two pixels.
-            let repeats = request.map_or(1.0, |request| f32::from(request.scale));
+            let repeats = request.map_or(1.0, |request| f32::from(request.scale).powi(2));
             // Emission and the sky have a history of few frames.
             if request.is_none_or(|request| request.kind == LayerKind::Unlit) {
                 differences.clear();
