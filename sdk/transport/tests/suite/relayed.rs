@@ -1,5 +1,6 @@
 //! Where nothing gets in to a peer, a TURN server relays: one allocation for all sessions, at a real coturn.
 
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,10 +176,20 @@ async fn what_is_wrong_with_a_server_is_told() {
     let (relayed, mapped) = within(known(&coturn.url()).probe()).await.unwrap();
     assert_eq!((relayed.ip(), mapped.ip()), (HERE, HERE));
     assert!(coturn.says("closed"), "the probe gives its allocation back");
-    // No TLS is spoken there: what it makes of a greeting (it closes, waits for the rest of a message, or answers) is its own.
-    let error = within(known(&format!("turns:127.0.0.1:{}", coturn.port())).probe()).await.unwrap_err();
-    let without_tls = matches!(error, TurnError::Tls { .. } | TurnError::Unreachable { .. } | TurnError::Silent);
-    assert!(without_tls, "{error}");
+    // Plain text answers where TLS is expected.
+    let plain = std::net::TcpListener::bind((HERE, 0)).unwrap();
+    let number = plain.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in plain.incoming().flatten() {
+            let mut greeting = [0; 4096];
+            let _ = stream.read(&mut greeting);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            // Open until the other side has seen enough.
+            while stream.read(&mut greeting).is_ok_and(|read| read > 0) {}
+        }
+    });
+    let error = within(known(&format!("turns:127.0.0.1:{number}")).probe()).await.unwrap_err();
+    assert!(matches!(error, TurnError::Tls { .. }), "{error}");
     let nobody: SocketAddr = std::net::UdpSocket::bind((HERE, 0)).unwrap().local_addr().unwrap();
     for transport in ["", "?transport=tcp"] {
         let error = within(known(&format!("turn:{nobody}{transport}")).probe()).await.unwrap_err();
