@@ -200,6 +200,11 @@ pub(crate) fn poison(session: &SessionState, text: &str) {
     let _ = session.poison.set(text.to_owned());
 }
 
+fn with_article(name: &str) -> String {
+    let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {name}")
+}
+
 fn look_up<H: Handle>(handle: *const H) -> Result<(Entry, H::Target), Failure> {
     let invalid = |text| Err(Failure::new(RAYLOOM_INVALID_HANDLE, text));
     if handle.is_null() {
@@ -211,6 +216,9 @@ fn look_up<H: Handle>(handle: *const H) -> Result<(Entry, H::Target), Failure> {
     let target = H::target(&entry.object, &entry.session);
     match target {
         Some(target) => Ok((entry, target)),
-        None => invalid(format!("{handle:p} is a {}, but a {} is needed", entry.object.name(), H::NAME)),
+        None => {
+            let [is, needed] = [entry.object.name(), H::NAME].map(with_article);
+            invalid(format!("{handle:p} is {is}, but {needed} is needed"))
+        }
     }
 }

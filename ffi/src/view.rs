@@ -41,13 +41,17 @@ pub const RAYLOOM_VIEW_OUTPUT_PLANES: u32 = 1;
 pub const RAYLOOM_VIEW_GBUFFER: u32 = 2;
 
 /// Merged light is smoothed where noise is left, for pictures of one sample a pixel; history is not. Outliers are cut, which
-/// makes the picture a little too dark: RAYLOOM_OUTPUT_DENOISED says so. Costs about 1.2 us a pixel of worker threads, and the
-/// session's other views wait for it: for small views, or where there is no GPU (RAYLOOM_VIEW_DENOISE_GPU).
+/// makes the picture a little too dark: RAYLOOM_OUTPUT_DENOISED says so. Costs about FILTERUS us a pixel of worker threads: for small
+/// views, or where there is no GPU (RAYLOOM_VIEW_DENOISE_GPU).
 pub const RAYLOOM_VIEW_DENOISE: u32 = 4;
 
 /// As RAYLOOM_VIEW_DENOISE, on the GPU that the embedded peer would take instead of worker threads; RAYLOOM_UNSUPPORTED where
 /// there is none. The first view that asks for it opens the device, which takes a while.
 pub const RAYLOOM_VIEW_DENOISE_GPU: u32 = 8;
+
+/// As RAYLOOM_VIEW_DENOISE, by Intel Open Image Denoise, RAYLOOM_LAYER_PATH as well: better, and slower. Its library is loaded at
+/// run time, where it is installed or from where the environment's RAYLOOM_OIDN says; RAYLOOM_UNSUPPORTED without.
+pub const RAYLOOM_VIEW_DENOISE_OPEN_IMAGE: u32 = 16;
 
 /// What the peers traced.
 pub const RAYLOOM_VIEW_MODE_REMOTE: u32 = 0;
@@ -56,8 +60,8 @@ pub const RAYLOOM_VIEW_MODE_LOCAL: u32 = 1;
 /// The difference of both, amplified.
 pub const RAYLOOM_VIEW_MODE_DIFFERENCE: u32 = 2;
 
-const VIEW_FLAGS: u32 =
-    RAYLOOM_VIEW_OUTPUT_PLANES | RAYLOOM_VIEW_GBUFFER | RAYLOOM_VIEW_DENOISE | RAYLOOM_VIEW_DENOISE_GPU;
+const VIEW_FLAGS: u32 = RAYLOOM_VIEW_OUTPUT_PLANES | RAYLOOM_VIEW_GBUFFER | DENOISE_FLAGS;
+const DENOISE_FLAGS: u32 = RAYLOOM_VIEW_DENOISE | RAYLOOM_VIEW_DENOISE_GPU | RAYLOOM_VIEW_DENOISE_OPEN_IMAGE;
 
 /// struct_type of rayloom_view_desc.
 pub const RAYLOOM_STRUCT_VIEW_DESC: u32 = 3;
@@ -158,13 +162,14 @@ pub unsafe extern "C" fn rayloom_view_create(
         };
         view.tiles_per_peer = (desc.tiles_per_peer_min, desc.tiles_per_peer_max);
         view.output_planes = desc.flags & RAYLOOM_VIEW_OUTPUT_PLANES != 0;
-        view.denoise = match desc.flags & (RAYLOOM_VIEW_DENOISE | RAYLOOM_VIEW_DENOISE_GPU) {
+        view.denoise = match desc.flags & DENOISE_FLAGS {
             0 => Denoise::Off,
             RAYLOOM_VIEW_DENOISE => Denoise::Cpu,
             RAYLOOM_VIEW_DENOISE_GPU => Denoise::Gpu,
-            _ => {
-                let text = "desc->flags has RAYLOOM_VIEW_DENOISE and RAYLOOM_VIEW_DENOISE_GPU: choose one";
-                return Err(Failure::argument(text));
+            RAYLOOM_VIEW_DENOISE_OPEN_IMAGE => Denoise::OpenImage,
+            several => {
+                let text = "has several of RAYLOOM_VIEW_DENOISE, _DENOISE_GPU and _DENOISE_OPEN_IMAGE: choose one";
+                return Err(Failure::argument(format!("desc->flags {several:#x} {text}")));
             }
         };
         view.picture = picture_format(desc.color_format)?;

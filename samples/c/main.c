@@ -15,7 +15,8 @@ typedef struct { /* What the command line says. */
   rayloom_peer_address peers[MAX_PEERS];
   uint32_t peer_count, width, height, triangles, embedded, mode, tiles;
   const char *token, *listen, *scene, *png, *capture;
-  int half, denoise, paused;
+  int half, paused;
+  uint32_t denoise; /* A flag of the view. */
   uint32_t animation; /* Of a scene from a file. */
   double second;      /* Where what moves begins. */
   uint64_t deadline_ns, frames;
@@ -35,7 +36,9 @@ static Options parse(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
     if (!strcmp(name, "--half")) { o.half = 1; continue; }
-    if (!strcmp(name, "--denoise")) { o.denoise = 1; continue; }
+    if (!strcmp(name, "--denoise") || !strcmp(name, "--denoise=cpu")) { o.denoise = RAYLOOM_VIEW_DENOISE; continue; }
+    if (!strcmp(name, "--denoise=gpu")) { o.denoise = RAYLOOM_VIEW_DENOISE_GPU; continue; }
+    if (!strcmp(name, "--denoise=open-image")) { o.denoise = RAYLOOM_VIEW_DENOISE_OPEN_IMAGE; continue; }
     if (!strcmp(name, "--tiles")) { o.tiles = 1; continue; }
     i++;
     if (!strcmp(name, "--peer") && o.peer_count < MAX_PEERS) o.peers[o.peer_count++].url = value;
@@ -124,7 +127,7 @@ int main(int argc, char **argv) {
     layers[kind] = (rayloom_layer){ kind, tier, o.deadline_ns, 1, o.half && blurry ? 2 : 1, 0, 0 };
   }
   rayloom_view_desc view_desc = RAYLOOM_VIEW_DESC_INIT;
-  view_desc.flags = o.denoise ? RAYLOOM_VIEW_DENOISE : 0;
+  view_desc.flags = o.denoise;
   view_desc.width = o.width; view_desc.height = o.height; view_desc.layers = layers; view_desc.layer_count = 4;
   rayloom_view *view; check(rayloom_view_create(session, &view_desc, &view));
   check(rayloom_view_set_mode(view, o.mode)); check(rayloom_view_set_tiles_drawn(view, o.tiles));

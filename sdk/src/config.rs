@@ -178,6 +178,9 @@ pub enum Denoise {
     /// On the GPU that the embedded peer would take ([`SessionDesc::embedded_device`]), whoever traces; the same picture within
     /// rounding. The first view that asks for it opens the device, which takes a while.
     Gpu,
+    /// By Intel Open Image Denoise ([`rayloom_oidn`]), paths ([`rayloom_frame::LayerKind::Path`]) as well: better, and slower. Its
+    /// library is loaded where it is installed, or from where the variable `RAYLOOM_OIDN` says.
+    OpenImage,
 }
 
 /// What a view is.

@@ -1,20 +1,21 @@
-//! The thread that decides and merges: takes commands, asks the coordinator, sends tasks, finishes frames.
+//! The thread that decides: takes commands, asks the coordinator, sends tasks, publishes frames.
 //!
-//! One thread owns all of a session's frames, so nothing here is locked. Everything that waits (network, packing)
-//! happens on other threads, which send [`Command`]s through a bounded channel.
+//! One thread owns all of a session's frames, so nothing here is locked. Everything that waits or takes long (network,
+//! packing, merging) happens on other threads, which send [`Command`]s through a bounded channel; a view's thread keeps
+//! what it made until the director takes it.
 
 use crate::capture::{FrameRecord, Record, Recorder};
 use crate::clock::Clock;
 use crate::config::{Embedded, FrameDesc, ViewMode};
-use crate::denoise::Filters;
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
+use crate::merge_thread::MergeThread;
 use crate::pipeline::PipelineDesc;
 use crate::probe::{PROBE_VIEW, ProbeRequest, Probes};
 use crate::progress::ProgressBoard;
 use crate::revisions::{Offered, Revisions};
 use crate::scene_handle::BaseRevision;
-use crate::view::{Starts, View, ViewShared};
+use crate::view::{MergePanicked, Starts, View, ViewShared};
 use crate::{ViewDesc, blob_store::BlobStore};
 use rayloom_coordinator::{PeerId, Time};
 use rayloom_frame::GBuffer;
@@ -24,7 +25,7 @@ use rayloom_wire::{PeerInfo, SceneStage, SceneStatus, StateDelta, TaskRefused, T
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 
 /// Commands that may wait; senders wait beyond.
 pub(crate) const COMMAND_LIMIT: usize = 4096;
@@ -34,7 +35,7 @@ pub(crate) enum Command {
     CreateView {
         id: u16,
         desc: ViewDesc,
-        filters: Filters,
+        merge: MergeThread,
         shared: Arc<ViewShared>,
     },
     DestroyView {
@@ -103,8 +104,8 @@ pub(crate) struct DirectorDesc {
     pub(crate) network: Handle,
     pub(crate) embedded: Embedded,
     pub(crate) lossless: bool,
-    /// Threads that merge a frame together.
-    pub(crate) merge_threads: usize,
+    /// A view's thread has made something.
+    pub(crate) made: Arc<Notify>,
     pub(crate) blobs: Arc<BlobStore>,
     pub(crate) offers: watch::Sender<Vec<Offered>>,
     pub(crate) events: Arc<EventQueue>,
@@ -113,9 +114,9 @@ pub(crate) struct DirectorDesc {
 }
 
 impl DirectorDesc {
-    fn pipeline(&self, view: u16, filters: Filters) -> PipelineDesc {
-        let DirectorDesc { clock, lossless, merge_threads, ref recorder, .. } = *self;
-        PipelineDesc { view, is_local: false, lossless, filters, merge_threads, clock, recorder: recorder.clone() }
+    fn pipeline(&self, view: u16) -> PipelineDesc {
+        let DirectorDesc { clock, lossless, ref recorder, .. } = *self;
+        PipelineDesc { view, is_local: false, lossless, clock, recorder: recorder.clone() }
     }
 
     fn record(&self, make: impl FnOnce() -> Record) {
@@ -131,37 +132,53 @@ pub(crate) struct Director {
     fleet: Fleet,
     revisions: Revisions,
     views: BTreeMap<u16, View>,
+    /// Threads of destroyed views, which may still be at a frame.
+    ending: Vec<MergeThread>,
     probes: Probes,
 }
 
 impl Director {
     pub(crate) fn new(desc: DirectorDesc) -> Director {
         let fleet = Fleet::new(desc.embedded, desc.network.clone());
-        Director { desc, fleet, revisions: Revisions::default(), views: BTreeMap::new(), probes: Probes::default() }
+        Director {
+            desc,
+            fleet,
+            revisions: Revisions::default(),
+            views: BTreeMap::new(),
+            ending: Vec::new(),
+            probes: Probes::default(),
+        }
     }
 
     /// Runs until told to shut down or until every sender is gone.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let made = Arc::clone(&self.desc.made);
         loop {
             // Commands that never stop coming must not hold up a deadline.
             if self.due().is_some_and(|due| due <= self.desc.clock.now()) {
                 self.handle_timeout();
             }
-            let command = match self.due() {
-                None => commands.recv().await,
-                Some(due) => {
-                    let at = tokio::time::Instant::from_std(self.desc.clock.instant(due));
-                    match tokio::time::timeout_at(at, commands.recv()).await {
-                        Ok(command) => command,
-                        Err(_) => continue,
+            let due = self.due().map(|due| tokio::time::Instant::from_std(self.desc.clock.instant(due)));
+            // Frames that were made go before what comes of later ones.
+            tokio::select! {
+                biased;
+                () = made.notified() => {
+                    if self.publish_finished().is_err() {
+                        return tracing::error!("a view's thread has panicked: the session ends");
                     }
                 }
-            };
-            match command {
-                None | Some(Command::Shutdown) => return,
-                Some(command) => self.handle(command),
+                () = until(due) => {}
+                command = commands.recv() => match command {
+                    None | Some(Command::Shutdown) => return,
+                    Some(command) => self.handle(command),
+                },
             }
         }
+    }
+
+    fn publish_finished(&mut self) -> Result<(), MergePanicked> {
+        self.ending.retain(|thread| !thread.has_ended());
+        self.views.values_mut().try_for_each(|view| view.publish_finished(&self.fleet))
     }
 
     fn due(&self) -> Option<Time> {
@@ -179,16 +196,16 @@ impl Director {
     fn handle(&mut self, command: Command) {
         let now = self.desc.clock.now();
         match command {
-            Command::CreateView { id, desc, filters, shared } => {
+            Command::CreateView { id, desc, merge, shared } => {
                 self.desc.record(|| Record::View { view: id, desc: desc.clone() });
-                let mut view = View::new(desc, shared, self.desc.pipeline(id, filters));
+                let mut view = View::new(desc, shared, self.desc.pipeline(id), merge);
                 self.fleet.introduce(&mut view, &self.revisions, now);
                 self.views.insert(id, view);
             }
             Command::DestroyView { id } => {
                 self.desc.record(|| Record::ViewEnd { view: id });
-                if let Some(mut view) = self.views.remove(&id) {
-                    view.cancel(&mut self.fleet);
+                if let Some(view) = self.views.remove(&id) {
+                    self.ending.push(view.end(&mut self.fleet));
                 }
             }
             Command::SetMode { id, mode } => self.with_view(id, |view| view.set_mode(mode)),
@@ -331,6 +348,14 @@ impl Director {
     }
 }
 
+/// Waits until then; without a time, for ever.
+async fn until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The top bits of a task's id are its view.
 pub(crate) const TASK_VIEW_SHIFT: u32 = 48;
 
@@ -341,10 +366,15 @@ fn view_of(task: u64) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::denoise::{Filters, Gate};
+    use crate::merge_thread::MergeDesc;
+    use crate::workers::MergeThreads;
     use rayloom_frame::Extent;
     use rayloom_scene::{Camera, Scene};
     use rayloom_transport::{LinkEvent, loopback};
     use rayloom_wire::Message;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
 
     fn info() -> PeerInfo {
         PeerInfo {
@@ -358,21 +388,80 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_destroyed_view_asks_nothing_more_of_its_peers() {
-        let (offers, _offers_seen) = watch::channel(Vec::new());
-        let mut director = Director::new(DirectorDesc {
+    fn director() -> Director {
+        let (offers, _) = watch::channel(Vec::new());
+        Director::new(DirectorDesc {
             clock: Clock::new(),
             network: Handle::current(),
             embedded: Embedded::Never,
             lossless: false,
-            merge_threads: 1,
+            made: Arc::default(),
             blobs: Arc::default(),
             offers,
             events: Arc::default(),
             progress: Arc::default(),
             recorder: None,
-        });
+        })
+    }
+
+    impl Director {
+        fn create_view(&mut self, id: u16, filters: Filters) -> Arc<ViewShared> {
+            let (desc, shared) = (ViewDesc::new(Extent::new(64, 64)), Arc::<ViewShared>::default());
+            let merge = MergeThread::new(MergeDesc {
+                view: id,
+                desc: desc.clone(),
+                filters,
+                threads: MergeThreads { count: 1 },
+                clock: self.desc.clock,
+                is_recorded: false,
+                news: Arc::clone(&self.desc.made),
+            });
+            self.handle(Command::CreateView { id, desc, merge: merge.unwrap(), shared: Arc::clone(&shared) });
+            shared
+        }
+
+        fn begin_frame(&mut self, view: u16, frame_id: u64, revision: u64) {
+            let desc = FrameDesc::new(frame_id, revision, Camera::with_fov(1.0, 1.0));
+            if let Some(view) = self.views.get(&view) {
+                view.shared.in_flight.fetch_add(1, Ordering::AcqRel);
+            }
+            self.handle(Command::BeginFrame { view, desc, begun_ns: 0, planes: None, starts: None });
+        }
+    }
+
+    #[tokio::test]
+    async fn a_view_whose_filter_takes_long_holds_up_no_other() {
+        let gate = Gate::default();
+        let mut director = director();
+        let slow = director.create_view(0, Filters::Gated(gate.clone()));
+        let quick = director.create_view(1, Filters::Off);
+        director.begin_frame(0, 1, 1);
+        gate.wait_for_a_filter();
+        for frame_id in 1..=3 {
+            director.begin_frame(1, frame_id, 1);
+        }
+        while quick.stats().frames < 3 {
+            director.desc.made.notified().await;
+            assert!(director.publish_finished().is_ok());
+        }
+        assert!(slow.outputs.acquire(0, Duration::ZERO).is_err(), "its filter stands before the gate");
+        // Of the frames that come meanwhile only the newest is worth a filter.
+        for frame_id in 2..=4 {
+            director.begin_frame(0, frame_id, 1);
+        }
+        gate.open();
+        while slow.in_flight.load(Ordering::Acquire) > 0 {
+            director.desc.made.notified().await;
+            assert!(director.publish_finished().is_ok());
+        }
+        assert_eq!(slow.outputs.acquire(0, Duration::ZERO).unwrap().frame_id, 4);
+        assert_eq!(slow.stats().frames, 2, "the first and the last");
+        assert_eq!(quick.in_flight.load(Ordering::Acquire), 0);
+    }
+
+    #[tokio::test]
+    async fn a_destroyed_view_asks_nothing_more_of_its_peers() {
+        let mut director = director();
         let (ours, mut theirs) = loopback();
         let peer = PeerId(0);
         let connected = PeerEvent::Connected { link: ours.link, description: String::new(), info: info() };
@@ -382,10 +471,8 @@ mod tests {
         director.handle(Command::Base(BaseRevision { scene: 1, revision: 1, packed }));
         let status = SceneStatus { scene: 1, revision: 1, stage: SceneStage::Ready };
         director.handle(Command::Peer(peer, PeerEvent::Scene(status)));
-        let desc = ViewDesc::new(Extent::new(64, 64));
-        director.handle(Command::CreateView { id: 3, desc, filters: Filters::Off, shared: Arc::default() });
-        let desc = FrameDesc::new(0, 1, Camera::with_fov(1.0, 1.0));
-        director.handle(Command::BeginFrame { view: 3, desc, begun_ns: 0, planes: None, starts: None });
+        director.create_view(3, Filters::Off);
+        director.begin_frame(3, 0, 1);
         director.handle(Command::DestroyView { id: 3 });
         let mut messages = Vec::new();
         for _ in 0..2 {

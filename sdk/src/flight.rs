@@ -3,10 +3,12 @@
 use crate::capture::MergedSlice;
 use crate::config::FrameDesc;
 use crate::director::ArrivedSlice;
+use crate::merging::Opening;
 use crate::output::{StageTimes, TileOutcome};
 use crate::revisions::Resolved;
 use rayloom_coordinator::{PeerId, TaskId, TileAssignment};
 use rayloom_frame::codec::DecodedSlice;
+use rayloom_frame::merge::PlannedTile;
 use rayloom_frame::{GBuffer, LayerKind, LayerRequest, PlaneKind, Rect};
 use rayloom_scene::Camera;
 use rayloom_wire::TileDone;
@@ -25,10 +27,12 @@ pub(crate) struct Flight {
     pub(crate) plan: Vec<TilePlan>,
     /// Tasks given out; a tile of the plan has several when it was given to another peer again.
     pub(crate) tiles: Vec<FlightTile>,
-    /// What became part of it, where that is recorded.
-    pub(crate) merged: Vec<MergedSlice>,
-    /// All that may become part of it, where it is made again.
+    /// All that may become part of it, where it is made again, until it is opened.
     pub(crate) prescribed: Option<BTreeSet<MergedSlice>>,
+    /// The view's thread has what it is merged from.
+    pub(crate) is_open: bool,
+    /// It is shown even where a newer one is ready: it is compared with another pipeline's, or with what it was before.
+    pub(crate) is_surely_shown: bool,
     /// Nothing more is waited for.
     pub(crate) ended: bool,
     pub(crate) begun_ns: u64,
@@ -77,9 +81,10 @@ pub(crate) struct FlightTile {
     /// Without and with the ghost zone.
     pub(crate) rect: Rect,
     pub(crate) ghost_rect: Rect,
-    /// Slices that arrived before their frame was opened in the merger, and their bytes.
+    /// Slices that arrived before their frame's turn.
     waiting: Vec<DecodedSlice>,
-    waiting_bytes: usize,
+    /// Bytes of the slices that arrived, however they wait to be merged.
+    arrived_bytes: usize,
     pub(crate) block_rays: Vec<u32>,
     seen: Vec<bool>,
     arrived: u16,
@@ -111,7 +116,7 @@ impl FlightTile {
             rect: tile.rect,
             ghost_rect,
             waiting: Vec::new(),
-            waiting_bytes: 0,
+            arrived_bytes: 0,
             arrived: 0,
             block_rays: Vec::new(),
             seen: Vec::new(),
@@ -121,7 +126,8 @@ impl FlightTile {
         }
     }
 
-    /// Counts a slice; false for duplicates and for slices that contradict earlier ones or the tile.
+    /// Counts a slice; false for duplicates, for slices that contradict earlier ones or the tile, and for more pixels than
+    /// the tile has: what waits to be merged is bounded by that.
     pub(crate) fn arrives(&mut self, slice: &ArrivedSlice) -> bool {
         let DecodedSlice { scale, rect, .. } = slice.decoded;
         let plane_rect = self.ghost_rect.scaled(u32::from(scale));
@@ -132,23 +138,24 @@ impl FlightTile {
         self.seen.resize(usize::from(slice.count), false);
         let is_new = !std::mem::replace(&mut self.seen[usize::from(slice.index)], true);
         self.arrived += u16::from(is_new);
-        is_new
+        if !is_new {
+            return false;
+        }
+        self.arrived_bytes += decoded_bytes(&slice.decoded);
+        if self.arrived_bytes > self.ghost_rect.pixels() * TRACED_BYTES_PER_PIXEL {
+            tracing::warn!("peer {} sent more pixels of a tile than it has: {rect:?}", self.peer.0);
+            return false;
+        }
+        true
     }
 
-    /// Keeps a slice until its frame's turn; no more of them than the tile has pixels for.
+    /// Keeps a slice until its frame's turn.
     pub(crate) fn wait(&mut self, decoded: DecodedSlice) {
-        let bytes = decoded_bytes(&decoded);
-        if self.waiting_bytes + bytes > self.ghost_rect.pixels() * TRACED_BYTES_PER_PIXEL {
-            tracing::warn!("peer {} sent more pixels of a tile than it has: {:?}", self.peer.0, decoded.rect);
-            return;
-        }
-        self.waiting_bytes += bytes;
         self.waiting.push(decoded);
     }
 
     /// The slices that waited.
     pub(crate) fn take_waiting(&mut self) -> Vec<DecodedSlice> {
-        self.waiting_bytes = 0;
         std::mem::take(&mut self.waiting)
     }
 
@@ -196,6 +203,24 @@ impl Flight {
         Some((u32::try_from(index).ok()?, tile.peer))
     }
 
+    /// What it is merged from; `prescribed` goes along.
+    pub(crate) fn opening(&mut self) -> Opening {
+        let before = self.before.as_ref().map_or(self.desc.camera, |before| before.camera);
+        let tile = |tile: &TilePlan| PlannedTile { rect: tile.rect, ghost: tile.ghost_px };
+        Opening {
+            frame_id: self.desc.frame_id,
+            camera: self.desc.camera,
+            previous_camera: self.desc.previous_camera.unwrap_or(before),
+            cut: self.desc.cut,
+            layers: self.layers.clone(),
+            tiles: self.plan.iter().map(tile).collect(),
+            planes: self.planes.as_ref().map(|planes| Arc::clone(&planes.gbuffer)),
+            pre_exposure: self.desc.pre_exposure,
+            state: self.state.clone(),
+            prescribed: self.prescribed.take(),
+        }
+    }
+
     pub(crate) fn outcomes(&self) -> Vec<TileOutcome> {
         let outcome = |tile: &FlightTile| TileOutcome {
             rect: tile.rect,
@@ -207,13 +232,16 @@ impl Flight {
     }
 
     /// Stage times along the way of the tile that came last; stages that no tile passed are zero.
-    pub(crate) fn stage_times(&self, [merge_ns, merged_ns, filtered_ns, composed_ns]: [u64; 4]) -> StageTimes {
+    pub(crate) fn stage_times(
+        &self,
+        [merge_ns, merged_ns, shown_ns, filtered_ns, composed_ns]: [u64; 5],
+    ) -> StageTimes {
         let ms = |from: u64, to: u64| to.saturating_sub(from) as f32 / 1e6;
         let mut times = StageTimes {
             submit_ms: ms(self.begun_ns, self.taken_ns),
             plan_ms: ms(self.taken_ns, self.planned_ns),
             merge_ms: ms(merge_ns, merged_ns),
-            filter_ms: ms(merged_ns, filtered_ns),
+            filter_ms: ms(shown_ns, filtered_ns),
             compose_ms: ms(filtered_ns, composed_ns),
             total_ms: ms(self.begun_ns, composed_ns),
             ..StageTimes::default()

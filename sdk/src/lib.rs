@@ -19,6 +19,7 @@ mod event;
 mod fleet;
 mod flight;
 mod frame_handle;
+mod merge_thread;
 mod merging;
 mod output;
 mod packing;

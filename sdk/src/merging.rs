@@ -1,176 +1,202 @@
 //! Slices to finished frames: feeds the merger as results arrive and composes what it made.
 
-use crate::capture::MergedSlice;
+use crate::capture::{MadeRecord, MergedSlice};
 use crate::clock::Clock;
-use crate::config::{Accumulation, FrameDesc, ViewDesc};
-use crate::denoise::{Filtering, Filters};
+use crate::config::{Accumulation, FrameDesc};
+use crate::denoise::Filtering;
 use crate::flight::Flight;
+use crate::merge_thread::MergeDesc;
 use crate::output::{Output, OutputPlanes};
 use crate::picture::PicturePool;
 use crate::revisions::Resolved;
 use crate::workers::MergeThreads;
-use rayloom_coordinator::{CostMap, PeerId, TaskId};
+use rayloom_coordinator::PeerId;
 use rayloom_frame::codec::DecodedSlice;
 use rayloom_frame::compose::{Display, compose_into_with};
-use rayloom_frame::features::{BlockFeatures, estimated_cost};
-use rayloom_frame::filter::FILTERED;
+use rayloom_frame::features::BlockFeatures;
 use rayloom_frame::merge::{Added, FrameInputs, MergeMode, MergedFrame, Merger, PlannedTile};
-use rayloom_frame::{Extent, LayerRequest, PictureFormat};
-use std::collections::BTreeMap;
+use rayloom_frame::{Extent, GBuffer, LayerRequest, PictureFormat};
+use rayloom_scene::Camera;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// What a frame is merged from, known before anything of it has arrived.
+pub(crate) struct Opening {
+    pub(crate) frame_id: u64,
+    pub(crate) camera: Camera,
+    pub(crate) previous_camera: Camera,
+    /// History starts anew.
+    pub(crate) cut: bool,
+    pub(crate) layers: Vec<LayerRequest>,
+    /// None: nobody traces it.
+    pub(crate) tiles: Vec<PlannedTile>,
+    pub(crate) planes: Option<Arc<GBuffer>>,
+    pub(crate) pre_exposure: f32,
+    pub(crate) state: Option<Resolved>,
+    /// All that may become part of it, where it is made again.
+    pub(crate) prescribed: Option<BTreeSet<MergedSlice>>,
+}
+
+/// A slice of the open frame.
+pub(crate) struct Part {
+    /// The tile's place in the plan, and whose it is.
+    pub(crate) tile: u32,
+    pub(crate) peer: PeerId,
+    pub(crate) slice: DecodedSlice,
+}
 
 /// The merger of one pipeline. It holds one open frame: the oldest in flight.
 pub(crate) struct Merging {
+    view: u16,
+    is_local: bool,
     merger: Merger,
     threads: MergeThreads,
+    clock: Clock,
     size: Extent,
     output_planes: bool,
     picture: PictureFormat,
     filter: Filtering,
-    /// What the last finished frame was traced from, and what was asked for.
-    last: Option<(Option<Resolved>, Vec<LayerRequest>)>,
-    /// What the last finished frame tells of the next one's cost.
-    features: Option<BlockFeatures>,
-    /// Tiles and milliseconds of each peer in the last finished frame.
-    work: BTreeMap<PeerId, (u32, f32)>,
+    /// The frame that is open, what it is traced from, and what was asked for.
+    open: Option<(u64, Made)>,
+    prescribed: Option<BTreeSet<MergedSlice>>,
+    /// What became part of the open frame, where that is recorded.
+    merged: Vec<MergedSlice>,
+    /// What the last finished frame was made of.
+    last: Option<Made>,
     pictures: Arc<PicturePool>,
-    /// The last finished frame's features are still to be gathered.
-    has_news: bool,
+    /// Gathered anew with each frame.
+    features: BlockFeatures,
     /// What frames consist of is told with them.
     is_recorded: bool,
 }
 
+/// What a frame was traced from, and what was asked for.
+type Made = (Option<Resolved>, Vec<LayerRequest>);
+
+/// What a pipeline made of a frame.
+#[derive(Default)]
+pub(crate) struct Finished {
+    /// None where a newer frame was ready to be shown.
+    pub(crate) output: Option<Output>,
+    /// Where frames are recorded.
+    pub(crate) record: Option<MadeRecord>,
+}
+
 impl Merging {
-    pub(crate) fn new(view: &ViewDesc, filters: &Filters, threads: MergeThreads, is_recorded: bool) -> Merging {
+    pub(crate) fn new(desc: &MergeDesc, is_local: bool) -> Merging {
+        let view = &desc.desc;
         let mut merger = Merger::new(view.size);
         merger.set_mode(match view.accumulation {
             Accumulation::Off => MergeMode::Passthrough,
             Accumulation::Frames(max_history) => MergeMode::Accumulate { max_history },
         });
         Merging {
+            view: desc.view,
+            is_local,
             merger,
-            threads,
+            threads: desc.threads,
+            clock: desc.clock,
             size: view.size,
             output_planes: view.output_planes,
             picture: view.picture,
-            filter: filters.filter(),
+            filter: desc.filters.filter(),
+            open: None,
+            prescribed: None,
+            merged: Vec::new(),
             last: None,
-            features: None,
-            work: BTreeMap::new(),
             pictures: Arc::default(),
-            has_news: false,
-            is_recorded,
+            features: BlockFeatures::default(),
+            is_recorded: desc.is_recorded,
         }
     }
 
-    /// Estimated cost of each block of the next frame, from the last one's features.
-    pub(crate) fn estimate(&self, layers: &[LayerRequest]) -> Option<CostMap> {
-        let features = self.features.as_ref()?;
-        let cost = estimated_cost(features, layers);
-        Some(CostMap { blocks_x: features.blocks_x, blocks_y: features.blocks_y, cost })
+    /// What the last finished frame tells of the next one's cost: after it was published, before another opens.
+    pub(crate) fn learn(&mut self) -> Option<BlockFeatures> {
+        let frame = self.merger.finish()?;
+        self.features.update_with(&frame, &self.threads);
+        Some(self.features.clone())
     }
 
-    /// Gathers what the last finished frame tells of the next one's cost: after it was published, before another begins.
-    pub(crate) fn learn(&mut self) {
-        if std::mem::take(&mut self.has_news)
-            && let Some(frame) = self.merger.finish()
-        {
-            self.features.get_or_insert_default().update_with(&frame, &self.threads);
-        }
-    }
-
-    /// No frame is made for now: no peer works.
-    pub(crate) fn rest(&mut self) {
-        self.work.clear();
-    }
-
-    pub(crate) fn work_of(&self, peer: PeerId) -> (u32, f32) {
-        self.work.get(&peer).copied().unwrap_or_default()
-    }
-
-    /// Opens the oldest frame in flight, once its tiles are known, and takes what has arrived of it before.
-    pub(crate) fn open(&mut self, flight: &mut Flight) {
-        if self.merger.open_frame() == Some(flight.desc.frame_id) {
-            return;
-        }
-        self.learn();
-        if flight.desc.cut {
+    /// Opens a frame: the one before is finished.
+    pub(crate) fn open(&mut self, opening: Opening) {
+        let Opening { frame_id, camera, previous_camera, cut, layers, tiles, planes, pre_exposure, state, prescribed } =
+            opening;
+        if cut {
             self.merger.forget();
         }
         let whole = [PlannedTile { rect: self.size.rect(), ghost: 0 }];
-        let planned: Vec<PlannedTile> =
-            flight.plan.iter().map(|tile| PlannedTile { rect: tile.rect, ghost: tile.ghost_px }).collect();
-        let before = flight.before.as_ref().map_or(flight.desc.camera, |before| before.camera);
+        let this = (state, layers);
         // Planes of the engine's own may show anything.
-        let is_unchanged = flight.planes.is_none()
-            && self.last.as_ref().is_some_and(|(state, layers)| *state == flight.state && *layers == flight.layers);
+        let is_unchanged = planes.is_none() && self.last.as_ref() == Some(&this);
         let inputs = FrameInputs {
-            frame_id: flight.desc.frame_id,
-            camera: flight.desc.camera,
-            previous_camera: flight.desc.previous_camera.unwrap_or(before),
-            layers: &flight.layers,
+            frame_id,
+            camera,
+            previous_camera,
+            layers: &this.1,
             // Nobody to trace: everything comes from history.
-            tiles: if planned.is_empty() { &whole } else { &planned },
-            planes: flight.planes.as_ref().map(|planes| &planes.gbuffer.primary),
-            pre_exposure: flight.desc.pre_exposure,
+            tiles: if tiles.is_empty() { &whole } else { &tiles },
+            planes: planes.as_ref().map(|planes| &planes.primary),
+            pre_exposure,
             is_unchanged,
         };
         if let Err(error) = self.merger.begin(inputs) {
             // A bug of the plan's maker. The frame goes out all the same, from history.
-            tracing::error!("frame {} can't be merged as planned: {error}", flight.desc.frame_id);
+            tracing::error!("frame {frame_id} can't be merged as planned: {error}");
             let without_tiles = FrameInputs { tiles: &whole, ..inputs };
             self.merger.begin(without_tiles).expect("the whole view is one tile, and its layers were checked before");
         }
-        for index in 0..flight.tiles.len() {
-            let task = flight.tiles[index].task;
-            for slice in flight.tiles[index].take_waiting() {
-                self.add(flight, task, &slice);
-            }
-        }
+        self.open = Some((frame_id, this));
+        self.prescribed = prescribed;
+        self.merged.clear();
     }
 
     /// Takes a slice of the open frame.
-    pub(crate) fn add(&mut self, flight: &mut Flight, task: TaskId, slice: &DecodedSlice) {
-        let Some((tile, peer)) = flight.plan_index(task) else { return };
-        let this = MergedSlice::new(tile, slice.plane, slice.rect);
-        if flight.prescribed.as_ref().is_some_and(|prescribed| !prescribed.contains(&this)) {
+    pub(crate) fn add(&mut self, part: &Part) {
+        let Some((frame_id, _)) = self.open else { return };
+        let Part { tile, peer, slice } = part;
+        let this = MergedSlice::new(*tile, slice.plane, slice.rect);
+        if self.prescribed.as_ref().is_some_and(|prescribed| !prescribed.contains(&this)) {
             return;
         }
-        match self.merger.add_decoded(flight.desc.frame_id, tile, peer.0, slice) {
-            Ok(Added::Stored { .. }) if self.is_recorded => flight.merged.push(this),
+        match self.merger.add_decoded(frame_id, *tile, peer.0, slice) {
+            Ok(Added::Stored { .. }) if self.is_recorded => self.merged.push(this),
             Ok(_) => {}
             Err(error) => tracing::warn!("peer {} sent a slice that can't be used: {error}", peer.0),
         }
     }
 
-    /// Fills what is missing, composes, and says what became of the frame; with its digest where frames are recorded.
-    pub(crate) fn finish(&mut self, flight: &mut Flight, clock: Clock) -> Option<(Output, Option<[u8; 32]>)> {
-        let merge_ns = clock.now_ns();
-        self.open(flight);
-        let frame = self.merger.finish_with(&self.threads)?;
-        let merged_ns = clock.now_ns();
-        let is_denoised = self.filter.is_on() && FILTERED.iter().any(|kind| frame.layer(*kind).is_some());
+    /// Fills what is missing of the open frame; where it is to be shown, filters and composes it too.
+    pub(crate) fn finish(&mut self, flight: &Flight, is_shown: bool) -> Finished {
+        let merge_ns = self.clock.now_ns();
+        let Some((frame_id, made)) = self.open.take() else { return Finished::default() };
+        self.last = Some(made);
+        let Some(frame) = self.merger.finish_with(&self.threads) else { return Finished::default() };
+        let merged_ns = self.clock.now_ns();
+        let record = self.is_recorded.then(|| MadeRecord {
+            view: self.view,
+            frame_id,
+            is_local: self.is_local,
+            tiles: flight.plan.iter().map(|tile| tile.rect).collect(),
+            merged: std::mem::take(&mut self.merged),
+            digest: frame.digest(),
+            fresh: frame.fresh_fraction(),
+        });
+        if !is_shown {
+            return Finished { output: None, record };
+        }
+        let began_ns = self.clock.now_ns();
+        let is_denoised = self.filter.filters(&frame);
+        let fresh = frame.fresh_fraction();
         let shown = self.filter.run(frame, &self.threads);
-        let filtered_ns = clock.now_ns();
+        let filtered_ns = self.clock.now_ns();
         let FrameDesc { exposure, tone_map, .. } = flight.desc;
         let format = self.picture;
         let mut color = self.pictures.take(self.size.pixels() * format.bytes_per_pixel());
         compose_into_with(&shown, &Display { exposure, tone_map, format }, &mut color, &self.threads);
         let planes = self.output_planes.then(|| planes_of(&shown));
-        let fresh = frame.fresh_fraction();
-        let composed_ns = clock.now_ns();
-        let digest = self.is_recorded.then(|| frame.digest());
-        self.has_news = true;
-        self.last = Some((flight.state.clone(), flight.layers.clone()));
-        let tiles = flight.outcomes();
-        self.work.clear();
-        for tile in tiles.iter().filter(|tile| tile.arrived) {
-            let work = self.work.entry(PeerId(tile.peer)).or_default();
-            work.0 += 1;
-            work.1 += tile.peer_ms;
-        }
+        let composed_ns = self.clock.now_ns();
         let output = Output {
-            frame_id: flight.desc.frame_id,
+            frame_id,
             time_ns: flight.desc.time_ns,
             camera: flight.desc.camera,
             size: self.size,
@@ -179,11 +205,16 @@ impl Merging {
             pre_exposure: flight.desc.pre_exposure,
             is_denoised,
             planes,
-            tiles,
+            tiles: flight.outcomes(),
             fresh,
-            times: flight.stage_times([merge_ns, merged_ns, filtered_ns, composed_ns]),
+            times: flight.stage_times([merge_ns, merged_ns, began_ns, filtered_ns, composed_ns]),
         };
-        Some((output, digest))
+        Finished { output: Some(output), record }
+    }
+
+    /// Whether showing a frame takes so long that one which a newer has overtaken isn't worth it.
+    pub(crate) fn is_filtered(&self) -> bool {
+        self.filter.is_on()
     }
 }
 

@@ -1,21 +1,21 @@
 //! One way to make a view's frames: a coordinator, the frames in flight, and the merger's history.
 
-use crate::capture::{MadeRecord, MergedSlice, Recorder};
+use crate::capture::{MergedSlice, Recorder};
 use crate::clock::Clock;
 use crate::config::{FrameDesc, ViewDesc};
-use crate::denoise::Filters;
 use crate::director::{ArrivedSlice, TASK_VIEW_SHIFT};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
 use crate::flight::{Before, Flight, FlightPlanes, FlightTile, TilePlan};
-use crate::merging::Merging;
+use crate::merge_thread::Merge;
+use crate::merging::{Finished, Part};
 use crate::output::Output;
 use crate::revisions::Resolved;
-use crate::workers::MergeThreads;
 use rayloom_coordinator::{
-    Action, Config, Coordinator, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause, TaskId, TileAssignment,
-    TileReport, Time,
+    Action, Config, Coordinator, CostMap, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause, TaskId,
+    TileAssignment, TileReport, Time,
 };
+use rayloom_frame::features::estimated_cost;
 use rayloom_frame::{GBuffer, Rect};
 use rayloom_wire::{
     CancelTasks, FrameTasks, GivenPlanes, LayerSpec, Message, PreviousFrame, StateDelta, Task, TaskKind, TileDone,
@@ -48,9 +48,6 @@ pub(crate) struct PipelineDesc {
     /// Distinguishes the tasks of a view's two pipelines.
     pub(crate) is_local: bool,
     pub(crate) lossless: bool,
-    pub(crate) filters: Filters,
-    /// Threads that merge a frame together.
-    pub(crate) merge_threads: usize,
     pub(crate) clock: Clock,
     pub(crate) recorder: Option<Recorder>,
 }
@@ -62,6 +59,8 @@ pub(crate) struct Start {
     pub(crate) state: Option<Resolved>,
     /// What it came to before, where it is made again.
     pub(crate) prescribed: Option<Prescribed>,
+    /// See [`Flight::is_surely_shown`].
+    pub(crate) is_surely_shown: bool,
 }
 
 /// What a frame consisted of, and is to consist of again.
@@ -76,7 +75,9 @@ pub(crate) struct Pipeline {
     view: ViewDesc,
     coordinator: Coordinator,
     members: BTreeSet<PeerId>,
-    merging: Merging,
+    merge: Merge,
+    /// Tiles and milliseconds of each peer in the last finished frame.
+    work: BTreeMap<PeerId, (u32, f32)>,
     flights: VecDeque<Flight>,
     last: Option<Before>,
     skipped: Skipped,
@@ -84,7 +85,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    pub(crate) fn new(desc: PipelineDesc, view: ViewDesc) -> Pipeline {
+    pub(crate) fn new(desc: PipelineDesc, view: ViewDesc, merge: Merge) -> Pipeline {
         let default = Config::default();
         let config = Config {
             tiles_per_peer: view.tiles_per_peer.0..=view.tiles_per_peer.1,
@@ -93,14 +94,13 @@ impl Pipeline {
             max_frames_in_flight: 8,
             ..default
         };
-        let merging =
-            Merging::new(&view, &desc.filters, MergeThreads { count: desc.merge_threads }, desc.recorder.is_some());
         Pipeline {
             desc,
             view,
             coordinator: Coordinator::new(config),
             members: BTreeSet::new(),
-            merging,
+            merge,
+            work: BTreeMap::new(),
             flights: VecDeque::new(),
             last: None,
             skipped: Skipped::default(),
@@ -148,13 +148,9 @@ impl Pipeline {
     pub(crate) fn skip_frame(&mut self, cut: bool) {
         self.skipped = Skipped { any: true, cut: self.skipped.cut || cut };
         if self.flights.is_empty() {
-            self.merging.rest();
+            // No frame is made for now: no peer works.
+            self.work.clear();
         }
-    }
-
-    /// See [`Merging::learn`].
-    pub(crate) fn learn(&mut self) {
-        self.merging.learn();
     }
 
     /// Tells every peer to drop the tiles that are still asked of it.
@@ -176,7 +172,7 @@ impl Pipeline {
         start: Start,
         now: Time,
     ) {
-        let Start { state, prescribed } = start;
+        let Start { state, prescribed, is_surely_shown } = start;
         let skipped = std::mem::take(&mut self.skipped);
         desc.cut |= skipped.cut;
         if skipped.any && planes.is_none() {
@@ -185,7 +181,12 @@ impl Pipeline {
         }
         let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
         let longest = layers.iter().map(|layer| layer.deadline).max().unwrap_or_default();
-        let cost = self.merging.estimate(&layers.iter().map(|layer| layer.request).collect::<Vec<_>>());
+        let requests: Vec<_> = layers.iter().map(|layer| layer.request).collect();
+        let cost = self.merge.features().map(|features| CostMap {
+            blocks_x: features.blocks_x,
+            blocks_y: features.blocks_y,
+            cost: estimated_cost(&features, &requests),
+        });
         let (scene, revision) = state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
         let request = FrameRequest {
             frame_id: desc.frame_id,
@@ -198,18 +199,18 @@ impl Pipeline {
         };
         let ghost_px = u32::from(self.view.filter_radius);
         let (cut, prescribed) = prescribed.map(|Prescribed { tiles, merged }| (tiles, merged)).unzip();
-        let layers = layers.iter().map(|layer| layer.request).collect();
         let this = Before { frame_id: desc.frame_id, camera: desc.camera, state: state.clone() };
         let flight = Flight {
             desc,
-            layers,
+            layers: requests,
             state,
             planes: planes.map(FlightPlanes::new),
             before: self.last.replace(this),
             plan: Vec::new(),
             tiles: Vec::new(),
-            merged: Vec::new(),
             prescribed,
+            is_open: false,
+            is_surely_shown,
             ended: false,
             begun_ns,
             taken_ns: now.0,
@@ -229,6 +230,22 @@ impl Pipeline {
             let rects: Vec<Rect> = cut.filter(|_| !plan.tiles.is_empty()).unwrap_or_else(|| planned.collect());
             flight.plan = rects.into_iter().map(|rect| TilePlan { rect, ghost_px }).collect();
         }
+        self.open_oldest();
+    }
+
+    /// The view's thread has the oldest frame in flight open, and takes what has arrived of it before.
+    fn open_oldest(&mut self) {
+        let Some(flight) = self.flights.front_mut().filter(|flight| !flight.is_open) else { return };
+        flight.is_open = true;
+        self.merge.open(flight.opening());
+        for index in 0..flight.tiles.len() {
+            let task = flight.tiles[index].task;
+            for slice in flight.tiles[index].take_waiting() {
+                if let Some((tile, peer)) = flight.plan_index(task) {
+                    self.merge.add(Part { tile, peer, slice });
+                }
+            }
+        }
     }
 
     pub(crate) fn slice(&mut self, peer: PeerId, slice: ArrivedSlice, now: Time) {
@@ -245,16 +262,12 @@ impl Pipeline {
         if !tile.arrives(&slice) {
             return;
         }
-        // The oldest frame is open in the merger; what comes of later ones waits for its turn.
+        tile.touched(self.desc.clock.now_ns());
+        // The oldest frame is open; what comes of later ones waits for its turn.
         if index > 0 {
             tile.wait(slice.decoded);
-        } else {
-            let flight = &mut self.flights[0];
-            self.merging.open(flight);
-            self.merging.add(flight, task, &slice.decoded);
-        }
-        if let Some(tile) = self.flights[index].tile(task) {
-            tile.touched(self.desc.clock.now_ns());
+        } else if let Some((tile, peer)) = self.flights[0].plan_index(task) {
+            self.merge.add(Part { tile, peer, slice: slice.decoded });
         }
         self.report_if_complete(task, None, now);
     }
@@ -297,8 +310,8 @@ impl Pipeline {
         }
     }
 
-    /// Carries out the coordinator's decisions; returns the frames that are finished, oldest first.
-    pub(crate) fn act(&mut self, fleet: &mut Fleet, events: &EventQueue) -> Vec<Output> {
+    /// Carries out the coordinator's decisions.
+    pub(crate) fn act(&mut self, fleet: &mut Fleet, events: &EventQueue) {
         while let Some(action) = self.coordinator.poll_action() {
             match action {
                 Action::Assign { peer, frame_id, tiles } => self.assign(peer, frame_id, &tiles, fleet),
@@ -326,7 +339,7 @@ impl Pipeline {
                 other => tracing::debug!("nothing to do for {other:?}"),
             }
         }
-        self.finish_ended()
+        self.finish_ended();
     }
 
     /// A frame that is whole is not held up by an older one: that one goes out with what it has.
@@ -336,26 +349,34 @@ impl Pipeline {
         }
     }
 
-    fn finish_ended(&mut self) -> Vec<Output> {
-        let mut outputs = Vec::new();
+    fn finish_ended(&mut self) {
         while self.flights.front().is_some_and(|flight| flight.ended) {
             if let Some(mut flight) = self.flights.pop_front() {
-                let Some((output, digest)) = self.merging.finish(&mut flight, self.desc.clock) else { continue };
-                if let (Some(recorder), Some(digest)) = (&self.desc.recorder, digest) {
-                    recorder.made(MadeRecord {
-                        view: self.desc.view,
-                        frame_id: output.frame_id,
-                        is_local: self.desc.is_local,
-                        tiles: flight.plan.iter().map(|tile| tile.rect).collect(),
-                        merged: flight.merged,
-                        digest,
-                        fresh: output.fresh,
-                    });
-                }
-                outputs.push(output);
+                // Nobody goes on sending what the engine's raster saw.
+                flight.planes = None;
+                self.merge.finish(flight);
+                self.open_oldest();
             }
         }
-        outputs
+    }
+
+    /// Frames that were made since, oldest first; without an output where a newer one was ready to be shown.
+    pub(crate) fn finished(&mut self) -> Vec<(u64, Option<Output>)> {
+        let mut frames = Vec::new();
+        for (flight, finished) in self.merge.finished() {
+            let Finished { output, record } = finished;
+            if let (Some(recorder), Some(record)) = (&self.desc.recorder, record) {
+                recorder.made(record);
+            }
+            self.work.clear();
+            for tile in flight.outcomes().iter().filter(|tile| tile.arrived) {
+                let work = self.work.entry(PeerId(tile.peer)).or_default();
+                work.0 += 1;
+                work.1 += tile.peer_ms;
+            }
+            frames.push((flight.desc.frame_id, output));
+        }
+        frames
     }
 
     fn assign(&mut self, peer: PeerId, frame_id: u64, tiles: &[TileAssignment], fleet: &mut Fleet) {
@@ -458,7 +479,7 @@ impl Pipeline {
 
     /// Tiles and milliseconds of a peer in the last finished frame.
     pub(crate) fn work_of(&self, peer: PeerId) -> (u32, f32) {
-        self.merging.work_of(peer)
+        self.work.get(&peer).copied().unwrap_or_default()
     }
 }
 

@@ -298,7 +298,7 @@ impl Replay {
             let prescribed = made.as_ref().map(|made| prescribed(made, view.size(), at)).transpose()?;
             then.push((is_local, made));
             let state = state.map(|StateRecord { scene, base, delta }| Resolved { scene, base, delta: delta.into() });
-            Ok(Some(Start { state, prescribed }))
+            Ok(Some(Start { state, prescribed, is_surely_shown: true }))
         };
         let starts = Starts { remote: start(remote, false)?, local: start(local, true)? };
         if then.is_empty() {

@@ -5,9 +5,10 @@ use crate::blob_store::BlobStore;
 use crate::capture::{CaptureFile, MadeRecord, Record, Recorder, SessionRecord};
 use crate::clock::Clock;
 use crate::config::{EMBEDDED_PEER, Embedded, PeerAddress, SessionDesc, ViewDesc};
-use crate::denoise::Denoising;
+use crate::denoise::{Denoising, Filters};
 use crate::director::{COMMAND_LIMIT, Command, Director, DirectorDesc};
 use crate::event::{Event, EventQueue};
+use crate::merge_thread::{MergeDesc, MergeThread};
 use crate::packing::PackQueue;
 use crate::peer_link::{PeerLink, Reach};
 use crate::planes::{PlanesJob, PlanesQueue};
@@ -26,7 +27,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 /// How long running network tasks may take to end when a session is destroyed.
@@ -50,6 +51,10 @@ pub(crate) struct Shared {
     planes: Mutex<Option<PlanesQueue>>,
     recorder: Option<Recorder>,
     denoising: Denoising,
+    /// Threads that merge a frame together.
+    merge_threads: MergeThreads,
+    /// Told when a view's thread has made something.
+    made: Arc<Notify>,
 }
 
 impl Shared {
@@ -59,6 +64,19 @@ impl Shared {
 
     pub(crate) fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// The thread that makes a view's pictures.
+    pub(crate) fn merge_thread(&self, view: u16, desc: &ViewDesc, filters: Filters) -> std::io::Result<MergeThread> {
+        MergeThread::new(MergeDesc {
+            view,
+            desc: desc.clone(),
+            filters,
+            threads: self.merge_threads,
+            clock: self.clock,
+            is_recorded: self.recorder.is_some(),
+            news: Arc::clone(&self.made),
+        })
     }
 
     pub(crate) fn next_revision(&self) -> u64 {
@@ -204,12 +222,13 @@ impl Session {
         let progress = Arc::new(ProgressBoard::default());
         let capture = desc.capture.as_ref().map(|path| create_capture(path, &desc, clock, &events)).transpose()?;
         let recorder = capture.clone().map(Recorder::File).or(recorder);
+        let made = Arc::new(Notify::new());
         let director = Director::new(DirectorDesc {
             clock,
             network: runtime.handle().clone(),
             embedded: desc.embedded,
             lossless: desc.lossless,
-            merge_threads: desc.worker_threads as usize,
+            made: Arc::clone(&made),
             blobs: Arc::clone(&blobs),
             offers,
             events: Arc::clone(&events),
@@ -280,6 +299,8 @@ impl Session {
             planes: Mutex::new(Some(planes)),
             recorder,
             denoising: Denoising::new(&desc),
+            merge_threads: threads,
+            made,
         });
         let threads = Threads { runtime, links, director, packer, planes_reader, doctor, capture };
         Ok(Session { shared, events, threads: Mutex::new(Some(threads)) })

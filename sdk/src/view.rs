@@ -5,6 +5,7 @@ use crate::config::{EMBEDDED_PEER, FrameDesc, ViewDesc, ViewMode};
 use crate::director::ArrivedSlice;
 use crate::event::EventQueue;
 use crate::fleet::Fleet;
+use crate::merge_thread::MergeThread;
 use crate::output::{Output, OutputSlot};
 use crate::pipeline::{Pipeline, PipelineDesc, Start, is_local_task};
 use crate::revisions::Revisions;
@@ -34,6 +35,11 @@ impl ViewShared {
         self.stats.lock().clone()
     }
 
+    /// A frame is no longer in flight.
+    pub(crate) fn leave_flight(&self) {
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+
     pub(crate) fn publish_peers(&self, peers: Vec<PeerStats>) {
         self.stats.lock().peers = peers;
     }
@@ -52,6 +58,8 @@ pub(crate) struct View {
     open: BTreeMap<u64, OpenFrame>,
     rates: Rates,
     pub(crate) shared: Arc<ViewShared>,
+    _closing: Closing,
+    merge: MergeThread,
 }
 
 /// The pipelines that make a frame, one or both.
@@ -60,15 +68,28 @@ pub(crate) struct Starts {
     pub(crate) local: Option<Start>,
 }
 
+/// A view's thread has panicked: none of its frames will come.
+pub(crate) struct MergePanicked;
+
 struct OpenFrame {
     waiting: u8,
     remote: Option<Output>,
     local: Option<Output>,
 }
 
+/// Whoever waits for an output learns that none will come: the view, its session or the session's thread is gone.
+struct Closing(Arc<ViewShared>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.outputs.close("its session ended");
+    }
+}
+
 impl View {
-    pub(crate) fn new(desc: ViewDesc, shared: Arc<ViewShared>, with: PipelineDesc) -> View {
-        let pipeline = |is_local| Pipeline::new(PipelineDesc { is_local, ..with.clone() }, desc.clone());
+    pub(crate) fn new(desc: ViewDesc, shared: Arc<ViewShared>, with: PipelineDesc, merge: MergeThread) -> View {
+        let pipeline =
+            |is_local| Pipeline::new(PipelineDesc { is_local, ..with.clone() }, desc.clone(), merge.pipeline(is_local));
         View {
             clock: with.clock,
             mode: ViewMode::default(),
@@ -78,7 +99,9 @@ impl View {
             local: pipeline(true),
             open: BTreeMap::new(),
             rates: Rates::default(),
+            _closing: Closing(Arc::clone(&shared)),
             shared,
+            merge,
         }
     }
 
@@ -136,6 +159,7 @@ impl View {
         let resolve = |pipeline: &Pipeline| Start {
             state: revisions.resolve(desc.revision, |peer| pipeline.has(peer)),
             prescribed: None,
+            is_surely_shown: self.mode == ViewMode::Difference,
         };
         let (remote, local) = (resolve(&self.remote), resolve(&self.local));
         match self.mode {
@@ -178,22 +202,29 @@ impl View {
         self.pipeline_of(task).tile_refused(peer, task, now);
     }
 
-    /// Carries out decisions and publishes what is finished.
+    /// Carries out decisions.
     pub(crate) fn act(&mut self, fleet: &mut Fleet, events: &EventQueue) {
-        for output in self.remote.act(fleet, events) {
-            self.finished(output, false, fleet);
-        }
-        for output in self.local.act(fleet, events) {
-            self.finished(output, true, fleet);
-        }
-        self.both().for_each(Pipeline::learn);
+        self.both().for_each(|pipeline| pipeline.act(fleet, events));
     }
 
-    fn finished(&mut self, output: Output, is_local: bool, fleet: &Fleet) {
-        let frame_id = output.frame_id;
+    /// Publishes what was made since.
+    ///
+    /// # Errors
+    /// The view's thread is gone, by a panic.
+    pub(crate) fn publish_finished(&mut self, fleet: &Fleet) -> Result<(), MergePanicked> {
+        for (frame_id, output) in self.remote.finished() {
+            self.finished(frame_id, output, false, fleet);
+        }
+        for (frame_id, output) in self.local.finished() {
+            self.finished(frame_id, output, true, fleet);
+        }
+        if self.merge.has_panicked() { Err(MergePanicked) } else { Ok(()) }
+    }
+
+    fn finished(&mut self, frame_id: u64, output: Option<Output>, is_local: bool, fleet: &Fleet) {
         let Some(open) = self.open.get_mut(&frame_id) else { return };
         open.waiting -= 1;
-        *(if is_local { &mut open.local } else { &mut open.remote }) = Some(output);
+        *(if is_local { &mut open.local } else { &mut open.remote }) = output;
         if open.waiting > 0 {
             return;
         }
@@ -205,8 +236,10 @@ impl View {
             }
             (remote, local) => remote.or(local),
         };
-        if let Some(output) = shown {
-            self.publish(output, fleet);
+        match shown {
+            Some(output) => self.publish(output, fleet),
+            // A newer one was ready to be shown.
+            None => self.shared.leave_flight(),
         }
     }
 
@@ -236,25 +269,20 @@ impl View {
             self.rates.write(&mut stats);
         }
         self.shared.publish_peers(fleet.describe(self));
-        self.shared.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.shared.leave_flight();
         self.shared.outputs.publish(Arc::new(output));
     }
 
-    /// The view is destroyed: its peers need not go on.
-    pub(crate) fn cancel(&mut self, fleet: &mut Fleet) {
+    /// The view is destroyed: its peers need not go on. Its thread ends after the frame that it is at.
+    pub(crate) fn end(mut self, fleet: &mut Fleet) -> MergeThread {
         self.both().for_each(|pipeline| pipeline.cancel(fleet));
+        self.merge.end();
+        self.merge
     }
 
     /// Tiles and milliseconds of a peer in the last finished frame.
     pub(crate) fn work_of(&self, peer: PeerId) -> (u32, f32) {
         let (remote, local) = (self.remote.work_of(peer), self.local.work_of(peer));
         (remote.0 + local.0, remote.1 + local.1)
-    }
-}
-
-/// Whoever waits for an output learns that none will come: the view, its session or the session's thread is gone.
-impl Drop for View {
-    fn drop(&mut self) {
-        self.shared.outputs.close("its session ended");
     }
 }

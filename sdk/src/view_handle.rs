@@ -79,7 +79,10 @@ impl ViewHandle {
             next_frame_id: Mutex::new(0),
             last_opened: Mutex::new((0, None)),
         };
-        shared.send(Command::CreateView { id, desc, filters, shared: view })?;
+        let merge = shared
+            .merge_thread(id, &desc, filters)
+            .map_err(|source| Error::System { what: "starting a view's thread", source })?;
+        shared.send(Command::CreateView { id, desc, merge, shared: view })?;
         Ok(ViewHandle { core: Arc::new(core) })
     }
 

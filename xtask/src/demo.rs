@@ -19,7 +19,8 @@ usage: cargo xtask demo [OPTIONS]
   --at SECONDS              what moves stands still as it is at this second (the space bar goes on)
   --peers N                 peers to start (4)
   --size WxH                pixels; without it what the machine manages at 10 fps, 1280x720 with a GPU
-  --denoise                 smooths what one sample a pixel leaves noisy, on the engine's CPU: some 1.2 us a pixel
+  --denoise[=BY]            smooths what one sample a pixel leaves noisy: on the engine's CPU, some FILTERUS us a pixel; BY
+                            gpu on its GPU, BY open-image by Intel's library where RAYLOOM_OIDN names it
   --tiles                   draws tile borders, peers and milliseconds (key T in the page)
   --validate                with --mode gbuffer: compares the engine's planes with what peers trace, and says so
   --view local|remote|diff  the embedded peer's picture, the peers', or the difference (keys 2, 1, 3)
@@ -126,7 +127,9 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
             "--peers" => options.peers = number(word, &value()?, 1, 64)?,
             "--port" => options.port = number(word, &value()?, 0, 65_535)? as u16,
             "--size" => options.size = Some(size(&value()?)?),
-            "--tiles" | "--denoise" | "--validate" => options.engine.push(word.clone()),
+            "--tiles" | "--validate" | "--denoise" | "--denoise=cpu" | "--denoise=gpu" | "--denoise=open-image" => {
+                options.engine.push(word.clone())
+            }
             "--view" => {
                 let mode = value()?;
                 if !["local", "remote", "diff"].contains(&mode.as_str()) {

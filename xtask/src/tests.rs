@@ -5,6 +5,7 @@ use crate::package;
 use crate::run::{self, captured, cargo, shown};
 use crate::sanitizers;
 use crate::{tools, windows};
+use std::path::Path;
 use std::time::Instant;
 
 /// The Python package of other people's WebRTC, and the environment that the tests look for it in.
@@ -56,9 +57,30 @@ fn clients() -> Result<(), String> {
     npm(&["ci", "--silent", "--no-audit", "--no-fund"])?;
     let (folder, requirements) = AIORTC;
     let python = format!("{folder}/bin/python");
-    if captured(&python, &["-c", "import aiortc, numpy"]).is_none() {
+    let has = |modules: &str| captured(&python, &["-c", &format!("import {modules}")]).is_some();
+    let is_x86 = cfg!(all(target_arch = "x86_64", target_os = "linux"));
+    if !has("aiortc, numpy") || (is_x86 && !has("oidn")) {
         shown("python3", &["-m", "venv", folder])?;
         shown(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements])?;
+    }
+    if is_x86 { open_image_denoise(&python) } else { Ok(()) }
+}
+
+/// Puts the package's libraries where the loader finds one from the other: under their SONAMEs, in a folder `lib`.
+fn open_image_denoise(python: &str) -> Result<(), String> {
+    let folder = run::root().join("target/oidn/lib");
+    let find = "import importlib.util as u; print(u.find_spec('oidn').submodule_search_locations[0])";
+    let package = captured(python, &["-c", find]).ok_or("the Python package oidn is not where it was installed")?;
+    let from = Path::new(package.trim()).join("lib.linux.x64");
+    let failed = |what: &Path, error| format!("{}: {error}", what.display());
+    std::fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
+    for (file, name) in
+        [("libtbb.so.12.5", "libtbb.so.12"), ("libOpenImageDenoise.so.1.4.3", "libOpenImageDenoise.so.1")]
+    {
+        let (from, to) = (from.join(file), folder.join(name));
+        if !to.exists() {
+            std::fs::copy(&from, &to).map_err(|error| failed(&from, error))?;
+        }
     }
     Ok(())
 }

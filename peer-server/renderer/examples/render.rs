@@ -19,7 +19,16 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+const USAGE: &str =
+    "usage: render SCENE OUT.png [--setup SETUP.json] [--size 640x360] [--frames 64] [--scale 2] [--filter 8]
+    [--exposure 1] [--views PREFIX] [--path 16] [--front-end compute|ray-query|rt-pipeline]
+SCENE is a glTF file or `city`; `--path` traces paths, so many a pixel and frame; `--views` writes the layers apart.";
+
 fn main() -> Result<(), Box<dyn Error>> {
+    if std::env::args().skip(1).any(|argument| argument == "--help" || argument == "-h") {
+        println!("{USAGE}");
+        return Ok(());
+    }
     let options = Options::parse()?;
     let renderer =
         Renderer::new(&RendererOptions { allow_cpu: true, front_end: options.front_end, ..Default::default() })?;
@@ -113,7 +122,10 @@ struct Options {
 impl Options {
     fn parse() -> Result<Options, Box<dyn Error>> {
         let mut args = std::env::args().skip(1);
-        let (scene, out) = (args.next().ok_or("SCENE is missing")?, args.next().ok_or("OUT.png is missing")?);
+        let (scene, out) = match (args.next(), args.next()) {
+            (Some(scene), Some(out)) => (scene, out),
+            _ => return Err(format!("a scene and a picture to write are needed\n{USAGE}").into()),
+        };
         let extent = Extent::new(640, 360);
         let mut o = Options {
             scene,

@@ -134,8 +134,7 @@ impl Denoiser {
                 layer.extend_from_slice(bytemuck::cast_slice(bytes));
             }
         }
-        let [direct, specular, indirect] = self.layers.each_ref().map(Vec::as_slice);
-        Ok(frame.with_filtered([direct, specular, indirect]))
+        Ok(FILTERED.into_iter().zip(&self.layers).fold(*frame, |frame, (kind, layer)| frame.with_layer(kind, layer)))
     }
 }
 

@@ -20,7 +20,7 @@ use rayloom::frame::{Extent, LayerKind};
 use rayloom::scene::animation::Rig;
 use rayloom::scene::{Camera, Scene};
 use rayloom::stream::{InputEvent, InputKind, Stream, StreamDesc};
-use rayloom::{Denoise, Error, Event, FrameDesc, FrameHandle, SceneHandle, Session, SessionDesc, ViewDesc, ViewHandle};
+use rayloom::{Error, Event, FrameDesc, FrameHandle, SceneHandle, Session, SessionDesc, ViewDesc, ViewHandle};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
@@ -282,7 +282,7 @@ fn load(options: &Options) -> Result<(Scene, Option<Rig>), Anything> {
 
 fn view_desc(options: &Options) -> ViewDesc {
     let mut desc = ViewDesc { gbuffer: true, convention: CONVENTION, ..ViewDesc::new(options.size) };
-    desc.denoise = if options.denoise { Denoise::Cpu } else { Denoise::Off };
+    desc.denoise = options.denoise();
     for layer in &mut desc.layers {
         let is_blurry = matches!(layer.request.kind, LayerKind::Specular | LayerKind::Indirect);
         layer.request.scale = if options.half && is_blurry { 2 } else { 1 };

@@ -2,7 +2,7 @@
 
 use clap::{Parser, ValueEnum};
 use rayloom::frame::Extent;
-use rayloom::{Embedded, PeerAddress, ViewMode};
+use rayloom::{Denoise, Embedded, PeerAddress, ViewMode};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -34,9 +34,9 @@ pub(crate) struct Options {
     /// Pixels.
     #[arg(long, default_value = "640x360", value_name = "WxH", value_parser = size)]
     pub(crate) size: Extent,
-    /// What is shown is filtered, on the session's threads.
-    #[arg(long)]
-    pub(crate) denoise: bool,
+    /// What is shown is filtered: on the session's threads, on the GPU, or by Intel Open Image Denoise.
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "cpu", value_name = "BY")]
+    pub(crate) denoise: Option<DenoiseBy>,
     /// Reflections and bounces at half resolution.
     #[arg(long)]
     pub(crate) half: bool,
@@ -73,6 +73,13 @@ pub(crate) struct Options {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DenoiseBy {
+    Cpu,
+    Gpu,
+    OpenImage,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum View {
     Remote,
     Local,
@@ -96,6 +103,15 @@ impl Options {
             Inside::Never => Embedded::Never,
             Inside::Fallback => Embedded::Fallback,
             Inside::Always => Embedded::Always,
+        }
+    }
+
+    pub(crate) fn denoise(&self) -> Denoise {
+        match self.denoise {
+            None => Denoise::Off,
+            Some(DenoiseBy::Cpu) => Denoise::Cpu,
+            Some(DenoiseBy::Gpu) => Denoise::Gpu,
+            Some(DenoiseBy::OpenImage) => Denoise::OpenImage,
         }
     }
 

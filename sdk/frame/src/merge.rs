@@ -162,16 +162,14 @@ impl<'a> MergedFrame<'a> {
         self.layers[kind as usize]
     }
 
-    /// The frame with these direct, specular and indirect layers, of the same size, in place of those that it has.
+    /// The frame with another layer, of the same size, in place of the one of this kind; a kind that it doesn't have stays away.
     ///
     /// # Panics
-    /// When one that it has is given in another size.
-    pub fn with_filtered(mut self, layers: [&'a [[u16; 4]]; 3]) -> MergedFrame<'a> {
-        for (kind, layer) in crate::filter::FILTERED.into_iter().zip(layers) {
-            if self.layers[kind as usize].is_some() {
-                assert_eq!(layer.len(), self.extent.pixels(), "a filtered layer has the frame's size");
-                self.layers[kind as usize] = Some(layer);
-            }
+    /// When the layer is of another size than the frame.
+    pub fn with_layer(mut self, kind: LayerKind, layer: &'a [[u16; 4]]) -> MergedFrame<'a> {
+        if self.layers[kind as usize].is_some() {
+            assert_eq!(layer.len(), self.extent.pixels(), "a layer has the frame's size");
+            self.layers[kind as usize] = Some(layer);
         }
         self
     }

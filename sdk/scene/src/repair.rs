@@ -140,7 +140,7 @@ impl Mesh {
         };
         if let Some(vertex) = self.weights.iter().position(|w| !usable(w)) {
             return invalid(format!(
-                "weighs the joints of vertex {vertex} by {:?}; weights are finite, not negative and not all 0",
+                "weighs the joints of vertex {vertex} by {:?}; weights and their sum are finite, none is negative and not all are 0",
                 self.weights[vertex]
             ));
         }

@@ -1,4 +1,5 @@
-//! What other people have made, for tests against it: Chromium on the demo page, aiortc, a WebRTC stack of its own, and coturn.
+//! What other people have made, for tests against it: Chromium on the demo page, aiortc, a WebRTC stack of its own, coturn, and
+//! Open Image Denoise.
 //!
 //! **Where a viewer, or what else a test needs of the system, is missing its test is skipped, aloud; in CI (the variable `CI`
 //! is set) that is a failure.**
@@ -7,10 +8,12 @@
 mod aiortc;
 mod chromium;
 mod coturn;
+mod oidn;
 
 pub use aiortc::watch_with_aiortc;
 pub use chromium::{Browser, Watched};
 pub use coturn::{Coturn, TURN_PASSWORD, TURN_USER};
+pub use oidn::open_image_denoise;
 
 use std::path::{Path, PathBuf};
 

@@ -18,7 +18,7 @@ layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly 
     vec4 step_y;
 };
 
-const float SPLINE[3] = float[](3.0 / 8.0, 1.0 / 4.0, 1.0 / 16.0);
+const float SPLINE[2] = float[](1.0 / 2.0, 1.0 / 4.0);
 const float LUMINANCE_SIGMAS = 3.0;
 const float OUTLIER_SIGMAS = 3.0;
 const float CORRELATION = 2.0;
@@ -130,8 +130,8 @@ vec4 smoothed(Merged m, uvec2 pixel) {
     float total = SPLINE[0] * SPLINE[0];
     vec3 sum = light.rgb * total;
     float variance = light.a * light.a * total * total;
-    for (int j = -2; j <= 2; j++) {
-        for (int i = -2; i <= 2; i++) {
+    for (int j = -1; j <= 1; j++) {
+        for (int i = -1; i <= 1; i++) {
             ivec2 at = ivec2(pixel) + ivec2(i, j) * reach;
             bool inside = all(greaterThanEqual(at, ivec2(0))) && all(lessThan(at, ivec2(m.extent)));
             if ((i == 0 && j == 0) || !inside) {

@@ -89,6 +89,10 @@ fn explain(url: &str, error: io::Error) -> TransportError {
              its start"
                 .to_owned(),
         ),
+        // The verifier's own words, which rustls would show with the types around them.
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) => {
+            certificate(format!("its certificate is refused ({cause}); renew it, or give the pin that the peer prints at its start"))
+        }
         rustls::Error::InvalidCertificate(cause) => {
             certificate(format!("{cause}; renew its certificate, or give the pin that the peer prints at its start"))
         }

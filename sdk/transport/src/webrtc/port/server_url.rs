@@ -1,6 +1,7 @@
 //! The part that URLs of STUN and TURN servers share (RFC 7064, RFC 7065): a host, and a port that may be left out.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 /// A host by name or address, and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,12 @@ impl HostPort {
             _ => (text, Some(default_port)),
         };
         let port = port.ok_or("the port is not from 1 to 65535")?;
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(address) if address.parse::<Ipv6Addr>().is_ok() => address,
+            Some(_) => return Err("what its brackets hold is no IPv6 address"),
+            None if host.contains(['[', ']', ':']) => return Err("an IPv6 address stands in brackets"),
+            None => host,
+        };
         if host.is_empty() || host.contains(['/', '?', '@', ' ']) {
             return Err("there is no host in it");
         }
