@@ -543,8 +543,8 @@
 
 /**
  * Merged light is smoothed where noise is left, for pictures of one sample a pixel; history is not. Outliers are cut, which
- * makes the picture a little too dark: RAYLOOM_OUTPUT_DENOISED says so. Costs about 1.2 us a pixel of worker threads, and the
- * session's other views wait for it: for small views, or where there is no GPU (RAYLOOM_VIEW_DENOISE_GPU).
+ * makes the picture a little too dark: RAYLOOM_OUTPUT_DENOISED says so. Costs about 0.4 us a pixel of worker threads: for small
+ * views, or where there is no GPU (RAYLOOM_VIEW_DENOISE_GPU).
  */
 #define RAYLOOM_VIEW_DENOISE 4
 
@@ -553,6 +553,12 @@
  * there is none. The first view that asks for it opens the device, which takes a while.
  */
 #define RAYLOOM_VIEW_DENOISE_GPU 8
+
+/**
+ * As RAYLOOM_VIEW_DENOISE, by Intel Open Image Denoise, RAYLOOM_LAYER_PATH as well: better, and slower. Its library is loaded at
+ * run time, where it is installed or from where the environment's RAYLOOM_OIDN says; RAYLOOM_UNSUPPORTED without.
+ */
+#define RAYLOOM_VIEW_DENOISE_OPEN_IMAGE 16
 
 /**
  * What the peers traced.

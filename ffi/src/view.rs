@@ -41,7 +41,7 @@ pub const RAYLOOM_VIEW_OUTPUT_PLANES: u32 = 1;
 pub const RAYLOOM_VIEW_GBUFFER: u32 = 2;
 
 /// Merged light is smoothed where noise is left, for pictures of one sample a pixel; history is not. Outliers are cut, which
-/// makes the picture a little too dark: RAYLOOM_OUTPUT_DENOISED says so. Costs about FILTERUS us a pixel of worker threads: for small
+/// makes the picture a little too dark: RAYLOOM_OUTPUT_DENOISED says so. Costs about 0.4 us a pixel of worker threads: for small
 /// views, or where there is no GPU (RAYLOOM_VIEW_DENOISE_GPU).
 pub const RAYLOOM_VIEW_DENOISE: u32 = 4;
 

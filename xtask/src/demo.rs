@@ -19,7 +19,7 @@ usage: cargo xtask demo [OPTIONS]
   --at SECONDS              what moves stands still as it is at this second (the space bar goes on)
   --peers N                 peers to start (4)
   --size WxH                pixels; without it what the machine manages at 10 fps, 1280x720 with a GPU
-  --denoise[=BY]            smooths what one sample a pixel leaves noisy: on the engine's CPU, some FILTERUS us a pixel; BY
+  --denoise[=BY]            smooths what one sample a pixel leaves noisy: on the engine's CPU, some 0.4 us a pixel; BY
                             gpu on its GPU, BY open-image by Intel's library where RAYLOOM_OIDN names it
   --tiles                   draws tile borders, peers and milliseconds (key T in the page)
   --validate                with --mode gbuffer: compares the engine's planes with what peers trace, and says so

@@ -67,15 +67,19 @@ impl Filter {
             });
         };
         // To and fro between two buffers; the last pass writes the layers.
-        pass(Source::Merged, Target::Rows, scratch);
+        pass(Source::Merged, Target::Rows, layers);
+        pass(Source::Luminances { from: &rows(layers) }, Target::Rows, scratch);
         for (index, step) in STEPS.into_iter().enumerate() {
             let (from, to) = if index % 2 == 0 { (&mut *scratch, &mut *layers) } else { (&mut *layers, &mut *scratch) };
             let target = if index + 1 == STEPS.len() { Target::Layers } else { Target::Rows };
-            let from = from.each_ref().map(|layer| bytemuck::cast_slice(layer));
-            pass(Source::Pass { from: &from, step }, target, to);
+            pass(Source::Noisy { from: &rows(from), step }, target, to);
         }
         FILTERED.into_iter().zip(layers).fold(*frame, |frame, (kind, layer)| frame.with_layer(kind, layer))
     }
+}
+
+fn rows(layers: &[Vec<[u16; 4]>; LAYERS]) -> [&[u16]; LAYERS] {
+    layers.each_ref().map(|layer| bytemuck::cast_slice(layer))
 }
 
 const _: () = assert!(STEPS.len() % 2 == 1, "the last pass writes the layers");

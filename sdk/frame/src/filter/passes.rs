@@ -51,14 +51,19 @@ const TAP_OFFSETS: [Tap; 8] = {
     taps
 };
 
+/// Layers as the pass before left them: each row holds its pixels' reds, then greens, blues and a fourth channel, which is the
+/// luminance or the standard deviation of the noise.
+pub(super) type Rows<'a> = &'a [&'a [u16]; LAYERS];
+
 /// What a pass reads.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
-    /// The merged layers: cuts outliers and tells the noise from differences of neighbours, of which an edge touches few.
+    /// The merged layers: writes rows with luminances.
     Merged,
-    /// Layers as the pass before left them: each row holds its pixels' reds, then greens, blues and standard deviations of
-    /// the noise.
-    Pass { from: &'a [&'a [u16]; LAYERS], step: usize },
+    /// Rows with luminances: cuts outliers and tells the noise from differences of neighbours, of which an edge touches few.
+    Luminances { from: Rows<'a> },
+    /// Rows with the noise: smooths.
+    Noisy { from: Rows<'a>, step: usize },
 }
 
 /// How a pass writes.
@@ -90,8 +95,9 @@ impl Kernel for Pass<'_, '_> {
         for row in 0..rows {
             for x in (0..width).step_by(8) {
                 match self.source {
-                    Source::Merged => self.estimate::<H::Lanes>(x, row),
-                    Source::Pass { from, step } => self.smooth::<H::Lanes>(from, step, x, row),
+                    Source::Merged => self.split::<H::Lanes>(x, row),
+                    Source::Luminances { from } => self.estimate::<H::Lanes>(from, x, row),
+                    Source::Noisy { from, step } => self.smooth::<H::Lanes>(from, step, x, row),
                 }
             }
         }
@@ -104,23 +110,35 @@ impl Pass<'_, '_> {
     }
 
     #[inline(always)]
-    fn estimate<L: Lanes>(&mut self, x: usize, row: usize) {
+    fn split<L: Lanes>(&mut self, x: usize, row: usize) {
+        for index in 0..LAYERS {
+            let Some(merged) = self.merged[index] else { continue };
+            let [r, g, b, _] = self.merged_light::<L>(merged, x as isize, self.first_row + row);
+            let mut light = [finite(r), finite(g), finite(b), L::zero()];
+            light[3] = luminance(&light);
+            self.store(index, x, row, light);
+        }
+    }
+
+    #[inline(always)]
+    fn estimate<L: Lanes>(&mut self, from: Rows<'_>, x: usize, row: usize) {
         let y = self.first_row + row;
         let alike = self.guides.alike::<L, 25>((x, y), &AROUND, 1, self.has_specular());
         for index in 0..LAYERS {
-            let Some(merged) = self.merged[index] else { continue };
-            let alike = weights(&alike, FILTERED[index]);
+            if self.merged[index].is_none() {
+                continue;
+            }
+            let (layer, alike) = (from[index], weights(&alike, FILTERED[index]));
             let (mut sum, mut sum_light, mut sum_square) = (L::zero(), L::zero(), L::zero());
             // Across and down.
             let (mut pairs, mut differences) = ([L::zero(); 2], [L::zero(); 2]);
             let mut above = [(L::zero(), L::zero()); 5];
             for j in 0..5 {
-                let from = self.guides.row(y, j as isize - 2);
+                let at = self.guides.row(y, j as isize - 2);
                 let mut left = (L::zero(), L::zero());
                 for i in 0..5 {
                     let weight = alike[5 * j + i];
-                    let light = self.merged_light::<L>(merged, x as isize + i as isize - 2, from);
-                    let l = luminance(&finite_light(light));
+                    let l = self.channel::<L>(layer, 3, x as isize + i as isize - 2, at);
                     if (i, j) != (2, 2) {
                         sum = sum + weight;
                         sum_light = sum_light + weight * l;
@@ -137,11 +155,11 @@ impl Pass<'_, '_> {
                     *slot = (weight, l);
                 }
             }
-            let mut light = finite_light(self.merged_light::<L>(merged, x as isize, y));
+            let mut light = self.light::<L>(layer, x as isize, y);
             let floor = L::splat(1e-6);
             let mean = sum_light / sum.max(floor);
             let spread = (sum_square / sum.max(floor) - mean * mean).max(L::zero()).sqrt();
-            let own = luminance(&light);
+            let own = light[3];
             // Only where several neighbours tell what is usual.
             let most = mean + spread * L::splat(OUTLIER_SIGMAS);
             let is_outlier = most.lt(own) & L::splat(4.0).le(sum);
@@ -159,7 +177,7 @@ impl Pass<'_, '_> {
     }
 
     #[inline(always)]
-    fn smooth<L: Lanes>(&mut self, from: &[&[u16]; LAYERS], step: usize, x: usize, row: usize) {
+    fn smooth<L: Lanes>(&mut self, from: Rows<'_>, step: usize, x: usize, row: usize) {
         let y = self.first_row + row;
         let has_specular = self.has_specular();
         let alike = self.guides.alike::<L, 8>((x, y), &TAP_OFFSETS, step, has_specular);
@@ -209,13 +227,18 @@ impl Pass<'_, '_> {
         L::load_pixels(&eight(&layer[y * width..(y + 1) * width], x, [0; 4]))
     }
 
-    /// Red, green, blue and noise as the pass before left them; black beyond the row's ends.
+    /// The four channels as the pass before left them; black beyond the row's ends.
     #[inline(always)]
     fn light<L: Lanes>(&self, layer: &[u16], x: isize, y: usize) -> [L; 4] {
+        let [r, g, b] = each!([0, 1, 2], c => self.channel(layer, c, x, y));
+        [r, g, b, self.channel(layer, 3, x, y)]
+    }
+
+    #[inline(always)]
+    fn channel<L: Lanes>(&self, layer: &[u16], channel: usize, x: isize, y: usize) -> L {
         let width = self.guides.width();
-        let row = &layer[4 * y * width..4 * (y + 1) * width];
-        let [r, g, b] = each!([0, 1, 2], c => L::load_halves(&eight(&row[c * width..(c + 1) * width], x, 0)));
-        [r, g, b, L::load_halves(&eight(&row[3 * width..], x, 0))]
+        let start = (4 * y + channel) * width;
+        L::load_halves(&eight(&layer[start..start + width], x, 0))
     }
 
     #[inline(always)]
@@ -254,9 +277,4 @@ fn luminance<L: Lanes>(light: &[L; 4]) -> L {
 #[inline(always)]
 fn finite<L: Lanes>(value: L) -> L {
     value & value.abs().le(L::splat(65504.0))
-}
-
-#[inline(always)]
-fn finite_light<L: Lanes>(light: [L; 4]) -> [L; 4] {
-    [finite(light[0]), finite(light[1]), finite(light[2]), finite(light[3])]
 }
