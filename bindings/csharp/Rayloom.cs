@@ -1132,7 +1132,8 @@ namespace Rayloom
         public static extern int rayloom_texture_create(rayloom_scene* scene, rayloom_texture_desc* desc, uint* texture);
 
         /// <summary>
-        ///  Adds a material and gives its id in the scene. Factors outside their range are clamped at the commit.
+        ///  Adds a material and gives its id in the scene. Factors outside their range are clamped at the commit; an index of
+        ///  refraction below 1, a negative thickness and a negative attenuation distance are errors.
         ///
         ///  Threads: any.
         /// </summary>
@@ -2390,6 +2391,27 @@ namespace Rayloom
         /// </summary>
         public uint flags;
         /// <summary>
+        ///  Share of the light that goes through what is no metal, 0 to 1; base_color tints it.
+        /// </summary>
+        public float transmission;
+        /// <summary>
+        ///  Index of refraction, at least 1; it sets a dielectric's reflectance too. 0: 1.5.
+        /// </summary>
+        public float ior;
+        /// <summary>
+        ///  0: what transmits is a thin sheet, which bends nothing and reflects at both faces. Above 0: the surface of a closed
+        ///  body, which refracts; light's way through it is that through its mesh, however thick this says it is.
+        /// </summary>
+        public float thickness;
+        /// <summary>
+        ///  After this way through the body, in the scene's units, white light has become attenuation_color. 0: clear glass.
+        /// </summary>
+        public float attenuation_distance;
+        /// <summary>
+        ///  Linear RGB, 0 to 1.
+        /// </summary>
+        public fixed float attenuation_color[3];
+        /// <summary>
         ///  sRGB colour and alpha.
         /// </summary>
         public rayloom_texture_slot base_color_texture;
@@ -2405,6 +2427,14 @@ namespace Rayloom
         ///  sRGB colour.
         /// </summary>
         public rayloom_texture_slot emissive_texture;
+        /// <summary>
+        ///  Red = share of transmission.
+        /// </summary>
+        public rayloom_texture_slot transmission_texture;
+        /// <summary>
+        ///  Green = share of thickness; where it is 0 the sheet is thin. A file of grey alone has no green and is refused.
+        /// </summary>
+        public rayloom_texture_slot thickness_texture;
     }
 
     /// <summary>

@@ -74,7 +74,8 @@ structs! {
     rayloom_texture_slot { texture, rotation_rad, offset, scale }
     rayloom_material_desc {
         struct_type, struct_size, next, user_id, base_color, emissive, metallic, roughness, normal_scale, alpha_mode,
-        alpha_cutoff, flags, base_color_texture, metallic_roughness_texture, normal_texture, emissive_texture,
+        alpha_cutoff, flags, transmission, ior, thickness, attenuation_distance, attenuation_color, base_color_texture,
+        metallic_roughness_texture, normal_texture, emissive_texture, transmission_texture, thickness_texture,
     }
     rayloom_mesh_part { first_index, index_count, material }
     rayloom_mesh_desc {

@@ -68,6 +68,17 @@ pub struct rayloom_material_desc {
     pub alpha_cutoff: f32,
     /// RAYLOOM_MATERIAL_ flags.
     pub flags: u32,
+    /// Share of the light that goes through what is no metal, 0 to 1; base_color tints it.
+    pub transmission: f32,
+    /// Index of refraction, at least 1; it sets a dielectric's reflectance too. 0: 1.5.
+    pub ior: f32,
+    /// 0: what transmits is a thin sheet, which bends nothing and reflects at both faces. Above 0: the surface of a closed
+    /// body, which refracts; light's way through it is that through its mesh, however thick this says it is.
+    pub thickness: f32,
+    /// After this way through the body, in the scene's units, white light has become attenuation_color. 0: clear glass.
+    pub attenuation_distance: f32,
+    /// Linear RGB, 0 to 1.
+    pub attenuation_color: [f32; 3],
     /// sRGB colour and alpha.
     pub base_color_texture: rayloom_texture_slot,
     /// Green = roughness, blue = metalness.
@@ -76,10 +87,15 @@ pub struct rayloom_material_desc {
     pub normal_texture: rayloom_texture_slot,
     /// sRGB colour.
     pub emissive_texture: rayloom_texture_slot,
+    /// Red = share of transmission.
+    pub transmission_texture: rayloom_texture_slot,
+    /// Green = share of thickness; where it is 0 the sheet is thin. A file of grey alone has no green and is refused.
+    pub thickness_texture: rayloom_texture_slot,
 }
 descriptor!(rayloom_material_desc, RAYLOOM_STRUCT_MATERIAL_DESC);
 
-/// Adds a material and gives its id in the scene. Factors outside their range are clamped at the commit.
+/// Adds a material and gives its id in the scene. Factors outside their range are clamped at the commit; an index of
+/// refraction below 1, a negative thickness and a negative attenuation distance are errors.
 ///
 /// Threads: any.
 #[unsafe(no_mangle)]
@@ -106,9 +122,21 @@ pub unsafe extern "C" fn rayloom_material_create(
 fn description(desc: &rayloom_material_desc, textures: usize) -> Result<Material, Failure> {
     check_flags("desc->flags", desc.flags, RAYLOOM_MATERIAL_DOUBLE_SIDED)?;
     let factors = [desc.metallic, desc.roughness, desc.normal_scale, desc.alpha_cutoff];
-    let mut all = factors.iter().chain(&desc.base_color).chain(&desc.emissive);
+    let glass = [desc.transmission, desc.ior, desc.thickness, desc.attenuation_distance];
+    let colors = desc.base_color.iter().chain(&desc.emissive).chain(&desc.attenuation_color);
+    let mut all = factors.iter().chain(&glass).chain(colors);
     if let Some(value) = all.find(|value| !value.is_finite()) {
         return Err(Failure::argument(format!("a factor is {value}")));
+    }
+    let failure = |field, value, rule| Err(Failure::argument(format!("desc->{field} is {value}: {rule}")));
+    if desc.ior != 0.0 && desc.ior < 1.0 {
+        return failure("ior", desc.ior, "it must be at least 1, or 0 for 1.5");
+    }
+    if desc.thickness < 0.0 {
+        return failure("thickness", desc.thickness, "it must be 0 for a thin sheet or above 0 for a body");
+    }
+    if desc.attenuation_distance < 0.0 {
+        return failure("attenuation_distance", desc.attenuation_distance, "it must be above 0, or 0 for clear glass");
     }
     let alpha = match desc.alpha_mode {
         RAYLOOM_ALPHA_OPAQUE => AlphaMode::Opaque,
@@ -124,6 +152,11 @@ fn description(desc: &rayloom_material_desc, textures: usize) -> Result<Material
         base_color: desc.base_color.into(),
         metallic: desc.metallic,
         roughness: desc.roughness,
+        transmission: desc.transmission,
+        ior: if desc.ior == 0.0 { 1.5 } else { desc.ior },
+        thickness: desc.thickness,
+        attenuation_color: desc.attenuation_color.into(),
+        attenuation_distance: if desc.attenuation_distance == 0.0 { f32::INFINITY } else { desc.attenuation_distance },
         emissive: desc.emissive.into(),
         alpha,
         double_sided: desc.flags & RAYLOOM_MATERIAL_DOUBLE_SIDED != 0,
@@ -132,6 +165,8 @@ fn description(desc: &rayloom_material_desc, textures: usize) -> Result<Material
         metallic_roughness_texture: slot("metallic_roughness_texture", &desc.metallic_roughness_texture)?,
         normal_texture: slot("normal_texture", &desc.normal_texture)?,
         emissive_texture: slot("emissive_texture", &desc.emissive_texture)?,
+        transmission_texture: slot("transmission_texture", &desc.transmission_texture)?,
+        thickness_texture: slot("thickness_texture", &desc.thickness_texture)?,
         user_id: desc.user_id,
         ..Material::default()
     })

@@ -161,6 +161,22 @@ static void scenes(rayloom_session *session, rayloom_scene *scene) {
   material.roughness = NAN;
   SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "material (user id 6): a factor is NaN");
   material.roughness = 0.5f;
+  material.transmission = 1;
+  material.ior = 0.5f;
+  SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "material (user id 6): desc->ior is 0.5");
+  material.ior = 1.33f;
+  material.thickness = -1;
+  SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "desc->thickness is -1");
+  material.thickness = 1;
+  material.attenuation_distance = -2;
+  SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "desc->attenuation_distance is -2");
+  material.attenuation_distance = 2;
+  material.attenuation_color[1] = NAN;
+  SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "material (user id 6): a factor is NaN");
+  material.attenuation_color[1] = 0.25f;
+  material.thickness_texture.texture = 9;
+  SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "thickness_texture.texture is 9");
+  material.thickness_texture.texture = RAYLOOM_NONE;
   IS(rayloom_material_create(scene, &material, &id), RAYLOOM_OK);
 
   static const float positions[9] = { 0, 0, 0, 1, 0, 0, 0, 1, 0 };

@@ -7,6 +7,7 @@ const float MIN_DIVISOR = 1.0 / 255.0;
 const float DIELECTRIC_F0 = 0.04;
 const uint SPECULAR_TABLE_SIZE = 32u;
 const uint SPECULAR_TABLE_START = 256u; // after the 256 values of the sRGB curve
+const uint GLASS_TABLE_START = SPECULAR_TABLE_START + 2u * SPECULAR_TABLE_SIZE * SPECULAR_TABLE_SIZE;
 
 struct Primary {
     bool hit;

@@ -165,7 +165,12 @@ ShadowRay shadow_ray(vec3 position, vec3 from, LightSample light, vec3 value) {
 
 vec3 unshadowed(Params p, ShadowRay ray) {
     ray_count += ray.range > 0.0 ? 1u : 0u;
-    return occluded(p.tlas, ray.origin, ray.direction, 0.0, ray.range) ? vec3(0.0) : ray.value;
+    passes = true;
+    passing_direction = ray.direction;
+    passage = vec3(1.0);
+    bool blocked = occluded(p.tlas, ray.origin, ray.direction, 0.0, ray.range);
+    passes = false;
+    return blocked ? vec3(0.0) : ray.value * passage;
 }
 
 // What `s` reflects from the lights [first, end): one of them, chosen by its unshadowed contribution (weighted

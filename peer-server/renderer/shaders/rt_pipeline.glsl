@@ -1,5 +1,6 @@
 // closest() and occluded() by VK_KHR_ray_tracing_pipeline, called in ray generation shaders. Rays never start rays, so a
-// recursion of one is all that the pipeline needs; accept_hit() is called by the any-hit shader (hit/masked.glsl), which finds the seed of coverage in the payload.
+// recursion of one is all that the pipeline needs; accept_hit() is called by the any-hit shader (hit/masked.glsl), which finds the seed of coverage
+// and the passage of shadow rays in the payload.
 //
 // Lanes need not reach the calls together here, but a lane without a ray passes t_max < t_min, as for traverse.glsl.
 
@@ -14,6 +15,7 @@ bool closest(uint64_t tlas, vec3 origin, vec3 direction, float t_min, float t_ma
     if (!(t_min < t_max)) {
         return false;
     }
+    payload.t = 0.0;
     payload.instance = coverage_seed;
     traceRayEXT(
         accelerationStructureEXT(tlas), gl_RayFlagsNoneEXT, 0xffu, 0u, 0u, 0u, origin, t_min, direction, t_max, 0);
@@ -28,10 +30,10 @@ bool occluded(uint64_t tlas, vec3 origin, vec3 direction, float t_min, float t_m
     if (!(t_min < t_max)) {
         return false;
     }
-    // Only the miss shader writes: a distance below zero.
-    payload.t = 0.0;
-    payload.instance = coverage_seed;
+    // The miss shader writes a distance below zero, the any-hit shader what clear sheets leave of the passage.
+    payload = Hit(passes ? 1.0 : 0.0, coverage_seed, floatBitsToUint(1.0), vec2(1.0));
     uint flags = gl_RayFlagsTerminateOnFirstHitEXT | gl_RayFlagsSkipClosestHitShaderEXT;
     traceRayEXT(accelerationStructureEXT(tlas), flags, 0xffu, 0u, 0u, 0u, origin, t_min, direction, t_max, 0);
+    passage = vec3(uintBitsToFloat(payload.primitive), payload.barycentrics);
     return payload.t >= 0.0;
 }

@@ -15,6 +15,9 @@ struct Surface {
     vec3 emissive;
     float roughness;
     float metallic;
+    float transmission; // of what is no metal
+    bool thin;          // a sheet that bends nothing
+    vec3 absorption;    // by metre, within the body behind it
     vec3 local_position; // in the mesh's space
     uint instance;
     uint material;
@@ -24,12 +27,6 @@ struct Surface {
 
 vec3 vector_to_world(vec4 r0, vec4 r1, vec4 r2, vec3 v) {
     return vec3(dot(r0.xyz, v), dot(r1.xyz, v), dot(r2.xyz, v));
-}
-
-// Normals transform by the cofactor matrix, whose rows are cross products of the rows of the linear part; it needs no
-// division and keeps the side of mirrored instances (the determinant's sign is the caller's).
-vec3 normal_to_world(vec4 r0, vec4 r1, vec4 r2, vec3 n) {
-    return vec3(dot(cross(r1.xyz, r2.xyz), n), dot(cross(r2.xyz, r0.xyz), n), dot(cross(r0.xyz, r1.xyz), n));
 }
 
 // `cone` is the radius of the ray's footprint at the hit, in metres; `normal_map` is false where a detail of the normal
@@ -75,7 +72,13 @@ Surface surface_at(Params p, Hit hit, vec3 origin, vec3 direction, float cone, b
     s.roughness = rest.x;
     s.emissive = emissive_metallic.rgb;
     s.sampled = (flags & MATERIAL_SAMPLED) != 0u;
-    uint any = slots.x & slots.y & slots.w & (normal_map ? slots.z : NO_TEXTURE);
+    uvec4 glass = uvec4(0u, 0u, NO_TEXTURE, NO_TEXTURE);
+    if ((flags & (MATERIAL_REFRACTS | MATERIAL_THIN)) != 0u) {
+        glass = Quads(p.materials).v[m + MATERIAL_GLASS];
+    }
+    s.transmission = uintBitsToFloat(glass.x);
+    s.thin = (flags & MATERIAL_REFRACTS) == 0u;
+    uint any = slots.x & slots.y & slots.w & (normal_map ? slots.z : NO_TEXTURE) & glass.z & glass.w;
     if (any != NO_TEXTURE) {
         uvec4 a1 = vertices.v[t.indices.x * 2u + 1u];
         uvec4 b1 = vertices.v[t.indices.y * 2u + 1u];
@@ -102,6 +105,11 @@ Surface surface_at(Params p, Hit hit, vec3 origin, vec3 direction, float cone, b
         if (slots.w != NO_TEXTURE && (flags & MATERIAL_EMISSIVE) != 0u) {
             s.emissive *= texture_at(p, slots.w, slot_uv(p, t.indices.w, flags, 3u, uv), footprint, true).rgb;
         }
+        if ((glass.z & glass.w) != NO_TEXTURE) {
+            Glass g = glass_at(p, t.indices.w, flags, glass, uv, footprint);
+            s.transmission = g.transmission;
+            s.thin = g.thin;
+        }
         if (normal_map && slots.z != NO_TEXTURE) {
             vec3 tangent = decode_normal(a1.z) * w.x + decode_normal(b1.z) * w.y + decode_normal(c1.z) * w.z;
             float handed = uintBitsToFloat(a1.w) * side;
@@ -118,6 +126,7 @@ Surface surface_at(Params p, Hit hit, vec3 origin, vec3 direction, float cone, b
             }
         }
     }
+    s.absorption = s.thin ? vec3(0.0) : Vectors(p.materials).v[m + MATERIAL_ABSORPTION].rgb;
     // Both normals on the side that the ray came from; every surface is lit from both sides.
     s.behind = dot(s.geometric, direction) > 0.0;
     if (s.behind) {

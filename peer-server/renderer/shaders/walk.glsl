@@ -7,6 +7,8 @@ const float MOST_SURVIVAL = 0.95;
 const uint EARLY_ROULETTE = 1u;
 // Spread of the texture footprint of a diffuse bounce, metres per metre.
 const float DIFFUSE_SPREAD = 0.25;
+// Clear sheets that a walk passes straight without a bounce; any more are bounces.
+const uint FREE_SHEETS = 16u;
 
 // In place of a density of the direction. All negative ones: nothing else could have found what this ray finds.
 const float DELTA = -1.0;
@@ -22,6 +24,8 @@ struct Walk {
     float density; // of the direction, or one of the above
     float cone;    // radius of the footprint at the origin, and what a metre adds to it
     float spread;
+    vec3 absorption; // by metre, of the body of glass that it is in
+    float travelled; // from where the density is of, in metres: through clear sheets
     bool detailed; // textures at full resolution, normal maps: a mean over many samples filters by itself
 };
 
@@ -88,8 +92,13 @@ float balance(float mine, float other) {
     return mine / max(mine + other, 1e-30);
 }
 
-// One light's direct contribution, unshadowed.
-ShadowRay gather(Params p, Scatter c, Gathering g, vec3 geometric, float t, vec4 u) {
+// What a body of glass leaves of light on a way through it.
+vec3 transmittance(vec3 absorption, float metres) {
+    return absorption == vec3(0.0) ? vec3(1.0) : exp(-absorption * metres);
+}
+
+// One light's direct contribution, unshadowed; `before` and `beyond` are the absorptions on the surface's two sides.
+ShadowRay gather(Params p, Scatter c, Gathering g, vec3 geometric, vec3 before, vec3 beyond, float t, vec4 u) {
     ShadowRay ray = NO_RAY;
     LightSample light;
     float probability = 1.0;
@@ -125,14 +134,18 @@ ShadowRay gather(Params p, Scatter c, Gathering g, vec3 geometric, float t, vec4
     vec4 value = scattered(c, light.direction);
     vec3 reflected = value.rgb * light.irradiance / probability * (density > 0.0 ? balance(density, value.w) : 1.0);
     if (luminance(reflected) > 0.0) {
-        vec3 side = dot(light.direction, geometric) > 0.0 ? geometric : -geometric;
+        bool above = dot(light.direction, geometric) > 0.0;
+        vec3 side = above ? geometric : -geometric;
+        // What is endlessly far is seen from a body through a hole in it.
+        float within = light.distance < FAR ? light.distance : 0.0;
+        reflected *= transmittance(above ? before : beyond, within);
         ray = shadow_ray(g.position, leave(g.position, side, t), light, reflected);
     }
     return ray;
 }
 
-// The light of a surface that a ray finds, weighted against gathering.
-vec3 found_emission(Params p, Surface s, Hit hit, vec3 direction, Gathering g, float density) {
+// The light of a surface that a ray finds at this distance from the surface that gathered, weighted against gathering.
+vec3 found_emission(Params p, Surface s, Hit hit, float metres, vec3 direction, Gathering g, float density) {
     if (!s.sampled || density < 0.0 || s.emissive == vec3(0.0)) {
         return s.sampled && density == BESIDE_GATHERED ? vec3(0.0) : s.emissive;
     }
@@ -150,7 +163,7 @@ vec3 found_emission(Params p, Surface s, Hit hit, vec3 direction, Gathering g, f
     vec4 edge = Vectors(p.lights).v[at + 3u];
     vec3 doubled = cross(Vectors(p.lights).v[at + 2u].xyz, edge.xyz);
     float probability = g.share.z * tree_probability(p, g.position, g.normal, floatBitsToUint(edge.w));
-    float other = probability * hit.t * hit.t / max(0.5 * abs(dot(doubled, direction)), 1e-20);
+    float other = probability * metres * metres / max(0.5 * abs(dot(doubled, direction)), 1e-20);
     return s.emissive * balance(density, other);
 }
 
@@ -181,11 +194,14 @@ vec3 found_sky(Params p, vec3 direction, Gathering g, float density) {
 vec4 walk(Params p, Walk w, bool alive, uint first, uint bounces, uint roulette, uint seed_of_all, uint index) {
     vec4 sum = vec4(0.0);
     Gathering g = Gathering(vec3(0.0), vec3(0.0), vec3(0.0), vec3(0.0));
-    for (uint depth = first; depth <= bounces + 1u; depth++) {
+    uint depth = first;
+    uint sheets = 0u;
+    // Every turn is a bounce or one of so many sheets, which only lanes that are alive count.
+    for (uint turn = first; turn <= bounces + 1u + FREE_SHEETS; turn++) {
         if (!any_lane(alive)) {
             break;
         }
-        uint seed = mixed(seed_of_all + depth * 0x632be5abu);
+        uint seed = mixed(seed_of_all + turn * 0x632be5abu);
         coverage_seed = mixed(seed ^ mixed(index)) | 1u;
         Hit hit;
         ray_count += alive ? 1u : 0u;
@@ -199,33 +215,49 @@ vec4 walk(Params p, Walk w, bool alive, uint first, uint bounces, uint roulette,
         } else if (alive) {
             w.cone += w.spread * hit.t;
             Surface s = surface_at(p, hit, w.origin, w.direction, w.cone, w.detailed);
-            sum.rgb += w.throughput * found_emission(p, s, hit, w.direction, g, w.density);
-            sum.a = depth == first ? hit.t : sum.a;
+            // Whoever meets a body from within has been in it, wherever the walk began.
+            vec3 absorption = s.behind && s.transmission > 0.0 && !s.thin ? s.absorption : w.absorption;
+            w.throughput *= transmittance(absorption, hit.t);
+            before = w.throughput;
+            w.travelled += hit.t;
+            sum.rgb += w.throughput * found_emission(p, s, hit, w.travelled, w.direction, g, w.density);
+            sum.a = depth == first ? w.travelled : sum.a;
             if (depth > bounces) {
                 alive = false;
             } else {
                 vec4 u = vec4(sequence(index, seed ^ 1u), sequence(index, seed ^ 2u));
                 vec4 v = vec4(sequence(index, seed ^ 3u), sequence(index, seed ^ 4u));
                 Scatter c = scatter_at(p, s, -w.direction);
-                g = gathering_at(p, s.position, s.normal, is_rough_glass(c));
+                vec3 beyond = s.behind ? vec3(0.0) : s.absorption;
+                Gathering here = gathering_at(p, s.position, s.normal, is_rough_glass(c));
                 if (gathers(c)) {
-                    shadow = gather(p, c, g, s.geometric, hit.t, vec4(v.xy, u.w, v.z));
+                    shadow = gather(p, c, here, s.geometric, absorption, beyond, hit.t, vec4(v.xy, u.w, v.z));
                 } else {
-                    g.share = vec3(0.0);
+                    here.share = vec3(0.0);
                 }
                 Onward next = scatter(c, u.xyz);
                 w.throughput *= next.weight;
-                w.density = next.density;
                 w.origin = leave(s.position, next.through ? -s.geometric : s.geometric, hit.t);
-                w.direction = next.direction;
-                w.spread = w.detailed || next.density < 0.0 ? w.spread : max(w.spread, DIFFUSE_SPREAD);
                 float strongest = max(max(w.throughput.r, w.throughput.g), w.throughput.b);
                 alive = strongest > 0.0;
-                if (alive && depth + 1u >= roulette) {
+                bool free = next.straight && sheets < FREE_SHEETS;
+                if (next.straight) {
+                    // Shadow rays of the surface before have passed here too: what it gathers by stays.
+                    sheets++;
+                } else {
+                    g = here;
+                    w.density = next.density;
+                    w.direction = next.direction;
+                    w.absorption = next.through && !c.thin ? beyond : absorption;
+                    w.travelled = 0.0;
+                    w.spread = w.detailed || next.density < 0.0 ? w.spread : max(w.spread, DIFFUSE_SPREAD);
+                }
+                if (alive && !free && depth + 1u >= roulette) {
                     float survival = min(strongest, MOST_SURVIVAL);
                     alive = v.w < survival;
                     w.throughput /= survival;
                 }
+                depth += free ? 0u : 1u;
             }
         }
         // Not the draws of the ray that came here: both may meet the same surface.

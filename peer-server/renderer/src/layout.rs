@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 use glam::{Affine3A, Vec3};
-use rayloom_scene::{Camera, Light, LightShape, Material, TextureSlot};
+use rayloom_scene::{AlphaMode, Camera, Light, LightShape, Material, TextureSlot};
 
 /// `Params` of params.glsl.
 #[repr(C)]
@@ -209,6 +209,9 @@ const MATERIAL_EMISSIVE: u32 = 4;
 const MATERIAL_SAMPLED: u32 = 8;
 const MATERIAL_COVERED: u32 = 16;
 const MATERIAL_REFRACTS: u32 = 32;
+const MATERIAL_THIN: u32 = 64;
+/// Inputs with a texture that shaders read.
+const SLOTS: usize = 6;
 const NO_TEXTURE: u32 = u32::MAX;
 /// A material.
 #[repr(C)]
@@ -221,17 +224,28 @@ pub(crate) struct GpuMaterial {
     cutoff: f32,
     flags: u32,
     textures: [u32; 4],
-    transforms: [[f32; 4]; 4],
-    offsets: [[f32; 2]; 4],
+    transforms: [[f32; 4]; SLOTS],
+    offsets: [[f32; 2]; SLOTS],
     transmission: f32,
     ior: f32,
-    reserved: [f32; 2],
+    glass_textures: [u32; 2],
+    absorption: [f32; 3],
+    reserved: f32,
 }
 
 impl GpuMaterial {
     /// `sampled`: its triangles are in the table of lights.
     pub(crate) fn new(m: &Material, sampled: bool) -> GpuMaterial {
-        let slots = [&m.base_color_texture, &m.metallic_roughness_texture, &m.normal_texture, &m.emissive_texture];
+        let slots: [_; SLOTS] = [
+            &m.base_color_texture,
+            &m.metallic_roughness_texture,
+            &m.normal_texture,
+            &m.emissive_texture,
+            &m.transmission_texture,
+            &m.thickness_texture,
+        ];
+        let [base, metal, normal, emissive, transmission, thickness] =
+            slots.map(|s| s.as_ref().map_or(NO_TEXTURE, |s| s.texture));
         let identity =
             |s: &TextureSlot| s.rotation == 0.0 && s.scale == glam::Vec2::ONE && s.offset == glam::Vec2::ZERO;
         let mut flags = 0;
@@ -247,6 +261,9 @@ impl GpuMaterial {
         if m.refracts() {
             flags |= MATERIAL_REFRACTS;
         }
+        if m.is_thin_glass() {
+            flags |= MATERIAL_THIN;
+        }
         if m.emissive.max_element() > 0.0 {
             flags |= MATERIAL_EMISSIVE;
         }
@@ -254,13 +271,17 @@ impl GpuMaterial {
             flags |= MATERIAL_SAMPLED;
         }
         GpuMaterial {
-            base_color: m.base_color.truncate().extend(m.coverage()).to_array(),
+            base_color: m
+                .base_color
+                .truncate()
+                .extend(if m.alpha == AlphaMode::Opaque { 1.0 } else { m.base_color.w })
+                .to_array(),
             emissive_metallic: m.emissive.extend(m.metallic).to_array(),
             roughness: m.roughness,
             normal_scale: m.normal_scale,
             cutoff: m.cutoff().unwrap_or(f32::NEG_INFINITY),
             flags,
-            textures: slots.map(|s| s.as_ref().map_or(NO_TEXTURE, |s| s.texture)),
+            textures: [base, metal, normal, emissive],
             // KHR_texture_transform: translation * rotation * scale.
             transforms: slots.map(|s| {
                 let s = s.as_ref().copied().unwrap_or(TextureSlot {
@@ -274,14 +295,18 @@ impl GpuMaterial {
             }),
             offsets: slots.map(|s| s.as_ref().map_or([0.0; 2], |s| s.offset.to_array())),
             transmission: m.transmission.clamp(0.0, 1.0),
-            ior: if m.ior >= 1.0 { m.ior } else { DEFAULT_IOR },
-            reserved: [0.0; 2],
+            ior: if m.ior >= 1.0 { m.ior.max(LEAST_IOR) } else { DEFAULT_IOR },
+            glass_textures: [transmission, thickness],
+            absorption: m.absorption().to_array(),
+            reserved: 0.0,
         }
     }
 }
 
 /// What 0 or nonsense as an index of refraction stands for, as in KHR_materials_ior.
 const DEFAULT_IOR: f32 = 1.5;
+/// Below it 32 bits do not know which facet bent light.
+const LEAST_IOR: f32 = 1.001;
 
 #[cfg(test)]
 mod tests {
@@ -296,7 +321,7 @@ mod tests {
         assert_eq!(size_of::<Deformation>(), 80);
         assert_eq!(size_of::<GpuVertex>(), 32);
         assert_eq!(size_of::<GpuLight>(), 4 * 16);
-        assert_eq!(size_of::<GpuMaterial>(), 11 * 16);
+        assert_eq!(size_of::<GpuMaterial>(), 15 * 16);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod denoise;
 mod error;
 mod frame;
 mod front_end;
+pub mod glass_table;
 mod job;
 mod layout;
 mod light_tree;

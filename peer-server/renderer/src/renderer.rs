@@ -4,7 +4,7 @@ use crate::frame::{FrameState, GpuFrame};
 use crate::scene::{self, AssetCache, GpuScene, Progress};
 use crate::tile::{InFlight, MAX_IN_FLIGHT, Plan, Slot, Ticket, TraceTimings};
 use crate::vulkan::{Buffer, Context, Instance, Kernels, Submitter, candidates, choose};
-use crate::{Denoiser, DeviceKind, DeviceReport, FrontEnd, RayBatch, RayKind, RendererError, TraceJob};
+use crate::{Denoiser, DeviceKind, DeviceReport, FrontEnd, RayBatch, RayKind, RendererError, TraceJob, glass_table};
 use parking_lot::Mutex;
 use rayloom_frame::demodulate::SPECULAR_TABLE;
 use rayloom_frame::srgb::srgb_to_linear;
@@ -284,10 +284,10 @@ fn fastest(
     Ok((renderer, format!("fastest of {}", told.join(", "))))
 }
 
-/// What `gbuffer.glsl` reads: the sRGB curve, then the specular table.
+/// What `gbuffer.glsl` and `scatter.glsl` read: the sRGB curve, the specular table, that of rough glass.
 fn tables() -> Vec<f32> {
     let curve = (0..=255u8).map(srgb_to_linear);
-    curve.chain(SPECULAR_TABLE.iter().flatten().copied()).collect()
+    curve.chain(SPECULAR_TABLE.iter().flatten().copied()).chain(glass_table::shares()).collect()
 }
 
 /// A triangle before the camera, a sun and a lamp: enough to run through every branch.

@@ -222,7 +222,7 @@ fn upload(
             lights_at_rest: Mutex::new(None),
             luminous,
             luminous_ranges,
-            is_seen_through: scene.materials.iter().any(|m| m.refracts() || m.is_covering()),
+            is_seen_through: scene.materials.iter().any(|m| m.refracts() || m.is_thin_glass() || m.is_covering()),
             triangles,
         }),
     })
@@ -237,6 +237,8 @@ fn texture_uses(scene: &Scene) -> Vec<Option<bool>> {
             (&m.emissive_texture, true),
             (&m.metallic_roughness_texture, false),
             (&m.normal_texture, false),
+            (&m.transmission_texture, false),
+            (&m.thickness_texture, false),
         ];
         for (slot, color) in slots {
             if let Some(slot) = slot {
@@ -254,8 +256,7 @@ fn validate(scene: &Scene) -> Result<(), RendererError> {
         mesh::validate(mesh, scene.materials.len()).map_err(|reason| invalid(format!("mesh {i}"), reason))?;
     }
     for (i, m) in scene.materials.iter().enumerate() {
-        let slots = [&m.base_color_texture, &m.emissive_texture, &m.metallic_roughness_texture, &m.normal_texture];
-        for slot in slots.into_iter().flatten() {
+        for slot in m.texture_slots().flatten() {
             if slot.texture as usize >= scene.textures.len() {
                 let reason = format!("texture {} of {}", slot.texture, scene.textures.len());
                 return Err(invalid(format!("material {i} ({})", m.user_id), reason));

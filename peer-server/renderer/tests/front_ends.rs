@@ -8,7 +8,7 @@ use rayloom_frame::normal::decode_normal;
 use rayloom_frame::srgb::linear_to_srgb;
 use rayloom_frame::{Extent, LayerKind, TracedTile};
 use rayloom_renderer::{FrameState, RayHit, RayKind, Renderer, RendererError, RendererOptions, TraceJob, list_devices};
-use rayloom_scene::{AlphaMode, Camera, Scene, Texture, TextureData, TextureSlot};
+use rayloom_scene::{AlphaMode, Camera, Material, Scene, Texture, TextureData, TextureSlot};
 use small_scenes::*;
 use std::sync::Arc;
 
@@ -129,6 +129,39 @@ fn fence() -> Scene {
 fn holes_look_the_same() {
     let camera = Camera::look_at(Vec3::new(1.5, 3.5, 2.5), Vec3::ZERO, 0.9, 16.0 / 9.0);
     assert_alike(&fence(), camera, 1);
+}
+
+/// Tinted sheets, clear and rough, above ground in the sun, and bodies of coloured glass, one of them thin in places.
+fn glazed() -> Scene {
+    let glass = |thickness, roughness| Material {
+        transmission: 0.9,
+        thickness,
+        attenuation_color: Vec3::new(0.3, 0.8, 0.6),
+        attenuation_distance: 0.5,
+        ..material(Vec3::new(0.9, 0.7, 0.4), 0.0, roughness)
+    };
+    let mut fence = fence();
+    let slot = Some(TextureSlot { texture: 0, offset: Vec2::ZERO, scale: Vec2::splat(2.0), rotation: 0.3 });
+    let chequered = Material { transmission_texture: slot, ..glass(0.0, 0.0) };
+    let thick_in_places = Material { thickness_texture: slot, ..glass(1.0, 0.3) };
+    fence.materials.extend([glass(0.0, 0.0), glass(0.0, 0.5), glass(1.0, 0.4), chequered, thick_in_places]);
+    let texel = |i: u32| if (i % 8 + i / 8).is_multiple_of(2) { [255u8, 255, 255, 255] } else { [60, 0, 0, 255] };
+    let pixels: Vec<u8> = (0..64).flat_map(texel).collect();
+    fence.textures[0] =
+        Arc::new(Texture { data: TextureData::Rgba8 { width: 8, height: 8, pixels: pixels.into() }, user_id: 0 });
+    let meshes = [square(2), square(3), cube(4), square(5), cube(6)].map(Arc::new);
+    fence.meshes.extend(meshes);
+    for (i, place) in [(2, Vec3::new(0.0, 2.0, 0.2)), (3, Vec3::new(1.2, 2.4, 0.1)), (5, Vec3::new(-1.2, 2.7, 0.0))] {
+        fence.instances.push(at(i, 0.9, place));
+    }
+    fence.instances.extend([at(4, 0.3, Vec3::new(1.0, 0.8, 0.9)), at(6, 0.35, Vec3::new(-1.0, 0.9, 1.1))]);
+    fence
+}
+
+#[test]
+fn glass_looks_the_same() {
+    let camera = Camera::look_at(Vec3::new(1.5, 3.5, 4.5), Vec3::new(0.0, 1.0, 0.0), 0.7, 16.0 / 9.0);
+    assert_alike(&glazed(), camera, 1);
 }
 
 /// Rays from a point in all directions, by a golden spiral.

@@ -253,7 +253,7 @@ fn sheets_that_a_part_of_the_light_meets() {
         alpha: AlphaMode::Blend,
         ..material(Vec3::ONE, 0.0, 0.7)
     };
-    let pane = Material { transmission: 0.7, ..material(Vec3::new(0.2, 0.5, 0.8), 0.0, 0.1) };
+    let pane = Material { transmission: 0.7, ..material(Vec3::new(0.2, 0.5, 0.8), 0.0, 0.0) };
     let cut = Material { base_color: Vec3::ONE.extend(0.3), alpha: AlphaMode::Mask { cutoff: 0.5 }, ..pane.clone() };
     let lantern = Material {
         base_color: Vec3::new(0.1, 0.1, 0.1).extend(0.5),
@@ -283,4 +283,46 @@ fn sheets_that_a_part_of_the_light_meets() {
     s.environment = Environment::constant(Vec3::new(0.3, 0.35, 0.4));
     let camera = Camera::look_at(Vec3::new(0.0, 2.8, 3.6), Vec3::new(0.0, 0.4, 0.0), 0.7, 4.0 / 3.0);
     agrees(&s, camera, 2048, &[0, 1, 2, 4]);
+}
+
+#[test]
+fn coloured_bodies_and_sheets_of_glass() {
+    let coloured = |color: Vec3, roughness| Material {
+        transmission: 1.0,
+        thickness: 1.0,
+        attenuation_color: color,
+        attenuation_distance: 0.4,
+        ..material(Vec3::ONE, 0.0, roughness)
+    };
+    let sheet =
+        |roughness| Material { transmission: 0.8, ior: 1.7, ..material(Vec3::new(0.9, 0.6, 0.3), 0.1, roughness) };
+    let glow = Material { emissive: Vec3::new(20.0, 18.0, 15.0), ..material(Vec3::ZERO, 0.0, 1.0) };
+    let materials = vec![
+        material(Vec3::new(0.6, 0.6, 0.5), 0.0, 0.9),
+        coloured(Vec3::new(0.2, 0.7, 0.9), 0.7),
+        coloured(Vec3::new(0.9, 0.5, 0.2), 0.0),
+        sheet(0.0),
+        sheet(0.6),
+        glow,
+        material(Vec3::new(0.8, 0.2, 0.2), 0.0, 0.5),
+    ];
+    // A lamp within the first body, a red square within the second, a pane over each half of the ground.
+    let instances = vec![
+        at(0, 6.0, Vec3::ZERO),
+        placed(1, Vec3::splat(0.5), Quat::from_rotation_y(0.4), Vec3::new(-0.9, 0.52, 0.2)),
+        placed(1, Vec3::splat(0.45), Quat::from_rotation_y(-0.3), Vec3::new(0.7, 0.47, 0.5)),
+        placed(2, Vec3::splat(0.8), Quat::from_rotation_x(0.5), Vec3::new(0.9, 1.5, -0.6)),
+        placed(3, Vec3::splat(0.8), Quat::from_rotation_x(0.7), Vec3::new(-0.9, 1.7, -0.8)),
+        placed(4, Vec3::splat(0.2), Quat::from_rotation_x(0.3), Vec3::new(-0.9, 0.6, 0.2)),
+        placed(5, Vec3::splat(0.2), Quat::from_rotation_x(0.9), Vec3::new(0.7, 0.45, 0.5)),
+    ];
+    let mut second = cube(2);
+    second.parts[0].material = 2;
+    let meshes = vec![square(0), cube(1), square(3), square(4), square(5), square(6), second];
+    let mut s = scene(meshes, materials, instances, vec![sun(Vec3::new(0.2, -1.0, 0.4), Vec3::new(1.5, 1.4, 1.2))]);
+    s.instances[2].mesh = 6;
+    s.environment =
+        Environment { zenith: Vec3::new(0.4, 0.5, 0.8), horizon: Vec3::splat(0.6), ground: Vec3::splat(0.2) };
+    let camera = Camera::look_at(Vec3::new(0.0, 2.2, 4.2), Vec3::new(0.0, 0.8, 0.0), 0.62, 4.0 / 3.0);
+    agrees(&s, camera, 2048, &[0, 1, 2, 3, 4]);
 }

@@ -129,8 +129,13 @@ proptest! {
             let scaled = slot.scale * uv;
             slot.offset + Vec2::new(cos * scaled.x + sin * scaled.y, cos * scaled.y - sin * scaled.x)
         };
-        let convention = Convention { uv_origin: UvOrigin::BottomLeft, emissive_scale: 2.0, ..Convention::GLTF };
-        let mut material = Material { normal_texture: Some(slot), emissive: Vec3::ONE, ..Material::default() };
+        let convention = Convention {
+            uv_origin: UvOrigin::BottomLeft, emissive_scale: 2.0, metres_per_unit: 0.01, ..Convention::GLTF
+        };
+        let mut material = Material {
+            normal_texture: Some(slot), thickness_texture: Some(slot), emissive: Vec3::ONE, thickness: 3.0,
+            attenuation_distance: 50.0, ..Material::default()
+        };
         convention.convert_material(&mut material);
         let uv = Vec2::from(uv);
         let (shown, found) = (
@@ -139,6 +144,8 @@ proptest! {
         );
         prop_assert!((found - Vec2::new(shown.x, 1.0 - shown.y)).length() < 1e-4, "{found} is not {shown}");
         prop_assert_eq!(material.emissive, Vec3::splat(2.0));
+        prop_assert_eq!(material.thickness_texture, material.normal_texture);
+        prop_assert!((material.thickness - 0.03).abs() < 1e-6 && (material.attenuation_distance - 0.5).abs() < 1e-6);
     }
 
     #[test]

@@ -42,8 +42,13 @@ pub struct Material {
     pub transmission: f32,
     /// Index of refraction, at least 1; it sets a dielectric's reflectance too (KHR_materials_ior).
     pub ior: f32,
-    /// Above 0, what transmits is the surface of a body that refracts; 0: a thin sheet (KHR_materials_volume).
+    /// Above 0, what transmits is the surface of a body that refracts; 0: a thin sheet, which bends nothing
+    /// (KHR_materials_volume). The way of light through a body is that through its mesh, however thick this says it is.
     pub thickness: f32,
+    /// What white light has become after [`Material::attenuation_distance`] within the body, linear RGB in [0, 1].
+    pub attenuation_color: Vec3,
+    /// Metres, above 0; infinite in clear glass.
+    pub attenuation_distance: f32,
     /// Emitted radiance, linear RGB (emissive strength multiplied in).
     pub emissive: Vec3,
     /// How alpha is used.
@@ -64,6 +69,10 @@ pub struct Material {
     pub occlusion_texture: Option<TextureSlot>,
     /// sRGB colour.
     pub emissive_texture: Option<TextureSlot>,
+    /// Red = share of the transmission.
+    pub transmission_texture: Option<TextureSlot>,
+    /// Green = share of the thickness; where it is 0 the sheet is thin. Files of one or two channels have no green.
+    pub thickness_texture: Option<TextureSlot>,
     /// The engine's own name for it.
     pub user_id: u64,
 }
@@ -75,6 +84,20 @@ impl Material {
     /// True for bodies of glass, which bend light, as opposed to thin sheets.
     pub fn refracts(&self) -> bool {
         self.transmission > 0.0 && self.thickness > 0.0
+    }
+
+    /// True for thin sheets of glass, and bodies that a texture may make thin in places: light goes through unbent.
+    pub fn is_thin_glass(&self) -> bool {
+        self.transmission > 0.0 && (self.thickness <= 0.0 || self.thickness_texture.is_some())
+    }
+
+    /// What a metre within the body takes, by channel: light is multiplied by `exp(-absorption * metres)`.
+    pub fn absorption(&self) -> Vec3 {
+        if !self.refracts() {
+            return Vec3::ZERO;
+        }
+        // Black after its distance is as good as 1e-20, and finite; f32's own max drops NaN.
+        self.attenuation_color.map(|c| (-c.clamp(1e-20, 1.0).ln() / self.attenuation_distance).max(0.0).min(1e20))
     }
 
     /// True when alpha and what goes through thin glass are the share of the light that goes on as if nothing were there.
@@ -109,14 +132,16 @@ impl Material {
 
     /// True when light may pass through parts of the surface.
     pub fn has_holes(&self) -> bool {
-        match self.alpha {
-            AlphaMode::Mask { cutoff } => self.base_color_texture.is_some() || self.base_color.w < cutoff,
-            AlphaMode::Blend => self.base_color_texture.is_some() || self.coverage() < 1.0,
-            AlphaMode::Opaque => self.coverage() < 1.0,
-        }
+        let textured = self.base_color_texture.is_some();
+        let by_alpha = match self.alpha {
+            AlphaMode::Mask { cutoff } => textured || self.base_color.w < cutoff,
+            AlphaMode::Blend => textured || self.base_color.w < 1.0,
+            AlphaMode::Opaque => false,
+        };
+        by_alpha || self.is_thin_glass()
     }
 
-    /// The five texture inputs: base colour, metallic-roughness, normal, occlusion, emissive.
+    /// The seven texture inputs: base colour, metallic-roughness, normal, occlusion, emissive, transmission, thickness.
     pub fn texture_slots(&self) -> impl Iterator<Item = &Option<TextureSlot>> {
         [
             &self.base_color_texture,
@@ -124,6 +149,8 @@ impl Material {
             &self.normal_texture,
             &self.occlusion_texture,
             &self.emissive_texture,
+            &self.transmission_texture,
+            &self.thickness_texture,
         ]
         .into_iter()
     }
@@ -139,6 +166,8 @@ impl Default for Material {
             transmission: 0.0,
             ior: 1.5,
             thickness: 0.0,
+            attenuation_color: Vec3::ONE,
+            attenuation_distance: f32::INFINITY,
             emissive: Vec3::ZERO,
             alpha: AlphaMode::Opaque,
             double_sided: false,
@@ -149,6 +178,8 @@ impl Default for Material {
             normal_texture: None,
             occlusion_texture: None,
             emissive_texture: None,
+            transmission_texture: None,
+            thickness_texture: None,
             user_id: 0,
         }
     }

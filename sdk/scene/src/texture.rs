@@ -67,6 +67,17 @@ impl Texture {
         Ok((width, height))
     }
 
+    /// Channels of a pixel as the file stores them, from the header alone: 1 grey, 2 grey and alpha, 3 or 4 with colours.
+    ///
+    /// # Errors
+    /// As [`Texture::extent`].
+    pub fn channels(&self) -> Result<u8, SceneError> {
+        match &self.data {
+            TextureData::Encoded(bytes) => Ok(self.decoder(bytes)?.color_type().channel_count()),
+            TextureData::Rgba8 { .. } => Ok(4),
+        }
+    }
+
     /// Width, height and pixels: rows from the top, R, G, B, A with 8 bits each, as stored (no colour conversion).
     ///
     /// # Errors

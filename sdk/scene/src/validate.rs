@@ -1,7 +1,7 @@
 //! The rules of a scene, checked where data comes in, so that nobody behind has to.
 
 use crate::repair::MAX_COORDINATE_M;
-use crate::{AlphaMode, Environment, Instance, Light, LightShape, Material, Scene, SceneError, TextureSlot};
+use crate::{AlphaMode, Environment, Instance, Light, LightShape, Material, Scene, SceneError, Texture, TextureSlot};
 use glam::Vec3;
 use std::f32::consts::FRAC_PI_2;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Scene {
             texture.extent().map_err(|e| prefix(e, &format!("texture {i}")))?;
         }
         for i in 0..self.materials.len() {
-            let clamped = check_material(i, &mut self.materials[i], self.textures.len())?;
+            let clamped = check_material(i, &mut self.materials[i], &self.textures)?;
             report.materials_clamped += usize::from(clamped);
         }
         for (i, mesh) in self.meshes.iter_mut().enumerate() {
@@ -102,7 +102,7 @@ fn prefix(error: SceneError, name: &str) -> SceneError {
     }
 }
 
-fn check_material(index: usize, material: &mut Material, textures: usize) -> Result<bool, SceneError> {
+fn check_material(index: usize, material: &mut Material, textures: &[Arc<Texture>]) -> Result<bool, SceneError> {
     let object = || format!("material {index} (user id {})", material.user_id);
     let factors = [
         material.metallic,
@@ -115,23 +115,63 @@ fn check_material(index: usize, material: &mut Material, textures: usize) -> Res
         return invalid(object(), format!("has a factor that is not finite: {material:?}"));
     }
     for TextureSlot { texture, offset, scale, rotation } in material.texture_slots().flatten() {
-        if *texture as usize >= textures {
-            return invalid(object(), format!("reads texture {texture}, but the scene has {textures}"));
+        if *texture as usize >= textures.len() {
+            return invalid(object(), format!("reads texture {texture}, but the scene has {}", textures.len()));
         }
         if !(offset.is_finite() && scale.is_finite() && rotation.is_finite()) {
             return invalid(object(), format!("transforms texture {texture} by a value that is not finite"));
         }
     }
-    let before =
-        (material.base_color, material.metallic, material.roughness, material.emissive, material.occlusion_strength);
+    check_glass(material, textures).or_else(|reason| invalid(object(), reason))?;
+    let ranged = |m: &Material| {
+        let factors = [m.metallic, m.roughness, m.occlusion_strength, m.transmission];
+        (m.base_color, factors, m.emissive, m.attenuation_color)
+    };
+    let before = ranged(material);
     material.base_color = material.base_color.clamp(glam::Vec4::ZERO, glam::Vec4::ONE);
     material.metallic = material.metallic.clamp(0.0, 1.0);
     material.roughness = material.roughness.clamp(0.0, 1.0);
     material.emissive = material.emissive.max(Vec3::ZERO);
     material.occlusion_strength = material.occlusion_strength.clamp(0.0, 1.0);
-    let after =
-        (material.base_color, material.metallic, material.roughness, material.emissive, material.occlusion_strength);
-    Ok(before != after)
+    material.transmission = material.transmission.clamp(0.0, 1.0);
+    material.attenuation_color = material.attenuation_color.clamp(Vec3::ZERO, Vec3::ONE);
+    Ok(before != ranged(material))
+}
+
+/// What makes glass of a material; the reason where a value means nothing.
+fn check_glass(m: &Material, textures: &[Arc<Texture>]) -> Result<(), String> {
+    if !m.transmission.is_finite() {
+        return Err(format!("has transmission {}; it must be a number from 0 to 1", m.transmission));
+    }
+    if !(m.ior >= 1.0 && m.ior.is_finite()) {
+        return Err(format!("has index of refraction {}; it must be at least 1, and glass has about 1.5", m.ior));
+    }
+    if !(m.thickness >= 0.0 && m.thickness.is_finite()) {
+        return Err(format!("has thickness {}; it must be 0 for a thin sheet or above 0 for a body", m.thickness));
+    }
+    // Not `<= 0.0`, which is false for NaN.
+    if !(m.attenuation_distance > 0.0) {
+        let distance = m.attenuation_distance;
+        return Err(format!("has attenuation distance {distance}; it must be above 0 m, infinite for clear glass"));
+    }
+    if !m.attenuation_color.is_finite() {
+        return Err(format!(
+            "has attenuation colour {}; its channels must be numbers from 0 to 1",
+            m.attenuation_color
+        ));
+    }
+    let Some(slot) = &m.thickness_texture else { return Ok(()) };
+    let texture = &textures[slot.texture as usize];
+    match texture.channels().map_err(|e| e.to_string())? {
+        channels @ 0..3 => Err(format!(
+            "reads its thickness from the green of texture {} (user id {}), which has {channels} channel{} and no green: \
+             store it as RGB",
+            slot.texture,
+            texture.user_id,
+            if channels == 1 { "" } else { "s" }
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn check_instance(index: usize, instance: &Instance, meshes: usize) -> Result<(), SceneError> {

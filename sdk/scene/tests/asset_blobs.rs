@@ -30,15 +30,18 @@ prop_compose! {
 
 prop_compose! {
     fn material()(
-        slots in prop::array::uniform5(slot()), unit in prop::array::uniform4(0.0f32..1.0), emissive in 0.0f32..9.0,
+        slots in prop::array::uniform7(slot()), unit in prop::array::uniform4(0.0f32..1.0), emissive in 0.0f32..9.0,
         alpha in 0u8..3, double_sided in any::<bool>(), user_id in any::<u64>(),
     ) -> Material {
-        let [a, b, c, d, e] = slots;
+        let [a, b, c, d, e, f, g] = slots;
         Material {
             base_color: Vec3::splat(unit[0]).extend(unit[1]), metallic: unit[2], roughness: unit[3], emissive: Vec3::X * emissive,
             alpha: [AlphaMode::Opaque, AlphaMode::Mask { cutoff: unit[1] }, AlphaMode::Blend][usize::from(alpha)],
             double_sided, normal_scale: emissive, occlusion_strength: unit[0], base_color_texture: a, metallic_roughness_texture: b,
-            normal_texture: c, occlusion_texture: d, emissive_texture: e, transmission: unit[1], ior: 1.0 + unit[0], thickness: unit[2], user_id,
+            normal_texture: c, occlusion_texture: d, emissive_texture: e,
+            transmission_texture: f, thickness_texture: g, transmission: unit[1], ior: 1.0 + unit[0], thickness: unit[2],
+            attenuation_color: Vec3::new(unit[3], 1.0, unit[0]), attenuation_distance: if double_sided { f32::INFINITY } else { 0.1 + unit[3] },
+            user_id,
         }
     }
 }

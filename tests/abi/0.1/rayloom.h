@@ -66,7 +66,8 @@
 #define RAYLOOM_TEXTURE_DESC_INIT { RAYLOOM_STRUCT_TEXTURE_DESC, sizeof(rayloom_texture_desc), NULL, 0, RAYLOOM_TEXTURE_RGBA8, \
   0, 0, 0, NULL, 0 }
 #define RAYLOOM_MATERIAL_DESC_INIT { RAYLOOM_STRUCT_MATERIAL_DESC, sizeof(rayloom_material_desc), NULL, 0, { 1, 1, 1, 1 }, \
-  { 0, 0, 0 }, 0, 1, 1, RAYLOOM_ALPHA_OPAQUE, 0.5f, 0, RAYLOOM_TEXTURE_SLOT_INIT, RAYLOOM_TEXTURE_SLOT_INIT, \
+  { 0, 0, 0 }, 0, 1, 1, RAYLOOM_ALPHA_OPAQUE, 0.5f, 0, 0, 1.5f, 0, 0, { 1, 1, 1 }, \
+  RAYLOOM_TEXTURE_SLOT_INIT, RAYLOOM_TEXTURE_SLOT_INIT, RAYLOOM_TEXTURE_SLOT_INIT, RAYLOOM_TEXTURE_SLOT_INIT, \
   RAYLOOM_TEXTURE_SLOT_INIT, RAYLOOM_TEXTURE_SLOT_INIT }
 #define RAYLOOM_MESH_DESC_INIT { RAYLOOM_STRUCT_MESH_DESC, sizeof(rayloom_mesh_desc), NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, \
   0, 0, 0, 0 }
@@ -2132,6 +2133,27 @@ typedef struct rayloom_material_desc {
    */
   uint32_t flags;
   /**
+   * Share of the light that goes through what is no metal, 0 to 1; base_color tints it.
+   */
+  float transmission;
+  /**
+   * Index of refraction, at least 1; it sets a dielectric's reflectance too. 0: 1.5.
+   */
+  float ior;
+  /**
+   * 0: what transmits is a thin sheet, which bends nothing and reflects at both faces. Above 0: the surface of a closed
+   * body, which refracts; light's way through it is that through its mesh, however thick this says it is.
+   */
+  float thickness;
+  /**
+   * After this way through the body, in the scene's units, white light has become attenuation_color. 0: clear glass.
+   */
+  float attenuation_distance;
+  /**
+   * Linear RGB, 0 to 1.
+   */
+  float attenuation_color[3];
+  /**
    * sRGB colour and alpha.
    */
   struct rayloom_texture_slot base_color_texture;
@@ -2147,6 +2169,14 @@ typedef struct rayloom_material_desc {
    * sRGB colour.
    */
   struct rayloom_texture_slot emissive_texture;
+  /**
+   * Red = share of transmission.
+   */
+  struct rayloom_texture_slot transmission_texture;
+  /**
+   * Green = share of thickness; where it is 0 the sheet is thin. A file of grey alone has no green and is refused.
+   */
+  struct rayloom_texture_slot thickness_texture;
 } rayloom_material_desc;
 
 /**
@@ -2974,7 +3004,8 @@ rayloom_result rayloom_texture_create(struct rayloom_scene *scene,
                                       uint32_t *texture);
 
 /**
- * Adds a material and gives its id in the scene. Factors outside their range are clamped at the commit.
+ * Adds a material and gives its id in the scene. Factors outside their range are clamped at the commit; an index of
+ * refraction below 1, a negative thickness and a negative attenuation distance are errors.
  *
  * Threads: any.
  */

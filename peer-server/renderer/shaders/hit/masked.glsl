@@ -13,7 +13,15 @@ hitAttributeEXT vec2 barycentrics;
 void main() {
     uint instance = uint(gl_InstanceID);
     coverage_seed = payload.instance;
-    if (!accept_hit(instance, mesh_primitive(instance, gl_GeometryIndexEXT, gl_PrimitiveID), barycentrics)) {
+    passes = payload.t > 0.5;
+    passing_direction = gl_WorldRayDirectionEXT;
+    passage = vec3(uintBitsToFloat(payload.primitive), payload.barycentrics);
+    bool met = accept_hit(instance, mesh_primitive(instance, gl_GeometryIndexEXT, gl_PrimitiveID), barycentrics);
+    if (passes) {
+        payload.primitive = floatBitsToUint(passage.r);
+        payload.barycentrics = passage.gb;
+    }
+    if (!met) {
         ignoreIntersectionEXT;
     }
 }

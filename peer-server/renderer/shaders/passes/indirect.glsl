@@ -21,7 +21,7 @@ void main() {
         vec3 direction = cosine_direction(s.normal, sequence(index, seed));
         bool bounced = lit && dot(direction, s.geometric) > 0.0;
         // The direct layer has gathered all lights.
-        Walk w = Walk(from, direction, vec3(1.0), BESIDE_GATHERED, cone, DIFFUSE_SPREAD, false);
+        Walk w = Walk(from, direction, vec3(1.0), BESIDE_GATHERED, cone, DIFFUSE_SPREAD, vec3(0.0), 0.0, false);
         sum += walk(p, w, bounced, 1u, push.bounces, EARLY_ROULETTE, seed, index);
     }
     if (wanted) {

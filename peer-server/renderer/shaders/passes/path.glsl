@@ -16,7 +16,7 @@ void main() {
     vec4 sum = vec4(0.0);
     for (uint n = 0u; n < push.samples; n++) {
         vec3 direction = normalize(pixel_ray(p, full));
-        Walk w = Walk(p.ray_origin.xyz, direction, vec3(1.0), WITHOUT_DISCS, 0.0, 0.0, true);
+        Walk w = Walk(p.ray_origin.xyz, direction, vec3(1.0), WITHOUT_DISCS, 0.0, 0.0, vec3(0.0), 0.0, true);
         vec4 light = walk(p, w, wanted, 0u, push.bounces, ROULETTE_BOUNCE, seed, p.view.z * push.samples + n);
         sum += vec4(light.rgb, light.a < HALF_MAX ? 1.0 : 0.0);
     }

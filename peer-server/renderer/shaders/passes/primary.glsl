@@ -64,10 +64,9 @@ void main() {
         if ((flags & MATERIAL_COVERED) != 0u) {
             met = clamp(coverage_at(p, triangle_at(p, hit.instance, hit.primitive), m, flags, hit.barycentrics), 0.0, 1.0);
         }
-        float opaque = met;
-        if ((flags & MATERIAL_REFRACTS) != 0u) {
-            opaque *= mix(1.0 - Vectors(p.materials).v[m + 10u].x, 1.0, clamp(s.metallic, 0.0, 1.0));
-        }
+        // Coverage has taken what goes through sheets already.
+        float through = s.thin && (flags & MATERIAL_COVERED) != 0u ? 0.0 : s.transmission;
+        float opaque = met * mix(1.0 - through, 1.0, clamp(s.metallic, 0.0, 1.0));
         Words(p.base_color).v[i] = srgb8(s.base * opaque);
         Words(p.material).v[i] = roughness | metallic << 8u | 1u << 24u;
         Words(p.motion).v[i] = motion(p, pixel, was - p.previous_position.xyz);

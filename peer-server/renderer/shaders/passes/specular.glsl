@@ -41,7 +41,7 @@ void main() {
         vec3 weight = fresnel(s.f0, dot(v, h)) * ((1.0 + lambda_v) / (1.0 + lambda_v + ggx_lambda(l.z, alpha)));
         weight *= dull ? float(DULL_SHARE) : 1.0;
         // Highlights are gathered from lights without area, luminous triangles are found.
-        Walk w = Walk(from, direction, weight, WITHOUT_DISCS, cone, spread, false);
+        Walk w = Walk(from, direction, weight, WITHOUT_DISCS, cone, spread, vec3(0.0), 0.0, false);
         sum += walk(p, w, reflected, 1u, push.bounces, EARLY_ROULETTE, seed, index);
         walked += reflected ? 1.0 : 0.0;
         ShadowRay ray = NO_RAY;

@@ -17,6 +17,8 @@ use tree::{Tree, Triangle};
 
 /// How far rays start from the surface that they leave, in metres.
 const CLEARANCE: f64 = 1e-7;
+/// Clear sheets that a path passes without a bounce.
+const FREE_SHEETS: u32 = 16;
 
 /// By what luminous triangles are found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -159,27 +161,46 @@ impl Oracle {
         let (mut light, mut throughput) = (DVec3::ZERO, DVec3::ONE);
         // Of the direction, where gathering could have found the same; and whether it is the camera's.
         let mut density: Option<f64> = None;
-        for depth in 0..=max_bounces + 1 {
+        // Since the last surface that scattered: how far, and whether there was one. By metre, what is lost on the way.
+        let (mut travelled, mut is_camera, mut absorption) = (0.0, true, DVec3::ZERO);
+        let (mut depth, mut sheets) = (0, 0);
+        while depth <= max_bounces + 1 {
             let Some(surface) = self.meet(origin, direction, random) else {
-                return light + throughput * self.sky(direction, density, depth == 0);
+                return light + throughput * self.sky(direction, density, is_camera);
             };
             let triangle = &self.triangles[surface.triangle];
             let material = &self.materials[triangle.material];
+            if surface.behind && material.is_body() {
+                absorption = material.absorption;
+            }
+            throughput *= (absorption * -surface.distance).exp();
+            travelled += surface.distance;
+            let beyond = if material.is_body() && !surface.behind { material.absorption } else { DVec3::ZERO };
             let gathered = if self.search == Search::Both { self.densities[surface.triangle] } else { 0.0 };
             let facing = surface.geometric.dot(direction).abs();
-            let other = gathered * surface.distance * surface.distance / facing;
+            let other = gathered * travelled * travelled / facing;
             light += throughput * material.emissive * density.map_or(1.0, |mine| mine / (mine + other));
             if depth > max_bounces {
                 return light;
             }
-            let lobes = Lobes::new(material, surface.frame.to_local(-direction), surface.behind);
-            light += throughput * self.gather(&surface, &lobes, random);
+            let lobes = Lobes::new(material, surface.frame.to_local(-direction), surface.behind, facing);
+            light += throughput * self.gather(&surface, &lobes, [absorption, beyond], random);
             let above = |l: DVec3| surface.frame.to_world(l).dot(surface.geometric) > 0.0;
             let Some(next) = lobes.scatter(random, &above) else { return light };
             throughput *= next.weight;
+            if next.is_straight {
+                sheets += 1;
+                depth += u32::from(sheets > FREE_SHEETS);
+                origin = surface.leave(direction);
+                continue;
+            }
             density = next.density;
             direction = surface.frame.to_world(next.direction).normalize();
             origin = surface.leave(direction);
+            (travelled, is_camera, depth) = (0.0, false, depth + 1);
+            if material.is_body() && direction.dot(surface.geometric) < 0.0 {
+                absorption = beyond;
+            }
         }
         light
     }
@@ -222,8 +243,8 @@ impl Oracle {
         light
     }
 
-    /// Light straight from the lights.
-    fn gather(&self, surface: &Surface, lobes: &Lobes<'_>, random: &mut Random) -> DVec3 {
+    /// Light straight from the lights, through what is before the surface or beyond it.
+    fn gather(&self, surface: &Surface, lobes: &Lobes<'_>, absorptions: [DVec3; 2], random: &mut Random) -> DVec3 {
         let mut light = DVec3::ZERO;
         for lamp in &self.lights {
             let color = lamp.color.as_dvec3();
@@ -244,7 +265,7 @@ impl Oracle {
                     (direction, d2.sqrt(), color * fade, None)
                 }
             };
-            light += self.arriving(surface, lobes, direction, distance, irradiance, density, random);
+            light += self.arriving(surface, lobes, absorptions, direction, distance, irradiance, density, random);
         }
         if self.search == Search::Both && !self.emitters.is_empty() {
             let u = random.unit();
@@ -265,7 +286,7 @@ impl Oracle {
             // It shines where it is there.
             let irradiance = material.emissive * (material.coverage / density);
             let distance = distance - 10.0 * CLEARANCE;
-            light += self.arriving(surface, lobes, direction, distance, irradiance, Some(density), random);
+            light += self.arriving(surface, lobes, absorptions, direction, distance, irradiance, Some(density), random);
         }
         light
     }
@@ -277,6 +298,7 @@ impl Oracle {
         &self,
         surface: &Surface,
         lobes: &Lobes<'_>,
+        absorptions: [DVec3; 2],
         direction: DVec3,
         distance: f64,
         irradiance: DVec3,
@@ -289,12 +311,20 @@ impl Oracle {
         if light.max_element() <= 0.0 {
             return DVec3::ZERO;
         }
+        let mut passage = DVec3::ONE;
         let mut meets = |t: usize| {
-            let coverage = self.materials[self.triangles[t].material].coverage;
-            coverage >= 1.0 || random.unit() < coverage
+            let material = &self.materials[self.triangles[t].material];
+            if material.coverage < 1.0 && random.unit() >= material.coverage {
+                return false;
+            }
+            passage *= material.passing(self.triangles[t].front.dot(direction).abs());
+            passage == DVec3::ZERO
         };
         let blocked = self.tree.closest(&self.triangles, surface.leave(direction), direction, distance, &mut meets);
-        if blocked.is_some() { DVec3::ZERO } else { light }
+        // What has no end is seen from a body through a hole in it.
+        let within = if distance.is_finite() { distance } else { 0.0 };
+        let left = (absorptions[usize::from(!above)] * -within).exp();
+        if blocked.is_some() { DVec3::ZERO } else { light * passage * left }
     }
 }
 

@@ -38,9 +38,12 @@ impl Convention {
         }
     }
 
-    /// Converts a material in place: its emission, and how its textures lie if their coordinates begin at the bottom.
+    /// Converts a material in place: its emission, the lengths of its glass, and how its textures lie if their coordinates
+    /// begin at the bottom.
     pub fn convert_material(&self, material: &mut Material) {
         material.emissive *= self.emissive_scale;
+        material.thickness *= self.metres_per_unit;
+        material.attenuation_distance *= self.metres_per_unit;
         if self.uv_origin == UvOrigin::TopLeft {
             return;
         }
@@ -50,6 +53,8 @@ impl Convention {
             &mut material.normal_texture,
             &mut material.occlusion_texture,
             &mut material.emissive_texture,
+            &mut material.transmission_texture,
+            &mut material.thickness_texture,
         ];
         for slot in slots.into_iter().flatten() {
             // offset + rotation * scale * uv, with v counted from the other end before and after.

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use glam::{Affine3A, Quat, Vec2, Vec3, Vec4};
 
 const MAGIC: &[u8; 4] = b"RLSR";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Sizes of records in bytes (the smallest, where they vary): what a forged count is held against.
 const REFERENCE_SIZE: usize = 40;
-const MATERIAL_SIZE: usize = 69;
+const MATERIAL_SIZE: usize = 99;
 const INSTANCE_SIZE: usize = 60;
 const POSE_SIZE: usize = 12;
 const LIGHT_SIZE: usize = 60;
@@ -162,7 +162,8 @@ fn put_material(out: &mut Writer, m: &Material) {
     };
     out.put(m.base_color);
     out.put([m.metallic, m.roughness]);
-    out.put([m.transmission, m.ior, m.thickness]);
+    out.put([m.transmission, m.ior, m.thickness, m.attenuation_distance]);
+    out.put(m.attenuation_color);
     out.put(m.emissive);
     out.put(alpha);
     out.put([cutoff, m.normal_scale, m.occlusion_strength]);
@@ -181,7 +182,8 @@ fn put_material(out: &mut Writer, m: &Material) {
 fn get_material(reader: &mut Reader<'_>) -> Result<Material, SceneError> {
     let base_color = reader.get::<Vec4>()?;
     let [metallic, roughness] = reader.get()?;
-    let [transmission, ior, thickness] = reader.get()?;
+    let [transmission, ior, thickness, attenuation_distance] = reader.get()?;
+    let attenuation_color = reader.get()?;
     let emissive = reader.get::<Vec3>()?;
     let alpha = reader.get::<u32>()?;
     let [cutoff, normal_scale, occlusion_strength] = reader.get()?;
@@ -208,6 +210,8 @@ fn get_material(reader: &mut Reader<'_>) -> Result<Material, SceneError> {
         transmission,
         ior,
         thickness,
+        attenuation_color,
+        attenuation_distance,
         emissive,
         alpha,
         double_sided,
@@ -218,6 +222,8 @@ fn get_material(reader: &mut Reader<'_>) -> Result<Material, SceneError> {
         normal_texture: slot()?,
         occlusion_texture: slot()?,
         emissive_texture: slot()?,
+        transmission_texture: slot()?,
+        thickness_texture: slot()?,
         user_id,
     })
 }

@@ -69,9 +69,10 @@ fn read_material(
         Checked::Valid(material::AlphaMode::Blend) => AlphaMode::Blend,
         Checked::Invalid => return Err(document.fail(&format!("{at}.alphaMode"), "is none of OPAQUE, MASK, BLEND")),
     };
-    let transmission = extensions.and_then(|e| e.transmission.as_ref()).map_or(0.0, |t| t.transmission_factor.0);
-    let ior = extensions.and_then(|e| e.ior.as_ref()).map_or(1.5, |i| i.ior.0);
-    let thickness = extensions.and_then(|e| e.volume.as_ref()).map_or(0.0, |v| v.thickness_factor.0);
+    let transmission = extensions.and_then(|e| e.transmission.as_ref());
+    let volume = extensions.and_then(|e| e.volume.as_ref());
+    // 0 stands for what KHR_materials_pbrSpecularGlossiness had, which has no index of its own.
+    let ior = extensions.and_then(|e| e.ior.as_ref()).map_or(1.5, |i| if i.ior.0 == 0.0 { 1.5 } else { i.ior.0 });
     let mut uv_sets = Vec::new();
     let mut slot = |index: Index<texture::Texture>,
                     set: u32,
@@ -124,13 +125,25 @@ fn read_material(
         Some(i) => slot(i.index, i.tex_coord, info(i).as_ref(), "emissiveTexture", progress)?,
         None => None,
     };
+    let transmission_texture = match transmission.and_then(|t| t.transmission_texture.as_ref()) {
+        Some(i) => {
+            slot(i.index, i.tex_coord, info(i).as_ref(), "KHR_materials_transmission.transmissionTexture", progress)?
+        }
+        None => None,
+    };
+    let thickness_texture = match volume.and_then(|v| v.thickness_texture.as_ref()) {
+        Some(i) => slot(i.index, i.tex_coord, info(i).as_ref(), "KHR_materials_volume.thicknessTexture", progress)?,
+        None => None,
+    };
     let material = Material {
         base_color,
         metallic: pbr.metallic_factor.0,
         roughness: pbr.roughness_factor.0,
-        transmission,
+        transmission: transmission.map_or(0.0, |t| t.transmission_factor.0),
         ior,
-        thickness,
+        thickness: volume.map_or(0.0, |v| v.thickness_factor.0),
+        attenuation_color: volume.map_or(Vec3::ONE, |v| Vec3::from_array(v.attenuation_color.0)),
+        attenuation_distance: volume.map_or(f32::INFINITY, |v| v.attenuation_distance.0),
         emissive: Vec3::from_array(source.emissive_factor.0) * strength,
         alpha,
         double_sided: source.double_sided,
@@ -141,15 +154,17 @@ fn read_material(
         normal_texture,
         occlusion_texture,
         emissive_texture,
+        transmission_texture,
+        thickness_texture,
         user_id: index as u64,
     };
     let cutoff = if let AlphaMode::Mask { cutoff } = alpha { cutoff } else { 0.0 };
     let factors = [
         material.metallic,
         material.roughness,
-        transmission,
+        material.transmission,
         ior,
-        thickness,
+        material.thickness,
         material.normal_scale,
         material.occlusion_strength,
         cutoff,
