@@ -150,21 +150,23 @@ float alpha_at(Params p, Triangle t, uint m, uint flags, vec2 bary) {
     return alpha;
 }
 
-// The share of light that meets the surface, or the alpha that a mask cuts, where there is one surface a pixel: what goes
-// through a thin sheet does not meet it.
+// The share of light that meets a thin sheet, where there is one surface a pixel: the rest goes through.
+float met_share(Params p, Triangle t, uint m, uint flags, vec2 bary) {
+    vec2 uv = triangle_uv(t, bary);
+    float metallic = Vectors(p.materials).v[m + 1u].w;
+    uint texture = Quads(p.materials).v[m + 3u].y;
+    if (texture != NO_TEXTURE) {
+        metallic *= texture_at(p, texture, slot_uv(p, t.indices.w, flags, 1u, uv), 0.0, false).z;
+    }
+    Glass g = glass_at(p, t.indices.w, flags, Quads(p.materials).v[m + MATERIAL_GLASS], uv, 0.0);
+    return g.thin ? 1.0 - g.transmission * (1.0 - clamp(metallic, 0.0, 1.0)) : 1.0;
+}
+
+// The share of light that meets the surface, where there is one a pixel.
 float coverage_at(Params p, Triangle t, uint m, uint flags, vec2 bary) {
     float alpha = alpha_at(p, t, m, flags, bary);
-    if ((flags & MATERIAL_COVERED) != 0u && (flags & MATERIAL_THIN) != 0u) {
-        vec2 uv = triangle_uv(t, bary);
-        float metallic = Vectors(p.materials).v[m + 1u].w;
-        uint texture = Quads(p.materials).v[m + 3u].y;
-        if (texture != NO_TEXTURE) {
-            metallic *= texture_at(p, texture, slot_uv(p, t.indices.w, flags, 1u, uv), 0.0, false).z;
-        }
-        Glass g = glass_at(p, t.indices.w, flags, Quads(p.materials).v[m + MATERIAL_GLASS], uv, 0.0);
-        alpha *= g.thin ? 1.0 - g.transmission * (1.0 - clamp(metallic, 0.0, 1.0)) : 1.0;
-    }
-    return alpha;
+    bool sheet = (flags & MATERIAL_COVERED) != 0u && (flags & MATERIAL_THIN) != 0u;
+    return sheet ? alpha * met_share(p, t, m, flags, bary) : alpha;
 }
 
 // Set for shadow rays: clear thin sheets let them pass and take their share, by channel, of `passage`.
@@ -205,23 +207,27 @@ bool stops_at_sheet(Params p, Triangle t, uint instance, uint m, uint flags, vec
     return max(max(passage.r, passage.g), passage.b) <= 0.0;
 }
 
-// Called by the traversal for triangles that are not opaque: false where the material has a hole.
-bool accept_hit(uint instance, uint primitive, vec2 bary) {
+// Called by the traversal for triangles that are not opaque: false where the material has a hole. `any_hit` is a constant
+// where it is inlined: what only shadow rays do then costs others nothing.
+bool accept_hit(uint instance, uint primitive, vec2 bary, bool any_hit) {
     Params p = Params(push.params);
     Triangle t = triangle_at(p, instance, primitive);
     uint m = t.indices.w * MATERIAL_VECTORS;
     vec4 surface = Vectors(p.materials).v[m + 2u];
     uint flags = floatBitsToUint(surface.w);
     float cutoff = surface.z;
-    if (coverage_seed != 0u && (flags & MATERIAL_COVERED) != 0u) {
-        // Never 0, so that nothing is met where nothing is.
-        cutoff = (float(mixed(mixed(coverage_seed ^ primitive) + instance) >> 8u) + 1.0) * (1.0 / 16777216.0);
+    float alpha = alpha_at(p, t, m, flags, bary);
+    if ((flags & MATERIAL_COVERED) != 0u) {
+        if (coverage_seed != 0u) {
+            // Never 0, so that nothing is met where nothing is.
+            cutoff = (float(mixed(mixed(coverage_seed ^ primitive) + instance) >> 8u) + 1.0) * (1.0 / 16777216.0);
+        } else if (!any_hit && (flags & MATERIAL_THIN) != 0u) {
+            // Paths and shadow rays meet the sheets that one surface a pixel looks through.
+            alpha *= met_share(p, t, m, flags, bary);
+        }
     }
-    // Paths meet the sheets that one surface a pixel looks through.
-    bool whole = coverage_seed != 0u || passes;
-    float alpha = whole ? alpha_at(p, t, m, flags, bary) : coverage_at(p, t, m, flags, bary);
     if (alpha < cutoff) {
         return false;
     }
-    return !passes || (flags & MATERIAL_THIN) == 0u || stops_at_sheet(p, t, instance, m, flags, bary);
+    return !any_hit || !passes || (flags & MATERIAL_THIN) == 0u || stops_at_sheet(p, t, instance, m, flags, bary);
 }

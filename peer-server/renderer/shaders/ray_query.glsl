@@ -20,7 +20,7 @@ bool closest(uint64_t tlas, vec3 origin, vec3 direction, float t_min, float t_ma
         uint primitive = mesh_primitive(
             instance, rayQueryGetIntersectionGeometryIndexEXT(query, false),
             rayQueryGetIntersectionPrimitiveIndexEXT(query, false));
-        if (accept_hit(instance, primitive, rayQueryGetIntersectionBarycentricsEXT(query, false))) {
+        if (accept_hit(instance, primitive, rayQueryGetIntersectionBarycentricsEXT(query, false), false)) {
             rayQueryConfirmIntersectionEXT(query);
         }
     }
@@ -50,7 +50,7 @@ bool occluded(uint64_t tlas, vec3 origin, vec3 direction, float t_min, float t_m
         uint primitive = mesh_primitive(
             instance, rayQueryGetIntersectionGeometryIndexEXT(query, false),
             rayQueryGetIntersectionPrimitiveIndexEXT(query, false));
-        if (accept_hit(instance, primitive, rayQueryGetIntersectionBarycentricsEXT(query, false))) {
+        if (accept_hit(instance, primitive, rayQueryGetIntersectionBarycentricsEXT(query, false), true)) {
             rayQueryConfirmIntersectionEXT(query);
         }
     }

@@ -4,7 +4,7 @@
 // The includer enables GL_EXT_buffer_reference, GL_EXT_buffer_reference2, GL_EXT_scalar_block_layout and
 // GL_EXT_shader_explicit_arithmetic_types_int64, and defines before the inclusion
 //
-//     bool accept_hit(uint instance, uint primitive, vec2 barycentrics)
+//     bool accept_hit(uint instance, uint primitive, vec2 barycentrics, bool any_hit)
 //
 // which decides about triangles that are not opaque. Barycentrics are the weights of the second and third corner. The
 // device needs subgroup shuffles (every desktop GPU and lavapipe have them).
@@ -261,7 +261,7 @@ bool bvh_walk(uint64_t tlas, vec3 origin, vec3 direction, float t_min, float t_m
                     bool nearer = t < best.t || instance < best.instance ||
                         (instance == best.instance && primitive < best.primitive);
                     bool opaque = (w4.y >> 31) == 0u || (instance_flags & 1u) != 0u;
-                    if (nearer && (opaque || accept_hit(instance, primitive, barycentrics))) {
+                    if (nearer && (opaque || accept_hit(instance, primitive, barycentrics, any_hit))) {
                         best = Hit(t, instance, primitive, barycentrics);
                         found = true;
                     }

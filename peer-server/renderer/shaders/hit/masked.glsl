@@ -16,7 +16,7 @@ void main() {
     passes = payload.t > 0.5;
     passing_direction = gl_WorldRayDirectionEXT;
     passage = vec3(uintBitsToFloat(payload.primitive), payload.barycentrics);
-    bool met = accept_hit(instance, mesh_primitive(instance, gl_GeometryIndexEXT, gl_PrimitiveID), barycentrics);
+    bool met = accept_hit(instance, mesh_primitive(instance, gl_GeometryIndexEXT, gl_PrimitiveID), barycentrics, passes);
     if (passes) {
         payload.primitive = floatBitsToUint(passage.r);
         payload.barycentrics = passage.gb;
