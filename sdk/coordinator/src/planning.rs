@@ -68,7 +68,10 @@ impl Coordinator {
             self.push(Action::FrameExpired { frame_id: frame.frame_id, missing: Vec::new() });
             return FramePlan::default();
         }
-        self.map.begin_frame(frame.extent, frame.cost.as_ref());
+        match self.pending.take().filter(|pending| pending.fits(frame.extent)) {
+            Some(pending) => self.map.foresee(frame.extent, pending, &self.model),
+            None => self.map.begin_frame(frame.extent, frame.cost.as_ref()),
+        }
         let ghost_px = frame.ghost_px.min(GHOST_PX);
         let work = WorkSum::new(frame.extent, self.map.density());
         let ground = Ground { work: &work, extent: frame.extent, ghost_px, min_side_px: self.config.min_tile_side_px };

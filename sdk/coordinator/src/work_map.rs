@@ -1,7 +1,11 @@
 //! The map of work: how much each 16x16 block of the view costs, learned from tiles' times.
 
 use crate::CostMap;
+use crate::foresight::{Pending, Source};
+use crate::model::{CostModel, TileTerms};
 use crate::work_sum::BLOCK_PX;
+use rayloom_frame::LayerRequest;
+use rayloom_frame::features::FEATURES;
 use rayloom_frame::{Extent, Rect};
 
 /// Relative variance of a block that nothing is known of, and of one that was estimated from features.
@@ -11,6 +15,8 @@ const ESTIMATED_VARIANCE: f32 = 0.5;
 const KNOWN_VARIANCE: f64 = 0.25;
 /// What a frame adds to it: the camera moves.
 const FRAME_VARIANCE: f32 = 0.01;
+/// How far a tile's time pulls the work of its blocks towards the shape that the model gives it.
+const TOWARDS_MODEL: f32 = 0.1;
 
 /// Work per pixel of every block of a view.
 ///
@@ -30,6 +36,9 @@ pub(crate) struct WorkMap {
     estimate: Vec<f32>,
     /// Mean work of a ray so far; 0 before the first count.
     units_per_ray: f32,
+    /// What the blocks show, and what is traced of them; no features: nothing is known but costs.
+    features: Vec<[f32; FEATURES]>,
+    layers: Vec<LayerRequest>,
 }
 
 impl WorkMap {
@@ -44,6 +53,8 @@ impl WorkMap {
             variance: none(),
             estimate: none(),
             units_per_ray: 0.0,
+            features: Vec::new(),
+            layers: Vec::new(),
         }
     }
 
@@ -60,6 +71,7 @@ impl WorkMap {
         if extent != self.extent {
             self.restart(extent);
         }
+        self.features.clear();
         self.variance.iter_mut().for_each(|v| *v = (*v + FRAME_VARIANCE).min(UNKNOWN_VARIANCE));
         if let Some(cost) = cost.filter(|cost| self.fits(cost)) {
             let next = self.per_pixel(cost);
@@ -72,9 +84,59 @@ impl WorkMap {
         }
     }
 
+    /// Moves on to a frame of this size of which features are known: what was learned moves with what is seen, and what was
+    /// never measured is as the model says.
+    pub(crate) fn foresee(&mut self, extent: Extent, next: Pending, model: &CostModel) {
+        if extent != self.extent {
+            self.restart(extent);
+        }
+        let is_first = self.features.is_empty();
+        let sources: Vec<Source> = if next.motion.is_empty() { Vec::new() } else { self.sources(&next.motion) };
+        let moved = |values: &[f32]| sources.iter().map(|source| source.sample(values)).collect::<Vec<f32>>();
+        let mut before = std::mem::take(&mut self.features);
+        let mut features = next.features;
+        if !sources.is_empty() {
+            (self.density, self.variance) = (moved(&self.density), moved(&self.variance));
+            // A block that was never counted must not look as if it had few rays.
+            let uncounted: Vec<bool> =
+                sources.iter().map(|s| s.blocks.iter().any(|b| self.rays[*b as usize] == 0.0)).collect();
+            self.rays = moved(&self.rays);
+            self.rays.iter_mut().zip(uncounted).for_each(|(rays, none)| *rays = if none { 0.0 } else { *rays });
+            let carry = |values: &[[f32; FEATURES]]| sources.iter().map(|s| values[s.nearest()]).collect::<Vec<_>>();
+            if next.is_current && !is_first {
+                before = carry(&before);
+            } else if !next.is_current {
+                features = carry(&features);
+            }
+        }
+        self.layers = next.layers;
+        for block in 0..self.density.len() {
+            let this = &features[block];
+            self.variance[block] = (self.variance[block] + FRAME_VARIANCE).min(UNKNOWN_VARIANCE);
+            let is_new = sources.get(block).is_some_and(|source| source.is_new);
+            if is_first || self.rays[block] == 0.0 || is_new && next.is_current {
+                let rays = model.rays(this, &self.layers);
+                let estimate = bounded(model.work(this, rays));
+                let known = is_first && self.variance[block] < ESTIMATED_VARIANCE;
+                self.density[block] = if known { self.density[block] } else { estimate };
+                self.rays[block] = if is_new { rays } else { self.rays[block] };
+                self.variance[block] = self.variance[block].min(ESTIMATED_VARIANCE);
+            } else if is_new {
+                self.variance[block] = self.variance[block].max(ESTIMATED_VARIANCE);
+            } else if next.is_current && !is_first {
+                let (old, new) = (&before[block], this);
+                let (old_rays, new_rays) = (model.rays(old, &self.layers), model.rays(new, &self.layers));
+                let factor = model.work(new, new_rays) / model.work(old, old_rays).max(1e-9);
+                self.density[block] = bounded(self.density[block] * factor.clamp(0.1, 10.0));
+                self.rays[block] *= (new_rays / old_rays.max(1e-9)).clamp(0.1, 10.0);
+            }
+        }
+        self.features = features;
+    }
+
     /// Takes in the rays counted in each block that `rect` touches and says what the tile's work is predicted to be
     /// with them: (units, relative variance).
-    pub(crate) fn observe(&mut self, rect: Rect, block_rays: Option<&[u32]>) -> (f64, f64) {
+    pub(crate) fn observe(&mut self, rect: Rect, block_rays: Option<&[u32]>, model: &CostModel) -> (f64, f64) {
         let before = self.sum(rect);
         if let Some(rays) = block_rays {
             let counted: f64 = rays.iter().map(|r| f64::from(*r)).sum();
@@ -86,7 +148,10 @@ impl WorkMap {
                 let now = (*rays as f32).max(0.5) / pixels as f32;
                 let weight = pixels as f32 / whole as f32;
                 let old = self.rays[block];
-                let factor = if old > 0.0 {
+                let factor = if let Some(features) = self.features.get(block) {
+                    let before = if old > 0.0 { old } else { model.rays(features, &self.layers) };
+                    model.work(features, now) / model.work(features, before).max(1e-9)
+                } else if old > 0.0 {
                     now / old
                 } else {
                     // Never counted: the count is the work, moderated by what the estimate said.
@@ -98,6 +163,18 @@ impl WorkMap {
             }
         }
         self.predict(rect)
+    }
+
+    /// What a tile was made of, for the model; `None` where nothing is known of its blocks but costs.
+    pub(crate) fn terms(&self, rect: Rect, has_rays: bool) -> Option<TileTerms> {
+        if self.features.is_empty() {
+            return None;
+        }
+        let mut terms = TileTerms::new();
+        for (block, pixels, _) in self.blocks(rect) {
+            terms.add(&self.features[block], &self.layers, pixels, self.rays[block], has_rays);
+        }
+        Some(terms)
     }
 
     /// Work of a rectangle: (units, relative variance).
@@ -117,7 +194,7 @@ impl WorkMap {
     }
 
     /// Corrects the work of a tile's blocks: by `gain` of `log_ratio`, less where the tile covers only part of one.
-    pub(crate) fn correct(&mut self, rect: Rect, log_ratio: f64, gain: f64) {
+    pub(crate) fn correct(&mut self, rect: Rect, log_ratio: f64, gain: f64, model: &CostModel) {
         let mean = (self.sum(rect) / rect.pixels().max(1) as f64) as f32;
         let blocks: Vec<_> = self.blocks(rect).collect();
         let rays: f32 = blocks.iter().map(|(block, pixels, _)| self.rays[*block] * *pixels as f32).sum();
@@ -125,13 +202,42 @@ impl WorkMap {
             let measured = mean * rect.pixels() as f32 / rays * (gain * log_ratio).exp() as f32;
             self.units_per_ray += 0.1 * (measured - self.units_per_ray);
         }
-        for (block, pixels, whole) in blocks {
+        let shape = self.shape(&blocks, model);
+        for (index, (block, pixels, whole)) in blocks.into_iter().enumerate() {
+            if let Some(shape) = &shape {
+                let share = pixels as f32 / whole as f32;
+                let corrected = self.density[block] * (gain * log_ratio * f64::from(share)).exp() as f32;
+                let due = mean * rect.pixels() as f32 * shape[index];
+                self.density[block] = bounded(corrected + (due - corrected) * TOWARDS_MODEL * share);
+                self.variance[block] *= (1.0 - gain * f64::from(share)).clamp(0.05, 1.0) as f32;
+                continue;
+            }
             let gain = gain * f64::from(pixels) / f64::from(whole);
             let corrected = self.density[block] * (gain * log_ratio).exp() as f32;
             // A little towards the tile's mean, so that an old spike fades.
             self.density[block] = bounded(corrected + (mean - corrected) * 0.02 * gain as f32);
             self.variance[block] *= (1.0 - gain).clamp(0.05, 1.0) as f32;
         }
+    }
+
+    /// Each block's work per pixel as a share of the tile's work, by the model.
+    fn shape(&self, blocks: &[(usize, u32, u32)], model: &CostModel) -> Option<Vec<f32>> {
+        let density = |block: usize| model.work(&self.features[block], self.rays[block].max(1e-3));
+        let by_model: Option<Vec<f32>> =
+            (!self.features.is_empty()).then(|| blocks.iter().map(|(block, ..)| density(*block)).collect());
+        let by_model = by_model?;
+        let sum: f32 = by_model.iter().zip(blocks).map(|(d, (_, pixels, _))| d * *pixels as f32).sum();
+        (sum.is_finite() && sum > 0.0).then(|| by_model.iter().map(|d| d / sum).collect())
+    }
+
+    fn sources(&self, motion: &[[f32; 2]]) -> Vec<Source> {
+        let blocks = self.extent.scaled(BLOCK_PX);
+        let place = |block: usize| (block as u32 % blocks.width, block as u32 / blocks.width);
+        let source = |(block, motion): (usize, &[f32; 2])| {
+            let (x, y) = place(block);
+            Source::of(x, y, *motion, (blocks.width, blocks.height))
+        };
+        motion.iter().enumerate().map(source).collect()
     }
 
     /// Raises the work of a tile's blocks, which stay as uncertain as they were.
@@ -158,6 +264,7 @@ impl WorkMap {
         self.rays = vec![0.0; count];
         self.variance = vec![UNKNOWN_VARIANCE; count];
         self.estimate = vec![0.0; count];
+        self.features.clear();
     }
 
     /// The first estimate of a view gives the work its shape, not its sum.
@@ -233,7 +340,7 @@ mod tests {
     fn counted_rays_shape_the_work_inside_a_tile() {
         let mut map = WorkMap::new();
         map.begin_frame(Extent::new(64, 16), None);
-        let (units, _) = map.observe(Rect::new(0, 0, 64, 16), Some(&[256, 256, 512, 1024]));
+        let (units, _) = map.observe(Rect::new(0, 0, 64, 16), Some(&[256, 256, 512, 1024]), &CostModel::new());
         assert!((units - 1024.0).abs() < 1.0, "{units}");
         let d = map.density();
         assert!((d[3] / d[0] - 4.0).abs() < 0.01, "{d:?}");
@@ -244,7 +351,7 @@ mod tests {
         let estimate = |left: f32| CostMap { blocks_x: 2, blocks_y: 1, cost: vec![left, 1.0] };
         let mut map = WorkMap::new();
         map.begin_frame(Extent::new(32, 16), Some(&estimate(1.0)));
-        map.correct(Rect::new(0, 0, 16, 16), 3.0_f64.ln(), 1.0);
+        map.correct(Rect::new(0, 0, 16, 16), 3.0_f64.ln(), 1.0, &CostModel::new());
         map.begin_frame(Extent::new(32, 16), Some(&estimate(2.0)));
         assert!((map.density()[0] / map.density()[1] - 6.0).abs() < 0.1, "{:?}", map.density());
     }

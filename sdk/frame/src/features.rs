@@ -150,7 +150,8 @@ pub fn estimated_cost(features: &BlockFeatures, layers: &[LayerRequest]) -> Vec<
     features.values.iter().map(cost).collect()
 }
 
-fn rays_per_sample(kind: LayerKind, features: &[f32; FEATURES]) -> f32 {
+/// Rays that a sample of a layer is expected to take at a surface, in a block with these features.
+pub fn rays_per_sample(kind: LayerKind, features: &[f32; FEATURES]) -> f32 {
     match kind {
         // A shadow ray.
         LayerKind::Direct => 1.0,
