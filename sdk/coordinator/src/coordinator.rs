@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Answers to tasks that are no longer waited for are welcome this long.
 const LATE_ANSWERS: Duration = Duration::from_secs(2);
 /// Most peers that are remembered; more are ignored.
-const PEERS: usize = 256;
+const PEERS: usize = 1024;
 /// Most actions that wait to be polled; beyond, the oldest is dropped.
 const ACTIONS: usize = 8192;
 /// Most tasks that are remembered; beyond, the oldest is forgotten.
@@ -124,6 +124,11 @@ impl Coordinator {
         self.model.load(bytes)
     }
 
+    /// Share of all work assigned that backups were.
+    pub fn hedged_share(&self) -> f64 {
+        self.hedged_ns / self.assigned_ns.max(1.0)
+    }
+
     /// Actions that were dropped because nobody polled.
     pub fn actions_dropped(&self) -> u64 {
         self.actions_dropped
@@ -184,6 +189,7 @@ impl Coordinator {
             peer.last_done = self.now;
             if self.now <= done.due && done.is_outstanding() {
                 peer.missed_in_a_row = 0;
+                peer.note_hit();
                 peer.held = peer.held.saturating_add(1);
             }
             if peer.state == PeerState::Suspect {
@@ -354,7 +360,7 @@ impl Coordinator {
         let Some(peer) = self.peers.get_mut(&task.peer) else { return };
         let elapsed_ns = self.now.ns_since(task.assigned) as f64;
         let service_ns = if report.service_ns == 0 { elapsed_ns - peer.link_ns } else { report.service_ns as f64 };
-        let service_ns = service_ns.min(elapsed_ns);
+        let service_ns = peer.charged_ns(service_ns.min(elapsed_ns), task.assigned, self.now);
         if service_ns < 1.0 {
             return;
         }

@@ -40,7 +40,7 @@ impl Pending {
         if count == 0 || count > most || values.len() != count {
             return None;
         }
-        let clean = |block: &[f32; FEATURES]| block.map(|f| if f.is_finite() { f.clamp(0.0, 1.0) } else { 0.0 });
+        let clean = |block: &[f32; FEATURES]| block.map(|f| if f > 0.0 { f.min(1.0) } else { 0.0 });
         let motion = if foresight.motion.len() == count { foresight.motion.to_vec() } else { Vec::new() };
         Some(Pending {
             blocks_x,
@@ -69,10 +69,11 @@ pub(crate) struct Source {
 
 impl Source {
     /// Of a block at (`x`, `y`) of so many; `motion` in pixels.
+    #[inline]
     pub(crate) fn of(x: u32, y: u32, motion: [f32; 2], (blocks_x, blocks_y): (u32, u32)) -> Source {
         let axis = |at: u32, motion: f32, count: u32| {
             let place = at as f32 + motion / BLOCK_SIZE as f32;
-            let place = if place.is_finite() { place } else { -2.0 };
+            let place = if place.is_nan() { -2.0 } else { place };
             let is_outside = place < -0.5 || place > count as f32 - 0.5;
             let place = place.clamp(0.0, count as f32 - 1.0);
             let low = place as u32;
@@ -92,14 +93,23 @@ impl Source {
         }
     }
 
-    pub(crate) fn sample(&self, values: &[f32]) -> f32 {
-        self.blocks.iter().zip(self.weights).map(|(block, weight)| values[*block as usize] * weight).sum()
+    #[inline]
+    pub(crate) fn sample<const N: usize>(&self, values: &[[f32; N]]) -> [f32; N] {
+        let mut sum = [0.0; N];
+        for (block, weight) in self.blocks.iter().zip(self.weights) {
+            let value = &values[*block as usize];
+            sum.iter_mut().zip(value).for_each(|(sum, value)| *sum += value * weight);
+        }
+        sum
     }
 
     /// The block that most of it came from.
+    #[inline]
     pub(crate) fn nearest(&self) -> usize {
-        let heaviest = (0..4).max_by(|a, b| self.weights[*a].total_cmp(&self.weights[*b]));
-        self.blocks[heaviest.unwrap_or(0)] as usize
+        let [a, b, c, d] = self.weights;
+        let right = b + d > a + c;
+        let below = c + d > a + b;
+        self.blocks[2 * usize::from(below) + usize::from(right)] as usize
     }
 }
 

@@ -60,18 +60,13 @@ impl<const N: usize> LeastSquares<N> {
         self.residual += 0.02 * (error.clamp(-2.0 * bound, 2.0 * bound).powi(2) - self.residual);
         self.residual = self.residual.clamp(1e-4, 1.0);
         error = error.clamp(-bound, bound);
-        let mut px = [0.0; N];
-        for i in 0..N {
-            px[i] = (0..N).map(|j| self.covariance[i][j] * x[j]).sum();
-        }
+        let px: [f64; N] = self.covariance.map(|row| row.iter().zip(&x).map(|(c, x)| c * x).sum());
         let s = self.residual * FORGETTING + px.iter().zip(&x).map(|(p, x)| p * x).sum::<f64>();
-        for i in 0..N {
-            self.weights[i] = (self.weights[i] + px[i] / s * error).max(0.0);
+        for (weight, px) in self.weights.iter_mut().zip(&px) {
+            *weight = (*weight + px / s * error).max(0.0);
         }
-        for i in 0..N {
-            for j in 0..N {
-                self.covariance[i][j] = (self.covariance[i][j] - px[i] * px[j] / s) / FORGETTING;
-            }
+        for (row, a) in self.covariance.iter_mut().zip(&px) {
+            row.iter_mut().zip(&px).for_each(|(c, b)| *c = (*c - a * b / s) / FORGETTING);
         }
         self.bound_covariance();
         self.samples += 1;

@@ -4,19 +4,25 @@
 mod alternatives;
 mod baseline;
 mod city;
+pub mod figures;
 mod fleet;
 pub mod gpus;
+mod made_up;
 mod peer;
+mod picture;
 mod random;
 mod record;
 mod recording;
+pub mod scale;
 mod simulation;
 
 pub use alternatives::{Equalizer, Sharing};
 pub use baseline::Baseline;
 pub use city::city_under_sky;
+pub use figures::{BalanceFigures, balance};
 pub use fleet::{FleetKind, fleet};
 pub use peer::{Fault, SimPeer};
+pub use picture::svg;
 pub use random::SplitMix;
 pub use record::{FrameRecord, Truth};
 pub use recording::{RecordedFrame, Recording};

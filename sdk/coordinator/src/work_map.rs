@@ -12,9 +12,11 @@ use rayloom_frame::{Extent, Rect};
 const UNKNOWN_VARIANCE: f32 = 1.5;
 const ESTIMATED_VARIANCE: f32 = 0.5;
 /// Below this a tile's predicted time says when it is overdue.
-const KNOWN_VARIANCE: f64 = 0.25;
+pub(crate) const KNOWN_VARIANCE: f64 = 0.25;
 /// What a frame adds to it: the camera moves.
 const FRAME_VARIANCE: f32 = 0.01;
+/// Power of what the model says of a change of features: it knows half of what costs are made of, and its errors would add up.
+const FOLLOW: f32 = 0.3;
 /// How far a tile's time pulls the work of its blocks towards the shape that the model gives it.
 const TOWARDS_MODEL: f32 = 0.1;
 
@@ -39,6 +41,8 @@ pub(crate) struct WorkMap {
     /// What the blocks show, and what is traced of them; no features: nothing is known but costs.
     features: Vec<[f32; FEATURES]>,
     layers: Vec<LayerRequest>,
+    /// The block of the last frame that most of each block came from.
+    nearest: Vec<u32>,
 }
 
 impl WorkMap {
@@ -55,6 +59,7 @@ impl WorkMap {
             units_per_ray: 0.0,
             features: Vec::new(),
             layers: Vec::new(),
+            nearest: Vec::new(),
         }
     }
 
@@ -64,6 +69,11 @@ impl WorkMap {
 
     pub(crate) fn density(&self) -> &[f32] {
         &self.density
+    }
+
+    /// Work per pixel times its relative variance.
+    pub(crate) fn doubt(&self) -> Vec<f32> {
+        self.density.iter().zip(&self.variance).map(|(density, variance)| density * variance).collect()
     }
 
     /// Moves on to a frame of this size (`extent` within the limits of a view) with this estimate.
@@ -91,47 +101,69 @@ impl WorkMap {
             self.restart(extent);
         }
         let is_first = self.features.is_empty();
-        let sources: Vec<Source> = if next.motion.is_empty() { Vec::new() } else { self.sources(&next.motion) };
-        let moved = |values: &[f32]| sources.iter().map(|source| source.sample(values)).collect::<Vec<f32>>();
         let mut before = std::mem::take(&mut self.features);
         let mut features = next.features;
-        if !sources.is_empty() {
-            (self.density, self.variance) = (moved(&self.density), moved(&self.variance));
-            // A block that was never counted must not look as if it had few rays.
-            let uncounted: Vec<bool> =
-                sources.iter().map(|s| s.blocks.iter().any(|b| self.rays[*b as usize] == 0.0)).collect();
-            self.rays = moved(&self.rays);
-            self.rays.iter_mut().zip(uncounted).for_each(|(rays, none)| *rays = if none { 0.0 } else { *rays });
-            let carry = |values: &[[f32; FEATURES]]| sources.iter().map(|s| values[s.nearest()]).collect::<Vec<_>>();
-            if next.is_current && !is_first {
-                before = carry(&before);
-            } else if !next.is_current {
-                features = carry(&features);
+        let mut is_new = Vec::new();
+        if !next.motion.is_empty() {
+            is_new = self.follow_motion(&next.motion);
+            // Features of the last frame move like all that is known; those of this frame are compared with what moved.
+            let moving = if next.is_current { &mut before } else { &mut features };
+            if !moving.is_empty() {
+                *moving = self.nearest.iter().map(|block| moving[*block as usize]).collect();
             }
         }
         self.layers = next.layers;
         for block in 0..self.density.len() {
-            let this = &features[block];
             self.variance[block] = (self.variance[block] + FRAME_VARIANCE).min(UNKNOWN_VARIANCE);
-            let is_new = sources.get(block).is_some_and(|source| source.is_new);
-            if is_first || self.rays[block] == 0.0 || is_new && next.is_current {
-                let rays = model.rays(this, &self.layers);
-                let estimate = bounded(model.work(this, rays));
-                let known = is_first && self.variance[block] < ESTIMATED_VARIANCE;
-                self.density[block] = if known { self.density[block] } else { estimate };
+            let is_new = is_new.get(block).copied().unwrap_or(false);
+            let is_uncounted = self.rays[block] == 0.0;
+            if !(is_first || is_uncounted || is_new || next.is_current) {
+                continue;
+            }
+            let this = &features[block];
+            let rays = model.rays(this, &self.layers);
+            let work = model.work(this, rays);
+            if is_first || is_uncounted || is_new && next.is_current {
+                let (density, estimate) = (self.density[block], bounded(work));
+                // What an unfinished tile has taught is a lower bound.
+                let is_known = is_first && self.variance[block] < ESTIMATED_VARIANCE;
+                let is_bound = !is_first && !is_new && density > estimate;
+                self.density[block] = if is_known || is_bound { density } else { estimate };
                 self.rays[block] = if is_new { rays } else { self.rays[block] };
                 self.variance[block] = self.variance[block].min(ESTIMATED_VARIANCE);
             } else if is_new {
                 self.variance[block] = self.variance[block].max(ESTIMATED_VARIANCE);
-            } else if next.is_current && !is_first {
-                let (old, new) = (&before[block], this);
-                let (old_rays, new_rays) = (model.rays(old, &self.layers), model.rays(new, &self.layers));
-                let factor = model.work(new, new_rays) / model.work(old, old_rays).max(1e-9);
-                self.density[block] = bounded(self.density[block] * factor.clamp(0.1, 10.0));
-                self.rays[block] *= (new_rays / old_rays.max(1e-9)).clamp(0.1, 10.0);
+            } else {
+                let old_rays = model.rays(&before[block], &self.layers);
+                let factor = work / model.work(&before[block], old_rays).max(1e-9);
+                self.density[block] = bounded(self.density[block] * factor.clamp(0.1, 10.0).powf(FOLLOW));
+                self.rays[block] *= (rays / old_rays.max(1e-9)).clamp(0.1, 10.0).powf(FOLLOW);
             }
         }
         self.features = features;
+    }
+
+    /// Moves costs, counts and doubts with the view; says of each block whether it came from outside.
+    fn follow_motion(&mut self, motion: &[[f32; 2]]) -> Vec<bool> {
+        let blocks = self.extent.scaled(BLOCK_PX);
+        // Next to each other in memory, so that four blocks are read and not twelve.
+        let costs = self.density.iter().zip(&self.variance).zip(&self.rays);
+        let from: Vec<[f32; 4]> =
+            costs.map(|((density, variance), rays)| [*density, *variance, *rays, f32::from(*rays > 0.0)]).collect();
+        self.nearest.clear();
+        let mut is_new = Vec::with_capacity(from.len());
+        let to = self.density.iter_mut().zip(&mut self.variance).zip(&mut self.rays);
+        for ((block, ((density, variance), rays)), motion) in to.enumerate().zip(motion) {
+            let (x, y) = (block as u32 % blocks.width, block as u32 / blocks.width);
+            let source = Source::of(x, y, *motion, (blocks.width, blocks.height));
+            let [moved_density, moved_variance, moved_rays, counted] = source.sample(&from);
+            (*density, *variance) = (moved_density, moved_variance);
+            // A block that was never counted must not look as if it had few rays.
+            *rays = if counted > 0.999 { moved_rays } else { 0.0 };
+            is_new.push(source.is_new);
+            self.nearest.push(source.nearest() as u32);
+        }
+        is_new
     }
 
     /// Takes in the rays counted in each block that `rect` touches and says what the tile's work is predicted to be
@@ -230,16 +262,6 @@ impl WorkMap {
         (sum.is_finite() && sum > 0.0).then(|| by_model.iter().map(|d| d / sum).collect())
     }
 
-    fn sources(&self, motion: &[[f32; 2]]) -> Vec<Source> {
-        let blocks = self.extent.scaled(BLOCK_PX);
-        let place = |block: usize| (block as u32 % blocks.width, block as u32 / blocks.width);
-        let source = |(block, motion): (usize, &[f32; 2])| {
-            let (x, y) = place(block);
-            Source::of(x, y, *motion, (blocks.width, blocks.height))
-        };
-        motion.iter().enumerate().map(source).collect()
-    }
-
     /// Raises the work of a tile's blocks, which stay as uncertain as they were.
     pub(crate) fn raise(&mut self, rect: Rect, log_ratio: f64) {
         let blocks: Vec<_> = self.blocks(rect).collect();
@@ -314,12 +336,19 @@ impl WorkMap {
         let (blocks_x, extent) = (self.blocks_x, self.extent);
         let touched = rect.scaled(BLOCK_PX);
         (touched.y..touched.bottom()).flat_map(move |y| {
+            let (own_rows, rows) = overlap(y, rect.y, rect.bottom(), extent.height);
             (touched.x..touched.right()).map(move |x| {
-                let block = Rect::new(x * BLOCK_PX, y * BLOCK_PX, BLOCK_PX, BLOCK_PX).intersection(extent.rect());
-                ((y * blocks_x + x) as usize, block.intersection(rect).pixels() as u32, block.pixels() as u32)
+                let (own_columns, columns) = overlap(x, rect.x, rect.right(), extent.width);
+                ((y * blocks_x + x) as usize, own_rows * own_columns, rows * columns)
             })
         })
     }
+}
+
+/// Rows (or columns) of a block between `from` and `until`, and in the view.
+fn overlap(block: u32, from: u32, until: u32, view: u32) -> (u32, u32) {
+    let (first, end) = (block * BLOCK_PX, (block * BLOCK_PX + BLOCK_PX).min(view));
+    (until.min(end) - from.max(first), end - first)
 }
 
 /// Inside what sums of a whole view stay exact enough for.

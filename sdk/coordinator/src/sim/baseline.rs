@@ -17,7 +17,7 @@ const NEWEST: f64 = 0.2;
 pub struct Baseline {
     extent: Extent,
     /// Cost of a pixel of each block.
-    cost: Vec<f32>,
+    cost: Vec<[f32; 1]>,
     rates: BTreeMap<PeerId, f64>,
     is_taught: bool,
 }
@@ -25,7 +25,7 @@ pub struct Baseline {
 impl Baseline {
     /// For a view of this size.
     pub fn new(extent: Extent) -> Baseline {
-        let cost = vec![1.0; extent.scaled(BLOCK_SIZE).pixels()];
+        let cost = vec![[1.0]; extent.scaled(BLOCK_SIZE).pixels()];
         Baseline { extent, cost, rates: BTreeMap::new(), is_taught: false }
     }
 
@@ -61,12 +61,12 @@ impl Baseline {
             }
         }
         for (cost, (sum, pixels)) in self.cost.iter_mut().zip(sums.into_iter().zip(pixels)) {
-            *cost = if pixels > 0.0 { (sum / pixels) as f32 } else { *cost };
+            cost[0] = if pixels > 0.0 { (sum / pixels) as f32 } else { cost[0] };
         }
         self.is_taught = true;
     }
 
     fn sum(&self, rect: Rect) -> f64 {
-        blocks(self.extent, rect).map(|(block, pixels)| f64::from(self.cost[block]) * pixels as f64).sum()
+        blocks(self.extent, rect).map(|(block, pixels)| f64::from(self.cost[block][0]) * pixels as f64).sum()
     }
 }

@@ -20,7 +20,7 @@ pub struct FleetKind {
 
 /// A fleet of that kind; the same seed gives the same fleet.
 pub fn fleet(kind: &FleetKind, seed: u64) -> Vec<SimPeer> {
-    let mut random = SplitMix(seed ^ 0x666c_6565_74);
+    let mut random = SplitMix(seed ^ 0x666c_6565);
     (0..kind.peers).map(|_| peer(kind, &mut random)).collect()
 }
 

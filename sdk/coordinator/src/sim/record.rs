@@ -71,11 +71,14 @@ fn max_over_mean(values: impl Iterator<Item = u64>) -> f64 {
     if sum > 0.0 { max * count / sum } else { 1.0 }
 }
 
+/// Blocks that a rectangle of the view touches, rows from the top, and how many of its pixels lie in each.
 pub(crate) fn blocks(extent: Extent, rect: Rect) -> impl Iterator<Item = (usize, usize)> {
     let across = extent.scaled(16).width;
     let touched = rect.scaled(16);
+    let overlap = |block: u32, from: u32, until: u32| until.min(16 * block + 16) - from.max(16 * block);
     (touched.y..touched.bottom()).flat_map(move |y| {
+        let rows = overlap(y, rect.y, rect.bottom());
         (touched.x..touched.right())
-            .map(move |x| ((y * across + x) as usize, Rect::new(16 * x, 16 * y, 16, 16).intersection(rect).pixels()))
+            .map(move |x| ((y * across + x) as usize, (rows * overlap(x, rect.x, rect.right())) as usize))
     })
 }

@@ -1,8 +1,8 @@
 //! Recorded costs: what the blocks of a moving view's frames really cost, and what was known of them.
 
 use super::{Foreseen, Truth};
-use rayloom_frame::Extent;
 use rayloom_frame::features::{BLOCK_SIZE, BlockFeatures, FEATURES, block_motion};
+use rayloom_frame::{Extent, Rect};
 use rayloom_scene::Camera;
 use std::io::{Error, ErrorKind, Read, Write};
 
@@ -138,6 +138,13 @@ impl Recording {
 /// Pixels of each block.
 pub(crate) fn block_pixels(extent: Extent) -> Vec<f32> {
     super::record::blocks(extent, extent.rect()).map(|(_, pixels)| pixels as f32).collect()
+}
+
+/// Pixels of one block.
+pub(crate) fn pixels_of(extent: Extent, block: u32) -> f32 {
+    let across = extent.scaled(BLOCK_SIZE).width;
+    let corner = Rect::new(block % across * BLOCK_SIZE, block / across * BLOCK_SIZE, BLOCK_SIZE, BLOCK_SIZE);
+    corner.intersection(extent.rect()).pixels() as f32
 }
 
 fn word(from: &mut impl Read) -> std::io::Result<u32> {

@@ -65,6 +65,10 @@ pub struct Simulation {
     pub events: Vec<(Time, Action)>,
     /// What peers did, in the order in which they were through.
     pub spans: Vec<Span>,
+    /// Nanoseconds of a clock, if plans are to be timed, and what each took by it.
+    pub stopwatch: Option<fn() -> u64>,
+    /// See `stopwatch`.
+    pub plan_ns: Vec<f64>,
     extent: Extent,
     ghost_px: u32,
     truth: Box<dyn Fn(u64) -> Truth>,
@@ -119,6 +123,8 @@ impl Simulation {
             frames: Vec::new(),
             events: Vec::new(),
             spans: Vec::new(),
+            stopwatch: None,
+            plan_ns: Vec::new(),
             extent,
             ghost_px: 8,
             truth: Box::new(truth),
@@ -170,9 +176,9 @@ impl Simulation {
         estimate: Option<&dyn Fn(u64) -> CostMap>,
     ) -> &[FrameRecord] {
         for _ in 0..count {
-            match pace {
-                Pace::Every(_) => self.advance_to(self.now),
-                Pace::InFlight(most) => self.advance_until_open(most),
+            self.advance_to(self.now);
+            if let Pace::InFlight(most) = pace {
+                self.advance_until_open(most);
             }
             self.begin(deadline, estimate);
             if let Pace::Every(interval) = pace {
@@ -190,8 +196,10 @@ impl Simulation {
 
     fn begin(&mut self, deadline: Duration, estimate: Option<&dyn Fn(u64) -> CostMap>) {
         let frame_id = self.frames.len() as u64 + 1;
-        if let Some((foresee, layers)) = &self.foresee {
-            let Foreseen { features, motion, is_current } = foresee(frame_id);
+        let foreseen = self.foresee.as_ref().map(|(foresee, layers)| (foresee(frame_id), layers));
+        let time = || self.stopwatch.map_or(0, |stopwatch| stopwatch());
+        let before = time();
+        if let Some((Foreseen { features, motion, is_current }, layers)) = foreseen {
             self.coordinator.foresee(&Foresight { features: &features, is_current, motion: &motion, layers });
         }
         let request = FrameRequest {
@@ -204,6 +212,10 @@ impl Simulation {
             cost: estimate.map(|estimate| estimate(frame_id)),
         };
         let plan = self.coordinator.begin_frame(request, self.now);
+        let took = self.stopwatch.map_or(0, |stopwatch| stopwatch()).saturating_sub(before);
+        if self.stopwatch.is_some() {
+            self.plan_ns.push(took as f64);
+        }
         let (begun, ended, missing, tiles, rects) = (self.now, None, 0, Vec::new(), Vec::new());
         self.frames.push(FrameRecord { frame_id, begun, plan, ended, missing, tiles, rects });
         self.act();
