@@ -16,12 +16,12 @@ use std::time::Instant;
 /// The view of the benches `balance` and `scale`.
 pub(crate) const SIZE: Extent = Extent::new(1280, 720);
 /// Frames along a closed path.
-const FRAMES: u32 = 60;
+const FRAMES: u32 = 30;
 const CITY_TRIANGLES: usize = 200_000;
 /// What is timed as one, a time divided among its blocks by their rays: smaller, and starting the device outweighs it.
 const PART: (u32, u32) = (64, 48);
 /// Each part's time is the least of so many.
-const TIMES: usize = 2;
+const TIMES: usize = 4;
 
 /// As the demo asks for them: reflections and bounces at half resolution.
 pub(crate) fn layers() -> Vec<LayerRequest> {
@@ -51,12 +51,14 @@ fn read(path: &Path) -> std::io::Result<Recording> {
     fits.then_some(recording).ok_or_else(|| std::io::Error::other("it is of another view"))
 }
 
-/// Forward and sideways at up to 1.5 m/s, turning at up to 20 degrees a second, at 30 frames a second.
+/// The city's skyline, sky above and houses below: sideways and forward at 1.5 m/s, turning at up to 20 degrees a second, at
+/// 30 frames a second.
 fn camera(source: &Scene, frame: u32) -> Camera {
     let turn = (frame % FRAMES) as f32 / FRAMES as f32 * TAU;
-    let mut camera = source.default_camera(SIZE.width as f32 / SIZE.height as f32);
-    camera.position += camera.rotation * Vec3::new(0.48 * turn.sin(), 0.0, 0.48 * (1.0 - turn.cos()));
-    camera.rotation = Quat::from_rotation_y(0.11 * turn.sin()) * camera.rotation;
+    let skyline = source.cameras.iter().find(|named| named.name == "skyline").map(|named| named.camera);
+    let mut camera = skyline.unwrap_or_else(|| source.default_camera(SIZE.width as f32 / SIZE.height as f32));
+    camera.position += camera.rotation * Vec3::new(0.24 * turn.sin(), 0.0, 0.24 * (1.0 - turn.cos()));
+    camera.rotation = Quat::from_rotation_y(0.055 * turn.sin()) * camera.rotation;
     camera
 }
 
@@ -151,7 +153,8 @@ fn without(rays: &[u32], mut ns_per_px: Vec<f64>, overhead_ns: f64) -> Vec<f32> 
                 .flat_map(|y| (touched.x..touched.right()).map(move |x| (y * across + x) as usize))
         };
         let total: f64 = blocks().map(|block| f64::from(rays[block])).sum();
-        let ns: f64 = blocks().map(|block| ns_per_px[block]).sum::<f64>() * part.pixels() as f64 / blocks().count() as f64;
+        let ns: f64 =
+            blocks().map(|block| ns_per_px[block]).sum::<f64>() * part.pixels() as f64 / blocks().count() as f64;
         let left = if total > 0.0 { ((ns - overhead_ns) / ns.max(1.0)).max(0.02) } else { 1.0 };
         blocks().for_each(|block| ns_per_px[block] *= left);
     }
