@@ -70,6 +70,11 @@ impl Merging {
         Some(CostMap { blocks_x: features.blocks_x, blocks_y: features.blocks_y, cost })
     }
 
+    /// What the last finished frame tells of the next one's blocks.
+    pub(crate) fn features(&self) -> Option<&BlockFeatures> {
+        self.features.as_ref()
+    }
+
     /// Gathers what the last finished frame tells of the next one's cost: after it was published, before another begins.
     pub(crate) fn learn(&mut self) {
         if std::mem::take(&mut self.has_news)

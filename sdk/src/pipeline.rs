@@ -13,10 +13,11 @@ use crate::output::Output;
 use crate::revisions::Resolved;
 use crate::workers::MergeThreads;
 use rayloom_coordinator::{
-    Action, Config, Coordinator, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause, TaskId, TileAssignment,
-    TileReport, Time,
+    Action, Config, Coordinator, Foresight, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause, TaskId,
+    TileAssignment, TileReport, Time,
 };
-use rayloom_frame::{GBuffer, Rect};
+use rayloom_frame::features::block_motion;
+use rayloom_frame::{GBuffer, LayerRequest, Rect};
 use rayloom_wire::{
     CancelTasks, FrameTasks, GivenPlanes, LayerSpec, Message, PreviousFrame, StateDelta, Task, TaskKind, TileDone,
 };
@@ -186,6 +187,11 @@ impl Pipeline {
         let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
         let longest = layers.iter().map(|layer| layer.deadline).max().unwrap_or_default();
         let cost = self.merging.estimate(&layers.iter().map(|layer| layer.request).collect::<Vec<_>>());
+        if let Some((features, last)) = self.merging.features().zip(self.last.as_ref()).filter(|_| !desc.cut) {
+            let motion = block_motion(features, &last.camera, &desc.camera, self.view.size);
+            let layers: Vec<LayerRequest> = layers.iter().map(|layer| layer.request).collect();
+            self.coordinator.foresee(&Foresight { features, is_current: false, motion: &motion, layers: &layers });
+        }
         let (scene, revision) = state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
         let request = FrameRequest {
             frame_id: desc.frame_id,
