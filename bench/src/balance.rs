@@ -43,6 +43,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     report.number("with_planes.cost_error_pct", 100.0 * with_planes.cost_error[0]);
     report.number("with_planes.cost_error_baseline_pct", 100.0 * with_planes.baseline_error[0]);
     report.number("with_planes.max_over_mean_p50", with_planes.max_over_mean[0]);
+    // The same frames, a ray as dear as any other: without the noise of times on a machine that others use too.
+    let by_rays = Rc::new(by_rays(&recording));
+    let counted = figures::balance(&by_rays, Config::default(), frames, false, 1);
+    report.number("by_rays.max_over_mean_p50", counted.max_over_mean[0]);
+    report.number("by_rays.max_over_mean_p95", counted.max_over_mean[1]);
+    report.number("by_rays.share_of_bound", counted.share_of_bound);
+    report.number("by_rays.cost_error_pct", 100.0 * counted.cost_error[0]);
+    report.number("by_rays.cost_error_baseline_pct", 100.0 * counted.baseline_error[0]);
     report.number("tiles_within_p95_pct", 100.0 * ours.within_p95);
     report.number("frames_with_moving_borders_pct", 100.0 * ours.moving_borders);
     report.number("complexity_cpu_ms", merge::features_cpu_ms()?);
@@ -64,6 +72,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     );
     println!("       scaled to {} ms a frame; {}", FRAME_NS * 1e-6, path.display());
     Ok(report)
+}
+
+/// The same recording, each block as dear as its rays are many.
+fn by_rays(recording: &Recording) -> Recording {
+    let mut counted = recording.clone();
+    for (number, frame) in counted.frames.iter_mut().enumerate() {
+        frame.ns_per_px = recording.truth(number as u64, 1.0).rays_per_px;
+    }
+    counted
 }
 
 fn sharing(recording: &Recording) -> Sharing {

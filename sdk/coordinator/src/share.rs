@@ -129,6 +129,9 @@ pub(crate) fn choose(
 /// As many tiles a peer as the configuration wants, fewer where ghost zones and fixed cost would take too much time. More
 /// than `before` only where that is clear, so that the number does not flutter.
 fn with_tiles(shares: Vec<Share>, finish_with_one: f64, demand: &Demand, config: &Config, before: u32) -> Vec<Share> {
+    // What splitting costs is held against the work: a far link or a full queue is no reason to waste some.
+    let first_start = shares.iter().map(|share| share.candidate.start_ns).fold(f64::INFINITY, f64::min);
+    let work_ns = (finish_with_one - first_start).max(0.0);
     for tiles in (2..=*config.tiles_per_peer.end()).rev() {
         // The same number for all, so that all tiles take about the same time.
         let mut cut = shares.clone();
@@ -139,7 +142,7 @@ fn with_tiles(shares: Vec<Share>, finish_with_one: f64, demand: &Demand, config:
         }
         let finish = fill(&mut cut, demand.units * demand.ghost_factor(count));
         let clearly = if before > 0 && tiles > before { 0.7 } else { 1.0 };
-        let bound = finish_with_one * (1.0 + clearly * f64::from(config.max_split_overhead));
+        let bound = finish_with_one + work_ns * clearly * f64::from(config.max_split_overhead);
         if finish <= bound && cut.iter().all(|share| share.units > 0.0) {
             return cut;
         }

@@ -42,7 +42,7 @@ pub fn scale(
     let speeds: f64 = peers.iter().map(|peer| peer.speed).sum();
     let period_ns = frame_ns / speeds;
     let rtt_ns = peers.iter().map(|peer| 2.4 * peer.one_way.as_nanos() as f64).fold(0.0, f64::max);
-    let in_flight = (1 + (rtt_ns / period_ns).ceil() as usize).min(32);
+    let in_flight = (2 + (rtt_ns / period_ns).ceil() as usize).min(32);
     let run = |in_flight: usize, stopwatch: Option<fn() -> u64>| {
         let config = Config { max_frames_in_flight: in_flight + 1, ..Config::default() };
         let mut run = on_recording(recording, config, peers.to_vec(), frame_ns, false, 5);
