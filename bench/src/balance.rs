@@ -95,22 +95,16 @@ fn longest(ns: &[f64]) -> f64 {
 fn speedups(report: &mut Report, recording: &Recording, ours: &BalanceFigures) {
     let (sharing, mut random) = (sharing(recording), SplitMix(7));
     let took = median(&mut ours.longest_ns.clone());
-    let (mut mean, mut best, mut worst) = (Vec::new(), Vec::new(), Vec::new());
     let mut by_order = vec![Vec::new(); 24];
     for frame in 0..recording.frames.len() as u64 {
         let truth = recording.truth(frame, FRAME_NS / recording.mean_frame_ns());
         let orders: Vec<f64> = sharing.grid(&truth, &mut random).iter().map(|ns| longest(ns)).collect();
         orders.iter().zip(&mut by_order).for_each(|(ns, of)| of.push(*ns));
     }
-    for order in &mut by_order {
-        let ratio = median(order) / took;
-        mean.push(ratio);
-        best.push(ratio);
-        worst.push(ratio);
-    }
-    report.number("speedup_over_quadrants_mean", mean.iter().sum::<f64>() / mean.len() as f64);
-    report.number("speedup_over_quadrants_best", best.into_iter().fold(f64::INFINITY, f64::min));
-    report.number("speedup_over_quadrants_worst", worst.into_iter().fold(0.0, f64::max));
+    let ratios: Vec<f64> = by_order.iter_mut().map(|order| median(order) / took).collect();
+    report.number("speedup_over_quadrants_mean", ratios.iter().sum::<f64>() / ratios.len() as f64);
+    report.number("speedup_over_quadrants_best", ratios.iter().copied().fold(f64::INFINITY, f64::min));
+    report.number("speedup_over_quadrants_worst", ratios.iter().copied().fold(0.0, f64::max));
 }
 
 fn alternatives(report: &mut Report, recording: &Recording, frames: u64) {

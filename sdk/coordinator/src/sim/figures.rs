@@ -1,7 +1,7 @@
 //! Figures of runs on recorded costs: how equal the peers' times are, and how well tiles' times are predicted.
 
-use super::{Baseline, Fault, FrameRecord, Pace, Recording, SimPeer, Simulation, SplitMix};
-use crate::{Config, PeerId, Time};
+use super::{Baseline, Fault, FrameRecord, Pace, Recording, SimPeer, Simulation};
+use crate::{Config, Time};
 use rayloom_frame::{LayerKind, LayerRequest};
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub struct BalanceFigures {
     pub share_of_bound: f64,
     /// Pixels traced twice over those of the view, median.
     pub ghost_share: f64,
-    /// Median and mean of tiles' absolute relative errors, of the coordinator and of the baseline.
+    /// Median and mean of the absolute relative errors of tiles' predicted times.
     pub cost_error: [f64; 2],
     /// The same of the baseline.
     pub baseline_error: [f64; 2],
@@ -144,22 +144,9 @@ pub fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
 }
 
-/// Peers that have a tile in a plan.
-pub fn peers_of(frame: &FrameRecord) -> Vec<PeerId> {
-    let mut peers: Vec<PeerId> = frame.plan.tiles.iter().map(|tile| tile.peer).collect();
-    peers.sort();
-    peers.dedup();
-    peers
-}
-
 /// The times of an alternative's peers, as figures: longest over mean, and share of the bound.
 pub fn shared(ns: &[f64], bound_ns: f64) -> (f64, f64) {
     let longest = ns.iter().copied().fold(0.0, f64::max);
     let mean = ns.iter().sum::<f64>() / ns.len().max(1) as f64;
     (longest / mean.max(1.0), bound_ns / longest.max(1.0))
-}
-
-/// A generator for what is random beside a run.
-pub fn random(seed: u64) -> SplitMix {
-    SplitMix(seed)
 }

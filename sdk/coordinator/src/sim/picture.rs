@@ -31,7 +31,7 @@ pub fn svg(run: &Simulation, recording: &Recording, frames: usize) -> String {
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height:.0}\" font-family=\"sans-serif\" font-size=\"11\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
-         <text x=\"{left}\" y=\"16\">peers' work on {} frames, {:.0} ms; a hue is a frame, hatched is redundant</text>\n",
+         <text x=\"{left}\" y=\"16\">peers' work on {} frames, {:.0} ms; a hue is a frame, what is pale is redundant</text>\n",
         shown.len(),
         until.ns_since(from) as f64 * 1e-6
     );
