@@ -1,5 +1,7 @@
 //! The project's figures: each bench prints a table and writes `target/bench/NAME.json`.
 
+mod balance;
+mod costs;
 mod cpu_time;
 mod demo;
 mod merge;
@@ -7,6 +9,7 @@ mod overhead;
 mod peers;
 mod picture;
 mod report;
+mod scale;
 mod state;
 mod stream;
 mod trace;
@@ -23,6 +26,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
+    /// How equal the peers' work is on recorded costs, and how well it is predicted.
+    Balance(balance::Arguments),
     /// Frames a second of the demo on this machine, a browser watching.
     Demo(demo::Arguments),
     /// CPU time of merging a frame at 1920x1080, one core.
@@ -31,6 +36,8 @@ enum Bench {
     Overhead(overhead::Arguments),
     /// Pictures against references of another renderer, by paths and by layers.
     Picture(picture::Arguments),
+    /// Simulated fleets: efficiency, latency, and against the best peer alone.
+    Scale(scale::Arguments),
     /// Bytes of a frame's state, as a session sends them.
     State(state::Arguments),
     /// What encoding costs, and what a Chromium sees over WHEP.
@@ -43,10 +50,12 @@ enum Bench {
 
 fn main() -> std::process::ExitCode {
     let result = match Arguments::parse().bench {
+        Bench::Balance(arguments) => balance::run(&arguments),
         Bench::Demo(arguments) => demo::run(&arguments),
         Bench::Merge(arguments) => merge::run(&arguments),
         Bench::Overhead(arguments) => overhead::run(&arguments),
         Bench::Picture(arguments) => picture::run(&arguments),
+        Bench::Scale(arguments) => scale::run(&arguments),
         Bench::State(arguments) => state::run(&arguments),
         Bench::Stream(arguments) => stream::run(&arguments),
         Bench::Trace(arguments) => trace::run(&arguments),

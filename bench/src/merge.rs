@@ -8,6 +8,7 @@ use rayloom_frame::{
     Extent, LayerKind, LayerPlane, LayerRequest, Primary, Rect, SKY_DEPTH, TracedTile,
     compose::{Display, PictureFormat, ToneMap, compose_into},
     demodulate::scaled_sample_pixel,
+    features::BlockFeatures,
     filter::Filter,
     merge::{FrameInputs, Merger, PlannedTile},
     normal::encode_normal,
@@ -130,6 +131,29 @@ fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
         after_last_tile_ms: median(&mut last) * 1e3,
         held_bytes_per_pixel: merger.held_bytes() as f64 / EXTENT.pixels() as f64,
     })
+}
+
+/// CPU milliseconds of a frame's block features, on one core, all layers there: the median of 15.
+pub(crate) fn features_cpu_ms() -> Result<f64, String> {
+    let layers = LayerKind::REAL_TIME.map(LayerRequest::new);
+    let tiles = [PlannedTile { rect: EXTENT.rect(), ghost: 0 }];
+    let mut merger = Merger::new(EXTENT);
+    for frame_id in 0..2 {
+        let (camera, previous_camera) = (camera(frame_id as f32), camera(frame_id as f32 - 1.0));
+        let inputs = FrameInputs { previous_camera, ..FrameInputs::new(frame_id, camera, &layers, &tiles) };
+        merger.begin(inputs).map_err(|e| e.to_string())?;
+        merger.add_tile(frame_id, 0, 0, &trace(EXTENT.rect(), frame_id, &layers)).map_err(|e| e.to_string())?;
+        merger.finish().ok_or("no frame was begun")?;
+    }
+    let frame = merger.finish().ok_or("no frame was begun")?;
+    let mut features = BlockFeatures::default();
+    let once = |features: &mut BlockFeatures| {
+        let start = cpu_seconds();
+        features.update(&frame);
+        cpu_seconds() - start
+    };
+    let mut seconds: Vec<f64> = (0..15).map(|_| once(std::hint::black_box(&mut features))).collect();
+    Ok(median(&mut seconds) * 1e3)
 }
 
 /// CPU time of a memcpy that touches as many bytes.

@@ -9,10 +9,9 @@ use crate::clock::Clock;
 use crate::config::ViewDesc;
 use crate::denoise::Filters;
 use crate::flight::Flight;
-use crate::merging::{Finished, Merging, Opening, Part};
+use crate::merging::{Finished, Merging, Opening, Part, Seen};
 use crate::workers::MergeThreads;
 use parking_lot::Mutex;
-use rayloom_frame::features::BlockFeatures;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -48,7 +47,7 @@ struct Made {
     /// What each pipeline finished, oldest first: the remote one and the local one.
     finished: [Mutex<Vec<(Box<Flight>, Finished)>>; 2],
     /// What the last finished frames tell of the next one's cost.
-    features: [Mutex<Option<Arc<BlockFeatures>>>; 2],
+    seen: [Mutex<Option<Arc<Seen>>>; 2],
     /// It is gone, by a panic.
     has_panicked: AtomicBool,
     news: Arc<Notify>,
@@ -137,8 +136,8 @@ impl Merge {
     }
 
     /// What the last finished frame tells of the next one's cost.
-    pub(crate) fn features(&self) -> Option<Arc<BlockFeatures>> {
-        self.made.features[usize::from(self.is_local)].lock().clone()
+    pub(crate) fn seen(&self) -> Option<Arc<Seen>> {
+        self.made.seen[usize::from(self.is_local)].lock().clone()
     }
 
     fn send(&self, job: Job) {
@@ -183,8 +182,8 @@ fn run(desc: &MergeDesc, work: &mpsc::Receiver<Job>, made: &Made) {
                 let finished = merging.finish(&flight, is_shown);
                 made.finished[pipeline].lock().push((flight, finished));
                 made.news.notify_one();
-                if let Some(features) = merging.learn() {
-                    *made.features[pipeline].lock() = Some(Arc::new(features));
+                if let Some(seen) = merging.learn() {
+                    *made.seen[pipeline].lock() = Some(Arc::new(seen));
                 }
             }
             Some(Job::End) | None => {}

@@ -45,6 +45,12 @@ pub(crate) struct Part {
     pub(crate) slice: DecodedSlice,
 }
 
+/// What a finished frame shows, block by block, and from where.
+pub(crate) struct Seen {
+    pub(crate) features: BlockFeatures,
+    pub(crate) camera: Camera,
+}
+
 /// The merger of one pipeline. It holds one open frame: the oldest in flight.
 pub(crate) struct Merging {
     view: u16,
@@ -111,10 +117,10 @@ impl Merging {
     }
 
     /// What the last finished frame tells of the next one's cost: after it was published, before another opens.
-    pub(crate) fn learn(&mut self) -> Option<BlockFeatures> {
+    pub(crate) fn learn(&mut self) -> Option<Seen> {
         let frame = self.merger.finish()?;
         self.features.update_with(&frame, &self.threads);
-        Some(self.features.clone())
+        Some(Seen { features: self.features.clone(), camera: frame.camera })
     }
 
     /// Opens a frame: the one before is finished.

@@ -12,10 +12,10 @@ use crate::merging::{Finished, Part};
 use crate::output::Output;
 use crate::revisions::Resolved;
 use rayloom_coordinator::{
-    Action, Config, Coordinator, CostMap, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause, TaskId,
-    TileAssignment, TileReport, Time,
+    Action, Config, Coordinator, CostMap, Foresight, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause,
+    TaskId, TileAssignment, TileReport, Time,
 };
-use rayloom_frame::features::estimated_cost;
+use rayloom_frame::features::{block_motion, estimated_cost};
 use rayloom_frame::{GBuffer, Rect};
 use rayloom_wire::{
     CancelTasks, FrameTasks, GivenPlanes, LayerSpec, Message, PreviousFrame, StateDelta, Task, TaskKind, TileDone,
@@ -182,11 +182,17 @@ impl Pipeline {
         let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
         let longest = layers.iter().map(|layer| layer.deadline).max().unwrap_or_default();
         let requests: Vec<_> = layers.iter().map(|layer| layer.request).collect();
-        let cost = self.merge.features().map(|features| CostMap {
-            blocks_x: features.blocks_x,
-            blocks_y: features.blocks_y,
-            cost: estimated_cost(&features, &requests),
+        let seen = self.merge.seen();
+        let cost = seen.as_ref().map(|seen| CostMap {
+            blocks_x: seen.features.blocks_x,
+            blocks_y: seen.features.blocks_y,
+            cost: estimated_cost(&seen.features, &requests),
         });
+        if let Some(seen) = seen.filter(|_| !desc.cut) {
+            let motion = block_motion(&seen.features, &seen.camera, &desc.camera, self.view.size);
+            let features = &seen.features;
+            self.coordinator.foresee(&Foresight { features, is_current: false, motion: &motion, layers: &requests });
+        }
         let (scene, revision) = state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
         let request = FrameRequest {
             frame_id: desc.frame_id,

@@ -12,6 +12,7 @@ mod owned;
 mod package;
 mod run;
 mod sanitizers;
+mod sim;
 mod tests;
 mod tools;
 mod windows;
@@ -25,6 +26,8 @@ usage: cargo xtask COMMAND
                  four peers, a sample engine and a page to play in; see `cargo xtask demo --help`
   test [--long]  installs what is missing and runs every test
   bench NAME...  measures; writes target/bench/NAME.json (--full for more, --scene FILE)
+  sim [--peers N] [--rtt MS] [--seed S]
+                 the coordinator among simulated peers: a table and a picture; see `cargo xtask sim --help`
   package [--profile dev|release] [--test]
                  the SDK and the peer as archives in target/package; --test builds the samples from them elsewhere
   install        installs what the demo and the tests need, and says why
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         "demo" => demo::run(&rest),
         "test" => tests::run(&rest),
         "bench" => bench::run(&rest),
+        "sim" => sim::run(&rest),
         "install" => install::ensure(install::Purpose::Tests),
         "package" => package::run(&rest),
         "check" => check(&rest),

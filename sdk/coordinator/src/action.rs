@@ -109,6 +109,8 @@ pub struct PlannedTile {
     pub ghost_rect: Rect,
     /// Predicted service time on this peer in nanoseconds.
     pub predicted_ns: u64,
+    /// What it is predicted not to exceed in 95 of 100 cases.
+    pub p95_ns: u64,
 }
 
 /// Where a peer stands.

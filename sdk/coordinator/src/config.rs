@@ -48,7 +48,7 @@ impl Default for Config {
         Config {
             tiles_per_peer: 2..=4,
             min_tile_side_px: 16,
-            max_split_overhead: 0.10,
+            max_split_overhead: 0.03,
             dead_band: 0.03,
             suspect_after_missed: 1,
             tile_slack: 3.0,
@@ -58,7 +58,7 @@ impl Default for Config {
             recover_after_held: 2,
             suspect_after_refused: 3,
             reassign_margin: Duration::from_millis(2),
-            hedge_budget: 0.0,
+            hedge_budget: 0.05,
             max_frames_in_flight: 4,
         }
     }

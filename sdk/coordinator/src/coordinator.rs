@@ -1,6 +1,8 @@
 //! The state machine: events in, actions out. Planning is in `planning.rs`, what goes wrong in `faults.rs`.
 
 use crate::flight::{Frame, Task, TaskState};
+use crate::foresight::{Foresight, Pending};
+use crate::model::{CostModel, CostModelView};
 use crate::peer::Peer;
 use crate::planning::LastPlan;
 use crate::speed::Speed;
@@ -14,7 +16,7 @@ use std::time::Duration;
 /// Answers to tasks that are no longer waited for are welcome this long.
 const LATE_ANSWERS: Duration = Duration::from_secs(2);
 /// Most peers that are remembered; more are ignored.
-const PEERS: usize = 256;
+const PEERS: usize = 1024;
 /// Most actions that wait to be polled; beyond, the oldest is dropped.
 const ACTIONS: usize = 8192;
 /// Most tasks that are remembered; beyond, the oldest is forgotten.
@@ -30,6 +32,9 @@ pub struct Coordinator {
     pub(crate) frames: VecDeque<Frame>,
     pub(crate) tasks: BTreeMap<TaskId, Task>,
     pub(crate) map: WorkMap,
+    pub(crate) model: CostModel,
+    /// What is known of the frame that begins next.
+    pub(crate) pending: Option<Pending>,
     /// A tile has been measured, so a unit of work is a nanosecond of some peer.
     pub(crate) is_calibrated: bool,
     pub(crate) last_plan: Option<LastPlan>,
@@ -54,6 +59,8 @@ impl Coordinator {
             frames: VecDeque::new(),
             tasks: BTreeMap::new(),
             map: WorkMap::new(),
+            model: CostModel::new(),
+            pending: None,
             is_calibrated: false,
             last_plan: None,
             lacking: Vec::new(),
@@ -95,6 +102,31 @@ impl Coordinator {
     /// Whose task this is, while an answer is expected or welcome. Answers from others are forged.
     pub fn task_peer(&self, task: TaskId) -> Option<PeerId> {
         self.tasks.get(&task).map(|task| task.peer)
+    }
+
+    /// Says what the frame that begins next will show; [`crate::FrameRequest::cost`] then counts for nothing.
+    pub fn foresee(&mut self, foresight: &Foresight<'_>) {
+        self.pending = Pending::new(foresight);
+    }
+
+    /// The cost model in figures.
+    pub fn cost_model(&self) -> CostModelView {
+        self.model.view()
+    }
+
+    /// What the cost model has learned, in bytes of a version of its own, for a device of the same model.
+    pub fn save_cost_model(&self) -> Vec<u8> {
+        self.model.save()
+    }
+
+    /// Starts from what a cost model had learned; false, with nothing changed, for bytes that are none of this version.
+    pub fn load_cost_model(&mut self, bytes: &[u8]) -> bool {
+        self.model.load(bytes)
+    }
+
+    /// Share of all work assigned that backups were.
+    pub fn hedged_share(&self) -> f64 {
+        self.hedged_ns / self.assigned_ns.max(1.0)
     }
 
     /// Actions that were dropped because nobody polled.
@@ -157,6 +189,7 @@ impl Coordinator {
             peer.last_done = self.now;
             if self.now <= done.due && done.is_outstanding() {
                 peer.missed_in_a_row = 0;
+                peer.note_hit();
                 peer.held = peer.held.saturating_add(1);
             }
             if peer.state == PeerState::Suspect {
@@ -301,6 +334,7 @@ impl Coordinator {
         let fastest = measured.map(|peer| peer.speed.ns_per_unit()).fold(f64::INFINITY, f64::min);
         if fastest.is_finite() && !(0.25..=4.0).contains(&fastest) {
             self.map.rescale(fastest);
+            self.model.rescale(fastest);
             self.peers.values_mut().for_each(|peer| peer.speed.rescale(1.0 / fastest));
             self.tasks.values_mut().for_each(|task| task.units *= fastest);
         }
@@ -326,7 +360,7 @@ impl Coordinator {
         let Some(peer) = self.peers.get_mut(&task.peer) else { return };
         let elapsed_ns = self.now.ns_since(task.assigned) as f64;
         let service_ns = if report.service_ns == 0 { elapsed_ns - peer.link_ns } else { report.service_ns as f64 };
-        let service_ns = service_ns.min(elapsed_ns);
+        let service_ns = peer.charged_ns(service_ns.min(elapsed_ns), task.assigned, self.now);
         if service_ns < 1.0 {
             return;
         }
@@ -338,15 +372,20 @@ impl Coordinator {
         }
         let rect = task.ghost_rect;
         let has_rays = report.rect == rect && report.block_rays.len() == touched_blocks(rect);
-        let (mut units, variance) = self.map.observe(rect, has_rays.then_some(report.block_rays));
+        let (mut units, variance) = self.map.observe(rect, has_rays.then_some(report.block_rays), &self.model);
         if !self.is_calibrated {
             let work_ns = (service_ns - peer.speed.overhead_ns()).max(0.2 * service_ns);
             let factor = work_ns / (units * peer.speed.ns_per_unit());
             self.map.rescale(factor);
+            self.model.rescale(factor);
             units *= factor;
             self.is_calibrated = true;
         }
         let lesson = peer.speed.learn(service_ns, units, variance);
-        self.map.correct(rect, lesson.log_ratio, lesson.gain);
+        let measured = (service_ns - peer.speed.overhead_ns()).max(0.05 * service_ns) / peer.speed.ns_per_unit();
+        if let Some(terms) = self.map.terms(rect, has_rays) {
+            self.model.learn(&terms, measured);
+        }
+        self.map.correct(rect, lesson.log_ratio, lesson.gain, &self.model);
     }
 }

@@ -12,8 +12,11 @@ impl Coordinator {
         let Some(cell) = task.cell.and_then(|cell| self.frames[index].cells.get_mut(cell)) else { return };
         cell.is_done = true;
         let others = self.tasks.iter().filter(|(_, other)| other.serial == task.serial && other.cell == task.cell);
-        let others: Vec<TaskId> = others.map(|(id, _)| *id).collect();
-        self.cancel(others);
+        let others: Vec<(TaskId, PeerId)> = others.map(|(id, other)| (*id, other.peer)).collect();
+        // Who has begun finishes, and is watched until it has: that another was faster is no excuse for being gone.
+        let is_begun = |id: TaskId, peer: PeerId| self.outstanding(peer).next().is_some_and(|(head, _)| head == id);
+        let waiting = others.into_iter().filter(|(id, peer)| !is_begun(*id, *peer)).map(|(id, _)| id).collect();
+        self.cancel(waiting);
         if self.frames[index].is_complete() {
             let frame = self.frames.remove(index).expect("its index was found above");
             self.lacking.clear();
@@ -73,6 +76,7 @@ impl Coordinator {
                 peer.speed.raise(peer.busy_ns(task.assigned, self.now), task.units);
             }
             peer.missed += 1;
+            peer.note_miss();
             peer.missed_in_a_row = peer.missed_in_a_row.saturating_add(1);
             peer.held = 0;
             if peer.state == PeerState::Suspect {
@@ -132,7 +136,7 @@ impl Coordinator {
         let queue = queues.get(&peer).copied();
         let rect = frame.cells[cell].rect;
         let frame = frame.clone();
-        let tile = self.assign(&frame, Some(cell), rect, task.units, peer, queue);
+        let tile = self.assign(&frame, Some(cell), rect, (task.units, task.map_variance), peer, queue);
         self.frames[index].cells[cell].latest = tile.task;
         Some(tile.task)
     }

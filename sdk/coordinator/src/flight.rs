@@ -58,6 +58,8 @@ pub(crate) struct Task {
     pub(crate) extent: Extent,
     pub(crate) ghost_rect: Rect,
     pub(crate) units: f64,
+    /// Relative variance of `units`.
+    pub(crate) map_variance: f64,
     pub(crate) predicted_ns: f64,
     pub(crate) assigned: Time,
     /// When a backup is due, if backups are wanted.

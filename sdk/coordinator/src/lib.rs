@@ -36,6 +36,9 @@ mod coordinator;
 mod event;
 mod faults;
 mod flight;
+mod foresight;
+mod least_squares;
+mod model;
 mod peer;
 mod planning;
 mod share;
@@ -51,4 +54,6 @@ pub use action::{Action, FramePlan, PeerState, PeerView, PlannedTile, SuspectCau
 pub use config::Config;
 pub use coordinator::Coordinator;
 pub use event::{CostMap, FrameRequest, PeerId, PeerPrior, TaskId, TileReport};
+pub use foresight::Foresight;
+pub use model::CostModelView;
 pub use time::Time;

@@ -8,6 +8,12 @@ use std::time::Duration;
 /// Scene revisions remembered as ready, the latest ones: twice what a peer holds (16 scenes, two revisions each), since a
 /// scene that is edited must not push out one that rests.
 const REVISIONS: usize = 64;
+/// A peer says what a tile cost it. What the clock here says beside the link may be this much more.
+const CLAIM_SLACK_NS: f64 = 10e6;
+/// So many claims in a row that are too low are not believed.
+const LOW_CLAIMS: u32 = 3;
+/// A peer that misses more than one in so many tiles has its tiles doubled from the start.
+const UNRELIABLE: f32 = 0.05;
 /// What was learned of a link before this is half forgotten at the next answer.
 const LINK_KNOWN_FOR: Duration = Duration::from_millis(500);
 
@@ -21,6 +27,12 @@ pub(crate) struct Peer {
     /// Turnaround beside service and queue.
     pub(crate) link_ns: f64,
     rtt_ns: f64,
+    /// How far turnarounds are from what is learned of the link, in the mean.
+    spread_ns: f64,
+    /// Claims in a row that the clock here contradicts.
+    low_claims: u32,
+    /// Share of its latest tiles that it missed.
+    risk: f32,
     /// Its last answer.
     pub(crate) last_done: Time,
     pub(crate) last_tile_ns: u64,
@@ -47,6 +59,9 @@ impl Peer {
             ready: VecDeque::new(),
             link_ns: 0.0,
             rtt_ns: 0.0,
+            spread_ns: 0.0,
+            low_claims: 0,
+            risk: 0.0,
             last_done: now,
             last_tile_ns: 0,
             tiles: 0,
@@ -86,6 +101,7 @@ impl Peer {
     /// is old.
     pub(crate) fn learn_link(&mut self, ns: f64, now: Time) {
         let sample = ns.min(3.0 * self.link_ns + 5e6);
+        self.spread_ns += 0.1 * ((sample - self.link_ns).abs() - self.spread_ns);
         let is_old = now.since(self.last_done) >= LINK_KNOWN_FOR;
         let gain = if is_old {
             0.5
@@ -95,6 +111,38 @@ impl Peer {
             0.1
         };
         self.link_ns = (self.link_ns + gain * (sample - self.link_ns)).max(self.rtt_ns);
+    }
+
+    /// How much later than expected an answer may be for the link's sake.
+    pub(crate) fn link_spread_ns(&self) -> f64 {
+        2.0 * self.spread_ns
+    }
+
+    /// What a tile cost it that it answers now: what it claims, unless the clock here has contradicted it again and again.
+    pub(crate) fn charged_ns(&mut self, claimed_ns: f64, assigned: Time, now: Time) -> f64 {
+        let begun = assigned.plus_ns(self.rtt_ns).max(self.last_done);
+        let seen_ns = now.ns_since(begun) as f64 - CLAIM_SLACK_NS - 0.5 * self.rtt_ns;
+        if claimed_ns >= 0.5 * seen_ns {
+            self.low_claims = 0;
+            return claimed_ns;
+        }
+        self.low_claims = self.low_claims.saturating_add(1);
+        if self.low_claims >= LOW_CLAIMS { seen_ns } else { claimed_ns }
+    }
+
+    /// It missed a tile.
+    pub(crate) fn note_miss(&mut self) {
+        self.risk += 0.2 * (1.0 - self.risk);
+    }
+
+    /// It answered one in time.
+    pub(crate) fn note_hit(&mut self) {
+        self.risk *= 0.98;
+    }
+
+    /// It misses so many tiles that each had better have a backup from the start.
+    pub(crate) fn is_unreliable(&self) -> bool {
+        self.risk > UNRELIABLE
     }
 
     /// What its first outstanding tile has cost it at least, as far as can be known here: the tile was on its way, then

@@ -5,6 +5,7 @@ use crate::coordinator::Coordinator;
 use crate::flight::{Cell, Frame, Task, TaskState};
 use crate::share::{Candidate, Demand, Share, choose, fill};
 use crate::split::{Ground, Slot, Tree};
+use crate::work_map::KNOWN_VARIANCE;
 use crate::work_sum::WorkSum;
 use crate::{Action, FramePlan, FrameRequest, PeerId, PeerState, PlannedTile, TileAssignment, Time};
 use rayloom_frame::{Extent, Rect};
@@ -68,10 +69,15 @@ impl Coordinator {
             self.push(Action::FrameExpired { frame_id: frame.frame_id, missing: Vec::new() });
             return FramePlan::default();
         }
-        self.map.begin_frame(frame.extent, frame.cost.as_ref());
+        match self.pending.take().filter(|pending| pending.fits(frame.extent)) {
+            Some(pending) => self.map.foresee(frame.extent, pending, &self.model),
+            None => self.map.begin_frame(frame.extent, frame.cost.as_ref()),
+        }
         let ghost_px = frame.ghost_px.min(GHOST_PX);
         let work = WorkSum::new(frame.extent, self.map.density());
-        let ground = Ground { work: &work, extent: frame.extent, ghost_px, min_side_px: self.config.min_tile_side_px };
+        let doubt = WorkSum::new(frame.extent, &self.map.doubt());
+        let min_side_px = self.config.min_tile_side_px;
+        let ground = Ground { work: &work, doubt: &doubt, extent: frame.extent, ghost_px, min_side_px };
         let (layout, leaves) = match cut {
             Some(cut) => hand_out(&ground, &candidates, cut),
             None => {
@@ -108,7 +114,7 @@ impl Coordinator {
         frame: &Frame,
         cell: Option<usize>,
         rect: Rect,
-        units: f64,
+        (units, map_variance): (f64, f64),
         to: PeerId,
         queue_ns: Option<f64>,
     ) -> PlannedTile {
@@ -116,9 +122,14 @@ impl Coordinator {
         let ghost_rect = rect.grown(frame.ghost_px, frame.extent);
         let peer = &self.peers[&to];
         let predicted_ns = peer.speed.service_ns(units).min(1e15);
+        let p95_ns = peer.speed.p95_ns(units, map_variance).min(1e15);
         let turnaround_ns = peer.turnaround_ns(queue_ns.unwrap_or(0.0), predicted_ns);
+        // A backup is due when the answer is later than nineteen of twenty would be; at once where the peer's record is bad.
+        let late_ns =
+            peer.turnaround_ns(queue_ns.unwrap_or(0.0), p95_ns).max(1.1 * turnaround_ns) + peer.link_spread_ns();
+        let hedge_at = if peer.is_unreliable() { now } else { now.plus_ns(late_ns + 1e6) };
         let mut due = frame.deadline.max(now.plus_ns(f64::from(self.config.tile_slack) * turnaround_ns + 5e6));
-        let is_known = peer.speed.is_measured() && self.map.extent() == frame.extent && self.map.is_known(ghost_rect);
+        let is_known = peer.speed.is_measured() && map_variance < KNOWN_VARIANCE;
         if !is_known {
             due = due.max(now + self.config.first_tile_grace);
         }
@@ -132,16 +143,17 @@ impl Coordinator {
             units,
             predicted_ns,
             assigned: now,
-            hedge_at: wants_backup.then(|| now.plus_ns(1.5 * turnaround_ns + 1e6)),
+            hedge_at: wants_backup.then_some(hedge_at),
+            map_variance,
             due,
             waited_for_none: queue_ns.is_none(),
             state: TaskState::Outstanding,
         });
-        let predicted_ns = predicted_ns as u64;
+        let (predicted_ns, p95_ns) = (predicted_ns as u64, p95_ns as u64);
         let redundant = cell.is_none();
         let tile = TileAssignment { task, rect, ghost_px: frame.ghost_px, predicted_ns, redundant };
         self.push_assignment(to, frame.id, tile);
-        PlannedTile { task, peer: to, rect, ghost_rect, predicted_ns }
+        PlannedTile { task, peer: to, rect, ghost_rect, predicted_ns, p95_ns }
     }
 
     /// Ready peers that hold the revision; where there is none, suspect ones: they have nothing to lose.
@@ -153,7 +165,7 @@ impl Coordinator {
                 peer: peer.id,
                 start_ns: peer.turnaround_ns(queues.get(&peer.id).copied().unwrap_or(0.0), 0.0),
                 overhead_ns: peer.speed.overhead_ns(),
-                ns_per_unit: peer.speed.ns_per_unit(),
+                ns_per_unit: peer.speed.cautious_ns_per_unit(),
             })
             .collect()
         };
@@ -230,9 +242,8 @@ impl Coordinator {
         let mut queues = self.queues();
         self.peers.values_mut().for_each(|peer| peer.share = 0.0);
         for (peer, rect) in tiles {
-            let units = ground.work.within(rect.grown(ground.ghost_px, ground.extent));
             let cell = frame.cells.len();
-            let tile = self.assign(frame, Some(cell), rect, units, peer, queues.get(&peer).copied());
+            let tile = self.assign(frame, Some(cell), rect, ground.known(rect), peer, queues.get(&peer).copied());
             let queue = queues.entry(peer).or_insert(0.0);
             *queue = self.peers[&peer].start_ns(*queue) + tile.predicted_ns as f64;
             frame.cells.push(Cell { rect, is_done: false, latest: tile.task });
@@ -264,8 +275,7 @@ impl Coordinator {
             let (width, height) = (tile.width.min(side), tile.height.min(side));
             let (x, y) = (tile.x + (tile.width - width) / 2, tile.y + (tile.height - height) / 2);
             let rect = Rect::new(x, y, width, height);
-            let units = ground.work.within(rect.grown(ground.ghost_px, ground.extent));
-            let probe = self.assign(frame, None, rect, units, peer, None);
+            let probe = self.assign(frame, None, rect, ground.known(rect), peer, None);
             plan.probes.push(probe);
         }
     }

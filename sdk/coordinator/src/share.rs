@@ -64,6 +64,11 @@ impl Demand {
 /// gets none. Returns that time.
 pub(crate) fn fill(shares: &mut [Share], units: f64) -> f64 {
     shares.sort_by(|a, b| a.before_work_ns().total_cmp(&b.before_work_ns()));
+    fill_sorted(shares, units)
+}
+
+/// The same for shares in the order in which they could begin.
+fn fill_sorted(shares: &mut [Share], units: f64) -> f64 {
     let (mut rate, mut head_start, mut finish) = (0.0, 0.0, f64::INFINITY);
     for share in shares.iter() {
         let before = share.before_work_ns();
@@ -94,11 +99,21 @@ pub(crate) fn choose(
     order.sort_by(|a, b| alone(a).total_cmp(&alone(b)));
     let most_peers = order.len().min(demand.most_tiles() as usize);
     let (mut best, mut best_finish) = (Vec::new(), f64::INFINITY);
+    let mut shares: Vec<Share> = Vec::with_capacity(most_peers);
+    let mut next = 1;
     for count in 1..=most_peers {
-        let mut shares = order[..count].to_vec();
-        let finish = fill(&mut shares, demand.units * demand.ghost_factor(count as u32));
+        let added = order[count - 1];
+        let place = shares.partition_point(|share| share.before_work_ns() <= added.before_work_ns());
+        shares.insert(place, added);
+        if count < next && count < most_peers {
+            continue;
+        }
+        // Every count of few peers, an eighth more of many.
+        next = count + 1 + count / 8;
+        let finish = fill_sorted(&mut shares, demand.units * demand.ghost_factor(count as u32));
         if finish < best_finish * 0.99 || best.is_empty() {
-            (best, best_finish) = (shares, finish);
+            best.clone_from(&shares);
+            best_finish = finish;
         }
     }
     best.retain(|share| share.units > 0.0);
@@ -114,6 +129,9 @@ pub(crate) fn choose(
 /// As many tiles a peer as the configuration wants, fewer where ghost zones and fixed cost would take too much time. More
 /// than `before` only where that is clear, so that the number does not flutter.
 fn with_tiles(shares: Vec<Share>, finish_with_one: f64, demand: &Demand, config: &Config, before: u32) -> Vec<Share> {
+    // What splitting costs is held against the work: a far link or a full queue is no reason to waste some.
+    let first_start = shares.iter().map(|share| share.candidate.start_ns).fold(f64::INFINITY, f64::min);
+    let work_ns = (finish_with_one - first_start).max(0.0);
     for tiles in (2..=*config.tiles_per_peer.end()).rev() {
         // The same number for all, so that all tiles take about the same time.
         let mut cut = shares.clone();
@@ -124,7 +142,7 @@ fn with_tiles(shares: Vec<Share>, finish_with_one: f64, demand: &Demand, config:
         }
         let finish = fill(&mut cut, demand.units * demand.ghost_factor(count));
         let clearly = if before > 0 && tiles > before { 0.7 } else { 1.0 };
-        let bound = finish_with_one * (1.0 + clearly * f64::from(config.max_split_overhead));
+        let bound = finish_with_one + work_ns * clearly * f64::from(config.max_split_overhead);
         if finish <= bound && cut.iter().all(|share| share.units > 0.0) {
             return cut;
         }
@@ -167,7 +185,8 @@ mod tests {
     #[test]
     fn shares_follow_speeds_and_all_finish_together() {
         let peers: Vec<_> = [1.0, 1.0, 2.0, 4.0].iter().zip(1..).map(|(v, i)| candidate(i, 1e6, *v)).collect();
-        let shares = choose(&peers, &demand(4e7, 1280, 720), &Config::default(), &[]);
+        let config = Config { max_split_overhead: 0.1, ..Config::default() };
+        let shares = choose(&peers, &demand(4e7, 1280, 720), &config, &[]);
         assert_eq!(shares.len(), 4);
         let finish: Vec<f64> = shares.iter().map(|share| share.finish_ns(share.units)).collect();
         assert!(finish.iter().all(|f| (f - finish[0]).abs() < 1.0), "{finish:?}");

@@ -5,6 +5,8 @@ const PRIOR_OVERHEAD_NS: f64 = 300_000.0;
 /// Relative standard deviation of a tile's measured time when everything else is known: before it is learned, and bounds.
 const PRIOR_NOISE: f64 = 0.08;
 const NOISE: std::ops::RangeInclusive<f64> = 0.04..=0.5;
+/// Standard deviations above the mean that 95 of 100 normally distributed values stay below.
+const GAUSSIAN_P95: f64 = 1.645;
 /// A tile this far off (in log time) counts towards a change of the peer's speed.
 const SURPRISE: f64 = 0.35;
 
@@ -25,6 +27,8 @@ pub(crate) struct Speed {
     /// Relative standard deviation of its tiles' times, and the last tile's relative error.
     noise: f64,
     last_error: f64,
+    /// How many standard deviations above the prediction 95 of 100 tiles stay.
+    p95_spread: f64,
     /// The cost that was last measured: waiting in vain multiplies it by eight at most.
     measured_ns_per_unit: f64,
 }
@@ -51,6 +55,7 @@ impl Speed {
             streak: 0,
             noise: PRIOR_NOISE,
             last_error: 0.0,
+            p95_spread: GAUSSIAN_P95,
             measured_ns_per_unit: v,
         }
     }
@@ -61,6 +66,11 @@ impl Speed {
 
     pub(crate) fn ns_per_unit(&self) -> f64 {
         self.ns_per_unit
+    }
+
+    /// The same with what is doubtful of it beyond a twentieth: who is hardly known is given less at first.
+    pub(crate) fn cautious_ns_per_unit(&self) -> f64 {
+        self.ns_per_unit + (self.p[1][1].sqrt() - 0.05 * self.ns_per_unit).max(0.0)
     }
 
     /// The same without what waiting in vain has added to it.
@@ -75,6 +85,16 @@ impl Speed {
     /// Predicted service time of a tile.
     pub(crate) fn service_ns(&self, units: f64) -> f64 {
         self.overhead_ns + units * self.ns_per_unit
+    }
+
+    /// What a tile of `units` of work, uncertain by the relative variance `map_variance`, is predicted not to exceed in 95 of
+    /// 100 cases.
+    pub(crate) fn p95_ns(&self, units: f64, map_variance: f64) -> f64 {
+        let service = self.service_ns(units);
+        let own = self.p[0][0] + 2.0 * self.p[0][1] * units + self.p[1][1] * units * units;
+        let work_ns = units * self.ns_per_unit;
+        let variance = own.max(0.0) + map_variance * work_ns * work_ns + (self.noise * service).powi(2);
+        service + self.p95_spread * variance.sqrt()
     }
 
     /// Learns from a tile of `units` of work whose map is uncertain by the relative variance `map_variance`.
@@ -95,6 +115,9 @@ impl Speed {
         let noise = (self.noise * service_ns.max(predicted)).powi(2);
         let s = ph[0] + ph[1] * units + map_part + noise;
         let innovation = (service_ns - predicted).clamp(-0.9 * predicted, 3.0 * predicted);
+        // One tile above weighs as much as nineteen below (Robbins and Monro 1951).
+        let is_above = service_ns - predicted > self.p95_spread * s.sqrt();
+        self.p95_spread = (self.p95_spread + if is_above { 0.0475 } else { -0.0025 }).clamp(0.2, 4.0);
         let k = [ph[0] / s, ph[1] / s];
         self.overhead_ns = (self.overhead_ns + k[0] * innovation).clamp(10_000.0, (0.5 * service_ns).max(20_000.0));
         self.ns_per_unit =
@@ -186,6 +209,19 @@ mod tests {
             speed.learn(10.3e6, 5e6, 0.02);
         }
         assert!(speed.ns_per_unit() > 1.7, "{speed:?}");
+    }
+
+    #[test]
+    fn nineteen_of_twenty_tiles_stay_below_the_95th_percentile() {
+        let mut speed = Speed::guess(1.0, 0.5);
+        let (mut above, mut state) = (0, 1_u32);
+        for i in 0..4000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let service = 5e6 * (0.9 + 0.2 * f64::from(state >> 8) / f64::from(1 << 24));
+            above += i32::from(i >= 1000 && service > speed.p95_ns(5e6, 0.02));
+            speed.learn(service, 5e6, 0.02);
+        }
+        assert!((60..=240).contains(&above), "{above} of 3000");
     }
 
     #[test]

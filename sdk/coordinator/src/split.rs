@@ -20,9 +20,20 @@ pub(crate) struct Slot {
 /// What the view is like.
 pub(crate) struct Ground<'a> {
     pub(crate) work: &'a WorkSum,
+    /// Work times its relative variance.
+    pub(crate) doubt: &'a WorkSum,
     pub(crate) extent: Extent,
     pub(crate) ghost_px: u32,
     pub(crate) min_side_px: u32,
+}
+
+impl Ground<'_> {
+    /// Work of a tile with its ghost zone, and its relative variance.
+    pub(crate) fn known(&self, rect: Rect) -> (f64, f64) {
+        let rect = rect.grown(self.ghost_px, self.extent);
+        let units = self.work.within(rect);
+        (units, self.doubt.within(rect) / units.max(f64::MIN_POSITIVE))
+    }
 }
 
 /// A tree of cuts over an ordered list of slots.
@@ -231,7 +242,7 @@ mod tests {
     fn unequal_slots_get_work_in_proportion() {
         let extent = Extent::new(1280, 720);
         let work = city(extent);
-        let ground = Ground { work: &work, extent, ghost_px: 0, min_side_px: 16 };
+        let ground = Ground { work: &work, doubt: &work, extent, ghost_px: 0, min_side_px: 16 };
         let slots = slots(&[4.0, 4.0, 2.0, 1.0]);
         let tree = Tree::build(&ground, &slots, None, 0.0);
         for (rect, slot) in tree.leaves(extent, 0, usize::MAX) {
@@ -245,7 +256,7 @@ mod tests {
     fn borders_stay_inside_the_dead_band() {
         let extent = Extent::new(640, 360);
         let work = city(extent);
-        let ground = Ground { work: &work, extent, ghost_px: 8, min_side_px: 16 };
+        let ground = Ground { work: &work, doubt: &work, extent, ghost_px: 8, min_side_px: 16 };
         let first = Tree::build(&ground, &slots(&[1.0, 1.0, 1.0, 1.0]), None, 0.03);
         let nearly = Tree::build(&ground, &slots(&[1.01, 1.0, 1.0, 0.99]), Some(&first), 0.03);
         assert_eq!(first, nearly);

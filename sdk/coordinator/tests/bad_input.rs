@@ -104,11 +104,11 @@ fn answers_that_nobody_asked_for_are_ignored() {
 #[test]
 fn nobody_polls_and_memory_stays_bounded() {
     let mut coordinator = Coordinator::new(Config::default());
-    for peer in 0..1000 {
+    for peer in 0..2000 {
         coordinator.peer_joined(PeerId(peer), PeerPrior::default(), Time(0));
         coordinator.peer_ready(PeerId(peer), 1, 1, Time(0));
     }
-    assert_eq!(coordinator.peers().count(), 256);
+    assert_eq!(coordinator.peers().count(), 1024);
     for frame_id in 0..9000 {
         let (extent, deadline) = (Extent::new(64, 64), Time(frame_id));
         let request = FrameRequest { frame_id, scene: 1, revision: 9, extent, ghost_px: 8, deadline, cost: None };

@@ -12,8 +12,13 @@ fn ms(ms: u64) -> Time {
     Time(ms * 1_000_000)
 }
 
+/// Backups would cover what these tests want to see.
+fn without_backups() -> Config {
+    Config { hedge_budget: 0.0, ..Config::default() }
+}
+
 fn simulation(peers: Vec<SimPeer>) -> Simulation {
-    Simulation::new(Config::default(), 3, VIEW, peers, |frame| city_under_sky(VIEW, frame, 1.0, 120.0).0)
+    Simulation::new(without_backups(), 3, VIEW, peers, |frame| city_under_sky(VIEW, frame, 1.0, 120.0).0)
 }
 
 fn run(peers: Vec<SimPeer>, frames: u64) -> Simulation {
@@ -133,7 +138,7 @@ fn noisy_peers_are_not_suspect_and_make_their_deadlines() {
     let noisy = |speed| SimPeer { noise: 0.3, jitter: Duration::from_millis(5), ..SimPeer::new(speed) };
     let peers = [1.0, 0.9, 1.1, 0.8].map(noisy).to_vec();
     let truth = |frame| city_under_sky(VIEW, frame, 2.0, 600.0).0;
-    let mut simulation = Simulation::new(Config::default(), 3, VIEW, peers, truth);
+    let mut simulation = Simulation::new(without_backups(), 3, VIEW, peers, truth);
     simulation.run(200, INTERVAL, INTERVAL, None);
     assert_all_end(&simulation);
     assert!(simulation.events.is_empty(), "{:?}", simulation.events);
@@ -144,10 +149,24 @@ fn noisy_peers_are_not_suspect_and_make_their_deadlines() {
 #[test]
 fn too_much_work_for_the_deadline_makes_nobody_suspect() {
     let mut simulation =
-        Simulation::new(Config::default(), 3, VIEW, healthy(), |frame| city_under_sky(VIEW, frame, 1.0, 4000.0).0);
+        Simulation::new(without_backups(), 3, VIEW, healthy(), |frame| city_under_sky(VIEW, frame, 1.0, 4000.0).0);
     simulation.run(60, INTERVAL, INTERVAL, None);
     assert_all_end(&simulation);
     assert!(simulation.events.is_empty(), "{:?}", simulation.events);
     let done: u64 = simulation.coordinator.peers().map(|peer| peer.tiles).sum();
     assert!(done > 20, "tiles go on arriving: {done}");
+}
+
+#[test]
+fn backups_cover_a_peer_that_dies_and_it_is_suspect_all_the_same() {
+    let mut peers = healthy();
+    peers[2] = SimPeer::new(1.0).with(Fault::Crash { at: ms(1001) });
+    let truth = |frame| city_under_sky(VIEW, frame, 1.0, 120.0).0;
+    let config = Config { hedge_budget: 0.3, ..Config::default() };
+    let mut simulation = Simulation::new(config, 3, VIEW, peers, truth);
+    simulation.run(40, INTERVAL, INTERVAL, None);
+    assert_all_end(&simulation);
+    let broken: Vec<u64> = simulation.frames.iter().filter(|f| f.missing > 0).map(|f| f.frame_id).collect();
+    assert!(broken.is_empty(), "{broken:?}");
+    assert_eq!(state(&simulation, 2), PeerState::Suspect);
 }

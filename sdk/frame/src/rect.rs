@@ -12,21 +12,25 @@ pub struct Extent {
 
 impl Extent {
     /// A size.
+    #[inline]
     pub const fn new(width: u32, height: u32) -> Extent {
         Extent { width, height }
     }
 
     /// The rectangle that covers it.
+    #[inline]
     pub const fn rect(self) -> Rect {
         Rect { x: 0, y: 0, width: self.width, height: self.height }
     }
 
     /// Number of pixels.
+    #[inline]
     pub const fn pixels(self) -> usize {
         self.width as usize * self.height as usize
     }
 
     /// The size of a plane that has one pixel per `scale` x `scale` block (rounded up).
+    #[inline]
     pub const fn scaled(self, scale: u32) -> Extent {
         Extent { width: self.width.div_ceil(scale), height: self.height.div_ceil(scale) }
     }
@@ -48,41 +52,49 @@ pub struct Rect {
 
 impl Rect {
     /// A rectangle.
+    #[inline]
     pub const fn new(x: u32, y: u32, width: u32, height: u32) -> Rect {
         Rect { x, y, width, height }
     }
 
     /// One past the right column.
+    #[inline]
     pub const fn right(self) -> u32 {
         self.x + self.width
     }
 
     /// One past the bottom row.
+    #[inline]
     pub const fn bottom(self) -> u32 {
         self.y + self.height
     }
 
     /// Number of pixels.
+    #[inline]
     pub const fn pixels(self) -> usize {
         self.width as usize * self.height as usize
     }
 
     /// True when it has no pixel.
+    #[inline]
     pub const fn is_empty(self) -> bool {
         self.width == 0 || self.height == 0
     }
 
     /// True when the pixel lies in it.
+    #[inline]
     pub const fn contains(self, x: u32, y: u32) -> bool {
         x >= self.x && y >= self.y && x < self.right() && y < self.bottom()
     }
 
     /// True when all of `other` lies in it.
+    #[inline]
     pub const fn contains_rect(self, other: Rect) -> bool {
         other.x >= self.x && other.y >= self.y && other.right() <= self.right() && other.bottom() <= self.bottom()
     }
 
     /// What both cover; empty (at the origin) when they don't meet.
+    #[inline]
     pub fn intersection(self, other: Rect) -> Rect {
         let (x, y) = (self.x.max(other.x), self.y.max(other.y));
         let (r, b) = (self.right().min(other.right()), self.bottom().min(other.bottom()));
@@ -90,6 +102,7 @@ impl Rect {
     }
 
     /// Grown by `margin` pixels on every side but never beyond `extent`: a tile with its ghost zone.
+    #[inline]
     pub fn grown(self, margin: u32, extent: Extent) -> Rect {
         let (x, y) = (self.x.saturating_sub(margin), self.y.saturating_sub(margin));
         let r = self.right().saturating_add(margin).min(extent.width);
@@ -100,6 +113,7 @@ impl Rect {
     /// The rectangle of `scale` x `scale` blocks that touch it, in block coordinates of the whole view.
     ///
     /// Blocks are anchored at the view's origin, so two tiles that share a block compute the same value for it.
+    #[inline]
     pub fn scaled(self, scale: u32) -> Rect {
         let (x, y) = (self.x / scale, self.y / scale);
         Rect::new(x, y, self.right().div_ceil(scale) - x, self.bottom().div_ceil(scale) - y)

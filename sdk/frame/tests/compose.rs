@@ -6,7 +6,7 @@ use rayloom_frame::{
     Extent, LayerKind, LayerPlane, LayerRequest, Primary, Rect, TracedTile,
     compose::{Display, PictureFormat, ToneMap, compose, compose_into},
     demodulate::{Surface, albedo_divisor, specular_divisor, specular_f0},
-    features::{BlockFeatures, Feature, estimated_cost},
+    features::{BlockFeatures, FEATURES, Feature, estimated_cost},
     merge::{FrameInputs, MergeMode, Merger, PlannedTile},
     normal::encode_normal,
     srgb::{linear_to_srgb, srgb_to_linear},
@@ -119,9 +119,11 @@ fn block_features_are_shares_of_the_pixels_there_are() {
     assert_eq!((value(Feature::Coverage), value(Feature::DepthEdges), value(Feature::NormalEdges)), (0.5, 0.5, 0.0));
     assert_eq!((value(Feature::Reflective), value(Feature::Disoccluded)), (0.0, 0.5));
     assert!((value(Feature::Smoothness) - (1.0 - 128.0 / 255.0) / 2.0).abs() < 1e-6);
+    assert_eq!((value(Feature::Translucent), value(Feature::Luminous), value(Feature::Lit)), (0.0, 0.5, 0.5));
+    assert_eq!(features.inverse_depth, [0.25]);
     let layers = [LayerRequest { kind: LayerKind::Direct, samples: 2, scale: 1, bounces: LayerRequest::BOUNCES }];
     let mut sky = features.clone();
-    sky.values[0] = [0.0; 6];
+    sky.values[0] = [0.0; FEATURES];
     assert_eq!(estimated_cost(&sky, &layers), [256.0]);
     assert!(estimated_cost(&features, &layers)[0] > 512.0);
 }

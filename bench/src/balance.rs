@@ -1,0 +1,145 @@
+//! Bench of equal work: how equal the peers' times are on recorded costs, how well tiles' times are predicted, and how other
+//! ways to share a frame do on the same costs.
+
+use crate::costs;
+use crate::merge;
+use crate::report::{Report, median};
+use rayloom_coordinator::Config;
+use rayloom_coordinator::sim::figures::{self, BalanceFigures, FRAME_NS, SPEEDS, quantile};
+use rayloom_coordinator::sim::{Equalizer, Pace, Recording, Sharing, SplitMix, svg};
+use std::rc::Rc;
+use std::time::Duration;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Ten times the frames.
+    #[arg(long)]
+    full: bool,
+    /// Writes target/bench/balance.svg: timelines, tiles, costs.
+    #[arg(long)]
+    plot: bool,
+}
+
+/// Three times around the recorded path.
+const FRAMES: u64 = 180;
+const GHOST_PX: u32 = 8;
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
+    let (recording, path) = costs::recording()?;
+    let recording = Rc::new(recording);
+    let frames = if arguments.full { 10 * FRAMES } else { FRAMES };
+    let ours = figures::balance(&recording, Config::default(), frames, false, 1);
+    let with_planes = figures::balance(&recording, Config::default(), frames, true, 1);
+    let mut report = Report::new("balance");
+    report.number("max_over_mean_p50", ours.max_over_mean[0]);
+    report.number("max_over_mean_p95", ours.max_over_mean[1]);
+    report.number("share_of_bound", ours.share_of_bound);
+    report.number("ghost_share_pct", 100.0 * ours.ghost_share);
+    speedups(&mut report, &recording, &ours);
+    report.number("cost_error_pct", 100.0 * ours.cost_error[0]);
+    report.number("cost_error_baseline_pct", 100.0 * ours.baseline_error[0]);
+    report.number("cost_error_mean_pct", 100.0 * ours.cost_error[1]);
+    report.number("cost_error_baseline_mean_pct", 100.0 * ours.baseline_error[1]);
+    report.number("with_planes.cost_error_pct", 100.0 * with_planes.cost_error[0]);
+    report.number("with_planes.cost_error_baseline_pct", 100.0 * with_planes.baseline_error[0]);
+    report.number("with_planes.max_over_mean_p50", with_planes.max_over_mean[0]);
+    // The same frames, a ray as dear as any other: without the noise of times on a machine that others use too.
+    let by_rays = Rc::new(by_rays(&recording));
+    let counted = figures::balance(&by_rays, Config::default(), frames, false, 1);
+    report.number("by_rays.max_over_mean_p50", counted.max_over_mean[0]);
+    report.number("by_rays.max_over_mean_p95", counted.max_over_mean[1]);
+    report.number("by_rays.share_of_bound", counted.share_of_bound);
+    report.number("by_rays.cost_error_pct", 100.0 * counted.cost_error[0]);
+    report.number("by_rays.cost_error_baseline_pct", 100.0 * counted.baseline_error[0]);
+    report.number("tiles_within_p95_pct", 100.0 * ours.within_p95);
+    report.number("frames_with_moving_borders_pct", 100.0 * ours.moving_borders);
+    report.number("complexity_cpu_ms", merge::features_cpu_ms()?);
+    match figures::throttle_recovery(&recording, Config::default(), 1).0 {
+        Some(frames) => report.number("throttle_recovery_frames", frames as f64),
+        None => {
+            report.unknown("throttle_recovery_frames", "not within 10 % of the new optimum for ten frames in a row")
+        }
+    }
+    alternatives(&mut report, &recording, frames.min(FRAMES));
+    report.number("recorded_frames", recording.frames.len() as f64);
+    report.number("recorded_frame_cpu_ms", recording.mean_frame_ns() * 1e-6);
+    report.number("frame_ms_at_speed_1", FRAME_NS * 1e-6);
+    if arguments.plot {
+        plot(&recording)?;
+    }
+    println!(
+        "costs: CPU time of parts of 64x48 pixels on this machine's Vulkan device, divided among their blocks by rays;"
+    );
+    println!("       scaled to {} ms a frame; {}", FRAME_NS * 1e-6, path.display());
+    Ok(report)
+}
+
+/// The same recording, each block as dear as its rays are many.
+fn by_rays(recording: &Recording) -> Recording {
+    let mut counted = recording.clone();
+    for (number, frame) in counted.frames.iter_mut().enumerate() {
+        frame.ns_per_px = recording.truth(number as u64, 1.0).rays_per_px;
+    }
+    counted
+}
+
+fn sharing(recording: &Recording) -> Sharing {
+    Sharing { extent: recording.extent, speeds: SPEEDS.to_vec(), overhead_ns: 1e5, ghost_px: GHOST_PX, noise: 0.02 }
+}
+
+fn longest(ns: &[f64]) -> f64 {
+    ns.iter().copied().fold(0.0, f64::max)
+}
+
+/// Quadrants in all their orders over what the coordinator's cut took: the mean order's, the best one's, the worst one's.
+fn speedups(report: &mut Report, recording: &Recording, ours: &BalanceFigures) {
+    let (sharing, mut random) = (sharing(recording), SplitMix(7));
+    let took = median(&mut ours.longest_ns.clone());
+    let mut by_order = vec![Vec::new(); 24];
+    for frame in 0..recording.frames.len() as u64 {
+        let truth = recording.truth(frame, FRAME_NS / recording.mean_frame_ns());
+        let orders: Vec<f64> = sharing.grid(&truth, &mut random).iter().map(|ns| longest(ns)).collect();
+        orders.iter().zip(&mut by_order).for_each(|(ns, of)| of.push(*ns));
+    }
+    let ratios: Vec<f64> = by_order.iter_mut().map(|order| median(order) / took).collect();
+    report.number("speedup_over_quadrants_mean", ratios.iter().sum::<f64>() / ratios.len() as f64);
+    report.number("speedup_over_quadrants_best", ratios.iter().copied().fold(f64::INFINITY, f64::min));
+    report.number("speedup_over_quadrants_worst", ratios.iter().copied().fold(0.0, f64::max));
+}
+
+fn alternatives(report: &mut Report, recording: &Recording, frames: u64) {
+    let (sharing, mut random) = (sharing(recording), SplitMix(9));
+    let mut equalizer = Equalizer::new(&sharing);
+    let names = ["grid", "equalizer", "stealing_0ms", "stealing_5ms", "stealing_20ms", "interleave"];
+    let mut found = vec![(Vec::new(), Vec::new()); names.len()];
+    for frame in 0..frames {
+        let truth = recording.truth(frame, FRAME_NS / recording.mean_frame_ns());
+        let bound = sharing.bound_ns(&truth);
+        let mut add = |index: usize, ns: &[f64]| {
+            let (imbalance, share) = figures::shared(ns, bound);
+            found[index].0.push(imbalance);
+            found[index].1.push(share);
+        };
+        sharing.grid(&truth, &mut random).iter().for_each(|ns| add(0, ns));
+        add(1, &equalizer.frame(&sharing, &truth, &mut random));
+        for (index, wait_ms) in [(2, 0.0), (3, 5.0), (4, 20.0)] {
+            add(index, &sharing.stealing(&truth, wait_ms * 1e6, &mut random));
+        }
+        add(5, &sharing.interleave(&truth, &mut random));
+    }
+    for (name, (imbalance, share)) in names.iter().zip(&mut found) {
+        report.number(format!("alt.{name}.max_over_mean_p50"), quantile(imbalance, 0.5));
+        report.number(format!("alt.{name}.share_of_bound"), quantile(share, 0.5));
+    }
+}
+
+fn plot(recording: &Rc<Recording>) -> Result<(), String> {
+    let interval = Duration::from_millis(60);
+    let peers = figures::four_peers();
+    let mut run = figures::on_recording(recording, Config::default(), peers, FRAME_NS, false, 1);
+    run.run_at(60, Pace::Every(interval), interval * 4, None);
+    let path = "target/bench/balance.svg";
+    std::fs::write(path, svg(&run, recording, 8)).map_err(|error| format!("{path}: {error}"))?;
+    println!("plot: {path}");
+    Ok(())
+}
