@@ -1,6 +1,6 @@
 //! Speeds of real GPUs, for fleets whose proportions are those of machines that can be rented.
 
-/// Name and the maker's figure for ray tracing in RT-TFLOPS (NVIDIA's product pages and data sheets, 2020 to 2025, rounded).
+/// Name and about what the maker announced for ray tracing in RT-TFLOPS, 2020 to 2025; noted without looking each up again.
 /// Only their ratios are used. Real speeds differ less than these: the smallest and the largest are a factor of 13 apart.
 pub const GPUS: [(&str, f64); 20] = [
     ("RTX 3060", 25.0),
