@@ -162,11 +162,11 @@ impl Filters {
 }
 
 impl Elsewhere {
-    fn run<'a>(&'a mut self, frame: &MergedFrame<'a>) -> Result<MergedFrame<'a>, String> {
+    fn run<'a>(&'a mut self, frame: &MergedFrame<'a>, is_wanted: &dyn Fn() -> bool) -> Result<MergedFrame<'a>, String> {
         match self {
             #[cfg(feature = "embedded-peer")]
             Elsewhere::Gpu(denoiser) => denoiser.run(frame).map_err(|error| format!("on the GPU: {error}")),
-            Elsewhere::OpenImage(denoiser) => denoiser.run(frame).map_err(|error| error.to_string()),
+            Elsewhere::OpenImage(denoiser) => denoiser.run(frame, is_wanted).map_err(|error| error.to_string()),
         }
     }
 }
@@ -191,8 +191,13 @@ impl Filtering {
         !matches!(self, Filtering::Off)
     }
 
-    /// What is shown of a merged frame.
-    pub(crate) fn run<'a>(&'a mut self, frame: MergedFrame<'a>, threads: &MergeThreads) -> MergedFrame<'a> {
+    /// What is shown of a merged frame; what takes long asks now and then whether it still will be.
+    pub(crate) fn run<'a>(
+        &'a mut self,
+        frame: MergedFrame<'a>,
+        threads: &MergeThreads,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> MergedFrame<'a> {
         match self {
             Filtering::Off => frame,
             Filtering::Cpu(filter) => filter.run_with(&frame, threads),
@@ -203,10 +208,10 @@ impl Filtering {
             }
             Filtering::Elsewhere { by, has_failed, instead } => {
                 if !*has_failed {
-                    match by.run(&frame) {
+                    match by.run(&frame, is_wanted) {
                         Ok(filtered) => return filtered,
                         Err(error) => {
-                            tracing::warn!("filtering failed, the CPU goes on: {error}");
+                            tracing::error!("filtering failed, the built-in filter goes on on the CPU: {error}");
                             *has_failed = true;
                         }
                     }

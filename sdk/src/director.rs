@@ -119,6 +119,15 @@ impl DirectorDesc {
         PipelineDesc { view, is_local: false, lossless, clock, recorder: recorder.clone() }
     }
 
+    /// Records what an ended thread made.
+    fn keep(&self, ended: &MergeThread) {
+        for record in ended.take_records() {
+            if let Some(recorder) = &self.recorder {
+                recorder.made(record);
+            }
+        }
+    }
+
     fn record(&self, make: impl FnOnce() -> Record) {
         if let Some(recorder) = &self.recorder {
             recorder.record(make);
@@ -152,6 +161,21 @@ impl Director {
 
     /// Runs until told to shut down or until every sender is gone.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        self.work(&mut commands).await;
+        self.end();
+    }
+
+    fn end(&mut self) {
+        // Whoever waits for an output learns at once that none will come.
+        let views = std::mem::take(&mut self.views);
+        self.ending.extend(views.into_values().map(|view| view.end(&mut self.fleet)));
+        for mut thread in std::mem::take(&mut self.ending) {
+            thread.join();
+            self.desc.keep(&thread);
+        }
+    }
+
+    async fn work(&mut self, commands: &mut mpsc::Receiver<Command>) {
         let made = Arc::clone(&self.desc.made);
         loop {
             // Commands that never stop coming must not hold up a deadline.
@@ -177,7 +201,6 @@ impl Director {
     }
 
     fn publish_finished(&mut self) -> Result<(), MergePanicked> {
-        self.ending.retain(|thread| !thread.has_ended());
         self.views.values_mut().try_for_each(|view| view.publish_finished(&self.fleet))
     }
 
@@ -194,6 +217,9 @@ impl Director {
     }
 
     fn handle(&mut self, command: Command) {
+        for ended in self.ending.extract_if(.., |thread| thread.has_ended()) {
+            self.desc.keep(&ended);
+        }
         let now = self.desc.clock.now();
         match command {
             Command::CreateView { id, desc, merge, shared } => {
@@ -413,7 +439,7 @@ mod tests {
                 filters,
                 threads: MergeThreads { count: 1 },
                 clock: self.desc.clock,
-                is_recorded: false,
+                is_recorded: self.desc.recorder.is_some(),
                 news: Arc::clone(&self.desc.made),
             });
             self.handle(Command::CreateView { id, desc, merge: merge.unwrap(), shared: Arc::clone(&shared) });
@@ -457,6 +483,25 @@ mod tests {
         assert_eq!(slow.outputs.acquire(0, Duration::ZERO).unwrap().frame_id, 4);
         assert_eq!(slow.stats().frames, 2, "the first and the last");
         assert_eq!(quick.in_flight.load(Ordering::Acquire), 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_destroyed_view_had_begun_is_recorded_and_not_shown() {
+        let gate = Gate::default();
+        let mut director = director();
+        let (records, recorded) = std::sync::mpsc::channel();
+        director.desc.recorder = Some(Recorder::Comparison(records));
+        let view = director.create_view(0, Filters::Gated(gate.clone()));
+        for frame_id in 1..=3 {
+            director.begin_frame(0, frame_id, 1);
+        }
+        gate.wait_for_a_filter();
+        director.handle(Command::DestroyView { id: 0 });
+        gate.open();
+        director.end();
+        let frames: Vec<u64> = recorded.try_iter().map(|made| made.frame_id).collect();
+        assert_eq!(frames, [1, 2, 3]);
+        assert!(view.outputs.acquire(0, Duration::MAX).is_err());
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! bounded: by the frames that a view may have in flight, of which none counts as finished before it was made, and by the
 //! pixels of their tiles.
 
+use crate::capture::MadeRecord;
 use crate::clock::Clock;
 use crate::config::ViewDesc;
 use crate::denoise::Filters;
@@ -48,12 +49,14 @@ struct Made {
     finished: [Mutex<Vec<(Box<Flight>, Finished)>>; 2],
     /// What the last finished frames tell of the next one's cost.
     seen: [Mutex<Option<Arc<Seen>>>; 2],
+    /// The view is gone: nothing more of it will be shown.
+    is_ending: AtomicBool,
     /// It is gone, by a panic.
     has_panicked: AtomicBool,
     news: Arc<Notify>,
 }
 
-/// The thread of a view. Dropping it ends the thread, after the frame that it is at.
+/// The thread of a view. Dropping it ends the thread.
 pub(crate) struct MergeThread {
     jobs: mpsc::Sender<Job>,
     made: Arc<Made>,
@@ -98,8 +101,23 @@ impl MergeThread {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Tells it to end, after the frame that it is at.
+    /// What was made of the frames that nobody took any more, where frames are recorded: once it has ended.
+    pub(crate) fn take_records(&self) -> Vec<MadeRecord> {
+        let finished = self.made.finished.iter().flat_map(|finished| std::mem::take(&mut *finished.lock()));
+        finished.filter_map(|(_, finished)| finished.record).collect()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn join(&mut self) {
+        self.end();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("a view's thread had panicked");
+        }
+    }
+
+    /// Tells it to end: what it has begun is not shown any more. Frames that are recorded are merged, all of them.
     pub(crate) fn end(&self) {
+        self.made.is_ending.store(true, Ordering::Release);
         // It may have ended by a panic.
         let _ = self.jobs.send(Job::End);
     }
@@ -107,10 +125,7 @@ impl MergeThread {
 
 impl Drop for MergeThread {
     fn drop(&mut self) {
-        self.end();
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("a view's thread had panicked");
-        }
+        self.join();
     }
 }
 
@@ -167,7 +182,7 @@ fn run(desc: &MergeDesc, work: &mpsc::Receiver<Job>, made: &Made) {
             }
         }
         jobs.extend(work.try_iter());
-        if jobs.iter().any(|job| matches!(job, Job::End)) {
+        if !desc.is_recorded && made.is_ending.load(Ordering::Acquire) {
             return;
         }
         match jobs.pop_front() {
@@ -179,14 +194,15 @@ fn run(desc: &MergeDesc, work: &mpsc::Receiver<Job>, made: &Made) {
                 let has_newer =
                     jobs.iter().any(|job| matches!(job, Job::Finish { is_local: other, .. } if *other == is_local));
                 let is_shown = flight.is_surely_shown || !(has_newer && merging.is_filtered());
-                let finished = merging.finish(&flight, is_shown);
+                let finished = merging.finish(&flight, is_shown, &|| !made.is_ending.load(Ordering::Acquire));
                 made.finished[pipeline].lock().push((flight, finished));
                 made.news.notify_one();
                 if let Some(seen) = merging.learn() {
                     *made.seen[pipeline].lock() = Some(Arc::new(seen));
                 }
             }
-            Some(Job::End) | None => {}
+            Some(Job::End) => return,
+            None => {}
         }
     }
 }

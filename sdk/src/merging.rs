@@ -172,7 +172,7 @@ impl Merging {
     }
 
     /// Fills what is missing of the open frame; where it is to be shown, filters and composes it too.
-    pub(crate) fn finish(&mut self, flight: &Flight, is_shown: bool) -> Finished {
+    pub(crate) fn finish(&mut self, flight: &Flight, is_shown: bool, is_wanted: &dyn Fn() -> bool) -> Finished {
         let merge_ns = self.clock.now_ns();
         let Some((frame_id, made)) = self.open.take() else { return Finished::default() };
         self.last = Some(made);
@@ -187,13 +187,16 @@ impl Merging {
             digest: frame.digest(),
             fresh: frame.fresh_fraction(),
         });
-        if !is_shown {
+        if !is_shown || !is_wanted() {
             return Finished { output: None, record };
         }
         let began_ns = self.clock.now_ns();
         let is_denoised = self.filter.filters(&frame);
         let fresh = frame.fresh_fraction();
-        let shown = self.filter.run(frame, &self.threads);
+        let shown = self.filter.run(frame, &self.threads, is_wanted);
+        if !is_wanted() {
+            return Finished { output: None, record };
+        }
         let filtered_ns = self.clock.now_ns();
         let FrameDesc { exposure, tone_map, .. } = flight.desc;
         let format = self.picture;

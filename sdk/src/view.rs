@@ -273,7 +273,7 @@ impl View {
         self.shared.outputs.publish(Arc::new(output));
     }
 
-    /// The view is destroyed: its peers need not go on. Its thread ends after the frame that it is at.
+    /// The view is destroyed: its peers need not go on. Its thread ends soon.
     pub(crate) fn end(mut self, fleet: &mut Fleet) -> MergeThread {
         self.both().for_each(|pipeline| pipeline.cancel(fleet));
         self.merge.end();

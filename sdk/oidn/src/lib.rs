@@ -10,11 +10,11 @@ mod library;
 
 use half::f16;
 use library::{Device, Filter, Image, Oidn};
-use rayloom_frame::LayerKind;
 use rayloom_frame::filter::FILTERED;
 use rayloom_frame::merge::MergedFrame;
 use rayloom_frame::normal::decode_normal;
 use rayloom_frame::srgb::srgb_to_linear;
+use rayloom_frame::{Extent, LayerKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,10 +53,10 @@ pub enum OidnError {
     Failed(String),
 }
 
-/// The library with a device of its choice: a GPU that it knows, or else the CPU. Clones share it.
+/// The library. Clones share it.
 #[derive(Clone)]
 pub struct OpenImageDenoise {
-    device: Arc<Device>,
+    oidn: Arc<Oidn>,
     description: Arc<str>,
 }
 
@@ -64,9 +64,9 @@ impl OpenImageDenoise {
     /// Loads what [`PATH_VARIABLE`] names, or else what the loader finds under the library's usual names.
     ///
     /// # Errors
-    /// The library is not there, is another one, or finds no device.
+    /// The library is not there, is another one, or can't filter: it is tried.
     pub fn load() -> Result<OpenImageDenoise, OidnError> {
-        let named = std::env::var_os(PATH_VARIABLE).map(PathBuf::from);
+        let named = std::env::var_os(PATH_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
         OpenImageDenoise::load_from(named.as_deref())
     }
 
@@ -76,10 +76,11 @@ impl OpenImageDenoise {
     /// As there.
     pub fn load_from(path: Option<&Path>) -> Result<OpenImageDenoise, OidnError> {
         let oidn = Arc::new(Oidn::load(path)?);
-        let device = Device::new(Arc::clone(&oidn))?;
+        let device = Arc::new(Device::new(Arc::clone(&oidn))?);
+        Filter::new(Arc::clone(&device), Extent::new(8, 8))?.run()?;
         let [major, minor, patch] = device.version();
         let description = format!("Open Image Denoise {major}.{minor}.{patch} ({})", oidn.path().display());
-        Ok(OpenImageDenoise { device: Arc::new(device), description: description.into() })
+        Ok(OpenImageDenoise { oidn, description: description.into() })
     }
 
     /// Version and file, for people.
@@ -87,33 +88,42 @@ impl OpenImageDenoise {
         &self.description
     }
 
-    /// A filter for the frames of one view.
+    /// A filter for the frames of one view, with a device of its own: what runs on one waits for each other.
     pub fn denoiser(&self) -> OidnDenoiser {
-        OidnDenoiser { device: Arc::clone(&self.device), filter: None, layers: Default::default() }
+        OidnDenoiser { oidn: Arc::clone(&self.oidn), filter: None, layers: Default::default() }
     }
 }
 
 /// Filters the frames of one view: 48 bytes a pixel for the library's images, 8 for each layer, and what the library takes.
 pub struct OidnDenoiser {
-    device: Arc<Device>,
+    oidn: Arc<Oidn>,
     filter: Option<Filter>,
     layers: [Vec<[u16; 4]>; DENOISED.len()],
 }
 
 impl OidnDenoiser {
-    /// The frame with its light filtered; alpha (hit distances) and all else as it was.
+    /// The frame with its light filtered; alpha (hit distances) and all else as it was. Asked before each layer: once the
+    /// picture is not wanted any more, what is left stays unfiltered.
     ///
     /// # Errors
-    /// What the library says: memory that is not there, or a lost device.
-    pub fn run<'a>(&'a mut self, frame: &MergedFrame<'a>) -> Result<MergedFrame<'a>, OidnError> {
+    /// What the library says: memory that is not there.
+    pub fn run<'a>(
+        &'a mut self,
+        frame: &MergedFrame<'a>,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<MergedFrame<'a>, OidnError> {
         let filter = match &mut self.filter {
             Some(filter) if filter.extent() == frame.extent => filter,
-            other => other.insert(Filter::new(Arc::clone(&self.device), frame.extent)?),
+            other => {
+                // The images of another size are given back first.
+                *other = None;
+                other.insert(Filter::new(Arc::new(Device::new(Arc::clone(&self.oidn))?), frame.extent)?)
+            }
         };
         fill_normals(frame, filter.image_mut(Image::Normal));
         let mut filtered = *frame;
         for (kind, out) in DENOISED.into_iter().zip(&mut self.layers) {
-            let Some(merged) = frame.layer(kind) else { continue };
+            let Some(merged) = frame.layer(kind).filter(|_| is_wanted()) else { continue };
             fill_albedo(frame, kind, filter.image_mut(Image::Albedo));
             for (light, merged) in filter.image_mut(Image::Color).iter_mut().zip(merged) {
                 *light = [merged[0], merged[1], merged[2]].map(|channel| finite(f16::from_bits(channel).to_f32()));

@@ -21,8 +21,9 @@ const NAMES: &[&str] = &["libOpenImageDenoise.2.dylib", "libOpenImageDenoise.1.d
 #[cfg(not(any(windows, target_os = "macos")))]
 const NAMES: &[&str] = &["libOpenImageDenoise.so.2", "libOpenImageDenoise.so.1", "libOpenImageDenoise.so.0"];
 
-/// `OIDN_DEVICE_TYPE_DEFAULT`, and `OIDN_FORMAT_FLOAT3`.
-const DEFAULT_DEVICE: c_int = 0;
+/// `OIDN_DEVICE_TYPE_CPU`, and `OIDN_FORMAT_FLOAT3`. Devices of other kinds, which 2.x would choose by default, may be unable to
+/// reach the memory of the images.
+const CPU_DEVICE: c_int = 1;
 const FLOAT3: c_int = 3;
 
 type NewDevice = unsafe extern "C" fn(c_int) -> *mut c_void;
@@ -55,14 +56,14 @@ impl Oidn {
         if let Some(path) = named {
             return Oidn::load_file(path.to_owned());
         }
-        let mut first = None;
+        let mut reasons = Vec::new();
         for name in NAMES {
             match Oidn::load_file(name.into()) {
-                Err(OidnError::NotLoaded { path, why }) => first.get_or_insert(OidnError::NotLoaded { path, why }),
+                Err(OidnError::NotLoaded { why, .. }) => reasons.push(why),
                 other => return other,
-            };
+            }
         }
-        Err(first.unwrap_or(OidnError::NotLoaded { path: PathBuf::new(), why: "it has no name here".into() }))
+        Err(OidnError::NotLoaded { path: NAMES.join(", ").into(), why: reasons.join("; ") })
     }
 
     fn load_file(path: PathBuf) -> Result<Oidn, OidnError> {
@@ -80,14 +81,14 @@ impl Oidn {
             };
         }
         let set_switch = match unsafe {
-            // SAFETY: as below; 2.0 renamed it.
+            // SAFETY: as above; 2.0 renamed it.
             library.get::<SetSwitch>(b"oidnSetFilterBool\0")
         } {
             Ok(function) => *function,
             Err(_) => function!("oidnSetFilter1b"),
         };
         let device_int = match unsafe {
-            // SAFETY: as below; 2.0 renamed it.
+            // SAFETY: as above; 2.0 renamed it.
             library.get::<DeviceInt>(b"oidnGetDeviceInt\0")
         } {
             Ok(function) => *function,
@@ -116,7 +117,7 @@ impl Oidn {
     }
 }
 
-/// A device of the library's choice.
+/// The library's CPU device.
 pub(crate) struct Device {
     oidn: Arc<Oidn>,
     handle: NonNull<c_void>,
@@ -131,7 +132,7 @@ unsafe impl Sync for Device {}
 impl Device {
     pub(crate) fn new(oidn: Arc<Oidn>) -> Result<Device, OidnError> {
         // SAFETY: the call takes no pointers; what it gives is checked and released once, when this is dropped.
-        let handle = NonNull::new(unsafe { (oidn.new_device)(DEFAULT_DEVICE) });
+        let handle = NonNull::new(unsafe { (oidn.new_device)(CPU_DEVICE) });
         let Some(handle) = handle else {
             return Err(OidnError::Failed(device_error(&oidn, ptr::null_mut()).unwrap_or("it gives no device".into())));
         };

@@ -65,9 +65,12 @@ fn noise_goes_from_light_and_from_paths() {
     assert!(library.description().starts_with("Open Image Denoise 1.4."), "{}", library.description());
     let (mut merger, mut denoiser) = (merged(), library.denoiser());
     // Twice, as a view does, and the same.
-    let digest = denoiser.run(&merger.finish().unwrap()).unwrap().digest();
-    let frame = denoiser.run(&merger.finish().unwrap()).unwrap();
+    let digest = denoiser.run(&merger.finish().unwrap(), &|| true).unwrap().digest();
+    let frame = denoiser.run(&merger.finish().unwrap(), &|| true).unwrap();
     assert_eq!(frame.digest(), digest);
+    let frame_digest = merged().finish().unwrap().digest();
+    let mut unwanted = library.denoiser();
+    assert_eq!(unwanted.run(&merged().finish().unwrap(), &|| false).unwrap().digest(), frame_digest);
     for (kind, mean) in [(LayerKind::Direct, 1.0), (LayerKind::Path, 0.5)] {
         let pixels = frame.layer(kind).unwrap();
         assert!(pixels.iter().all(|p| f16::from_bits(p[3]).to_f32() == 7.0), "hit distances stay");
