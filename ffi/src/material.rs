@@ -121,21 +121,31 @@ pub unsafe extern "C" fn rayloom_material_create(
 
 fn description(desc: &rayloom_material_desc, textures: usize) -> Result<Material, Failure> {
     check_flags("desc->flags", desc.flags, RAYLOOM_MATERIAL_DOUBLE_SIDED)?;
-    let factors = [desc.metallic, desc.roughness, desc.normal_scale, desc.alpha_cutoff];
-    let glass = [desc.transmission, desc.ior, desc.thickness, desc.attenuation_distance];
-    let colors = desc.base_color.iter().chain(&desc.emissive).chain(&desc.attenuation_color);
-    let mut all = factors.iter().chain(&glass).chain(colors);
-    if let Some(value) = all.find(|value| !value.is_finite()) {
-        return Err(Failure::argument(format!("a factor is {value}")));
+    let failure = |field, value, rule| Err(Failure::argument(format!("desc->{field} is {value:?}: {rule}")));
+    let one = std::slice::from_ref::<f32>;
+    for (field, values) in [
+        ("base_color", &desc.base_color[..]),
+        ("emissive", &desc.emissive[..]),
+        ("metallic", one(&desc.metallic)),
+        ("roughness", one(&desc.roughness)),
+        ("normal_scale", one(&desc.normal_scale)),
+        ("alpha_cutoff", one(&desc.alpha_cutoff)),
+        ("transmission", one(&desc.transmission)),
+        ("ior", one(&desc.ior)),
+        ("thickness", one(&desc.thickness)),
+        ("attenuation_color", &desc.attenuation_color[..]),
+    ] {
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return failure(field, *value, "it must be a finite number");
+        }
     }
-    let failure = |field, value, rule| Err(Failure::argument(format!("desc->{field} is {value}: {rule}")));
     if desc.ior != 0.0 && desc.ior < 1.0 {
         return failure("ior", desc.ior, "it must be at least 1, or 0 for 1.5");
     }
     if desc.thickness < 0.0 {
         return failure("thickness", desc.thickness, "it must be 0 for a thin sheet or above 0 for a body");
     }
-    if desc.attenuation_distance < 0.0 {
+    if desc.attenuation_distance < 0.0 || desc.attenuation_distance.is_nan() {
         return failure("attenuation_distance", desc.attenuation_distance, "it must be above 0, or 0 for clear glass");
     }
     let alpha = match desc.alpha_mode {

@@ -159,7 +159,7 @@ static void scenes(rayloom_session *session, rayloom_scene *scene) {
   SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "base_color_texture.texture is 7");
   material.base_color_texture.texture = 0;
   material.roughness = NAN;
-  SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "material (user id 6): a factor is NaN");
+  SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "material (user id 6): desc->roughness is NaN");
   material.roughness = 0.5f;
   material.transmission = 1;
   material.ior = 0.5f;
@@ -172,7 +172,7 @@ static void scenes(rayloom_session *session, rayloom_scene *scene) {
   SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "desc->attenuation_distance is -2");
   material.attenuation_distance = 2;
   material.attenuation_color[1] = NAN;
-  SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "material (user id 6): a factor is NaN");
+  SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "material (user id 6): desc->attenuation_color is NaN");
   material.attenuation_color[1] = 0.25f;
   material.thickness_texture.texture = 9;
   SAYS(rayloom_material_create(scene, &material, &id), RAYLOOM_INVALID_ARGUMENT, "thickness_texture.texture is 9");
