@@ -92,6 +92,7 @@ impl Material {
     }
 
     /// What a metre within the body takes, by channel: light is multiplied by `exp(-absorption * metres)`.
+    #[allow(clippy::manual_clamp, reason = "clamp would keep NaN")]
     pub fn absorption(&self) -> Vec3 {
         if !self.refracts() {
             return Vec3::ZERO;

@@ -150,7 +150,7 @@ fn check_glass(m: &Material, textures: &[Arc<Texture>]) -> Result<(), String> {
         return Err(format!("has thickness {}; it must be 0 for a thin sheet or above 0 for a body", m.thickness));
     }
     // Not `<= 0.0`, which is false for NaN.
-    if !(m.attenuation_distance > 0.0) {
+    if m.attenuation_distance <= 0.0 || m.attenuation_distance.is_nan() {
         let distance = m.attenuation_distance;
         return Err(format!("has attenuation distance {distance}; it must be above 0 m, infinite for clear glass"));
     }
