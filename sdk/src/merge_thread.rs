@@ -42,11 +42,14 @@ enum Job {
     End,
 }
 
+/// A frame that has ended, and what was made of it.
+pub(crate) type FinishedFlight = (Box<Flight>, Finished);
+
 /// What the thread tells.
 #[derive(Default)]
 struct Made {
     /// What each pipeline finished, oldest first: the remote one and the local one.
-    finished: [Mutex<Vec<(Box<Flight>, Finished)>>; 2],
+    finished: [Mutex<Vec<FinishedFlight>>; 2],
     /// What the last finished frames tell of the next one's cost.
     seen: [Mutex<Option<Arc<Seen>>>; 2],
     /// The view is gone: nothing more of it will be shown.
@@ -146,7 +149,7 @@ impl Merge {
     }
 
     /// What was finished since, oldest first.
-    pub(crate) fn finished(&self) -> Vec<(Box<Flight>, Finished)> {
+    pub(crate) fn finished(&self) -> Vec<FinishedFlight> {
         std::mem::take(&mut *self.made.finished[usize::from(self.is_local)].lock())
     }
 

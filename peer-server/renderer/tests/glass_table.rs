@@ -25,7 +25,7 @@ fn the_table_is_the_integral() {
 #[test]
 fn clear_glass_loses_nothing_and_no_glass_sends_on_more_than_it_gets() {
     for (i, share) in shares().enumerate() {
-        let clear = i / (COSINES * 2) % ROUGHNESSES == 0;
+        let clear = (i / (COSINES * 2)).is_multiple_of(ROUGHNESSES);
         assert!(share <= 1.0 && share > if clear { 0.9 } else { 0.01 }, "entry {i}: {share}");
     }
 }

@@ -112,8 +112,8 @@ impl<'a> Guides<'a> {
         // Weights have fallen to 1/e so many pixels' widths off the plane.
         let scale = L::splat(1.0) / (depth * L::splat(self.pixel * step as f32)).max(L::splat(1e-20));
         let roughness = if with_roughness { self.roughness(x as isize, y) } else { zero };
-        for tap in 0..TAPS {
-            let (dx, dy) = (taps[tap].0 * step as isize, taps[tap].1 * step as isize);
+        for (tap, (right, down)) in taps.iter().enumerate() {
+            let (dx, dy) = (right * step as isize, down * step as isize);
             let Some(row) = y.checked_add_signed(dy).filter(|row| *row < self.frame.extent.height as usize) else {
                 continue;
             };
