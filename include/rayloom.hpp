@@ -82,7 +82,7 @@ public:
     return Output(output);
   }
   void set_mode(std::uint32_t mode) const { check(rayloom_view_set_mode(get(), mode)); }
-  void set_tiles_drawn(bool drawn) const { check(rayloom_view_set_tiles_drawn(get(), drawn ? 1 : 0)); }
+  void set_overlay(std::uint32_t overlay) const { check(rayloom_view_set_overlay(get(), overlay)); }
   std::string stats_text() const {
     char text[2048];
     check(rayloom_view_stats_text(get(), sizeof text, text, nullptr));

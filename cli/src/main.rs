@@ -1,12 +1,13 @@
-//! The command `rayloom`: what is done with captures, without an engine.
+//! The command `rayloom`: what is done without an engine: captures are made again, fleets forecast.
 #![forbid(unsafe_code)]
 
+mod plan;
 mod replay;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Works with what Rayloom's sessions leave behind.
+/// Works with what Rayloom's sessions leave behind, and with what they could do.
 #[derive(Debug, Parser)]
 #[command(name = "rayloom", version)]
 struct Arguments {
@@ -19,13 +20,18 @@ enum Command {
     /// Makes the frames of a capture again and compares them bit for bit. Ends with 0 when all are equal, with 1 when some
     /// differ, with 2 when it can't be replayed.
     Replay(replay::Options),
+    /// Tells what a fleet would do before anyone rents it: frames a second, latency of each layer, traffic, what holds it back.
+    Plan(plan::Options),
 }
 
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("RAYLOOM_LOG").unwrap_or_else(|_| "error".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let Arguments { command: Command::Replay(options) } = Arguments::parse();
-    match replay::run(&options) {
+    let done = match Arguments::parse().command {
+        Command::Replay(options) => replay::run(&options),
+        Command::Plan(options) => plan::run(&options).map(|()| true),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

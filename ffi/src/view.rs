@@ -9,7 +9,7 @@ use crate::result::{Failure, RAYLOOM_UNSUPPORTED, rayloom_result};
 use crate::session::{check_flags, rayloom_session};
 use crate::{boundary, output};
 use sdk::frame::{Extent, LayerKind, LayerRequest, PictureFormat};
-use sdk::{Accumulation, Denoise, LayerDesc, Tier, ViewDesc, ViewMode};
+use sdk::{Accumulation, Denoise, LayerDesc, Overlay, Tier, ViewDesc, ViewMode};
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +59,17 @@ pub const RAYLOOM_VIEW_MODE_REMOTE: u32 = 0;
 pub const RAYLOOM_VIEW_MODE_LOCAL: u32 = 1;
 /// The difference of both, amplified.
 pub const RAYLOOM_VIEW_MODE_DIFFERENCE: u32 = 2;
+
+/// Nothing is drawn over the picture.
+pub const RAYLOOM_OVERLAY_OFF: u32 = 0;
+/// Borders of the tiles, who traced each, and in how many milliseconds.
+pub const RAYLOOM_OVERLAY_TILES: u32 = 1;
+/// What blocks cost: peers' times relative to the fastest, divided by the rays that they counted; dear is bright.
+pub const RAYLOOM_OVERLAY_COST: u32 = 2;
+/// What blocks were predicted to cost, on the same scale, and each tile's predicted milliseconds.
+pub const RAYLOOM_OVERLAY_PREDICTION: u32 = 3;
+/// How much longer (red) or shorter (blue) than predicted each tile took, and by how many percent.
+pub const RAYLOOM_OVERLAY_ERROR: u32 = 4;
 
 const VIEW_FLAGS: u32 = RAYLOOM_VIEW_OUTPUT_PLANES | RAYLOOM_VIEW_GBUFFER | DENOISE_FLAGS;
 const DENOISE_FLAGS: u32 = RAYLOOM_VIEW_DENOISE | RAYLOOM_VIEW_DENOISE_GPU | RAYLOOM_VIEW_DENOISE_OPEN_IMAGE;
@@ -208,16 +219,25 @@ pub unsafe extern "C" fn rayloom_view_set_mode(view: *mut rayloom_view, mode: u3
     })
 }
 
-/// Draws borders, peers and milliseconds of the tiles into the composed picture (1) or not (0).
+/// Draws tiles, or maps of what blocks of 16 x 16 pixels cost, over the composed picture: a RAYLOOM_OVERLAY_ value, from the next
+/// frame on.
 ///
 /// Threads: any; never blocks.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rayloom_view_set_tiles_drawn(view: *mut rayloom_view, drawn: u32) -> rayloom_result {
-    boundary::call("rayloom_view_set_tiles_drawn", || {
-        if drawn > 1 {
-            return Err(Failure::argument(format!("drawn is {drawn}, it may be 0 or 1")));
-        }
-        Ok(handles::find(view)?.view.set_tiles_drawn(drawn == 1)?)
+pub unsafe extern "C" fn rayloom_view_set_overlay(view: *mut rayloom_view, overlay: u32) -> rayloom_result {
+    boundary::call("rayloom_view_set_overlay", || {
+        let overlay = match overlay {
+            RAYLOOM_OVERLAY_OFF => Overlay::Off,
+            RAYLOOM_OVERLAY_TILES => Overlay::Tiles,
+            RAYLOOM_OVERLAY_COST => Overlay::Cost,
+            RAYLOOM_OVERLAY_PREDICTION => Overlay::Prediction,
+            RAYLOOM_OVERLAY_ERROR => Overlay::Error,
+            other => {
+                let text = format!("overlay is {other}: use RAYLOOM_OVERLAY_OFF, _TILES, _COST, _PREDICTION or _ERROR");
+                return Err(Failure::argument(text));
+            }
+        };
+        Ok(handles::find(view)?.view.set_overlay(overlay)?)
     })
 }
 

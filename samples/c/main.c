@@ -1,7 +1,7 @@
 /* An engine in small: moves a scene or plays its animation, has peers trace its frames, streams them to a page, obeys keys.
  * Build: cc -std=c11 -O2 -Iinclude samples/c/main.c -o engine -Ltarget/debug -lrayloom -lm -Wl,-rpath,target/debug
- * Keys in the page: W A S D Q E and the mouse move, the space bar pauses what moves, T draws tiles, 1 2 3 show the peers'
- * picture, the local one, both's difference. */
+ * Keys in the page: W A S D Q E and the mouse move, the space bar pauses what moves, T draws tiles, costs, predictions,
+ * errors in turn, 1 2 3 show the peers' picture, the local one, both's difference. */
 #include "city.h"
 #include "png.h"
 #include <signal.h>
@@ -13,7 +13,7 @@ static void stop(int signal_number) { (void)signal_number; stopped = 1; }
 
 typedef struct { /* What the command line says. */
   rayloom_peer_address peers[MAX_PEERS];
-  uint32_t peer_count, width, height, triangles, embedded, mode, tiles;
+  uint32_t peer_count, width, height, triangles, embedded, mode, overlay;
   const char *token, *listen, *scene, *png, *capture;
   int half, paused;
   uint32_t denoise; /* A flag of the view. */
@@ -39,7 +39,7 @@ static Options parse(int argc, char **argv) {
     if (!strcmp(name, "--denoise") || !strcmp(name, "--denoise=cpu")) { o.denoise = RAYLOOM_VIEW_DENOISE; continue; }
     if (!strcmp(name, "--denoise=gpu")) { o.denoise = RAYLOOM_VIEW_DENOISE_GPU; continue; }
     if (!strcmp(name, "--denoise=open-image")) { o.denoise = RAYLOOM_VIEW_DENOISE_OPEN_IMAGE; continue; }
-    if (!strcmp(name, "--tiles")) { o.tiles = 1; continue; }
+    if (!strcmp(name, "--tiles")) { o.overlay = RAYLOOM_OVERLAY_TILES; continue; }
     i++;
     if (!strcmp(name, "--peer") && o.peer_count < MAX_PEERS) o.peers[o.peer_count++].url = value;
     else if (!strcmp(name, "--pin") && o.peer_count) o.peers[o.peer_count - 1].tls_pin = value; /* Of the --peer before. */
@@ -76,7 +76,7 @@ static void obey(rayloom_stream *stream, rayloom_view *view, Walker *walker, Opt
     }
     if (e->kind != RAYLOOM_INPUT_KEY) continue;
     for (int k = 0; k < 6; k++) if (!strcmp(e->text, keys[k])) walker->held[k] = (int)e->down;
-    if (e->down && !strcmp(e->text, "KeyT")) check(rayloom_view_set_tiles_drawn(view, o->tiles ^= 1));
+    if (e->down && !strcmp(e->text, "KeyT")) check(rayloom_view_set_overlay(view, o->overlay = (o->overlay + 1) % 5));
     if (e->down && !strcmp(e->text, "Space")) o->paused = !o->paused;
     if (e->down && !strncmp(e->text, "Digit", 5) && e->text[5] >= '1' && e->text[5] <= '3')
       check(rayloom_view_set_mode(view, (uint32_t)(e->text[5] - '1')));
@@ -130,7 +130,7 @@ int main(int argc, char **argv) {
   view_desc.flags = o.denoise;
   view_desc.width = o.width; view_desc.height = o.height; view_desc.layers = layers; view_desc.layer_count = 4;
   rayloom_view *view; check(rayloom_view_create(session, &view_desc, &view));
-  check(rayloom_view_set_mode(view, o.mode)); check(rayloom_view_set_tiles_drawn(view, o.tiles));
+  check(rayloom_view_set_mode(view, o.mode)); check(rayloom_view_set_overlay(view, o.overlay));
 
   rayloom_frame_desc frame = RAYLOOM_FRAME_DESC_INIT;
   check(rayloom_scene_default_camera(scene, (float)o.width / (float)o.height, &frame.camera));

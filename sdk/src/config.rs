@@ -129,6 +129,15 @@ pub enum Tier {
 }
 
 impl Tier {
+    /// The tier of a layer where the engine names none.
+    pub const fn of(kind: LayerKind) -> Tier {
+        match kind {
+            LayerKind::Direct | LayerKind::Specular | LayerKind::Unlit => Tier::T2,
+            LayerKind::Indirect => Tier::T3,
+            LayerKind::Path => Tier::T4,
+        }
+    }
+
     /// Deadline where the engine names none.
     pub const fn default_deadline(self) -> Duration {
         match self {
@@ -211,10 +220,9 @@ pub struct ViewDesc {
 impl ViewDesc {
     /// All four layers at one sample a pixel.
     pub fn new(size: Extent) -> ViewDesc {
-        let tier = |kind| if kind == LayerKind::Indirect { Tier::T3 } else { Tier::T2 };
         ViewDesc {
             size,
-            layers: LayerKind::REAL_TIME.map(|kind| LayerDesc::new(kind, tier(kind))).to_vec(),
+            layers: LayerKind::REAL_TIME.map(|kind| LayerDesc::new(kind, Tier::of(kind))).to_vec(),
             filter_radius: 0,
             accumulation: Accumulation::Frames(24),
             tiles_per_peer: (1, 2),

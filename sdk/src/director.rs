@@ -10,6 +10,7 @@ use crate::config::{Embedded, FrameDesc, ViewMode};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
 use crate::merge_thread::MergeThread;
+use crate::overlay::Overlay;
 use crate::pipeline::PipelineDesc;
 use crate::probe::{PROBE_VIEW, ProbeRequest, Probes};
 use crate::progress::ProgressBoard;
@@ -45,9 +46,9 @@ pub(crate) enum Command {
         id: u16,
         mode: ViewMode,
     },
-    SetTilesDrawn {
+    SetOverlay {
         id: u16,
-        drawn: bool,
+        overlay: Overlay,
     },
     BeginFrame {
         view: u16,
@@ -235,9 +236,10 @@ impl Director {
                 }
             }
             Command::SetMode { id, mode } => self.with_view(id, |view| view.set_mode(mode)),
-            Command::SetTilesDrawn { id, drawn } => {
-                self.desc.record(|| Record::TilesDrawn { view: id, drawn });
-                self.with_view(id, |view| view.set_tiles_drawn(drawn));
+            Command::SetOverlay { id, overlay } => {
+                // What maps show is of one run alone: a frame that is made again shows its tiles.
+                self.desc.record(|| Record::TilesDrawn { view: id, drawn: overlay != Overlay::Off });
+                self.with_view(id, |view| view.set_overlay(overlay));
             }
             Command::BeginFrame { view: id, mut desc, begun_ns, planes, starts } => {
                 if let Some(view) = self.views.get_mut(&id) {

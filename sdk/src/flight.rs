@@ -35,6 +35,8 @@ pub(crate) struct Flight {
     pub(crate) is_surely_shown: bool,
     /// Nothing more is waited for.
     pub(crate) ended: bool,
+    /// What a pixel of each block was believed to cost, where that is to be drawn.
+    pub(crate) predicted_costs: Option<Vec<f32>>,
     pub(crate) begun_ns: u64,
     pub(crate) taken_ns: u64,
     pub(crate) planned_ns: u64,
@@ -90,6 +92,7 @@ pub(crate) struct FlightTile {
     arrived: u16,
     expected: Option<u16>,
     done: Option<Done>,
+    predicted_ns: u64,
     sent_ns: u64,
 }
 
@@ -122,6 +125,7 @@ impl FlightTile {
             seen: Vec::new(),
             expected: None,
             done: None,
+            predicted_ns: tile.predicted_ns,
             sent_ns,
         }
     }
@@ -226,6 +230,7 @@ impl Flight {
             rect: tile.rect,
             peer: tile.peer.0,
             peer_ms: tile.service_ns() as f32 / 1e6,
+            predicted_ms: tile.predicted_ns as f32 / 1e6,
             arrived: tile.is_complete(),
         };
         self.tiles.iter().map(outcome).collect()

@@ -215,6 +215,7 @@ impl Merging {
             is_denoised,
             planes,
             tiles: flight.outcomes(),
+            costs: None,
             fresh,
             times: flight.stage_times([merge_ns, merged_ns, began_ns, filtered_ns, composed_ns]),
         };

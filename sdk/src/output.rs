@@ -1,6 +1,7 @@
 //! Finished frames, and the slot from which the engine takes them.
 
 use crate::Error;
+use crate::overlay::CostMaps;
 use crate::picture::Picture;
 use parking_lot::{Condvar, Mutex};
 use rayloom_frame::{Extent, LayerKind, PictureFormat, Primary, Rect};
@@ -17,6 +18,8 @@ pub struct TileOutcome {
     pub peer: u32,
     /// Milliseconds that the peer worked on it; 0 when it did not arrive.
     pub peer_ms: f32,
+    /// Milliseconds that it was predicted to take there.
+    pub predicted_ms: f32,
     /// True when it was there in time.
     pub arrived: bool,
 }
@@ -85,6 +88,8 @@ pub struct Output {
     pub planes: Option<OutputPlanes>,
     /// Tiles as planned, and what became of each.
     pub tiles: Vec<TileOutcome>,
+    /// What blocks cost, where it is to be drawn.
+    pub(crate) costs: Option<CostMaps>,
     /// Share of pixels traced for this very frame, 0 to 1.
     pub fresh: f32,
     /// Where the time went.
@@ -165,6 +170,7 @@ mod tests {
             is_denoised: false,
             planes: None,
             tiles: Vec::new(),
+            costs: None,
             fresh: 0.0,
             times: StageTimes::default(),
         })

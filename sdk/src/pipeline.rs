@@ -10,10 +10,11 @@ use crate::flight::{Before, Flight, FlightPlanes, FlightTile, TilePlan};
 use crate::merge_thread::Merge;
 use crate::merging::{Finished, Part};
 use crate::output::Output;
+use crate::overlay::CostMaps;
 use crate::revisions::Resolved;
 use rayloom_coordinator::{
-    Action, Config, Coordinator, CostMap, Foresight, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause,
-    TaskId, TileAssignment, TileReport, Time,
+    Action, Config, Coordinator, CostMap, Foresight, FrameRequest, PeerId, PeerPrior, PeerView, PlannedTile,
+    SuspectCause, TaskId, TileAssignment, TileReport, Time,
 };
 use rayloom_frame::features::{block_motion, estimated_cost};
 use rayloom_frame::{GBuffer, Rect};
@@ -81,6 +82,7 @@ pub(crate) struct Pipeline {
     flights: VecDeque<Flight>,
     last: Option<Before>,
     skipped: Skipped,
+    keeps_costs: bool,
     pub(crate) misses: Misses,
 }
 
@@ -104,8 +106,14 @@ impl Pipeline {
             flights: VecDeque::new(),
             last: None,
             skipped: Skipped::default(),
+            keeps_costs: false,
             misses: Misses::default(),
         }
+    }
+
+    /// From the next frame on outputs say what blocks cost, or no longer.
+    pub(crate) fn keep_costs(&mut self, keeps: bool) {
+        self.keeps_costs = keeps;
     }
 
     pub(crate) fn has(&self, peer: PeerId) -> bool {
@@ -218,6 +226,7 @@ impl Pipeline {
             is_open: false,
             is_surely_shown,
             ended: false,
+            predicted_costs: None,
             begun_ns,
             taken_ns: now.0,
             planned_ns: now.0,
@@ -231,6 +240,7 @@ impl Pipeline {
         let planned_ns = self.desc.clock.now_ns();
         if let Some(flight) = self.flights.back_mut() {
             flight.planned_ns = planned_ns;
+            flight.predicted_costs = self.keeps_costs.then(|| self.coordinator.ns_per_pixel());
             let planned = plan.tiles.iter().map(|tile: &PlannedTile| tile.rect);
             // Slices are told apart by their tile's place: a frame that is made again keeps it, whoever traces what.
             let rects: Vec<Rect> = cut.filter(|_| !plan.tiles.is_empty()).unwrap_or_else(|| planned.collect());
@@ -369,8 +379,8 @@ impl Pipeline {
     /// Frames that were made since, oldest first; without an output where a newer one was ready to be shown.
     pub(crate) fn finished(&mut self) -> Vec<(u64, Option<Output>)> {
         let mut frames = Vec::new();
-        for (flight, finished) in self.merge.finished() {
-            let Finished { output, record } = finished;
+        for (mut flight, finished) in self.merge.finished() {
+            let Finished { mut output, record } = finished;
             if let (Some(recorder), Some(record)) = (&self.desc.recorder, record) {
                 recorder.made(record);
             }
@@ -379,6 +389,10 @@ impl Pipeline {
                 let work = self.work.entry(PeerId(tile.peer)).or_default();
                 work.0 += 1;
                 work.1 += tile.peer_ms;
+            }
+            if let (Some(output), Some(predicted)) = (&mut output, flight.predicted_costs.take()) {
+                let peers: Vec<PeerView> = self.coordinator.peers().collect();
+                output.costs = Some(CostMaps::measured(predicted, &flight, self.view.size, &peers));
             }
             frames.push((flight.desc.frame_id, output));
         }

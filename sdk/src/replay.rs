@@ -15,7 +15,7 @@ use crate::planes::Plane;
 use crate::revisions::Resolved;
 use crate::scene_handle::BaseRevision;
 use crate::view::Starts;
-use crate::{Error, Output, Session, ViewHandle};
+use crate::{Error, Output, Overlay, Session, ViewHandle};
 use rayloom_frame::merge::MAX_TILES;
 use rayloom_frame::{Extent, Rect};
 use rayloom_scene::assets::{Blob, BlobId, PackedScene};
@@ -209,7 +209,9 @@ impl Replay {
             match self.capture.record(&entry)? {
                 Record::View { view, desc } => stage.create_view(view, desc, at)?,
                 Record::ViewEnd { view } => drop(stage.views.remove(&view)),
-                Record::TilesDrawn { view, drawn } => stage.view(view, at)?.set_tiles_drawn(drawn)?,
+                Record::TilesDrawn { view, drawn } => {
+                    stage.view(view, at)?.set_overlay(if drawn { Overlay::Tiles } else { Overlay::Off })?;
+                }
                 Record::Base { scene, revision, root, blobs } => {
                     bases.insert((scene, revision), (root, blobs));
                 }

@@ -7,12 +7,13 @@ use crate::event::EventQueue;
 use crate::fleet::Fleet;
 use crate::merge_thread::MergeThread;
 use crate::output::{Output, OutputSlot};
+use crate::overlay::{self, Overlay};
 use crate::pipeline::{Pipeline, PipelineDesc, Start, is_local_task};
 use crate::revisions::Revisions;
 use crate::stats::{FRESH_SHARE, PeerStats, Rates, ViewStats};
 use parking_lot::Mutex;
 use rayloom_coordinator::{PeerId, PeerPrior, Time};
-use rayloom_frame::{GBuffer, overlay};
+use rayloom_frame::GBuffer;
 use rayloom_wire::TileDone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ impl ViewShared {
 pub(crate) struct View {
     clock: Clock,
     mode: ViewMode,
-    tiles_drawn: bool,
+    overlay: Overlay,
     /// With the next frame.
     history_starts_anew: bool,
     remote: Pipeline,
@@ -93,7 +94,7 @@ impl View {
         View {
             clock: with.clock,
             mode: ViewMode::default(),
-            tiles_drawn: false,
+            overlay: Overlay::default(),
             history_starts_anew: false,
             remote: pipeline(false),
             local: pipeline(true),
@@ -111,8 +112,10 @@ impl View {
         self.mode = mode;
     }
 
-    pub(crate) fn set_tiles_drawn(&mut self, drawn: bool) {
-        self.tiles_drawn = drawn;
+    pub(crate) fn set_overlay(&mut self, overlay: Overlay) {
+        self.overlay = overlay;
+        let with_costs = matches!(overlay, Overlay::Cost | Overlay::Prediction);
+        self.both().for_each(|pipeline| pipeline.keep_costs(with_costs));
     }
 
     /// The embedded peer serves the local pipeline, and the remote one only where it is one of the peers.
@@ -231,7 +234,7 @@ impl View {
         let Some(open) = self.open.remove(&frame_id) else { return };
         let shown = match (open.remote, open.local) {
             (Some(mut remote), Some(local)) => {
-                overlay::difference(&mut remote.color, &local.color, remote.format, DIFFERENCE_GAIN);
+                rayloom_frame::overlay::difference(&mut remote.color, &local.color, remote.format, DIFFERENCE_GAIN);
                 Some(remote)
             }
             (remote, local) => remote.or(local),
@@ -244,18 +247,7 @@ impl View {
     }
 
     fn publish(&mut self, mut output: Output, fleet: &Fleet) {
-        if self.tiles_drawn {
-            let tiles: Vec<overlay::TileLabel> = output
-                .tiles
-                .iter()
-                .map(|tile| overlay::TileLabel {
-                    rect: tile.rect,
-                    peer: tile.arrived.then_some(tile.peer),
-                    milliseconds: tile.peer_ms,
-                })
-                .collect();
-            overlay::draw_tiles(&mut output.color, output.format, output.size, &tiles);
-        }
+        overlay::draw(&mut output, self.overlay);
         let now_ns = self.clock.now_ns();
         let (sent, received) = fleet.traffic();
         self.rates.frame(now_ns, output.fresh >= FRESH_SHARE);

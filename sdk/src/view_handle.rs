@@ -5,6 +5,7 @@ use crate::config::{FrameDesc, ViewDesc, ViewMode};
 use crate::director::Command;
 use crate::frame_handle::FrameHandle;
 use crate::output::Output;
+use crate::overlay::Overlay;
 use crate::planes::{Plane, PlanesJob, check_planes};
 use crate::session::Shared;
 use crate::stats::ViewStats;
@@ -183,12 +184,12 @@ impl ViewHandle {
         self.core.shared.send(Command::SetMode { id: self.core.id, mode })
     }
 
-    /// Draws borders, peers and milliseconds of the tiles into the composed picture.
+    /// Draws tiles, or maps of cost, over the composed picture, from the next frame on.
     ///
     /// # Errors
     /// [`Error::Closed`] after the session ended.
-    pub fn set_tiles_drawn(&self, drawn: bool) -> Result<(), Error> {
-        self.core.shared.send(Command::SetTilesDrawn { id: self.core.id, drawn })
+    pub fn set_overlay(&self, overlay: Overlay) -> Result<(), Error> {
+        self.core.shared.send(Command::SetOverlay { id: self.core.id, overlay })
     }
 
     /// Figures of the last second.

@@ -394,7 +394,9 @@ static void frames(rayloom_session *session, rayloom_scene *scene) {
   desc.flags = RAYLOOM_VIEW_OUTPUT_PLANES;
   IS(rayloom_view_create(session, &desc, &view), RAYLOOM_OK);
   SAYS(rayloom_view_set_mode(view, 3), RAYLOOM_INVALID_ARGUMENT, "mode is 3");
-  SAYS(rayloom_view_set_tiles_drawn(view, 2), RAYLOOM_INVALID_ARGUMENT, "drawn is 2");
+  SAYS(rayloom_view_set_overlay(view, 5), RAYLOOM_INVALID_ARGUMENT, "overlay is 5");
+  for (uint32_t overlay = RAYLOOM_OVERLAY_OFF; overlay <= RAYLOOM_OVERLAY_ERROR; overlay++)
+    IS(rayloom_view_set_overlay(view, overlay), RAYLOOM_OK);
   rayloom_view_requirements_info requirements = RAYLOOM_VIEW_REQUIREMENTS_INFO_INIT;
   requirements.required_planes = 1;
   IS(rayloom_view_requirements(view, &requirements), RAYLOOM_OK);

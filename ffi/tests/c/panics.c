@@ -127,7 +127,7 @@ int main(int argc, char **argv) {
     ON_SESSION(rayloom_stream_start, session, &stream_desc, &stream);
     if (hits) goto others;
     ON_SESSION(rayloom_view_set_mode, view, RAYLOOM_VIEW_MODE_REMOTE);
-    ON_SESSION(rayloom_view_set_tiles_drawn, view, 1);
+    ON_SESSION(rayloom_view_set_overlay, view, RAYLOOM_OVERLAY_TILES);
     rayloom_view_requirements_info requirements = RAYLOOM_VIEW_REQUIREMENTS_INFO_INIT;
     ON_SESSION(rayloom_view_requirements, view, &requirements);
     rayloom_view_stats_info stats = RAYLOOM_VIEW_STATS_INFO_INIT;

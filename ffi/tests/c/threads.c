@@ -70,7 +70,7 @@ static void *come_and_go(void *unused) {
     desc.width = 8; desc.height = 8;
     rayloom_view *passing = NULL;
     EITHER(rayloom_view_create(session, &desc, &passing), RAYLOOM_OK, RAYLOOM_OK);
-    EITHER(rayloom_view_set_tiles_drawn(passing, 1), RAYLOOM_OK, RAYLOOM_OK);
+    EITHER(rayloom_view_set_overlay(passing, RAYLOOM_OVERLAY_TILES), RAYLOOM_OK, RAYLOOM_OK);
     EITHER(rayloom_view_destroy(passing), RAYLOOM_OK, RAYLOOM_OK);
     EITHER(rayloom_view_destroy(passing), RAYLOOM_INVALID_HANDLE, RAYLOOM_INVALID_HANDLE);
   }

@@ -85,6 +85,13 @@ struct Bin {
     count: u32,
 }
 
+impl Bin {
+    const EMPTY: Bin = Bin { extent: Extent::EMPTY, count: 0 };
+}
+
+/// Bins of the three axes, filled anew for each split: most splits are of so few that emptying all of them would take longer.
+type Bins = [[Bin; BINS]; 3];
+
 struct Span {
     node: usize,
     begin: usize,
@@ -116,12 +123,13 @@ fn build_to(primitives: &mut [PrimitiveBox], costs: Costs, max_sah_depth: u32) -
     }
     let mut nodes = Vec::with_capacity(primitives.len() * 2);
     nodes.push(BinaryNode { min: bounds.min, max: bounds.max, first: 0, count: 0 });
+    let mut bins: Bins = [[Bin::EMPTY; BINS]; 3];
     let mut spans = vec![Span { node: 0, begin: 0, end: primitives.len(), centroids, depth: 0, max_sah_depth }];
     while let Some(span) = spans.pop() {
         let count = span.end - span.begin;
         let set = &mut primitives[span.begin..span.end];
         let node = &nodes[span.node];
-        let Some((middle, left, right)) = split(set, node, &span, costs) else {
+        let Some((middle, left, right)) = split(set, node, &span, costs, &mut bins) else {
             nodes[span.node].first = span.begin as u32;
             nodes[span.node].count = count as u32;
             continue;
@@ -154,7 +162,13 @@ impl Side {
 }
 
 /// Reorders `set` into two parts and says where the second begins; `None` where a leaf is best.
-fn split(set: &mut [PrimitiveBox], node: &BinaryNode, span: &Span, costs: Costs) -> Option<(usize, Side, Side)> {
+fn split(
+    set: &mut [PrimitiveBox],
+    node: &BinaryNode,
+    span: &Span,
+    costs: Costs,
+    bins: &mut Bins,
+) -> Option<(usize, Side, Side)> {
     let count = set.len();
     if count == 1 {
         return None;
@@ -173,9 +187,12 @@ fn split(set: &mut [PrimitiveBox], node: &BinaryNode, span: &Span, costs: Costs)
         }
         return Some(halve(set, widest));
     }
+    if let [a, b] = set {
+        return split_pair(a, b, node, size, costs);
+    }
     // Small sets need few bins, and most sets are small.
     let used = count.clamp(MIN_BINS, BINS);
-    let mut bins = [[Bin { extent: Extent::EMPTY, count: 0 }; BINS]; 3];
+    bins.iter_mut().for_each(|bins| bins[..used].fill(Bin::EMPTY));
     // The bin is the integer next to (c - min) * scale - 0.5; adding 1.5 * 2^23 leaves it in the mantissa's low bits. (Added
     // to 2^23 - 0.5 instead, the smallest values would stay below 2^23, where the low bits say 255.)
     let scale = Vec4::splat(used as f32 * 0.999_99) / size.max(Vec4::splat(f32::MIN_POSITIVE));
@@ -243,6 +260,33 @@ fn split(set: &mut [PrimitiveBox], node: &BinaryNode, span: &Span, costs: Costs)
         }
     }
     Some((i, left, right))
+}
+
+/// What weighing bins comes to for two primitives, without any: the first axis on which they part.
+fn split_pair(
+    a: &mut PrimitiveBox,
+    b: &mut PrimitiveBox,
+    node: &BinaryNode,
+    size: Vec4,
+    costs: Costs,
+) -> Option<(usize, Side, Side)> {
+    if costs.max_leaf >= 2 {
+        let area = node.half_area();
+        let cost = half_area(a.min, a.max) + half_area(b.min, b.max);
+        // A cost that is NaN or infinite means a leaf.
+        let worth_it = cost + costs.node * area < 2.0 * area;
+        if !worth_it {
+            return None;
+        }
+    }
+    let axis = (0..3).find(|axis| size[*axis] > 0.0)?;
+    if a.centroid()[axis] > b.centroid()[axis] {
+        std::mem::swap(a, b);
+    }
+    let (mut left, mut right) = (Side::EMPTY, Side::EMPTY);
+    left.grow(a);
+    right.grow(b);
+    Some((1, left, right))
 }
 
 fn halve(set: &mut [PrimitiveBox], axis: usize) -> (usize, Side, Side) {

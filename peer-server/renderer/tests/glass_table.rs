@@ -2,6 +2,10 @@
 //!
 //! `RAYLOOM_WRITE_GLASS_TABLE=1 cargo test -p rayloom-renderer --test glass_table` writes the table anew.
 
+#[path = "oracle/optics.rs"]
+mod optics;
+
+use optics::{fresnel, lambda};
 use rayloom_renderer::glass_table::{COSINES, INDICES, ROUGHNESSES, index_of_refraction, shares};
 use std::f64::consts::PI;
 
@@ -75,20 +79,4 @@ fn share(cosine: f64, roughness: f64, eta: f64) -> f64 {
         }
     }
     sum / (GRID * GRID) as f64
-}
-
-fn lambda(cosine: f64, alpha: f64) -> f64 {
-    let tan2 = (1.0 - cosine * cosine) / (cosine * cosine);
-    ((1.0 + alpha * alpha * tan2).sqrt() - 1.0) * 0.5
-}
-
-fn fresnel(cosine: f64, eta: f64) -> f64 {
-    let sin2 = (1.0 - cosine * cosine) / (eta * eta);
-    if sin2 >= 1.0 {
-        return 1.0;
-    }
-    let beyond = (1.0 - sin2).sqrt();
-    let s = (cosine - eta * beyond) / (cosine + eta * beyond);
-    let p = (beyond - eta * cosine) / (beyond + eta * cosine);
-    (s * s + p * p) * 0.5
 }

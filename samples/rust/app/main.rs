@@ -20,7 +20,7 @@ use rayloom::frame::{Extent, LayerKind};
 use rayloom::scene::animation::Rig;
 use rayloom::scene::{Camera, Scene};
 use rayloom::stream::{InputEvent, InputKind, Stream, StreamDesc};
-use rayloom::{Error, Event, FrameDesc, FrameHandle, SceneHandle, Session, SessionDesc, ViewDesc, ViewHandle};
+use rayloom::{Error, Event, FrameDesc, FrameHandle, Overlay, SceneHandle, Session, SessionDesc, ViewDesc, ViewHandle};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
@@ -76,7 +76,7 @@ struct Engine {
     motion: Motion,
     clock: Clock,
     pictures: Pictures,
-    tiles_drawn: bool,
+    overlay: Overlay,
     // Last: what the others came from.
     session: Session,
 }
@@ -110,7 +110,8 @@ impl Engine {
         say(&format!("drawing on {}", raster.device_name()));
         let view = session.create_view(view_desc(&options))?;
         view.set_mode(options.mode())?;
-        view.set_tiles_drawn(options.tiles)?;
+        let overlay = if options.tiles { Overlay::Tiles } else { Overlay::Off };
+        view.set_overlay(overlay)?;
         let scene = session.create_scene();
         let camera = content.default_camera(size.width as f32 / size.height as f32);
         let motion = match rig {
@@ -120,7 +121,7 @@ impl Engine {
         scene.replace(content)?;
         Ok(Engine {
             pictures: Pictures::new(options.png.clone(), options.every)?,
-            tiles_drawn: options.tiles,
+            overlay,
             clock: Clock::new(options.at),
             open: BTreeMap::new(),
             walker: Walker::new(camera),
@@ -261,9 +262,9 @@ impl Engine {
             match self.walker.obey(event) {
                 Some(Wish::Mode(mode)) => self.view.set_mode(mode)?,
                 Some(Wish::TogglePause) => self.clock.pause_or_go_on(),
-                Some(Wish::ToggleTiles) => {
-                    self.tiles_drawn ^= true;
-                    self.view.set_tiles_drawn(self.tiles_drawn)?;
+                Some(Wish::NextOverlay) => {
+                    self.overlay = self.overlay.next();
+                    self.view.set_overlay(self.overlay)?;
                 }
                 None => {}
             }

@@ -1,4 +1,4 @@
-//! Who looks, and what viewers press: W A S D Q E and the mouse move, T draws tiles, 1 2 3 choose the picture, the space bar
+//! Who looks, and what viewers press: W A S D Q E and the mouse move, T draws tiles and costs, 1 2 3 choose the picture, the space bar
 //! pauses what moves.
 
 use rayloom::ViewMode;
@@ -22,7 +22,7 @@ pub(crate) struct Walker {
 /// What a key asks for.
 pub(crate) enum Wish {
     Mode(ViewMode),
-    ToggleTiles,
+    NextOverlay,
     TogglePause,
 }
 
@@ -42,7 +42,7 @@ impl Walker {
             InputKind::Key { code, down: true } => {
                 self.held.insert(code.as_str().to_owned());
                 return match code.as_str() {
-                    "KeyT" => Some(Wish::ToggleTiles),
+                    "KeyT" => Some(Wish::NextOverlay),
                     "Space" => Some(Wish::TogglePause),
                     "Digit1" => Some(Wish::Mode(ViewMode::Remote)),
                     "Digit2" => Some(Wish::Mode(ViewMode::Local)),

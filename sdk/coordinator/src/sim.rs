@@ -6,6 +6,7 @@ mod baseline;
 mod city;
 pub mod figures;
 mod fleet;
+pub mod forecast;
 pub mod gpus;
 mod made_up;
 mod peer;

@@ -1,4 +1,4 @@
-//! Drawings over a composed picture: who traced which tile in how long, and where two pictures differ.
+//! Drawings over a composed picture: who traced which tile in how long, what blocks cost, and where two pictures differ.
 
 use half::f16;
 
@@ -11,11 +11,29 @@ pub struct TileLabel {
     pub rect: Rect,
     /// Who traced it; `None` draws a grey border and no number.
     pub peer: Option<u32>,
-    /// How long that took.
-    pub milliseconds: f32,
+    /// What is written beside the peer.
+    pub figure: Figure,
 }
 
-/// Draws each tile's border in its peer's colour, and "peer:milliseconds" in its top left corner.
+/// A number written in a tile's corner.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Figure {
+    /// How long it took.
+    Milliseconds(f32),
+    /// How far off a prediction was, with its sign.
+    Percent(f32),
+}
+
+impl std::fmt::Display for Figure {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Figure::Milliseconds(ms) => write!(to, "{:.0}", ms.clamp(0.0, 99_999.0)),
+            Figure::Percent(percent) => write!(to, "{:+.0}", percent.clamp(-999.0, 999.0)),
+        }
+    }
+}
+
+/// Draws each tile's border in its peer's colour, and "peer:figure" in its top left corner.
 ///
 /// `picture` has rows of `extent.width` pixels of the format; one of another size is left as it is.
 pub fn draw_tiles(picture: &mut [u8], format: PictureFormat, extent: Extent, tiles: &[TileLabel]) {
@@ -36,9 +54,56 @@ pub fn draw_tiles(picture: &mut [u8], format: PictureFormat, extent: Extent, til
         if let Some(peer) = tile.peer {
             // The peer inside the engine's process has no number.
             let name = if peer == u32::MAX { "E".to_owned() } else { peer.to_string() };
-            canvas.text(rect, &format!("{name}:{:.0}", tile.milliseconds.clamp(0.0, 99_999.0)), color);
+            canvas.text(rect, &format!("{name}:{}", tile.figure), color);
         }
     }
+}
+
+/// Tints each block of `side` x `side` pixels, rows from the top, by a value from 0 (nothing, dark blue) to 1 (dear, bright
+/// yellow). What is beyond is cut, and a block whose value is no number stays as it is.
+///
+/// `picture` has rows of `extent.width` pixels of the format; one of another size, or values of another number, change nothing.
+pub fn tint_blocks(picture: &mut [u8], format: PictureFormat, extent: Extent, side: u32, values: &[f32]) {
+    let blocks = extent.scaled(side.max(1));
+    if picture.len() != extent.pixels() * format.bytes_per_pixel() || values.len() != blocks.pixels() {
+        return;
+    }
+    let mut canvas = Canvas { picture, format, extent };
+    for (i, value) in values.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+        let (x, y) = (i as u32 % blocks.width, i as u32 / blocks.width);
+        canvas.tint(Rect::new(x * side, y * side, side, side), heat(*value));
+    }
+}
+
+/// Tints each rectangle by a value from -1 (blue) over 0 (grey) to 1 (red); what is beyond is cut, no number stays as it is.
+///
+/// A picture of another size than the extent's is left as it is.
+pub fn tint_rects(picture: &mut [u8], format: PictureFormat, extent: Extent, values: &[(Rect, f32)]) {
+    if picture.len() != extent.pixels() * format.bytes_per_pixel() {
+        return;
+    }
+    let mut canvas = Canvas { picture, format, extent };
+    for (rect, value) in values.iter().filter(|(_, value)| !value.is_nan()) {
+        canvas.tint(*rect, balance(*value));
+    }
+}
+
+/// From dark blue over purple and orange to bright yellow, ever lighter.
+fn heat(value: f32) -> [u8; 3] {
+    const STOPS: [[f32; 3]; 5] =
+        [[10.0, 10.0, 60.0], [90.0, 20.0, 130.0], [200.0, 50.0, 90.0], [250.0, 140.0, 30.0], [255.0, 245.0, 130.0]];
+    let at = value.clamp(0.0, 1.0) * (STOPS.len() - 1) as f32;
+    let stop = (at as usize).min(STOPS.len() - 2);
+    let share = at - stop as f32;
+    [0, 1, 2].map(|c| (STOPS[stop][c] + (STOPS[stop + 1][c] - STOPS[stop][c]) * share) as u8)
+}
+
+/// Blue below, grey at, red above zero.
+fn balance(value: f32) -> [u8; 3] {
+    let value = value.clamp(-1.0, 1.0);
+    let (less, more) = ((-value).max(0.0), value.max(0.0));
+    [128.0 + 127.0 * more - 108.0 * less, 128.0 - 108.0 * value.abs(), 128.0 + 127.0 * less - 108.0 * more]
+        .map(|c| c as u8)
 }
 
 /// A colour that differs from the next peers': hues a golden angle apart.
@@ -116,7 +181,39 @@ impl Canvas<'_> {
         }
     }
 
-    /// Digits and colons on black, three pixels into `rect`, cut off at its borders.
+    /// Mixes three parts of a colour, in sRGB's code, with two of what is there.
+    fn tint(&mut self, rect: Rect, color: [u8; 3]) {
+        let rect = rect.intersection(self.extent.rect());
+        let size = self.format.bytes_per_pixel();
+        let mix = |old: u32, new: u32| (2 * old + 3 * new) / 5;
+        let light = color.map(srgb_to_linear);
+        for y in rect.y..rect.y + rect.height {
+            let start = (y as usize * self.extent.width as usize + rect.x as usize) * size;
+            for pixel in self.picture[start..start + rect.width as usize * size].chunks_exact_mut(size) {
+                match self.format {
+                    PictureFormat::Rgba8Srgb => {
+                        for (old, new) in pixel.iter_mut().zip(color) {
+                            *old = mix(u32::from(*old), u32::from(new)) as u8;
+                        }
+                    }
+                    PictureFormat::Rgb10a2Srgb => {
+                        let word = pixel.try_into().map_or(0, u32::from_le_bytes);
+                        let mixed =
+                            |c: usize| mix(word >> (10 * c) & 1023, u32::from(color[c]) * 1023 / 255) << (10 * c);
+                        pixel.copy_from_slice(&(3 << 30 | mixed(0) | mixed(1) | mixed(2)).to_le_bytes());
+                    }
+                    PictureFormat::Rgba16Float => {
+                        for (old, new) in pixel.as_chunks_mut::<2>().0.iter_mut().zip(light) {
+                            let mixed = 0.4 * f16::from_le_bytes(*old).to_f32() + 0.6 * new;
+                            *old = f16::from_f32(mixed).to_le_bytes();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Digits, signs and colons on black, three pixels into `rect`, cut off at its borders.
     fn text(&mut self, rect: Rect, text: &str, color: [u8; 3]) {
         let advance = (DIGIT_WIDTH + 1) * DIGIT_SCALE;
         let (left, top) = (rect.x + 3, rect.y + 3);
@@ -149,6 +246,8 @@ fn glyph(character: char) -> [u8; 5] {
         '9' => [0b111, 0b101, 0b111, 0b001, 0b111],
         'E' => [0b111, 0b100, 0b110, 0b100, 0b111],
         ':' => [0b000, 0b010, 0b000, 0b010, 0b000],
+        '+' => [0b000, 0b010, 0b111, 0b010, 0b000],
+        '-' => [0b000, 0b000, 0b111, 0b000, 0b000],
         _ => [0; 5],
     }
 }
@@ -166,7 +265,7 @@ mod tests {
     fn borders_have_the_peers_colour_and_the_inside_stays() {
         let extent = Extent::new(64, 40);
         let mut rgba = vec![7; extent.pixels() * 4];
-        let tile = TileLabel { rect: Rect::new(10, 5, 50, 30), peer: Some(1), milliseconds: 12.0 };
+        let tile = TileLabel { rect: Rect::new(10, 5, 50, 30), peer: Some(1), figure: Figure::Milliseconds(12.0) };
         draw_tiles(&mut rgba, PictureFormat::Rgba8Srgb, extent, &[tile]);
         for (x, y) in [(10, 5), (59, 5), (10, 34), (59, 34), (30, 34)] {
             assert_eq!(pixel(&rgba, extent, x, y), peer_color(1));
@@ -182,7 +281,7 @@ mod tests {
     fn tiles_beyond_the_picture_and_tiny_ones_draw_nothing_outside() {
         let extent = Extent::new(8, 8);
         let mut rgba = vec![7; extent.pixels() * 4];
-        let label = |rect| TileLabel { rect, peer: Some(3), milliseconds: f32::NAN };
+        let label = |rect| TileLabel { rect, peer: Some(3), figure: Figure::Milliseconds(f32::NAN) };
         draw_tiles(
             &mut rgba,
             PictureFormat::Rgba8Srgb,
@@ -213,7 +312,7 @@ mod tests {
     #[test]
     fn every_format_is_drawn_into_and_compared() {
         let extent = Extent::new(8, 8);
-        let tile = TileLabel { rect: extent.rect(), peer: Some(1), milliseconds: 1.0 };
+        let tile = TileLabel { rect: extent.rect(), peer: Some(1), figure: Figure::Milliseconds(1.0) };
         let first = |format: PictureFormat| {
             let mut picture = vec![0; extent.pixels() * format.bytes_per_pixel()];
             draw_tiles(&mut picture, format, extent, &[tile]);
@@ -237,5 +336,33 @@ mod tests {
         let mut picture = halves([1.0, 0.5, 2.0, 0.0]);
         difference(&mut picture, &halves([0.5, 0.5, 3.0, 1.0]), PictureFormat::Rgba16Float, 16);
         assert_eq!(picture, halves([8.0, 0.0, 16.0, 1.0]));
+    }
+
+    #[test]
+    fn blocks_and_tiles_are_tinted_by_their_values_in_every_format() {
+        let extent = Extent::new(20, 16);
+        for format in [PictureFormat::Rgba8Srgb, PictureFormat::Rgb10a2Srgb, PictureFormat::Rgba16Float] {
+            let grey = || {
+                let mut canvas = vec![0; extent.pixels() * format.bytes_per_pixel()];
+                Canvas { picture: &mut canvas, format, extent }.fill(extent.rect(), [100; 3]);
+                canvas
+            };
+            let size = format.bytes_per_pixel();
+            let at = |picture: &[u8], x: usize| picture[x * size..(x + 1) * size].to_vec();
+            let mut picture = grey();
+            tint_blocks(&mut picture, format, extent, 16, &[2.0, f32::NAN]);
+            let mut expected = vec![0; picture.len()];
+            Canvas { picture: &mut expected, format, extent }.fill(extent.rect(), [100; 3]);
+            Canvas { picture: &mut expected, format, extent }.tint(Rect::new(0, 0, 16, 16), heat(1.0));
+            assert!(picture == expected && at(&picture, 15) != at(&grey(), 15) && at(&picture, 16) == at(&grey(), 16));
+            let mut signed = grey();
+            let left = Rect::new(0, 0, 10, 16);
+            tint_rects(&mut signed, format, extent, &[(left, -5.0), (Rect::new(10, 0, 30, 16), 0.5)]);
+            assert_ne!(at(&signed, 0), at(&signed, 10));
+            tint_blocks(&mut picture, format, extent, 16, &[0.0; 3]);
+            assert_eq!(picture, expected, "values of another number");
+        }
+        assert_eq!(balance(0.0), [128; 3]);
+        assert!(balance(1.0)[0] == 255 && balance(-1.0)[2] == 255);
     }
 }

@@ -6,7 +6,8 @@ use half::f16;
 use rayloom::frame::{Extent, LayerKind, PictureFormat};
 use rayloom::scene::{Camera, Environment};
 use rayloom::{
-    Accumulation, Denoise, FrameDesc, LayerDesc, Output, SceneHandle, Session, Tier, ToneMap, ViewDesc, ViewHandle,
+    Accumulation, Denoise, FrameDesc, LayerDesc, Output, Overlay, SceneHandle, Session, Tier, ToneMap, ViewDesc,
+    ViewHandle,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -153,4 +154,42 @@ fn paths_of_a_still_view_converge_beyond_its_history() {
     let changed = show(&view, FrameDesc { layers: vec![other], ..desc(first + 128, revision) });
     let noise_now = variance(&middle(&changed, LayerKind::Path));
     assert!(noise_now > 2.0 * noise[127], "{noise_now} after {}", noise[127]);
+}
+
+#[test]
+fn what_blocks_cost_is_drawn_over_the_picture() {
+    let session = session();
+    let (_scene, revision) = scene(&session);
+    let view = view(&session, |_| ());
+    let mut next = first_fresh(&view, revision, 0).frame_id;
+    let mut shown = |overlay: Overlay| {
+        view.set_overlay(overlay).unwrap();
+        next += 1;
+        show(&view, desc(next, revision))
+    };
+    // Mean codes of the block in the lower right corner, which shows ground and nothing else, and of one on the square.
+    let means = |output: &Output, x: u32, y: u32| {
+        let pixels = (y..y + 14).flat_map(|y| (x..x + 14).map(move |x| (y * SIZE.width + x) as usize));
+        let codes: Vec<[f32; 3]> = pixels.map(|i| [0, 1, 2].map(|c| f32::from(output.color[4 * i + c]))).collect();
+        [0, 1, 2].map(|c| codes.iter().map(|code| code[c]).sum::<f32>() / codes.len() as f32)
+    };
+    let plain = shown(Overlay::Off);
+    for overlay in [Overlay::Cost, Overlay::Prediction] {
+        let drawn = shown(overlay);
+        let (cheap, dear) = (means(&drawn, 81, 49), means(&drawn, 41, 25));
+        let [before_cheap, before_dear] = [means(&plain, 81, 49), means(&plain, 41, 25)];
+        // Three parts of five are the map's colour: red and green grow with cost.
+        let colour = |drawn: [f32; 3], before: [f32; 3]| [0, 1, 2].map(|c| (drawn[c] - 0.4 * before[c]) / 0.6);
+        let (cheap, dear) = (colour(cheap, before_cheap), colour(dear, before_dear));
+        assert!(dear[0] > cheap[0] + 40.0, "{overlay:?}: {cheap:?} to {dear:?}");
+        assert!(drawn.tiles.iter().all(|tile| tile.predicted_ms > 0.0), "{:?}", drawn.tiles);
+    }
+    let error = shown(Overlay::Error);
+    let tile = error.tiles[0];
+    let [red, _, blue] = means(&error, 41, 25);
+    let [old_red, _, old_blue] = means(&plain, 41, 25);
+    let took_longer = tile.peer_ms > tile.predicted_ms;
+    assert_eq!(red - 0.4 * old_red > blue - 0.4 * old_blue, took_longer, "{tile:?}");
+    let off = shown(Overlay::Off);
+    assert!((means(&off, 41, 25)[0] - old_red).abs() < 6.0, "nothing stays");
 }

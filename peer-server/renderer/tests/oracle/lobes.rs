@@ -1,5 +1,6 @@
 //! docs/shading.md in double precision: values, densities and samples of a surface's lobes about its shading normal.
 
+use super::optics::{fresnel, lambda};
 use super::random::Random;
 use glam::DVec3;
 use rayloom_scene::AlphaMode;
@@ -181,12 +182,6 @@ fn over_facets(alpha: f64, cosine: f64, mut at: impl FnMut(DVec3, DVec3, f64, f6
     }
 }
 
-/// Smith's for GGX.
-fn lambda(cosine: f64, alpha: f64) -> f64 {
-    let tan2 = 1.0 / (cosine * cosine) - 1.0;
-    ((1.0 + alpha * alpha * tan2).sqrt() - 1.0) * 0.5
-}
-
 fn ggx(cosine: f64, alpha: f64) -> f64 {
     let a2 = alpha * alpha;
     a2 / (PI * (cosine * cosine * (a2 - 1.0) + 1.0).powi(2))
@@ -194,18 +189,6 @@ fn ggx(cosine: f64, alpha: f64) -> f64 {
 
 fn schlick(f0: DVec3, cosine: f64) -> DVec3 {
     f0 + (DVec3::ONE - f0) * (1.0 - cosine).powi(5)
-}
-
-/// Unpolarised reflectance; `eta` is the index beyond over the one before.
-fn fresnel(cosine: f64, eta: f64) -> f64 {
-    let sin2 = (1.0 - cosine * cosine) / (eta * eta);
-    if sin2 >= 1.0 {
-        return 1.0;
-    }
-    let beyond = (1.0 - sin2).sqrt();
-    let s = (cosine - eta * beyond) / (cosine + eta * beyond);
-    let p = (beyond - eta * cosine) / (beyond + eta * cosine);
-    (s * s + p * p) * 0.5
 }
 
 /// A surface's lobes as seen from `v`, in the frame of its shading normal.

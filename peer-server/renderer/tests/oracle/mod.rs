@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of what is public to all of them")]
 
 mod lobes;
+mod optics;
 mod random;
 mod tree;
 

@@ -66,7 +66,7 @@ pub fn scale(
 }
 
 /// Frames a second and median latency in milliseconds of the second half of a run.
-fn pace(run: &Simulation) -> (f64, f64) {
+pub(super) fn pace(run: &Simulation) -> (f64, f64) {
     let half = &run.frames[run.frames.len() / 2..];
     let ends: Vec<f64> = half.iter().filter_map(|frame| frame.ended).map(|(at, _)| at.0 as f64).collect();
     let span = ends.iter().copied().fold(0.0, f64::max) - ends.iter().copied().fold(f64::INFINITY, f64::min);

@@ -149,6 +149,12 @@ impl Simulation {
         simulation
     }
 
+    /// Tiles have ghost zones of this width, instead of 8 pixels.
+    pub fn with_ghosts(mut self, ghost_px: u32) -> Simulation {
+        self.ghost_px = ghost_px;
+        self
+    }
+
     /// Tells the coordinator what each frame will show, of which these layers are traced.
     pub fn foreseeing(mut self, layers: Vec<LayerRequest>, foresee: impl Fn(u64) -> Foreseen + 'static) -> Simulation {
         self.foresee = Some((Box::new(foresee), layers));
