@@ -92,6 +92,8 @@ pub(crate) struct ArrivedSlice {
     pub(crate) count: u16,
     /// Coded bytes.
     pub(crate) coded_bytes: usize,
+    /// When it arrived, on the engine's clock.
+    pub(crate) arrived_ns: u64,
     pub(crate) decoded: DecodedSlice,
     /// Its share of the memory that decoded slices may take on their way to the director.
     pub(crate) _memory: OwnedSemaphorePermit,

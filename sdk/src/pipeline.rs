@@ -81,6 +81,8 @@ pub(crate) struct Pipeline {
     flights: VecDeque<Flight>,
     last: Option<Before>,
     skipped: Skipped,
+    /// What the engine's planes took, coded, of late.
+    plane_bytes_per_px: f32,
     pub(crate) misses: Misses,
 }
 
@@ -104,6 +106,7 @@ impl Pipeline {
             flights: VecDeque::new(),
             last: None,
             skipped: Skipped::default(),
+            plane_bytes_per_px: 0.0,
             misses: Misses::default(),
         }
     }
@@ -202,6 +205,7 @@ impl Pipeline {
             ghost_px: u32::from(self.view.filter_radius),
             deadline: Time(begun_ns) + longest,
             cost,
+            up_bytes_per_px: if planes.is_some() { self.plane_bytes_per_px } else { 0.0 },
         };
         let ghost_px = u32::from(self.view.filter_radius);
         let (cut, prescribed) = prescribed.map(|Prescribed { tiles, merged }| (tiles, merged)).unzip();
@@ -291,7 +295,7 @@ impl Pipeline {
                 // The frame is out. What the tile cost is still worth knowing.
                 self.misses.late_tiles += 1;
                 let service_ns = done.timings.encoded_ns.saturating_sub(done.timings.started_ns);
-                let report = TileReport { service_ns, block_rays: &done.block_rays, rect: done.rect };
+                let report = TileReport { block_rays: &done.block_rays, ..TileReport::new(service_ns, done.rect) };
                 self.coordinator.tile_done(task, report, now);
             }
         }
@@ -303,9 +307,7 @@ impl Pipeline {
             tile.block_rays = done.block_rays;
         }
         if tile.is_complete() {
-            let report =
-                TileReport { service_ns: tile.service_ns(), block_rays: &tile.block_rays, rect: tile.ghost_rect };
-            self.coordinator.tile_done(task, report, now);
+            self.coordinator.tile_done(task, tile.report(), now);
         }
     }
 
@@ -402,6 +404,7 @@ impl Pipeline {
             let region = |tile: &TileAssignment| tile.rect.grown(tile.ghost_px, extent).whole_blocks(2, extent);
             let tiles = tiles.iter().map(|tile| (self.global_task(tile.task), region(tile))).collect();
             fleet.send_planes(peer, frame_id, planes, tiles);
+            self.plane_bytes_per_px = fleet.plane_bytes_per_px();
         }
     }
 

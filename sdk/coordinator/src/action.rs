@@ -141,8 +141,12 @@ pub struct PeerView {
     pub tile_overhead_ms: f32,
     /// Service time of its last tile in milliseconds; 0 before the first.
     pub last_tile_ms: f32,
-    /// Time beside service from assigning a tile to its arrival, in milliseconds.
+    /// Time beside service and transfer from assigning a tile to its arrival, in milliseconds.
     pub link_ms: f32,
+    /// What its link carries of answers, in bits a second; 0 = never seen to hold one up.
+    pub down_bits_per_s: f32,
+    /// What its link carries of the engine's planes, in bits a second; 0 = never seen to hold a task up.
+    pub up_bits_per_s: f32,
     /// Tiles answered.
     pub tiles: u64,
     /// Tiles missed.

@@ -2,6 +2,7 @@
 
 use crate::flight::{Frame, Task, TaskState};
 use crate::foresight::{Foresight, Pending};
+use crate::link::BytesPerPx;
 use crate::model::{CostModel, CostModelView};
 use crate::peer::Peer;
 use crate::planning::LastPlan;
@@ -40,6 +41,8 @@ pub struct Coordinator {
     pub(crate) last_plan: Option<LastPlan>,
     /// What the last frame that expired lacked: comes first in its peers' queues.
     pub(crate) lacking: Vec<Rect>,
+    /// What answers are long, by what arrived.
+    pub(crate) answer_bytes: BytesPerPx,
     pub(crate) next_serial: u64,
     /// Work assigned at all, and that of backups, in nanoseconds.
     pub(crate) assigned_ns: f64,
@@ -64,6 +67,7 @@ impl Coordinator {
             is_calibrated: false,
             last_plan: None,
             lacking: Vec::new(),
+            answer_bytes: BytesPerPx::default(),
             next_serial: 0,
             assigned_ns: 0.0,
             hedged_ns: 0.0,
@@ -88,7 +92,9 @@ impl Coordinator {
                 speed: (rate(peer) / fastest).min(1.0) as f32,
                 tile_overhead_ms: (peer.speed.overhead_ns() * 1e-6) as f32,
                 last_tile_ms: (peer.last_tile_ns as f64 * 1e-6) as f32,
-                link_ms: (peer.link_ns * 1e-6) as f32,
+                link_ms: (peer.link.ns * 1e-6) as f32,
+                down_bits_per_s: peer.link.down.bits_per_second() as f32,
+                up_bits_per_s: peer.link.up.bits_per_second() as f32,
                 tiles: peer.tiles,
                 missed: peer.missed,
                 refused: peer.refused,
@@ -173,7 +179,7 @@ impl Coordinator {
     pub fn link_measured(&mut self, peer: PeerId, rtt: Duration, now: Time) {
         self.advance(now);
         if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.set_rtt(rtt);
+            peer.link.set_rtt(rtt);
         }
     }
 
@@ -292,11 +298,7 @@ impl Coordinator {
             let Some(peer) = self.peers.get(&task.peer) else { continue };
             // Tasks come in the order of assignment: a peer's first is the one it works on.
             let queue = queues.entry(task.peer).or_insert(-1.0);
-            *queue = if *queue < 0.0 {
-                peer.remaining_ns(task.predicted_ns, task.assigned, self.now)
-            } else {
-                *queue + task.predicted_ns
-            };
+            *queue = if *queue < 0.0 { peer.remaining_ns(task, self.now) } else { *queue + task.stage_ns() };
         }
         queues
     }
@@ -350,7 +352,7 @@ impl Coordinator {
             seen.push(task.peer);
             let Some(peer) = self.peers.get_mut(&task.peer) else { continue };
             let (units, variance) = self.map.predict(task.ghost_rect);
-            let log_ratio = peer.speed.raise_shared(peer.busy_ns(task.assigned, self.now), units, variance);
+            let log_ratio = peer.speed.raise_shared(peer.busy_ns(task, self.now), units, variance);
             self.map.raise(task.ghost_rect, log_ratio);
         }
     }
@@ -359,13 +361,27 @@ impl Coordinator {
     fn learn(&mut self, task: &Task, report: &TileReport<'_>) {
         let Some(peer) = self.peers.get_mut(&task.peer) else { return };
         let elapsed_ns = self.now.ns_since(task.assigned) as f64;
-        let service_ns = if report.service_ns == 0 { elapsed_ns - peer.link_ns } else { report.service_ns as f64 };
-        let service_ns = peer.charged_ns(service_ns.min(elapsed_ns), task.assigned, self.now);
+        let is_alone = task.waited_for_none && task.is_outstanding();
+        if let Some(transfer_ns) = report.transfer_ns.filter(|_| !peer.prior.is_embedded) {
+            peer.link.down.learn(report.bytes, (transfer_ns as f64).min(elapsed_ns));
+        }
+        if is_alone && report.begun_ns > 0 && !peer.prior.is_embedded {
+            let sending_ns = (report.begun_ns as f64).min(elapsed_ns) - 0.5 * peer.link.rtt_ns;
+            peer.link.up.learn(task.up_bytes as u64, sending_ns.max(0.0));
+        }
+        self.answer_bytes.learn(report.bytes, task.ghost_rect.pixels());
+        let (up_ns, down_ns) = peer.link.transfer_ns((task.up_bytes, report.bytes as f64));
+        let transfer_ns = up_ns + down_ns;
+        let service_ns = match report.service_ns {
+            0 => elapsed_ns - peer.link.ns - transfer_ns,
+            known => known as f64,
+        };
+        let service_ns = peer.charged_ns(service_ns.min(elapsed_ns), task, transfer_ns, self.now);
         if service_ns < 1.0 {
             return;
         }
-        if task.waited_for_none && task.is_outstanding() {
-            peer.learn_link(elapsed_ns - service_ns, self.now);
+        if is_alone {
+            peer.link.learn(elapsed_ns - service_ns - transfer_ns, peer.last_done, self.now);
         }
         if task.extent != self.map.extent() {
             return;

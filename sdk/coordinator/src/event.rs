@@ -33,7 +33,7 @@ pub struct CostMap {
 }
 
 /// A frame to plan.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FrameRequest {
     /// The session's number for the frame; not that of a frame in flight.
     pub frame_id: u64,
@@ -49,6 +49,8 @@ pub struct FrameRequest {
     pub deadline: Time,
     /// Estimate of the cost of each block in this frame, from features; one of another size than the view is ignored.
     pub cost: Option<CostMap>,
+    /// Bytes that a task brings for each of its pixels, ghost zone included: the engine's planes, coded. 0 in state mode.
+    pub up_bytes_per_px: f32,
 }
 
 /// How a tile's work went, as its peer says.
@@ -60,4 +62,18 @@ pub struct TileReport<'a> {
     pub block_rays: &'a [u32],
     /// What was traced, ghost zone included.
     pub rect: Rect,
+    /// Coded bytes of its slices; 0 = unknown.
+    pub bytes: u64,
+    /// Nanoseconds for which `bytes` kept the link busy, as far as can be told: from the first slice's arrival to the last's,
+    /// 0 where coding them took no less. `None` = unknown.
+    pub transfer_ns: Option<u64>,
+    /// Nanoseconds from the task's assignment to when its peer began with it, by clocks that were compared; 0 = unknown.
+    pub begun_ns: u64,
+}
+
+impl TileReport<'_> {
+    /// A tile of which nothing is known but its time.
+    pub const fn new(service_ns: u64, rect: Rect) -> TileReport<'static> {
+        TileReport { service_ns, block_rays: &[], rect, bytes: 0, transfer_ns: None, begun_ns: 0 }
+    }
 }

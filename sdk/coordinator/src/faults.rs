@@ -73,7 +73,7 @@ impl Coordinator {
             let Some(peer) = self.peers.get_mut(&task.peer) else { continue };
             let waited = self.now.since(task.assigned);
             if head == Some(id) && self.is_calibrated {
-                peer.speed.raise(peer.busy_ns(task.assigned, self.now), task.units);
+                peer.speed.raise(peer.busy_ns(&task, self.now), task.units);
             }
             peer.missed += 1;
             peer.note_miss();
@@ -121,10 +121,12 @@ impl Coordinator {
         let frame = &self.frames[index];
         let cell = task.cell.filter(|cell| frame.cells.get(*cell).is_some_and(|cell| !cell.is_done))?;
         let queues = self.queues();
+        let down_bytes = self.answer_bytes.mean() * task.ghost_rect.pixels() as f64;
         let finish = |peer: PeerId| {
             let known = &self.peers[&peer];
             let queue = queues.get(&peer).copied().unwrap_or(0.0);
-            known.turnaround_ns(queue, known.speed.service_ns(task.units))
+            let transfer = known.link.transfer_ns((task.up_bytes, down_bytes));
+            known.turnaround_ns(queue, known.speed.service_ns(task.units), transfer)
         };
         let able = self.peers.values().filter(|peer| {
             let is_other = peer.id != task.peer && peer.state == PeerState::Ready;

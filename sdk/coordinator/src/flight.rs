@@ -13,6 +13,8 @@ pub(crate) struct Frame {
     pub(crate) revision: u64,
     pub(crate) extent: Extent,
     pub(crate) ghost_px: u32,
+    /// What tasks bring along.
+    pub(crate) up_bytes_per_px: f64,
     pub(crate) deadline: Time,
     pub(crate) cells: Vec<Cell>,
 }
@@ -61,6 +63,11 @@ pub(crate) struct Task {
     /// Relative variance of `units`.
     pub(crate) map_variance: f64,
     pub(crate) predicted_ns: f64,
+    /// Bytes that the task is sent with, and what they are predicted to take on the link.
+    pub(crate) up_bytes: f64,
+    pub(crate) up_ns: f64,
+    /// What the answer is predicted to take on the link.
+    pub(crate) down_ns: f64,
     pub(crate) assigned: Time,
     /// When a backup is due, if backups are wanted.
     pub(crate) hedge_at: Option<Time>,
@@ -74,5 +81,10 @@ pub(crate) struct Task {
 impl Task {
     pub(crate) fn is_outstanding(&self) -> bool {
         self.state == TaskState::Outstanding
+    }
+
+    /// How long it holds up the tile behind it: one is traced while the other's answer is on the link.
+    pub(crate) fn stage_ns(&self) -> f64 {
+        self.predicted_ns.max(self.down_ns)
     }
 }

@@ -21,7 +21,7 @@
 //!         extent: Extent::new(256, 144),
 //!         ghost_px: 8,
 //!         deadline: Time(100_000_000),
-//!         cost: None,
+//!         ..FrameRequest::default()
 //!     },
 //!     Time(2_000),
 //! );
@@ -38,6 +38,7 @@ mod faults;
 mod flight;
 mod foresight;
 mod least_squares;
+mod link;
 mod model;
 mod peer;
 mod planning;

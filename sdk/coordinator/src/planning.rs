@@ -15,6 +15,8 @@ use rayloom_wire::limits;
 const REFINEMENTS: usize = 3;
 /// A tree's topology stays until a peer's share of the work has changed by this factor.
 const TOPOLOGY_BAND: f64 = 1.5;
+/// Bytes of a task beside the engine's planes: about what a frame's state and a tile take.
+const TASK_BYTES: f64 = 1000.0;
 /// What a task can say.
 const GHOST_PX: u32 = u8::MAX as u32;
 
@@ -63,7 +65,7 @@ impl Coordinator {
         self.forget_old_tasks();
         self.anchor_unit();
         self.learn_from_overdue_tiles();
-        let candidates = self.candidates(&frame);
+        let mut candidates = self.candidates(&frame);
         let is_traced = !candidates.is_empty() && cut.is_none_or(|cut| !cut.is_empty());
         if !is_traced || frame.extent.width.max(frame.extent.height) > limits::VIEW_SIDE {
             self.push(Action::FrameExpired { frame_id: frame.frame_id, missing: Vec::new() });
@@ -76,6 +78,8 @@ impl Coordinator {
         let ghost_px = frame.ghost_px.min(GHOST_PX);
         let work = WorkSum::new(frame.extent, self.map.density());
         let doubt = WorkSum::new(frame.extent, &self.map.doubt());
+        let px_per_unit = frame.extent.pixels() as f64 / work.total();
+        candidates.iter_mut().for_each(|candidate| candidate.px_per_unit = px_per_unit);
         let min_side_px = self.config.min_tile_side_px;
         let ground = Ground { work: &work, doubt: &doubt, extent: frame.extent, ghost_px, min_side_px };
         let (layout, leaves) = match cut {
@@ -94,6 +98,7 @@ impl Coordinator {
             revision: frame.revision,
             extent: frame.extent,
             ghost_px,
+            up_bytes_per_px: up_bytes_per_px(&frame),
             deadline: frame.deadline,
             cells: Vec::with_capacity(leaves.len()),
         };
@@ -123,10 +128,13 @@ impl Coordinator {
         let peer = &self.peers[&to];
         let predicted_ns = peer.speed.service_ns(units).min(1e15);
         let p95_ns = peer.speed.p95_ns(units, map_variance).min(1e15);
-        let turnaround_ns = peer.turnaround_ns(queue_ns.unwrap_or(0.0), predicted_ns);
+        let pixels = ghost_rect.pixels() as f64;
+        let up_bytes = TASK_BYTES + frame.up_bytes_per_px * pixels;
+        let transfer = peer.link.transfer_ns((up_bytes, self.answer_bytes.mean() * pixels));
+        let turnaround_ns = peer.turnaround_ns(queue_ns.unwrap_or(0.0), predicted_ns, transfer);
         // A backup is due when the answer is later than nineteen of twenty would be; at once where the peer's record is bad.
-        let late_ns =
-            peer.turnaround_ns(queue_ns.unwrap_or(0.0), p95_ns).max(1.1 * turnaround_ns) + peer.link_spread_ns();
+        let late_ns = peer.turnaround_ns(queue_ns.unwrap_or(0.0), p95_ns, transfer).max(1.1 * turnaround_ns)
+            + peer.link.spread_ns();
         let hedge_at = if peer.is_unreliable() { now } else { now.plus_ns(late_ns + 1e6) };
         let mut due = frame.deadline.max(now.plus_ns(f64::from(self.config.tile_slack) * turnaround_ns + 5e6));
         let is_known = peer.speed.is_measured() && map_variance < KNOWN_VARIANCE;
@@ -142,6 +150,9 @@ impl Coordinator {
             ghost_rect,
             units,
             predicted_ns,
+            up_bytes,
+            up_ns: transfer.0,
+            down_ns: transfer.1,
             assigned: now,
             hedge_at: wants_backup.then_some(hedge_at),
             map_variance,
@@ -163,9 +174,12 @@ impl Coordinator {
             let able = self.peers.values().filter(|p| p.state == state && p.holds(frame.scene, frame.revision));
             able.map(|peer| Candidate {
                 peer: peer.id,
-                start_ns: peer.turnaround_ns(queues.get(&peer.id).copied().unwrap_or(0.0), 0.0),
+                start_ns: peer.turnaround_ns(queues.get(&peer.id).copied().unwrap_or(0.0), 0.0, (0.0, 0.0)),
                 overhead_ns: peer.speed.overhead_ns(),
                 ns_per_unit: peer.speed.cautious_ns_per_unit(),
+                up_ns_per_px: up_bytes_per_px(frame) * peer.link.up.ns_per_byte(),
+                down_ns_per_px: self.answer_bytes.mean() * peer.link.down.ns_per_byte(),
+                px_per_unit: 0.0,
             })
             .collect()
         };
@@ -198,10 +212,11 @@ impl Coordinator {
             let is_good = layout.finish_ns <= layout.ideal_ns * (1.0 + dead_band / 2.0);
             let work = work_of(ground, &layout.tree, &layout.slots);
             // What each slot should weigh so that its rectangle, ghost zone included, holds what its peer is due.
-            for (slot, work) in slots.iter_mut().zip(&work) {
-                let due = shares.iter().find(|share| share.candidate.peer == slot.peer);
-                let due = due.map_or(0.0, |share| share.units / f64::from(share.tiles));
-                slot.weight *= (due / work.max(f64::MIN_POSITIVE)).clamp(0.5, 2.0);
+            for (slot, (units, pixels)) in slots.iter_mut().zip(&work) {
+                let Some(share) = shares.iter().find(|share| share.candidate.peer == slot.peer) else { continue };
+                let due = share.units / f64::from(share.tiles);
+                let held = share.candidate.equivalent_units(*units, *pixels, share.tiles);
+                slot.weight *= (due / held.max(f64::MIN_POSITIVE)).clamp(0.5, 2.0);
             }
             if best.as_ref().is_none_or(|best| layout.finish_ns < best.finish_ns) {
                 best = Some(layout);
@@ -211,7 +226,7 @@ impl Coordinator {
             }
         }
         let best = best.expect("at least one refinement is made");
-        let alone = |c: &Candidate| c.start_ns + c.overhead_ns + units * c.ns_per_unit;
+        let alone = |candidate: &Candidate| candidate.alone_ns(units);
         let single = candidates.iter().min_by(|a, b| alone(a).total_cmp(&alone(b)));
         // Whoever wants tiles at any cost gets them.
         let is_asked_for = self.config.max_split_overhead >= AT_ANY_COST;
@@ -245,7 +260,8 @@ impl Coordinator {
             let cell = frame.cells.len();
             let tile = self.assign(frame, Some(cell), rect, ground.known(rect), peer, queues.get(&peer).copied());
             let queue = queues.entry(peer).or_insert(0.0);
-            *queue = self.peers[&peer].start_ns(*queue) + tile.predicted_ns as f64;
+            let task = &self.tasks[&tile.task];
+            *queue = self.peers[&peer].start_ns(*queue, task.up_ns) + task.stage_ns();
             frame.cells.push(Cell { rect, is_done: false, latest: tile.task });
             if let Some(peer) = self.peers.get_mut(&peer) {
                 peer.share += rect.pixels() as f32 / frame.extent.pixels() as f32;
@@ -284,19 +300,32 @@ impl Coordinator {
 /// Tiles that are given: each, in their order, to the peer that would be through with it first.
 fn hand_out(ground: &Ground<'_>, candidates: &[Candidate], cut: &[Rect]) -> (Layout, Vec<(Rect, usize)>) {
     let slots = candidates.iter().map(|candidate| Slot { peer: candidate.peer, weight: 1.0 }).collect();
-    let mut through_ns: Vec<f64> = candidates.iter().map(|candidate| candidate.start_ns).collect();
+    // When each peer is through with its tiles, and when its link is through with their answers.
+    let mut traced_ns: Vec<f64> = candidates.iter().map(|candidate| candidate.start_ns).collect();
+    let mut sent_ns = traced_ns.clone();
     let mut leaves = Vec::with_capacity(cut.len());
     for rect in cut {
-        let units = ground.work.within(rect.grown(ground.ghost_px, ground.extent));
-        let through =
-            |slot: usize| through_ns[slot] + candidates[slot].overhead_ns + units * candidates[slot].ns_per_unit;
-        let first = (0..candidates.len()).min_by(|a, b| through(*a).total_cmp(&through(*b)));
+        let ghost_rect = rect.grown(ground.ghost_px, ground.extent);
+        let (units, pixels) = (ground.work.within(ghost_rect), ghost_rect.pixels() as f64);
+        let through = |slot: usize| {
+            let candidate = &candidates[slot];
+            let waits_ns = traced_ns[slot].max(candidate.start_ns + pixels * candidate.up_ns_per_px);
+            let traced = waits_ns + candidate.overhead_ns + units * candidate.ns_per_unit;
+            (traced, traced.max(sent_ns[slot]) + pixels * candidate.down_ns_per_px)
+        };
+        let first = (0..candidates.len()).min_by(|a, b| through(*a).1.total_cmp(&through(*b).1));
         let slot = first.expect("a frame without candidates has expired");
-        through_ns[slot] = through(slot);
+        (traced_ns[slot], sent_ns[slot]) = through(slot);
         leaves.push((*rect, slot));
     }
-    let finish_ns = through_ns.into_iter().fold(0.0, f64::max);
+    let finish_ns = sent_ns.into_iter().fold(0.0, f64::max);
     (Layout { slots, tree: Tree::Leaf { slot: 0 }, finish_ns, ideal_ns: finish_ns }, leaves)
+}
+
+/// Bytes that tasks bring for a pixel; what makes no sense is none.
+fn up_bytes_per_px(frame: &FrameRequest) -> f64 {
+    let bytes = f64::from(frame.up_bytes_per_px);
+    if bytes > 0.0 { bytes.min(1024.0) } else { 0.0 }
 }
 
 /// A slot a tile, all of a peer's of the same weight.
@@ -318,11 +347,13 @@ fn is_near(last: &[Slot], next: &[Slot]) -> bool {
     last.iter().zip(next).map(ratio).all(|r| (1.0 / TOPOLOGY_BAND..=TOPOLOGY_BAND).contains(&r))
 }
 
-/// Work of each slot's rectangle with its ghost zone.
-fn work_of(ground: &Ground<'_>, tree: &Tree, slots: &[Slot]) -> Vec<f64> {
-    let mut work = vec![0.0; slots.len()];
+/// Work and pixels of each slot's rectangle with its ghost zone.
+fn work_of(ground: &Ground<'_>, tree: &Tree, slots: &[Slot]) -> Vec<(f64, f64)> {
+    let mut work = vec![(0.0, 0.0); slots.len()];
     for (rect, slot) in tree.leaves(ground.extent, ground.ghost_px, usize::MAX) {
-        work[slot] += ground.work.within(rect.grown(ground.ghost_px, ground.extent));
+        let rect = rect.grown(ground.ghost_px, ground.extent);
+        work[slot].0 += ground.work.within(rect);
+        work[slot].1 += rect.pixels() as f64;
     }
     work
 }
@@ -330,9 +361,12 @@ fn work_of(ground: &Ground<'_>, tree: &Tree, slots: &[Slot]) -> Vec<f64> {
 /// Predicts a cut's times, and fills `shares` with what a perfect division of the same work would give.
 fn measure(ground: &Ground<'_>, shares: &mut [Share], slots: Vec<Slot>, tree: Tree) -> Layout {
     let work = work_of(ground, &tree, &slots);
-    let of = |peer: PeerId| slots.iter().zip(&work).filter(move |(slot, _)| slot.peer == peer).map(|(_, work)| work);
-    let finish = |share: &Share| share.finish_ns(of(share.candidate.peer).sum());
+    let finish = |share: &Share| {
+        let own = slots.iter().zip(&work).filter(|(slot, _)| slot.peer == share.candidate.peer);
+        let (units, pixels) = own.fold((0.0, 0.0), |sum, (_, work)| (sum.0 + work.0, sum.1 + work.1));
+        share.before_work_ns() + share.candidate.time_ns(units, pixels, share.tiles)
+    };
     let finish_ns = shares.iter().map(finish).fold(0.0, f64::max);
-    let ideal_ns = fill(shares, work.iter().sum());
+    let ideal_ns = fill(shares, work.iter().map(|work| work.0).sum());
     Layout { slots, tree, finish_ns, ideal_ns }
 }

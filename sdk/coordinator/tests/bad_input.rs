@@ -58,14 +58,14 @@ proptest! {
                     let cost = cost.map(|c| CostMap { blocks_x: 3, blocks_y: 2, cost: vec![c; 6] });
                     let deadline = Time(deadline * 1_000_000);
                     let is_new = !open.contains(&id);
-                    let request = FrameRequest { frame_id: id, scene: 1, revision, extent, ghost_px: ghost, deadline, cost };
+                    let request = FrameRequest { frame_id: id, scene: 1, revision, extent, ghost_px: ghost, deadline, cost, ..FrameRequest::default() };
                     let plan = coordinator.begin_frame(request, now);
                     if is_new { open.push(id) } else { prop_assert_eq!(plan, FramePlan::default()) }
                 }
                 Event::Done(task, service_ns, rays) => {
                     let rays = vec![rays; rays as usize % 50];
                     let rect = Rect::new(0, 0, service_ns as u32, 1);
-                    coordinator.tile_done(TaskId(task), TileReport { service_ns, block_rays: &rays, rect }, now);
+                    coordinator.tile_done(TaskId(task), TileReport { block_rays: &rays, ..TileReport::new(service_ns, rect) }, now);
                 }
                 Event::Refused(task) => coordinator.tile_refused(TaskId(task), now),
                 Event::Timeout => coordinator.handle_timeout(now),
@@ -92,7 +92,7 @@ fn drain(coordinator: &mut Coordinator, open: &mut Vec<u64>, ended: &mut Vec<u64
 #[test]
 fn answers_that_nobody_asked_for_are_ignored() {
     let mut coordinator = Coordinator::new(Config::default());
-    let report = TileReport { service_ns: 1, block_rays: &[], rect: Rect::new(0, 0, 1, 1) };
+    let report = TileReport::new(1, Rect::new(0, 0, 1, 1));
     coordinator.tile_done(TaskId(99), report, Time(5));
     coordinator.tile_refused(TaskId(99), Time(5));
     coordinator.peer_ready(PeerId(3), 1, 1, Time(5));
@@ -111,7 +111,8 @@ fn nobody_polls_and_memory_stays_bounded() {
     assert_eq!(coordinator.peers().count(), 1024);
     for frame_id in 0..9000 {
         let (extent, deadline) = (Extent::new(64, 64), Time(frame_id));
-        let request = FrameRequest { frame_id, scene: 1, revision: 9, extent, ghost_px: 8, deadline, cost: None };
+        let request =
+            FrameRequest { frame_id, scene: 1, revision: 9, extent, ghost_px: 8, deadline, ..FrameRequest::default() };
         coordinator.begin_frame(request, Time(frame_id));
     }
     assert!(coordinator.actions_dropped() > 0);

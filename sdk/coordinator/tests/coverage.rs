@@ -28,7 +28,16 @@ fn cost() -> impl Strategy<Value = f32> {
 }
 
 fn request(frame_id: u64, extent: Extent, ghost_px: u32, cost: Option<CostMap>) -> FrameRequest {
-    FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px, deadline: Time(frame_id * 50_000_000), cost }
+    FrameRequest {
+        frame_id,
+        scene: 1,
+        revision: 1,
+        extent,
+        ghost_px,
+        deadline: Time(frame_id * 50_000_000),
+        cost,
+        ..FrameRequest::default()
+    }
 }
 
 proptest! {
@@ -60,7 +69,7 @@ proptest! {
             for (i, tile) in plan.tiles.iter().enumerate() {
                 let service_ns = services[i % services.len()];
                 let rays = vec![service_ns as u32; tile.ghost_rect.scaled(16).pixels()];
-                let report = TileReport { service_ns, block_rays: &rays, rect: tile.ghost_rect };
+                let report = TileReport { block_rays: &rays, ..TileReport::new(service_ns, tile.ghost_rect) };
                 coordinator.tile_done(tile.task, report, Time(now.0 + 1_000_000 * i as u64));
             }
         }

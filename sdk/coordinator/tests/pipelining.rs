@@ -54,7 +54,8 @@ fn one_frame_too_many_ends_the_oldest() {
     let mut ended = Vec::new();
     for frame_id in 1..=4 {
         let (extent, deadline) = (Extent::new(64, 64), Time(1_000_000_000));
-        let request = FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px: 0, deadline, cost: None };
+        let request =
+            FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px: 0, deadline, ..FrameRequest::default() };
         coordinator.begin_frame(request, Time(frame_id));
         while let Some(action) = coordinator.poll_action() {
             if let Action::FrameExpired { frame_id, missing } = action {

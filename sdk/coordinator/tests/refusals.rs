@@ -21,7 +21,8 @@ fn two_peers() -> Coordinator {
 fn begin(coordinator: &mut Coordinator, frame_id: u64, now: Time) -> FramePlan {
     let deadline = Time(now.0 + 100_000_000);
     let extent = Extent::new(640, 360);
-    let request = FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px: 8, deadline, cost: None };
+    let request =
+        FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px: 8, deadline, ..FrameRequest::default() };
     coordinator.begin_frame(request, now)
 }
 
@@ -36,7 +37,7 @@ fn refuse(coordinator: &mut Coordinator, plan: &FramePlan, now: Time) -> Vec<Act
         if tile.peer == PeerId(1) {
             coordinator.tile_refused(tile.task, now);
         } else {
-            let report = TileReport { service_ns: 2_000_000, block_rays: &[], rect: tile.ghost_rect };
+            let report = TileReport::new(2_000_000, tile.ghost_rect);
             coordinator.tile_done(tile.task, report, now);
         }
     }
@@ -58,7 +59,7 @@ fn a_refused_tile_goes_to_the_other_peer() {
     }
     assert_eq!(again.len(), refused);
     for tile in again {
-        let report = TileReport { service_ns: 2_000_000, block_rays: &[], rect: tile.rect };
+        let report = TileReport::new(2_000_000, tile.rect);
         coordinator.tile_done(tile.task, report, ms(20));
     }
     assert_eq!(actions(&mut coordinator).last(), Some(&Action::FrameComplete { frame_id: 1 }));

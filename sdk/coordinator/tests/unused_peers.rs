@@ -40,12 +40,12 @@ fn frame(coordinator: &mut Coordinator, at: Time) -> FramePlan {
         extent: VIEW,
         ghost_px: 8,
         deadline: at + INTERVAL,
-        cost: None,
+        ..FrameRequest::default()
     };
     let plan = coordinator.begin_frame(request, at);
     for tile in &plan.tiles {
         let service_ns = 40_000_000 * tile.rect.pixels() as u64 / VIEW.pixels() as u64;
-        let report = TileReport { service_ns, block_rays: &[], rect: tile.ghost_rect };
+        let report = TileReport::new(service_ns, tile.ghost_rect);
         coordinator.tile_done(tile.task, report, at + Duration::from_millis(21));
     }
     plan

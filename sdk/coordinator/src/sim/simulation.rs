@@ -106,7 +106,8 @@ enum Event {
     Arrive(usize, Vec<Job>),
     Cancel(usize, Vec<TaskId>),
     Served(usize),
-    Done(usize, Job, u64),
+    /// Peer, tile, service time, and how long the link took for its answer, in nanoseconds.
+    Done(usize, Job, u64, u64),
 }
 
 impl Simulation {
@@ -210,6 +211,7 @@ impl Simulation {
             ghost_px: self.ghost_px,
             deadline: self.now + deadline,
             cost: estimate.map(|estimate| estimate(frame_id)),
+            up_bytes_per_px: 0.0,
         };
         let plan = self.coordinator.begin_frame(request, self.now);
         let took = self.stopwatch.map_or(0, |stopwatch| stopwatch()).saturating_sub(before);
@@ -271,11 +273,13 @@ impl Simulation {
                 self.peers[index].is_busy = false;
                 self.serve(index);
             }
-            Event::Done(index, job, service_ns) => {
+            Event::Done(index, job, service_ns, transfer_ns) => {
                 let rect = rect_of(job);
                 let rays = self.truth(job.frame_id).block_rays(self.extent, rect);
                 let claimed = (service_ns as f64 * self.peers[index].peer.claims) as u64;
-                let report = TileReport { service_ns: claimed, block_rays: &rays, rect };
+                let bytes = (rect.pixels() as f64 * BYTES_PER_PX) as u64;
+                let transfer_ns = Some(transfer_ns);
+                let report = TileReport { block_rays: &rays, bytes, transfer_ns, ..TileReport::new(claimed, rect) };
                 if let Some(peer) = self.coordinator.task_peer(job.task).filter(|_| !job.redundant) {
                     let record = &mut self.frames[job.frame_id as usize - 1];
                     record.tiles.push((peer, job.predicted_ns, service_ns));
@@ -363,8 +367,11 @@ impl Simulation {
         let (frame_id, redundant) = (job.frame_id, job.redundant);
         self.spans.push(Span { peer: PeerId(index as u32), frame_id, begun: now, ended: end, redundant, work_ns });
         self.after(end, Event::Served(index));
-        let arrival = sent + self.link(index);
-        self.after(arrival, Event::Done(index, job, ns as u64));
+        let delay = self.link(index);
+        // The first bytes came without jitter, the last ones with: a measurement is never too short.
+        let late = delay.saturating_sub(self.peers[index].peer.one_way);
+        let transfer_ns = if sending_ns > 0.0 { sending_ns as u64 + late.as_nanos() as u64 } else { 0 };
+        self.after(sent + delay, Event::Done(index, job, ns as u64, transfer_ns));
     }
 
     fn truth(&mut self, frame_id: u64) -> Rc<Truth> {
