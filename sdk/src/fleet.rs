@@ -5,12 +5,12 @@ use crate::flight::FlightPlanes;
 use crate::revisions::Revisions;
 use crate::stats::PeerStats;
 use crate::view::View;
-use rayloom_coordinator::{PeerId, PeerPrior, Time};
+use rayloom_coordinator::{PeerId, PeerPrior, PeerTraits, Time};
 use rayloom_frame::codec::{Slice, TileEncoder};
 use rayloom_frame::{GBuffer, Rect};
 use rayloom_transport::{Channel, Link, SendError};
 use rayloom_wire::{Message, PeerInfo, SceneStage, TileSlice, limits};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::runtime::Handle;
@@ -26,6 +26,7 @@ const PIXELS_REMEMBERED: u64 = 16 << 20;
 /// All peers.
 pub(crate) struct Fleet {
     embedded: Embedded,
+    trusted: BTreeSet<PeerId>,
     /// Where planes are coded and sent.
     network: Handle,
     peers: BTreeMap<PeerId, Peer>,
@@ -112,8 +113,15 @@ async fn send_region(
 }
 
 impl Fleet {
-    pub(crate) fn new(embedded: Embedded, network: Handle) -> Fleet {
-        Fleet { embedded, network, peers: BTreeMap::new(), planes_sent: Arc::default(), outages: BTreeMap::new() }
+    pub(crate) fn new(embedded: Embedded, trusted: BTreeSet<PeerId>, network: Handle) -> Fleet {
+        Fleet {
+            embedded,
+            trusted,
+            network,
+            peers: BTreeMap::new(),
+            planes_sent: Arc::default(),
+            outages: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn connected(&mut self, id: PeerId, link: Arc<dyn Link>, description: String, info: PeerInfo) {
@@ -169,7 +177,15 @@ impl Fleet {
     pub(crate) fn introduce_peer(&self, id: PeerId, view: &mut View, now: Time) {
         if let Some(peer) = self.peers.get(&id) {
             let is_embedded = id.0 == EMBEDDED_PEER;
-            let prior = PeerPrior { rays_per_second: peer.info.rays_per_second, is_embedded };
+            let info = &peer.info;
+            let traits = PeerTraits {
+                is_cpu: info.is_cpu,
+                has_ray_tracing: matches!(info.front_end.as_str(), "ray_query" | "rt_pipeline"),
+                is_trusted: is_embedded || self.trusted.contains(&id),
+                // Stored captures need no memory.
+                memory_bytes: if info.stored_traces { 0 } else { info.memory_bytes },
+            };
+            let prior = PeerPrior { rays_per_second: info.rays_per_second, is_embedded, traits };
             view.peer_joined(id, prior, self.embedded == Embedded::Always, now);
         }
     }

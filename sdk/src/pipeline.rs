@@ -2,7 +2,7 @@
 
 use crate::capture::{MergedSlice, Recorder};
 use crate::clock::Clock;
-use crate::config::{FrameDesc, ViewDesc};
+use crate::config::{FrameDesc, PeerConstraints, ViewDesc};
 use crate::director::{ArrivedSlice, TASK_VIEW_SHIFT};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
@@ -12,8 +12,8 @@ use crate::merging::{Finished, Part};
 use crate::output::Output;
 use crate::revisions::Resolved;
 use rayloom_coordinator::{
-    Action, Config, Coordinator, CostMap, Foresight, FrameRequest, PeerId, PeerPrior, PlannedTile, SuspectCause,
-    TaskId, TileAssignment, TileReport, Time,
+    Action, Config, Constraints, Coordinator, CostMap, ExpiryCause, Foresight, FrameRequest, PeerId, PeerPrior,
+    PlannedTile, SuspectCause, TaskId, TileAssignment, TileReport, Time,
 };
 use rayloom_frame::features::{block_motion, estimated_cost};
 use rayloom_frame::{GBuffer, Rect};
@@ -83,6 +83,8 @@ pub(crate) struct Pipeline {
     skipped: Skipped,
     /// What the engine's planes took, coded, of late.
     plane_bytes_per_px: f32,
+    /// What was last told of peers that may not trace the view.
+    untraceable: Option<ExpiryCause>,
     pub(crate) misses: Misses,
 }
 
@@ -107,6 +109,7 @@ impl Pipeline {
             last: None,
             skipped: Skipped::default(),
             plane_bytes_per_px: 0.0,
+            untraceable: None,
             misses: Misses::default(),
         }
     }
@@ -196,6 +199,7 @@ impl Pipeline {
             let features = &seen.features;
             self.coordinator.foresee(&Foresight { features, is_current: false, motion: &motion, layers: &requests });
         }
+        let PeerConstraints { gpu, ray_tracing, trusted } = self.view.constraints;
         let (scene, revision) = state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
         let request = FrameRequest {
             frame_id: desc.frame_id,
@@ -205,6 +209,7 @@ impl Pipeline {
             ghost_px: u32::from(self.view.filter_radius),
             deadline: Time(begun_ns) + longest,
             cost,
+            constraints: Constraints { gpu, ray_tracing, trusted, memory_bytes: 0 },
             up_bytes_per_px: if planes.is_some() { self.plane_bytes_per_px } else { 0.0 },
         };
         let ghost_px = u32::from(self.view.filter_radius);
@@ -327,9 +332,13 @@ impl Pipeline {
                     let ids = tasks.into_iter().map(|task| self.global_task(task)).collect();
                     self.send(fleet, peer, &Message::CancelTasks(CancelTasks { ids }));
                 }
-                Action::FrameComplete { frame_id } => self.end(frame_id),
-                Action::FrameExpired { frame_id, missing } => {
+                Action::FrameComplete { frame_id } => {
+                    self.untraceable = None;
+                    self.end(frame_id);
+                }
+                Action::FrameExpired { frame_id, missing, cause } => {
                     self.misses.missing_tiles += missing.len() as u64;
+                    self.tell_untraceable(cause, events);
                     self.end(frame_id);
                 }
                 Action::PeerSuspect { peer, cause } => {
@@ -348,6 +357,13 @@ impl Pipeline {
             }
         }
         self.finish_ended();
+    }
+
+    /// Tells once that peers are there which may not trace the view.
+    fn tell_untraceable(&mut self, cause: ExpiryCause, events: &EventQueue) {
+        if matches!(cause, ExpiryCause::Unmet { .. }) && self.untraceable.replace(cause) != Some(cause) {
+            events.push(Event::Untraceable { view: self.desc.view, cause: cause.to_string() });
+        }
     }
 
     /// A frame that is whole is not held up by an older one: that one goes out with what it has.

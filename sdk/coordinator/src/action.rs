@@ -1,6 +1,6 @@
 //! What the coordinator tells the session.
 
-use crate::{PeerId, TaskId};
+use crate::{ExpiryCause, PeerId, TaskId};
 use rayloom_frame::Rect;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub enum Action {
         frame_id: u64,
         /// The latest task of each tile that is missing; none when the frame never had a tile.
         missing: Vec<TaskId>,
+        /// Why.
+        cause: ExpiryCause,
     },
     /// The peer gets small redundant tiles only, until it answers them in time.
     PeerSuspect {

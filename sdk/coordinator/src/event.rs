@@ -1,6 +1,6 @@
 //! What the session tells the coordinator.
 
-use crate::Time;
+use crate::{Constraints, PeerTraits, Time};
 use rayloom_frame::{Extent, Rect};
 
 /// The session's number for a peer.
@@ -18,6 +18,8 @@ pub struct PeerPrior {
     pub rays_per_second: f32,
     /// It runs in the engine's process: no link.
     pub is_embedded: bool,
+    /// What it is.
+    pub traits: PeerTraits,
 }
 
 /// Cost of every 16x16 block of a view, estimated before it is traced; the unit is free, only ratios matter.
@@ -51,6 +53,8 @@ pub struct FrameRequest {
     pub cost: Option<CostMap>,
     /// Bytes that a task brings for each of its pixels, ghost zone included: the engine's planes, coded. 0 in state mode.
     pub up_bytes_per_px: f32,
+    /// What its peers must be. Nobody else is sent anything of it.
+    pub constraints: Constraints,
 }
 
 /// How a tile's work went, as its peer says.

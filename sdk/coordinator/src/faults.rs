@@ -2,7 +2,7 @@
 
 use crate::coordinator::Coordinator;
 use crate::flight::{Frame, Task, TaskState};
-use crate::{Action, PeerId, PeerState, SuspectCause, TaskId};
+use crate::{Action, ExpiryCause, PeerId, PeerState, SuspectCause, TaskId};
 use std::collections::{BTreeMap, VecDeque};
 
 impl Coordinator {
@@ -27,12 +27,12 @@ impl Coordinator {
     /// Ends frames whose deadline has passed.
     pub(crate) fn expire_frames(&mut self) {
         while let Some(index) = self.frames.iter().position(|frame| frame.deadline <= self.now) {
-            self.expire(index);
+            self.expire(index, ExpiryCause::Deadline);
         }
     }
 
     /// Ends a frame with what is there. What its peers have begun may finish; what waits in their queues is cancelled.
-    pub(crate) fn expire(&mut self, index: usize) {
+    pub(crate) fn expire(&mut self, index: usize, cause: ExpiryCause) {
         let Some(frame) = self.frames.remove(index) else { return };
         let mut begun = Vec::new();
         let mut waiting = Vec::new();
@@ -46,7 +46,7 @@ impl Coordinator {
             }
         }
         self.cancel(waiting);
-        self.finish_expired(&frame);
+        self.finish_expired(&frame, cause);
     }
 
     /// Ends frames whose missing tiles nobody is left to trace.
@@ -60,7 +60,7 @@ impl Coordinator {
         };
         let (ended, going): (VecDeque<Frame>, VecDeque<Frame>) = self.frames.iter().cloned().partition(is_hopeless);
         self.frames = going;
-        ended.iter().for_each(|frame| self.finish_expired(frame));
+        ended.iter().for_each(|frame| self.finish_expired(frame, ExpiryCause::NobodyLeft));
     }
 
     /// Notes tiles that were due, and who is suspect for them.
@@ -130,7 +130,7 @@ impl Coordinator {
         };
         let able = self.peers.values().filter(|peer| {
             let is_other = peer.id != task.peer && peer.state == PeerState::Ready;
-            is_other && peer.holds(frame.scene, frame.revision)
+            is_other && frame.may_be_traced_by(peer)
         });
         let best = able.map(|peer| peer.id).min_by(|a, b| finish(*a).total_cmp(&finish(*b)));
         let in_time = |peer: &PeerId| self.now.plus_ns(finish(*peer)) + self.config.reassign_margin <= frame.deadline;
@@ -197,9 +197,9 @@ impl Coordinator {
         by_peer.into_iter().for_each(|(peer, tasks)| self.push(Action::Cancel { peer, tasks }));
     }
 
-    fn finish_expired(&mut self, frame: &Frame) {
+    fn finish_expired(&mut self, frame: &Frame, cause: ExpiryCause) {
         self.lacking = frame.missing().map(|cell| cell.rect).collect();
         let missing = frame.missing().map(|cell| cell.latest).collect();
-        self.push(Action::FrameExpired { frame_id: frame.id, missing });
+        self.push(Action::FrameExpired { frame_id: frame.id, missing, cause });
     }
 }

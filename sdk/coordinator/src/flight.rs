@@ -1,6 +1,7 @@
 //! Frames in flight, their cells, and tasks.
 
-use crate::{PeerId, TaskId, Time};
+use crate::peer::Peer;
+use crate::{Constraints, PeerId, TaskId, Time};
 use rayloom_frame::{Extent, Rect};
 
 /// A frame that has begun and not ended.
@@ -15,11 +16,17 @@ pub(crate) struct Frame {
     pub(crate) ghost_px: u32,
     /// What tasks bring along.
     pub(crate) up_bytes_per_px: f64,
+    pub(crate) constraints: Constraints,
     pub(crate) deadline: Time,
     pub(crate) cells: Vec<Cell>,
 }
 
 impl Frame {
+    /// Whether a peer holds the scene revision and is what the frame asks for.
+    pub(crate) fn may_be_traced_by(&self, peer: &Peer) -> bool {
+        peer.holds(self.scene, self.revision) && self.constraints.unmet(&peer.prior.traits).is_none()
+    }
+
     pub(crate) fn is_complete(&self) -> bool {
         self.cells.iter().all(|cell| cell.is_done)
     }

@@ -32,6 +32,7 @@
 
 mod action;
 mod config;
+mod constraints;
 mod coordinator;
 mod event;
 mod faults;
@@ -53,6 +54,7 @@ mod work_sum;
 
 pub use action::{Action, FramePlan, PeerState, PeerView, PlannedTile, SuspectCause, TileAssignment};
 pub use config::Config;
+pub use constraints::{Constraints, ExpiryCause, PeerTraits, Requirement};
 pub use coordinator::Coordinator;
 pub use event::{CostMap, FrameRequest, PeerId, PeerPrior, TaskId, TileReport};
 pub use foresight::Foresight;

@@ -3,11 +3,14 @@
 use crate::config::AT_ANY_COST;
 use crate::coordinator::Coordinator;
 use crate::flight::{Cell, Frame, Task, TaskState};
+use crate::peer::Peer;
 use crate::share::{Candidate, Demand, Share, choose, fill};
 use crate::split::{Ground, Slot, Tree};
 use crate::work_map::KNOWN_VARIANCE;
 use crate::work_sum::WorkSum;
-use crate::{Action, FramePlan, FrameRequest, PeerId, PeerState, PlannedTile, TileAssignment, Time};
+use crate::{
+    Action, ExpiryCause, FramePlan, FrameRequest, PeerId, PeerState, PlannedTile, Requirement, TileAssignment, Time,
+};
 use rayloom_frame::{Extent, Rect};
 use rayloom_wire::limits;
 
@@ -56,7 +59,7 @@ impl Coordinator {
             return FramePlan::default();
         }
         while self.frames.len() >= self.config.max_frames_in_flight {
-            self.expire(0);
+            self.expire(0, ExpiryCause::TooManyInFlight);
         }
         if frame.extent.width == 0 || frame.extent.height == 0 {
             self.push(Action::FrameComplete { frame_id: frame.frame_id });
@@ -66,9 +69,14 @@ impl Coordinator {
         self.anchor_unit();
         self.learn_from_overdue_tiles();
         let mut candidates = self.candidates(&frame);
-        let is_traced = !candidates.is_empty() && cut.is_none_or(|cut| !cut.is_empty());
-        if !is_traced || frame.extent.width.max(frame.extent.height) > limits::VIEW_SIDE {
-            self.push(Action::FrameExpired { frame_id: frame.frame_id, missing: Vec::new() });
+        let has_tiles = cut.is_none_or(|cut| !cut.is_empty());
+        let cause = if !has_tiles || frame.extent.width.max(frame.extent.height) > limits::VIEW_SIDE {
+            Some(ExpiryCause::NothingToTrace)
+        } else {
+            candidates.is_empty().then(|| self.why_nobody(&frame))
+        };
+        if let Some(cause) = cause {
+            self.push(Action::FrameExpired { frame_id: frame.frame_id, missing: Vec::new(), cause });
             return FramePlan::default();
         }
         match self.pending.take().filter(|pending| pending.fits(frame.extent)) {
@@ -99,6 +107,7 @@ impl Coordinator {
             extent: frame.extent,
             ghost_px,
             up_bytes_per_px: up_bytes_per_px(&frame),
+            constraints: frame.constraints,
             deadline: frame.deadline,
             cells: Vec::with_capacity(leaves.len()),
         };
@@ -167,11 +176,26 @@ impl Coordinator {
         PlannedTile { task, peer: to, rect, ghost_rect, predicted_ns, p95_ns }
     }
 
-    /// Ready peers that hold the revision; where there is none, suspect ones: they have nothing to lose.
+    /// Why no peer can be asked.
+    fn why_nobody(&self, frame: &FrameRequest) -> ExpiryCause {
+        let is_there = |peer: &&Peer| matches!(peer.state, PeerState::Ready | PeerState::Suspect);
+        let holders = self.peers.values().filter(is_there).filter(|peer| peer.holds(frame.scene, frame.revision));
+        let unmet: Vec<Requirement> = holders.filter_map(|peer| frame.constraints.unmet(&peer.prior.traits)).collect();
+        match unmet.iter().max() {
+            Some(requirement) => ExpiryCause::Unmet { peers: unmet.len() as u32, requirement: *requirement },
+            None => ExpiryCause::NotReady,
+        }
+    }
+
+    /// Ready peers that hold the revision and are what the frame asks for; where there is none, suspect ones: they have nothing
+    /// to lose.
     fn candidates(&self, frame: &FrameRequest) -> Vec<Candidate> {
         let queues = self.queues();
         let in_state = |state: PeerState| -> Vec<Candidate> {
-            let able = self.peers.values().filter(|p| p.state == state && p.holds(frame.scene, frame.revision));
+            let able = self.peers.values().filter(|peer| {
+                let is_allowed = frame.constraints.unmet(&peer.prior.traits).is_none();
+                peer.state == state && peer.holds(frame.scene, frame.revision) && is_allowed
+            });
             able.map(|peer| Candidate {
                 peer: peer.id,
                 start_ns: peer.turnaround_ns(queues.get(&peer.id).copied().unwrap_or(0.0), 0.0, (0.0, 0.0)),
@@ -281,7 +305,7 @@ impl Coordinator {
                 PeerState::Ready => self.now.since(peer.last_done) >= self.config.probe_interval_max,
                 _ => false,
             };
-            is_due && peer.holds(frame.scene, frame.revision) && !is_planned(peer.id)
+            is_due && frame.may_be_traced_by(peer) && !is_planned(peer.id)
         });
         let idle: Vec<PeerId> =
             due.map(|peer| peer.id).filter(|peer| self.outstanding(*peer).next().is_none()).collect();

@@ -48,7 +48,7 @@ proptest! {
             let now = Time(at_ms * 1_000_000);
             match event {
                 Event::Join(p, rays_per_second) => {
-                    coordinator.peer_joined(PeerId(p), PeerPrior { rays_per_second, is_embedded: p == 0 }, now);
+                    coordinator.peer_joined(PeerId(p), PeerPrior { rays_per_second, is_embedded: p == 0, ..PeerPrior::default() }, now);
                 }
                 Event::Ready(p, revision) => coordinator.peer_ready(PeerId(p), 1, revision, now),
                 Event::Lost(p) => coordinator.peer_lost(PeerId(p), now),

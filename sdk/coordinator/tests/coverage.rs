@@ -56,7 +56,7 @@ proptest! {
         let mut coordinator = Coordinator::new(Config::default());
         for (peer, rays_per_second) in speeds.iter().enumerate() {
             let id = PeerId(peer as u32);
-            coordinator.peer_joined(id, PeerPrior { rays_per_second: *rays_per_second, is_embedded: false }, Time(0));
+            coordinator.peer_joined(id, PeerPrior { rays_per_second: *rays_per_second, ..PeerPrior::default() }, Time(0));
             coordinator.peer_ready(id, 1, 1, Time(0));
             coordinator.link_measured(id, Duration::from_micros(peer as u64 * 300), Time(0));
         }
@@ -80,7 +80,7 @@ proptest! {
 fn a_small_view_is_cut_sensibly_for_four_peers() {
     let mut coordinator = Coordinator::new(Config::default());
     for peer in 0..4 {
-        coordinator.peer_joined(PeerId(peer), PeerPrior { rays_per_second: 1e6, is_embedded: false }, Time(0));
+        coordinator.peer_joined(PeerId(peer), PeerPrior { rays_per_second: 1e6, ..PeerPrior::default() }, Time(0));
         coordinator.peer_ready(PeerId(peer), 1, 1, Time(0));
     }
     let extent = Extent::new(256, 144);

@@ -1,7 +1,8 @@
 //! A refused tile goes to another peer in time; who refuses again and again is suspect, and probed beside the others.
 
 use rayloom_coordinator::{
-    Action, Config, Coordinator, FramePlan, FrameRequest, PeerId, PeerPrior, PeerState, SuspectCause, TileReport, Time,
+    Action, Config, Coordinator, ExpiryCause, FramePlan, FrameRequest, PeerId, PeerPrior, PeerState, SuspectCause,
+    TileReport, Time,
 };
 use rayloom_frame::Extent;
 
@@ -91,5 +92,5 @@ fn with_nobody_left_to_ask_the_frame_ends_at_once() {
     let plan = begin(&mut coordinator, 1, ms(1));
     let seen = refuse(&mut coordinator, &plan, ms(5));
     let missing = plan.tiles.iter().map(|tile| tile.task).collect();
-    assert!(seen.contains(&Action::FrameExpired { frame_id: 1, missing }), "{seen:?}");
+    assert!(seen.contains(&Action::FrameExpired { frame_id: 1, missing, cause: ExpiryCause::NobodyLeft }), "{seen:?}");
 }

@@ -1,6 +1,6 @@
 //! Only peers that hold a frame's scene revision are given its tiles.
 
-use rayloom_coordinator::{Action, Config, Coordinator, FrameRequest, PeerId, PeerPrior, Time};
+use rayloom_coordinator::{Action, Config, Coordinator, ExpiryCause, FrameRequest, PeerId, PeerPrior, Time};
 use rayloom_frame::Extent;
 use std::collections::BTreeSet;
 
@@ -16,10 +16,13 @@ fn who_traces(coordinator: &mut Coordinator, frame_id: u64, revision: u64) -> BT
 fn a_peer_joins_in_with_the_revision_it_reported() {
     let mut coordinator = Coordinator::new(Config::default());
     for peer in 0..3 {
-        coordinator.peer_joined(PeerId(peer), PeerPrior { rays_per_second: 1e6, is_embedded: false }, Time(0));
+        coordinator.peer_joined(PeerId(peer), PeerPrior { rays_per_second: 1e6, ..PeerPrior::default() }, Time(0));
     }
     assert!(who_traces(&mut coordinator, 1, 1).is_empty());
-    assert_eq!(coordinator.poll_action(), Some(Action::FrameExpired { frame_id: 1, missing: Vec::new() }));
+    assert_eq!(
+        coordinator.poll_action(),
+        Some(Action::FrameExpired { frame_id: 1, missing: Vec::new(), cause: ExpiryCause::NotReady })
+    );
     coordinator.peer_ready(PeerId(0), 1, 1, Time(150_000_000));
     coordinator.peer_ready(PeerId(1), 1, 1, Time(150_000_000));
     coordinator.peer_ready(PeerId(1), 1, 2, Time(150_000_000));

@@ -2,7 +2,8 @@
 
 use super::{Fault, FrameRecord, SimPeer, SplitMix, Truth};
 use crate::{
-    Action, Config, Coordinator, CostMap, Foresight, FrameRequest, PeerId, TaskId, TileAssignment, TileReport, Time,
+    Action, Config, Constraints, Coordinator, CostMap, Foresight, FrameRequest, PeerId, TaskId, TileAssignment,
+    TileReport, Time,
 };
 use rayloom_frame::features::BlockFeatures;
 use rayloom_frame::{Extent, LayerRequest, Rect};
@@ -71,6 +72,7 @@ pub struct Simulation {
     pub plan_ns: Vec<f64>,
     extent: Extent,
     ghost_px: u32,
+    constraints: Constraints,
     truth: Box<dyn Fn(u64) -> Truth>,
     truths: VecDeque<(u64, Rc<Truth>)>,
     foresee: Option<(Foresee, Vec<LayerRequest>)>,
@@ -128,6 +130,7 @@ impl Simulation {
             plan_ns: Vec::new(),
             extent,
             ghost_px: 8,
+            constraints: Constraints::default(),
             truth: Box::new(truth),
             truths: VecDeque::new(),
             foresee: None,
@@ -153,6 +156,12 @@ impl Simulation {
     /// Tells the coordinator what each frame will show, of which these layers are traced.
     pub fn foreseeing(mut self, layers: Vec<LayerRequest>, foresee: impl Fn(u64) -> Foreseen + 'static) -> Simulation {
         self.foresee = Some((Box::new(foresee), layers));
+        self
+    }
+
+    /// Only peers that are this get tiles.
+    pub fn constrained(mut self, constraints: Constraints) -> Simulation {
+        self.constraints = constraints;
         self
     }
 
@@ -211,7 +220,8 @@ impl Simulation {
             ghost_px: self.ghost_px,
             deadline: self.now + deadline,
             cost: estimate.map(|estimate| estimate(frame_id)),
-            up_bytes_per_px: 0.0,
+            constraints: self.constraints,
+            ..FrameRequest::default()
         };
         let plan = self.coordinator.begin_frame(request, self.now);
         let took = self.stopwatch.map_or(0, |stopwatch| stopwatch()).saturating_sub(before);
@@ -306,7 +316,7 @@ impl Simulation {
                 }
                 Action::Cancel { peer, tasks } => self.send(peer, |index| Event::Cancel(index, tasks)),
                 Action::FrameComplete { frame_id } => self.end(frame_id, true, 0),
-                Action::FrameExpired { frame_id, missing } => self.end(frame_id, false, missing.len()),
+                Action::FrameExpired { frame_id, missing, .. } => self.end(frame_id, false, missing.len()),
                 other => self.events.push((self.now, other)),
             }
         }
