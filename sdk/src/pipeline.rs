@@ -203,6 +203,7 @@ impl Pipeline {
         let (scene, revision) = state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
         let request = FrameRequest {
             frame_id: desc.frame_id,
+            group: 0,
             scene,
             revision,
             extent: self.view.size,
@@ -327,16 +328,16 @@ impl Pipeline {
     pub(crate) fn act(&mut self, fleet: &mut Fleet, events: &EventQueue) {
         while let Some(action) = self.coordinator.poll_action() {
             match action {
-                Action::Assign { peer, frame_id, tiles } => self.assign(peer, frame_id, &tiles, fleet),
+                Action::Assign { peer, frame_id, tiles, .. } => self.assign(peer, frame_id, &tiles, fleet),
                 Action::Cancel { peer, tasks } => {
                     let ids = tasks.into_iter().map(|task| self.global_task(task)).collect();
                     self.send(fleet, peer, &Message::CancelTasks(CancelTasks { ids }));
                 }
-                Action::FrameComplete { frame_id } => {
+                Action::FrameComplete { frame_id, .. } => {
                     self.untraceable = None;
                     self.end(frame_id);
                 }
-                Action::FrameExpired { frame_id, missing, cause } => {
+                Action::FrameExpired { frame_id, missing, cause, .. } => {
                     self.misses.missing_tiles += missing.len() as u64;
                     self.tell_untraceable(cause, events);
                     self.end(frame_id);

@@ -14,6 +14,8 @@ pub enum Action {
         peer: PeerId,
         /// Of which frame.
         frame_id: u64,
+        /// Which group of its layers.
+        group: u8,
         /// What; at most `rayloom_wire::limits::TASKS_PER_MESSAGE`.
         tiles: Vec<TileAssignment>,
     },
@@ -24,15 +26,19 @@ pub enum Action {
         /// Which.
         tasks: Vec<TaskId>,
     },
-    /// Every pixel of the frame is there.
+    /// Every pixel of the frame's group is there.
     FrameComplete {
         /// The frame.
         frame_id: u64,
+        /// Which group of its layers.
+        group: u8,
     },
-    /// Finish the frame with what is there: its deadline passed, or nobody is left to trace the rest.
+    /// Finish the frame's group with what is there: its deadline passed, or nobody is left to trace the rest.
     FrameExpired {
         /// The frame.
         frame_id: u64,
+        /// Which group of its layers.
+        group: u8,
         /// The latest task of each tile that is missing; none when the frame never had a tile.
         missing: Vec<TaskId>,
         /// Why.
@@ -157,6 +163,6 @@ pub struct PeerView {
     pub refused: u64,
     /// Tiles that it has now.
     pub queue: u32,
-    /// Its share of the pixels of the last frame planned, 0 to 1.
+    /// Its share of the pixels of the last frame planned, in its first group, 0 to 1.
     pub share: f32,
 }

@@ -34,11 +34,18 @@ pub struct CostMap {
     pub cost: Vec<f32>,
 }
 
-/// A frame to plan.
+/// Most groups of layers that a frame is asked for in.
+pub const GROUPS: usize = 4;
+
+/// A frame to plan, or one group of its layers: those that are due at the same time.
+///
+/// Groups are planned, traced and ended each for itself, by the same peers. The one that is due first is begun first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FrameRequest {
-    /// The session's number for the frame; not that of a frame in flight.
+    /// The session's number for the frame; with `group`, not that of a frame in flight.
     pub frame_id: u64,
+    /// Which of the frame's groups, below [`GROUPS`]; another expires at once. 0 where all layers are due at the same time.
+    pub group: u8,
     /// The scene.
     pub scene: u32,
     /// Base revision: only peers that reported it ready are given tiles.

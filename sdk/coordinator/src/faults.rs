@@ -19,8 +19,8 @@ impl Coordinator {
         self.cancel(waiting);
         if self.frames[index].is_complete() {
             let frame = self.frames.remove(index).expect("its index was found above");
-            self.lacking.clear();
-            self.push(Action::FrameComplete { frame_id: frame.id });
+            self.group_mut(frame.group).lacking.clear();
+            self.push(Action::FrameComplete { frame_id: frame.id, group: frame.group });
         }
     }
 
@@ -121,7 +121,7 @@ impl Coordinator {
         let frame = &self.frames[index];
         let cell = task.cell.filter(|cell| frame.cells.get(*cell).is_some_and(|cell| !cell.is_done))?;
         let queues = self.queues();
-        let down_bytes = self.answer_bytes.mean() * task.ghost_rect.pixels() as f64;
+        let down_bytes = self.group(task.group).answer_bytes.mean() * task.ghost_rect.pixels() as f64;
         let finish = |peer: PeerId| {
             let known = &self.peers[&peer];
             let queue = queues.get(&peer).copied().unwrap_or(0.0);
@@ -198,8 +198,8 @@ impl Coordinator {
     }
 
     fn finish_expired(&mut self, frame: &Frame, cause: ExpiryCause) {
-        self.lacking = frame.missing().map(|cell| cell.rect).collect();
+        self.group_mut(frame.group).lacking = frame.missing().map(|cell| cell.rect).collect();
         let missing = frame.missing().map(|cell| cell.latest).collect();
-        self.push(Action::FrameExpired { frame_id: frame.id, missing, cause });
+        self.push(Action::FrameExpired { frame_id: frame.id, group: frame.group, missing, cause });
     }
 }

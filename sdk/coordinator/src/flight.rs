@@ -10,6 +10,7 @@ pub(crate) struct Frame {
     /// Unique, unlike the session's number.
     pub(crate) serial: u64,
     pub(crate) id: u64,
+    pub(crate) group: u8,
     pub(crate) scene: u32,
     pub(crate) revision: u64,
     pub(crate) extent: Extent,
@@ -61,6 +62,8 @@ pub(crate) enum TaskState {
 pub(crate) struct Task {
     pub(crate) peer: PeerId,
     pub(crate) serial: u64,
+    /// The group of layers that it is of.
+    pub(crate) group: u8,
     /// Which cell of the frame; none for a redundant tile.
     pub(crate) cell: Option<usize>,
     /// Size of the frame's view.

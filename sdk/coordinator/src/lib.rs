@@ -56,7 +56,7 @@ pub use action::{Action, FramePlan, PeerState, PeerView, PlannedTile, SuspectCau
 pub use config::Config;
 pub use constraints::{Constraints, ExpiryCause, PeerTraits, Requirement};
 pub use coordinator::Coordinator;
-pub use event::{CostMap, FrameRequest, PeerId, PeerPrior, TaskId, TileReport};
+pub use event::{CostMap, FrameRequest, GROUPS, PeerId, PeerPrior, TaskId, TileReport};
 pub use foresight::Foresight;
 pub use model::CostModelView;
 pub use time::Time;

@@ -79,6 +79,11 @@ impl Link {
         2.0 * self.spread_ns
     }
 
+    /// What it adds to a tile of no work and no bytes, jitter included.
+    pub(crate) fn latest_ns(&self) -> f64 {
+        self.ns + self.spread_ns()
+    }
+
     /// Time that so many bytes of a task take on their way to the peer, and so many of its answer on their way back.
     pub(crate) fn transfer_ns(&self, (up, down): (f64, f64)) -> (f64, f64) {
         (up * self.up.ns_per_byte, down * self.down.ns_per_byte)

@@ -9,7 +9,8 @@ use crate::split::{Ground, Slot, Tree};
 use crate::work_map::KNOWN_VARIANCE;
 use crate::work_sum::WorkSum;
 use crate::{
-    Action, ExpiryCause, FramePlan, FrameRequest, PeerId, PeerState, PlannedTile, Requirement, TileAssignment, Time,
+    Action, ExpiryCause, FramePlan, FrameRequest, GROUPS, PeerId, PeerState, PlannedTile, Requirement, TileAssignment,
+    Time,
 };
 use rayloom_frame::{Extent, Rect};
 use rayloom_wire::limits;
@@ -20,6 +21,8 @@ const REFINEMENTS: usize = 3;
 const TOPOLOGY_BAND: f64 = 1.5;
 /// Bytes of a task beside the engine's planes: about what a frame's state and a tile take.
 const TASK_BYTES: f64 = 1000.0;
+/// Share of the time to a deadline in which work must be predicted to be done for it to be left to few peers.
+const IN_TIME: f64 = 0.8;
 /// What a task can say.
 const GHOST_PX: u32 = u8::MAX as u32;
 
@@ -55,14 +58,22 @@ impl Coordinator {
 
     fn begin(&mut self, frame: FrameRequest, cut: Option<&[Rect]>, now: Time) -> FramePlan {
         self.advance(now);
-        if self.frames.iter().any(|flying| flying.id == frame.frame_id) {
+        let (frame_id, group) = (frame.frame_id, frame.group);
+        if self.frames.iter().any(|flying| (flying.id, flying.group) == (frame_id, group)) {
             return FramePlan::default();
         }
-        while self.frames.len() >= self.config.max_frames_in_flight {
-            self.expire(0, ExpiryCause::TooManyInFlight);
+        if usize::from(group) >= GROUPS {
+            let cause = ExpiryCause::NothingToTrace;
+            self.push(Action::FrameExpired { frame_id, group, missing: Vec::new(), cause });
+            return FramePlan::default();
+        }
+        let is_in_group = |frame: &&Frame| frame.group == group;
+        while self.frames.iter().filter(is_in_group).count() >= self.config.max_frames_in_flight {
+            let oldest = self.frames.iter().position(|frame| frame.group == group);
+            self.expire(oldest.expect("some were counted"), ExpiryCause::TooManyInFlight);
         }
         if frame.extent.width == 0 || frame.extent.height == 0 {
-            self.push(Action::FrameComplete { frame_id: frame.frame_id });
+            self.push(Action::FrameComplete { frame_id, group });
             return FramePlan::default();
         }
         self.forget_old_tasks();
@@ -76,16 +87,18 @@ impl Coordinator {
             candidates.is_empty().then(|| self.why_nobody(&frame))
         };
         if let Some(cause) = cause {
-            self.push(Action::FrameExpired { frame_id: frame.frame_id, missing: Vec::new(), cause });
+            self.push(Action::FrameExpired { frame_id, group, missing: Vec::new(), cause });
             return FramePlan::default();
         }
+        self.guess_group(group);
         match self.pending.take().filter(|pending| pending.fits(frame.extent)) {
-            Some(pending) => self.map.foresee(frame.extent, pending, &self.model),
-            None => self.map.begin_frame(frame.extent, frame.cost.as_ref()),
+            Some(pending) => self.foresee_group(group, frame.extent, pending),
+            None => self.group_mut(group).map.begin_frame(frame.extent, frame.cost.as_ref()),
         }
         let ghost_px = frame.ghost_px.min(GHOST_PX);
-        let work = WorkSum::new(frame.extent, self.map.density());
-        let doubt = WorkSum::new(frame.extent, &self.map.doubt());
+        let map = &self.group(group).map;
+        let work = WorkSum::new(frame.extent, map.density());
+        let doubt = WorkSum::new(frame.extent, &map.doubt());
         let px_per_unit = frame.extent.pixels() as f64 / work.total();
         candidates.iter_mut().for_each(|candidate| candidate.px_per_unit = px_per_unit);
         let min_side_px = self.config.min_tile_side_px;
@@ -93,7 +106,7 @@ impl Coordinator {
         let (layout, leaves) = match cut {
             Some(cut) => hand_out(&ground, &candidates, cut),
             None => {
-                let layout = self.lay_out(&ground, &candidates);
+                let layout = self.lay_out_in_time(&frame, &ground, &candidates);
                 let leaves = layout.tree.leaves(frame.extent, ghost_px, limits::BLOCKS_PER_TILE);
                 (layout, leaves)
             }
@@ -101,7 +114,8 @@ impl Coordinator {
         self.next_serial += 1;
         let mut flying = Frame {
             serial: self.next_serial,
-            id: frame.frame_id,
+            id: frame_id,
+            group,
             scene: frame.scene,
             revision: frame.revision,
             extent: frame.extent,
@@ -117,7 +131,7 @@ impl Coordinator {
         let traced: usize = plan.tiles.iter().map(|tile| tile.ghost_rect.pixels()).sum();
         plan.ghost_share = traced as f32 / frame.extent.pixels() as f32 - 1.0;
         self.frames.push_back(flying);
-        self.last_plan =
+        self.group_mut(group).last_plan =
             cut.is_none().then_some(LastPlan { extent: frame.extent, slots: layout.slots, tree: layout.tree });
         plan
     }
@@ -139,7 +153,7 @@ impl Coordinator {
         let p95_ns = peer.speed.p95_ns(units, map_variance).min(1e15);
         let pixels = ghost_rect.pixels() as f64;
         let up_bytes = TASK_BYTES + frame.up_bytes_per_px * pixels;
-        let transfer = peer.link.transfer_ns((up_bytes, self.answer_bytes.mean() * pixels));
+        let transfer = peer.link.transfer_ns((up_bytes, self.group(frame.group).answer_bytes.mean() * pixels));
         let turnaround_ns = peer.turnaround_ns(queue_ns.unwrap_or(0.0), predicted_ns, transfer);
         // A backup is due when the answer is later than nineteen of twenty would be; at once where the peer's record is bad.
         let late_ns = peer.turnaround_ns(queue_ns.unwrap_or(0.0), p95_ns, transfer).max(1.1 * turnaround_ns)
@@ -154,6 +168,7 @@ impl Coordinator {
         let task = self.add_task(Task {
             peer: to,
             serial: frame.serial,
+            group: frame.group,
             cell,
             extent: frame.extent,
             ghost_rect,
@@ -172,7 +187,7 @@ impl Coordinator {
         let (predicted_ns, p95_ns) = (predicted_ns as u64, p95_ns as u64);
         let redundant = cell.is_none();
         let tile = TileAssignment { task, rect, ghost_px: frame.ghost_px, predicted_ns, redundant };
-        self.push_assignment(to, frame.id, tile);
+        self.push_assignment(to, frame, tile);
         PlannedTile { task, peer: to, rect, ghost_rect, predicted_ns, p95_ns }
     }
 
@@ -202,22 +217,51 @@ impl Coordinator {
                 overhead_ns: peer.speed.overhead_ns(),
                 ns_per_unit: peer.speed.cautious_ns_per_unit(),
                 up_ns_per_px: up_bytes_per_px(frame) * peer.link.up.ns_per_byte(),
-                down_ns_per_px: self.answer_bytes.mean() * peer.link.down.ns_per_byte(),
+                down_ns_per_px: self.group(frame.group).answer_bytes.mean() * peer.link.down.ns_per_byte(),
                 px_per_unit: 0.0,
             })
             .collect()
         };
         let ready = in_state(PeerState::Ready);
-        if ready.is_empty() { in_state(PeerState::Suspect) } else { ready }
+        if ready.is_empty() {
+            return in_state(PeerState::Suspect);
+        }
+        // A link that alone takes longer than there is time is of no use, unless all are like that.
+        let (near, far): (Vec<Candidate>, Vec<Candidate>) =
+            ready.into_iter().partition(|candidate| self.is_near(candidate.peer, frame.deadline));
+        if near.is_empty() { far } else { near }
+    }
+
+    /// Whether a peer's link, jitter included, leaves it any time before a deadline.
+    fn is_near(&self, peer: PeerId, deadline: Time) -> bool {
+        self.peers[&peer].link.latest_ns() < deadline.ns_since(self.now) as f64
+    }
+
+    /// The cut. Layers that are due later go to peers that are too far away for those that are due first, if these peers alone
+    /// can make it: the others are left to what is in a hurry.
+    fn lay_out_in_time(&self, frame: &FrameRequest, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
+        let siblings = self.frames.iter().filter(|other| other.id == frame.frame_id && other.group < frame.group);
+        if let Some(first_due) = siblings.map(|other| other.deadline).min() {
+            let far = |candidate: &&Candidate| !self.is_near(candidate.peer, first_due);
+            let far: Vec<Candidate> = candidates.iter().filter(far).copied().collect();
+            let in_time_ns = IN_TIME * frame.deadline.ns_since(self.now) as f64;
+            if !far.is_empty() {
+                let layout = self.lay_out(frame.group, ground, &far);
+                if layout.finish_ns <= in_time_ns {
+                    return layout;
+                }
+            }
+        }
+        self.lay_out(frame.group, ground, candidates)
     }
 
     /// The cut: last frame's if it is still within the dead band, else a new one near it.
-    fn lay_out(&self, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
+    fn lay_out(&self, group: u8, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
         let units = ground.work.total();
         let min_side_px = self.config.min_tile_side_px;
         let demand = Demand { units, extent: ground.extent, ghost_px: ground.ghost_px, min_side_px };
         let dead_band = f64::from(self.config.dead_band);
-        let last = self.last_plan.as_ref().filter(|last| last.extent == ground.extent);
+        let last = self.group(group).last_plan.as_ref().filter(|last| last.extent == ground.extent);
         let previous = last.map(|last| tiles_of(&last.slots)).unwrap_or_default();
         let mut shares = choose(candidates, &demand, &self.config, &previous);
         let mut slots = slots(&shares);
@@ -273,13 +317,15 @@ impl Coordinator {
         leaves: Vec<(Rect, usize)>,
         plan: &mut FramePlan,
     ) {
-        let lacking = std::mem::take(&mut self.lacking);
+        let lacking = std::mem::take(&mut self.group_mut(frame.group).lacking);
         let lacked = |rect: &Rect| lacking.iter().map(|lack| lack.intersection(*rect).pixels()).sum::<usize>();
         let mut tiles: Vec<(PeerId, Rect)> =
             leaves.into_iter().map(|(rect, slot)| (layout.slots[slot].peer, rect)).collect();
         tiles.sort_by_key(|(peer, rect)| (*peer, std::cmp::Reverse(lacked(rect))));
         let mut queues = self.queues();
-        self.peers.values_mut().for_each(|peer| peer.share = 0.0);
+        if frame.group == 0 {
+            self.peers.values_mut().for_each(|peer| peer.share = 0.0);
+        }
         for (peer, rect) in tiles {
             let cell = frame.cells.len();
             let tile = self.assign(frame, Some(cell), rect, ground.known(rect), peer, queues.get(&peer).copied());
@@ -287,12 +333,12 @@ impl Coordinator {
             let task = &self.tasks[&tile.task];
             *queue = self.peers[&peer].start_ns(*queue, task.up_ns) + task.stage_ns();
             frame.cells.push(Cell { rect, is_done: false, latest: tile.task });
-            if let Some(peer) = self.peers.get_mut(&peer) {
+            if let Some(peer) = self.peers.get_mut(&peer).filter(|_| frame.group == 0) {
                 peer.share += rect.pixels() as f32 / frame.extent.pixels() as f32;
             }
             plan.tiles.push(tile);
         }
-        self.lacking = lacking;
+        self.group_mut(frame.group).lacking = lacking;
     }
 
     /// Gives peers that have nothing to do a small tile that another peer traces too: suspect ones to see whether they

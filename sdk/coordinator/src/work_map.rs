@@ -76,6 +76,19 @@ impl WorkMap {
         self.density.iter().zip(&self.variance).map(|(density, variance)| density * variance).collect()
     }
 
+    /// Work of a pixel in the mean; none before the first frame.
+    pub(crate) fn mean(&self) -> Option<f32> {
+        let count = self.density.len();
+        (count > 0).then(|| self.density.iter().sum::<f32>() / count as f32)
+    }
+
+    /// What a pixel costs before anything is known of it.
+    pub(crate) fn guess(&mut self, mean: f32) {
+        if self.density.is_empty() {
+            self.density.push(mean);
+        }
+    }
+
     /// Moves on to a frame of this size (`extent` within the limits of a view) with this estimate.
     pub(crate) fn begin_frame(&mut self, extent: Extent, cost: Option<&CostMap>) {
         if extent != self.extent {

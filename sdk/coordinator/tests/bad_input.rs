@@ -13,7 +13,7 @@ enum Event {
     Ready(u32, u64),
     Lost(u32),
     Link(u32, u64),
-    Begin { id: u64, revision: u64, width: u32, height: u32, ghost: u32, deadline: u64, cost: Option<f32> },
+    Begin { id: u64, group: u8, revision: u64, width: u32, height: u32, ghost: u32, deadline: u64, cost: Option<f32> },
     Done(u64, u64, u32),
     Refused(u64),
     Timeout,
@@ -26,9 +26,9 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (peer.clone(), revision.clone()).prop_map(|(p, r)| Event::Ready(p, r)),
         1 => peer.clone().prop_map(Event::Lost),
         1 => (peer, any::<u64>()).prop_map(|(p, ns)| Event::Link(p, ns)),
-        4 => (0_u64..40, revision, prop_oneof![0_u32..300, Just(u32::MAX)], 0_u32..300, any::<u32>(), 0_u64..400, any::<Option<f32>>())
-            .prop_map(|(id, revision, width, height, ghost, deadline, cost)| {
-                Event::Begin { id, revision, width, height, ghost, deadline, cost }
+        4 => (0_u64..40, 0_u8..6, revision, prop_oneof![0_u32..300, Just(u32::MAX)], 0_u32..300, any::<u32>(), 0_u64..400, any::<Option<f32>>())
+            .prop_map(|(id, group, revision, width, height, ghost, deadline, cost)| {
+                Event::Begin { id, group, revision, width, height, ghost, deadline, cost }
             }),
         6 => (0_u64..60, any::<u64>(), any::<u32>()).prop_map(|(t, ns, rays)| Event::Done(t, ns, rays)),
         1 => (0_u64..60).prop_map(Event::Refused),
@@ -53,14 +53,15 @@ proptest! {
                 Event::Ready(p, revision) => coordinator.peer_ready(PeerId(p), 1, revision, now),
                 Event::Lost(p) => coordinator.peer_lost(PeerId(p), now),
                 Event::Link(p, ns) => coordinator.link_measured(PeerId(p), Duration::from_nanos(ns), now),
-                Event::Begin { id, revision, width, height, ghost, deadline, cost } => {
+                Event::Begin { id, group, revision, width, height, ghost, deadline, cost } => {
                     let extent = Extent::new(width, height);
                     let cost = cost.map(|c| CostMap { blocks_x: 3, blocks_y: 2, cost: vec![c; 6] });
                     let deadline = Time(deadline * 1_000_000);
-                    let is_new = !open.contains(&id);
-                    let request = FrameRequest { frame_id: id, scene: 1, revision, extent, ghost_px: ghost, deadline, cost, ..FrameRequest::default() };
+                    let is_new = !open.contains(&(id, group));
+                    let request = FrameRequest { frame_id: id,
+                        group, scene: 1, revision, extent, ghost_px: ghost, deadline, cost, ..FrameRequest::default() };
                     let plan = coordinator.begin_frame(request, now);
-                    if is_new { open.push(id) } else { prop_assert_eq!(plan, FramePlan::default()) }
+                    if is_new { open.push((id, group)) } else { prop_assert_eq!(plan, FramePlan::default()) }
                 }
                 Event::Done(task, service_ns, rays) => {
                     let rays = vec![rays; rays as usize % 50];
@@ -80,9 +81,10 @@ proptest! {
     }
 }
 
-fn drain(coordinator: &mut Coordinator, open: &mut Vec<u64>, ended: &mut Vec<u64>) {
+fn drain(coordinator: &mut Coordinator, open: &mut Vec<(u64, u8)>, ended: &mut Vec<(u64, u8)>) {
     while let Some(action) = coordinator.poll_action() {
-        if let Action::FrameComplete { frame_id } | Action::FrameExpired { frame_id, .. } = action {
+        if let Action::FrameComplete { frame_id, group } | Action::FrameExpired { frame_id, group, .. } = action {
+            let frame_id = (frame_id, group);
             let index = open.iter().position(|id| *id == frame_id).expect("an open frame ends once");
             ended.push(open.swap_remove(index));
         }

@@ -58,7 +58,7 @@ fn one_frame_too_many_ends_the_oldest() {
             FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px: 0, deadline, ..FrameRequest::default() };
         coordinator.begin_frame(request, Time(frame_id));
         while let Some(action) = coordinator.poll_action() {
-            if let Action::FrameExpired { frame_id, missing, cause } = action {
+            if let Action::FrameExpired { frame_id, group: 0, missing, cause } = action {
                 assert_eq!((missing.len(), cause), (1, ExpiryCause::TooManyInFlight));
                 ended.push(frame_id);
             }

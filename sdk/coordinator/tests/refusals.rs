@@ -53,7 +53,7 @@ fn a_refused_tile_goes_to_the_other_peer() {
     assert!(refused > 0);
     let mut again = Vec::new();
     for action in refuse(&mut coordinator, &plan, ms(10)) {
-        if let Action::Assign { peer, frame_id, tiles } = action {
+        if let Action::Assign { peer, frame_id, group: 0, tiles } = action {
             assert_eq!((peer, frame_id), (PeerId(0), 1));
             again.extend(tiles);
         }
@@ -63,7 +63,7 @@ fn a_refused_tile_goes_to_the_other_peer() {
         let report = TileReport::new(2_000_000, tile.rect);
         coordinator.tile_done(tile.task, report, ms(20));
     }
-    assert_eq!(actions(&mut coordinator).last(), Some(&Action::FrameComplete { frame_id: 1 }));
+    assert_eq!(actions(&mut coordinator).last(), Some(&Action::FrameComplete { frame_id: 1, group: 0 }));
 }
 
 #[test]
@@ -92,5 +92,8 @@ fn with_nobody_left_to_ask_the_frame_ends_at_once() {
     let plan = begin(&mut coordinator, 1, ms(1));
     let seen = refuse(&mut coordinator, &plan, ms(5));
     let missing = plan.tiles.iter().map(|tile| tile.task).collect();
-    assert!(seen.contains(&Action::FrameExpired { frame_id: 1, missing, cause: ExpiryCause::NobodyLeft }), "{seen:?}");
+    assert!(
+        seen.contains(&Action::FrameExpired { frame_id: 1, group: 0, missing, cause: ExpiryCause::NobodyLeft }),
+        "{seen:?}"
+    );
 }

@@ -21,7 +21,7 @@ fn a_peer_joins_in_with_the_revision_it_reported() {
     assert!(who_traces(&mut coordinator, 1, 1).is_empty());
     assert_eq!(
         coordinator.poll_action(),
-        Some(Action::FrameExpired { frame_id: 1, missing: Vec::new(), cause: ExpiryCause::NotReady })
+        Some(Action::FrameExpired { frame_id: 1, group: 0, missing: Vec::new(), cause: ExpiryCause::NotReady })
     );
     coordinator.peer_ready(PeerId(0), 1, 1, Time(150_000_000));
     coordinator.peer_ready(PeerId(1), 1, 1, Time(150_000_000));
