@@ -214,7 +214,13 @@ pub struct ViewDesc {
     /// frames are history. Not captured: a replay takes what peers it has.
     #[serde(skip)]
     pub constraints: PeerConstraints,
+    /// What may be left out of the layers of frames that are predicted to be late. Nothing is in captured sessions, in replays and where
+    /// two pictures are compared: there the layers decide the pixels.
+    #[serde(skip)]
+    pub lowering: Lowering,
 }
+
+pub use rayloom_coordinator::Lowering;
 
 /// What a view asks of its peers. The default asks for nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -244,6 +250,7 @@ impl ViewDesc {
             gbuffer: false,
             convention: Convention::GLTF,
             constraints: PeerConstraints::default(),
+            lowering: Lowering::Never,
         }
     }
 

@@ -19,7 +19,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A frame in flight.
 pub(crate) struct Flight {
     pub(crate) desc: FrameDesc,
+    /// What is traced, and by how many steps it is less than what was asked for.
     pub(crate) layers: Vec<LayerRequest>,
+    pub(crate) lowered: u32,
     pub(crate) state: Option<Resolved>,
     pub(crate) planes: Option<FlightPlanes>,
     pub(crate) before: Option<Before>,

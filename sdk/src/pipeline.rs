@@ -2,7 +2,7 @@
 
 use crate::capture::{MergedSlice, Recorder};
 use crate::clock::Clock;
-use crate::config::{FrameDesc, PeerConstraints, ViewDesc};
+use crate::config::{FrameDesc, Lowering, PeerConstraints, ViewDesc};
 use crate::director::{ArrivedSlice, TASK_VIEW_SHIFT};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
@@ -199,6 +199,8 @@ impl Pipeline {
             let features = &seen.features;
             self.coordinator.foresee(&Foresight { features, is_current: false, motion: &motion, layers: &requests });
         }
+        // Whoever makes a frame again or compares it counts on what was asked for.
+        let is_exact = self.desc.recorder.is_some() || prescribed.is_some() || is_surely_shown;
         let PeerConstraints { gpu, ray_tracing, trusted } = self.view.constraints;
         let (scene, revision) = state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
         let request = FrameRequest {
@@ -210,6 +212,8 @@ impl Pipeline {
             ghost_px: u32::from(self.view.filter_radius),
             deadline: Time(begun_ns) + longest,
             cost,
+            layers: requests.clone(),
+            lowering: if is_exact { Lowering::Never } else { self.view.lowering },
             constraints: Constraints { gpu, ray_tracing, trusted, memory_bytes: 0 },
             up_bytes_per_px: if planes.is_some() { self.plane_bytes_per_px } else { 0.0 },
         };
@@ -219,6 +223,7 @@ impl Pipeline {
         let flight = Flight {
             desc,
             layers: requests,
+            lowered: 0,
             state,
             planes: planes.map(FlightPlanes::new),
             before: self.last.replace(this),
@@ -241,6 +246,9 @@ impl Pipeline {
         let planned_ns = self.desc.clock.now_ns();
         if let Some(flight) = self.flights.back_mut() {
             flight.planned_ns = planned_ns;
+            if plan.lowered > 0 {
+                (flight.layers, flight.lowered) = (plan.layers, plan.lowered);
+            }
             let planned = plan.tiles.iter().map(|tile: &PlannedTile| tile.rect);
             // Slices are told apart by their tile's place: a frame that is made again keeps it, whoever traces what.
             let rects: Vec<Rect> = cut.filter(|_| !plan.tiles.is_empty()).unwrap_or_else(|| planned.collect());
@@ -446,9 +454,12 @@ impl Pipeline {
             camera: desc.camera,
             delta: StateDelta::clone(&state.delta),
             previous: self.previous_frame(flight, state, peer, fleet),
-            layers: layers
+            // Lowered layers are those that were asked for, in their order.
+            layers: flight
+                .layers
                 .iter()
-                .map(|l| LayerSpec { request: l.request, deadline_ms: deadline_ms(l.deadline) })
+                .zip(layers)
+                .map(|(request, asked)| LayerSpec { request: *request, deadline_ms: deadline_ms(asked.deadline) })
                 .collect(),
             filter_radius: self.view.filter_radius,
             pre_exposure: desc.pre_exposure,

@@ -1,7 +1,7 @@
 //! What the coordinator tells the session.
 
 use crate::{ExpiryCause, PeerId, TaskId};
-use rayloom_frame::Rect;
+use rayloom_frame::{LayerRequest, Rect};
 use std::time::Duration;
 
 /// Something to do. Poll after every event until there is none.
@@ -102,6 +102,12 @@ pub struct FramePlan {
     pub predicted_ns: u64,
     /// Pixels traced twice for ghost zones, as a share of the view's.
     pub ghost_share: f32,
+    /// What is to be asked for: the request's layers, lowered where they would be late.
+    pub layers: Vec<LayerRequest>,
+    /// Steps by which they are lowered; 0 = as they were asked for.
+    pub lowered: u32,
+    /// The frame is predicted to be late however far it is lowered: the middle of the view comes first.
+    pub is_too_much: bool,
 }
 
 /// A tile of a plan.

@@ -6,6 +6,7 @@ use crate::link::BytesPerPx;
 use crate::model::{CostModel, CostModelView};
 use crate::peer::Peer;
 use crate::planning::LastPlan;
+use crate::quality::Quality;
 use crate::speed::Speed;
 use crate::work_map::{WorkMap, touched_blocks};
 use crate::{Action, Config, GROUPS, PeerId, PeerPrior, PeerState, PeerView, TaskId, TileAssignment, TileReport, Time};
@@ -56,11 +57,18 @@ pub(crate) struct Group {
     pub(crate) lacking: Vec<Rect>,
     /// How long answers are, by what arrived.
     pub(crate) answer_bytes: BytesPerPx,
+    pub(crate) quality: Quality,
 }
 
 impl Group {
     fn new() -> Group {
-        Group { map: WorkMap::new(), last_plan: None, lacking: Vec::new(), answer_bytes: BytesPerPx::default() }
+        Group {
+            map: WorkMap::new(),
+            last_plan: None,
+            lacking: Vec::new(),
+            answer_bytes: BytesPerPx::default(),
+            quality: Quality::default(),
+        }
     }
 }
 

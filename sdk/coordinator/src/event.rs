@@ -1,7 +1,7 @@
 //! What the session tells the coordinator.
 
-use crate::{Constraints, PeerTraits, Time};
-use rayloom_frame::{Extent, Rect};
+use crate::{Constraints, Lowering, PeerTraits, Time};
+use rayloom_frame::{Extent, LayerRequest, Rect};
 
 /// The session's number for a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +62,10 @@ pub struct FrameRequest {
     pub up_bytes_per_px: f32,
     /// What its peers must be. Nobody else is sent anything of it.
     pub constraints: Constraints,
+    /// The group's layers as they are asked for; none = unknown, and nothing of them is lowered.
+    pub layers: Vec<LayerRequest>,
+    /// What may be left out of them where the frame is predicted to be late.
+    pub lowering: Lowering,
 }
 
 /// How a tile's work went, as its peer says.

@@ -43,6 +43,7 @@ mod link;
 mod model;
 mod peer;
 mod planning;
+mod quality;
 mod share;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -59,4 +60,5 @@ pub use coordinator::Coordinator;
 pub use event::{CostMap, FrameRequest, GROUPS, PeerId, PeerPrior, TaskId, TileReport};
 pub use foresight::Foresight;
 pub use model::CostModelView;
+pub use quality::Lowering;
 pub use time::Time;

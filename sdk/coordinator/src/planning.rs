@@ -1,9 +1,10 @@
 //! Planning a frame: who takes part, where the cuts run, and the tasks that follow.
 
-use crate::config::AT_ANY_COST;
+use crate::config::{AT_ANY_COST, Config};
 use crate::coordinator::Coordinator;
 use crate::flight::{Cell, Frame, Task, TaskState};
 use crate::peer::Peer;
+use crate::quality::{Lowering, Prediction, steps, typical};
 use crate::share::{Candidate, Demand, Share, choose, fill};
 use crate::split::{Ground, Slot, Tree};
 use crate::work_map::KNOWN_VARIANCE;
@@ -12,7 +13,7 @@ use crate::{
     Action, ExpiryCause, FramePlan, FrameRequest, GROUPS, PeerId, PeerState, PlannedTile, Requirement, TileAssignment,
     Time,
 };
-use rayloom_frame::{Extent, Rect};
+use rayloom_frame::{Extent, LayerRequest, Rect};
 use rayloom_wire::limits;
 
 /// Times that weights are corrected for what the ghost zones of a cut turned out to cost.
@@ -21,6 +22,8 @@ const REFINEMENTS: usize = 3;
 const TOPOLOGY_BAND: f64 = 1.5;
 /// Bytes of a task beside the engine's planes: about what a frame's state and a tile take.
 const TASK_BYTES: f64 = 1000.0;
+/// What splitting may cost where a frame is too much: its middle is to come before its edges.
+const FINE_OVERHEAD: f32 = 0.2;
 /// Share of the time to a deadline in which work must be predicted to be done for it to be left to few peers.
 const IN_TIME: f64 = 0.8;
 /// What a task can say.
@@ -91,11 +94,18 @@ impl Coordinator {
             return FramePlan::default();
         }
         self.guess_group(group);
+        let steps = steps(&frame.layers, frame.lowering);
         match self.pending.take().filter(|pending| pending.fits(frame.extent)) {
-            Some(pending) => self.foresee_group(group, frame.extent, pending),
+            Some(mut pending) => {
+                if let Some(layers) = steps.get(self.group(group).quality.step()).filter(|_| steps.len() > 1) {
+                    pending.layers.clone_from(layers);
+                }
+                self.foresee_group(group, frame.extent, pending);
+            }
             None => self.group_mut(group).map.begin_frame(frame.extent, frame.cost.as_ref()),
         }
         let ghost_px = frame.ghost_px.min(GHOST_PX);
+        let is_too_much = cut.is_none() && self.decide_quality(&frame, &candidates, &steps);
         let map = &self.group(group).map;
         let work = WorkSum::new(frame.extent, map.density());
         let doubt = WorkSum::new(frame.extent, &map.doubt());
@@ -106,7 +116,7 @@ impl Coordinator {
         let (layout, leaves) = match cut {
             Some(cut) => hand_out(&ground, &candidates, cut),
             None => {
-                let layout = self.lay_out_in_time(&frame, &ground, &candidates);
+                let layout = self.lay_out_in_time(&frame, is_too_much, &ground, &candidates);
                 let leaves = layout.tree.leaves(frame.extent, ghost_px, limits::BLOCKS_PER_TILE);
                 (layout, leaves)
             }
@@ -125,7 +135,14 @@ impl Coordinator {
             deadline: frame.deadline,
             cells: Vec::with_capacity(leaves.len()),
         };
-        let mut plan = FramePlan { predicted_ns: layout.finish_ns as u64, ..FramePlan::default() };
+        let lowered = self.group(group).quality.step().min(steps.len() - 1);
+        let mut plan = FramePlan {
+            predicted_ns: layout.finish_ns as u64,
+            layers: steps[lowered].clone(),
+            lowered: lowered as u32,
+            is_too_much,
+            ..FramePlan::default()
+        };
         self.assign_leaves(&mut flying, &ground, &layout, leaves, &mut plan);
         self.probe_unused_peers(&flying, &ground, &mut plan);
         let traced: usize = plan.tiles.iter().map(|tile| tile.ghost_rect.pixels()).sum();
@@ -232,6 +249,36 @@ impl Coordinator {
         if near.is_empty() { far } else { near }
     }
 
+    /// Lowers or raises what is traced of a group's layers, by when they would be there; true where nothing suffices.
+    fn decide_quality(&mut self, frame: &FrameRequest, candidates: &[Candidate], steps: &[Vec<LayerRequest>]) -> bool {
+        let is_fixed = frame.lowering == Lowering::Never || frame.layers.is_empty();
+        let map = &self.group(frame.group).map;
+        // A guess is no reason to trace less.
+        if is_fixed || !self.is_calibrated || !map.is_known(frame.extent.rect()) {
+            return false;
+        }
+        let (units, min_side_px) = (map.total(), self.config.min_tile_side_px);
+        let px_per_unit = frame.extent.pixels() as f64 / units.max(f64::MIN_POSITIVE);
+        let candidates: Vec<Candidate> = candidates.iter().map(|c| Candidate { px_per_unit, ..*c }).collect();
+        let demand = Demand { units, extent: frame.extent, ghost_px: frame.ghost_px.min(GHOST_PX), min_side_px };
+        let shares = choose(&candidates, &demand, &self.config, &[]);
+        let finish_ns = shares.iter().map(|share| share.finish_ns(share.units)).fold(0.0, f64::max);
+        let start_ns = shares.iter().map(|share| share.candidate.start_ns).fold(f64::INFINITY, f64::min);
+        let left_ns = frame.deadline.ns_since(self.now) as f64;
+        let typical: Vec<(f64, f64)> = steps.iter().map(|layers| typical(&self.model, layers)).collect();
+        let work: Vec<f64> = typical.iter().map(|typical| typical.1).collect();
+        let group = self.group_mut(frame.group);
+        let before = group.quality.step().min(steps.len() - 1);
+        let predicted = Prediction { start_ns, work_ns: (finish_ns - start_ns).max(0.0), left_ns };
+        let is_too_much = group.quality.decide(&work, predicted);
+        let step = group.quality.step();
+        if step != before {
+            let times = |of: fn(&(f64, f64)) -> f64| of(&typical[step]) / of(&typical[before]).max(f64::MIN_POSITIVE);
+            group.map.trace(&steps[step], times(|typical| typical.1), times(|typical| typical.0));
+        }
+        is_too_much
+    }
+
     /// Whether a peer's link, jitter included, leaves it any time before a deadline.
     fn is_near(&self, peer: PeerId, deadline: Time) -> bool {
         self.peers[&peer].link.latest_ns() < deadline.ns_since(self.now) as f64
@@ -239,31 +286,41 @@ impl Coordinator {
 
     /// The cut. Layers that are due later go to peers that are too far away for those that are due first, if these peers alone
     /// can make it: the others are left to what is in a hurry.
-    fn lay_out_in_time(&self, frame: &FrameRequest, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
+    fn lay_out_in_time(
+        &self,
+        frame: &FrameRequest,
+        is_too_much: bool,
+        ground: &Ground<'_>,
+        candidates: &[Candidate],
+    ) -> Layout {
         let siblings = self.frames.iter().filter(|other| other.id == frame.frame_id && other.group < frame.group);
         if let Some(first_due) = siblings.map(|other| other.deadline).min() {
             let far = |candidate: &&Candidate| !self.is_near(candidate.peer, first_due);
             let far: Vec<Candidate> = candidates.iter().filter(far).copied().collect();
             let in_time_ns = IN_TIME * frame.deadline.ns_since(self.now) as f64;
             if !far.is_empty() {
-                let layout = self.lay_out(frame.group, ground, &far);
+                let layout = self.lay_out(frame.group, is_too_much, ground, &far);
                 if layout.finish_ns <= in_time_ns {
                     return layout;
                 }
             }
         }
-        self.lay_out(frame.group, ground, candidates)
+        self.lay_out(frame.group, is_too_much, ground, candidates)
     }
 
     /// The cut: last frame's if it is still within the dead band, else a new one near it.
-    fn lay_out(&self, group: u8, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
+    fn lay_out(&self, group: u8, is_too_much: bool, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
         let units = ground.work.total();
         let min_side_px = self.config.min_tile_side_px;
         let demand = Demand { units, extent: ground.extent, ghost_px: ground.ghost_px, min_side_px };
         let dead_band = f64::from(self.config.dead_band);
         let last = self.group(group).last_plan.as_ref().filter(|last| last.extent == ground.extent);
         let previous = last.map(|last| tiles_of(&last.slots)).unwrap_or_default();
-        let mut shares = choose(candidates, &demand, &self.config, &previous);
+        // What comes first can only be told apart in tiles of its own.
+        let finely =
+            Config { max_split_overhead: self.config.max_split_overhead.max(FINE_OVERHEAD), ..self.config.clone() };
+        let config = if is_too_much { &finely } else { &self.config };
+        let mut shares = choose(candidates, &demand, config, &previous);
         let mut slots = slots(&shares);
         let is_same = |last: &&LastPlan| tiles_of(&last.slots) == tiles_of(&slots) && is_near(&last.slots, &slots);
         let last = last.filter(is_same);
@@ -321,7 +378,12 @@ impl Coordinator {
         let lacked = |rect: &Rect| lacking.iter().map(|lack| lack.intersection(*rect).pixels()).sum::<usize>();
         let mut tiles: Vec<(PeerId, Rect)> =
             leaves.into_iter().map(|(rect, slot)| (layout.slots[slot].peer, rect)).collect();
-        tiles.sort_by_key(|(peer, rect)| (*peer, std::cmp::Reverse(lacked(rect))));
+        if plan.is_too_much {
+            // What is left out is left to history, at the edges.
+            tiles.sort_by_key(|(peer, rect)| (*peer, from_centre(*rect, frame.extent)));
+        } else {
+            tiles.sort_by_key(|(peer, rect)| (*peer, std::cmp::Reverse(lacked(rect))));
+        }
         let mut queues = self.queues();
         if frame.group == 0 {
             self.peers.values_mut().for_each(|peer| peer.share = 0.0);
@@ -396,6 +458,12 @@ fn hand_out(ground: &Ground<'_>, candidates: &[Candidate], cut: &[Rect]) -> (Lay
 fn up_bytes_per_px(frame: &FrameRequest) -> f64 {
     let bytes = f64::from(frame.up_bytes_per_px);
     if bytes > 0.0 { bytes.min(1024.0) } else { 0.0 }
+}
+
+/// Square of twice the distance of a rectangle's middle from the view's.
+fn from_centre(rect: Rect, extent: Extent) -> u64 {
+    let off = |from: u32, length: u32, whole: u32| (2 * u64::from(from) + u64::from(length)).abs_diff(u64::from(whole));
+    off(rect.x, rect.width, extent.width).pow(2) + off(rect.y, rect.height, extent.height).pow(2)
 }
 
 /// A slot a tile, all of a peer's of the same weight.

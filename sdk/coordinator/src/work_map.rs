@@ -89,6 +89,18 @@ impl WorkMap {
         }
     }
 
+    /// From now on `layers` are traced: so many times the work, and the rays, of those before.
+    pub(crate) fn trace(&mut self, layers: &[LayerRequest], work: f64, rays: f64) {
+        self.density.iter_mut().for_each(|density| *density = bounded(*density * work as f32));
+        self.rays.iter_mut().for_each(|of_block| *of_block *= rays as f32);
+        self.layers = layers.to_vec();
+    }
+
+    /// Work of the whole view.
+    pub(crate) fn total(&self) -> f64 {
+        self.sum(self.extent.rect())
+    }
+
     /// Moves on to a frame of this size (`extent` within the limits of a view) with this estimate.
     pub(crate) fn begin_frame(&mut self, extent: Extent, cost: Option<&CostMap>) {
         if extent != self.extent {

@@ -2,8 +2,8 @@
 
 use super::{Fault, FrameRecord, SimPeer, SplitMix, Truth};
 use crate::{
-    Action, Config, Constraints, Coordinator, CostMap, Foresight, FrameRequest, GROUPS, PeerId, TaskId, TileAssignment,
-    TileReport, Time,
+    Action, Config, Constraints, Coordinator, CostMap, Foresight, FrameRequest, GROUPS, Lowering, PeerId, TaskId,
+    TileAssignment, TileReport, Time,
 };
 use rayloom_frame::features::BlockFeatures;
 use rayloom_frame::{Extent, LayerRequest, Rect};
@@ -87,6 +87,7 @@ pub struct Simulation {
     ghost_px: u32,
     constraints: Constraints,
     tiers: Vec<Tier>,
+    lowering: Lowering,
     truth: Box<dyn Fn(u64) -> Truth>,
     truths: VecDeque<(u64, Rc<Truth>)>,
     foresee: Option<(Foresee, Vec<LayerRequest>)>,
@@ -148,6 +149,7 @@ impl Simulation {
             ghost_px: 8,
             constraints: Constraints::default(),
             tiers: Vec::new(),
+            lowering: Lowering::Never,
             truth: Box::new(truth),
             truths: VecDeque::new(),
             foresee: None,
@@ -180,6 +182,13 @@ impl Simulation {
     /// [`Simulation::run`] is given counts for nothing then.
     pub fn tiered(mut self, tiers: Vec<Tier>) -> Simulation {
         self.tiers = tiers;
+        self
+    }
+
+    /// So much of the layers that are foreseen may be left out. The truth's work is in proportion to their rays, one a pixel from the
+    /// camera and one for each sample.
+    pub fn lowering(mut self, lowering: Lowering) -> Simulation {
+        self.lowering = lowering;
         self
     }
 
@@ -248,6 +257,8 @@ impl Simulation {
             deadline: self.now + deadline,
             cost,
             constraints: self.constraints,
+            layers: self.foresee.as_ref().map_or(Vec::new(), |(_, layers)| layers.clone()),
+            lowering: self.lowering,
             ..FrameRequest::default()
         };
         let plan =
@@ -403,6 +414,7 @@ impl Simulation {
         station.is_busy = true;
         let rect = rect_of(job);
         let part = self.tiers.get(usize::from(job.group)).map_or(1.0, |tier| tier.work);
+        let part = part * self.traced_share(job);
         let work_ns = part * self.truth(job.frame_id).work_ns(self.extent, rect);
         let noise = 2.0 * self.random.unit() - 1.0;
         let peer = &self.peers[index].peer;
@@ -437,6 +449,17 @@ impl Simulation {
         let late = delay.saturating_sub(self.peers[index].peer.one_way);
         let transfer_ns = if sending_ns > 0.0 { sending_ns as u64 + late.as_nanos() as u64 } else { 0 };
         self.after(sent + delay, Event::Done(index, job, ns as u64, transfer_ns));
+    }
+
+    /// How much of what was foreseen is traced of a frame.
+    fn traced_share(&mut self, job: Job) -> f64 {
+        let rays = |layers: &[LayerRequest]| {
+            let of = |layer: &LayerRequest| f64::from(layer.samples) / f64::from(layer.scale).powi(2);
+            1.0 + layers.iter().map(of).sum::<f64>()
+        };
+        let asked = self.foresee.as_ref().map_or(1.0, |(_, layers)| rays(layers));
+        let plan = &self.record(job.frame_id, job.group).plan;
+        if plan.lowered == 0 { 1.0 } else { rays(&plan.layers) / asked }
     }
 
     fn truth(&mut self, frame_id: u64) -> Rc<Truth> {
