@@ -20,6 +20,8 @@ pub struct PeerAddress {
     pub token: Option<String>,
     /// The certificate that it must have, as the peer prints it at its start; `None` asks the web's authorities.
     pub tls_pin: Option<CertificatePin>,
+    /// It may trace views that ask for trusted peers.
+    pub is_trusted: bool,
 }
 
 impl PeerAddress {
@@ -31,14 +33,16 @@ impl PeerAddress {
         let (url, pin) = text.split_once('#').map_or((text, None), |(url, pin)| (url, Some(pin)));
         let tls_pin = pin.map(str::parse).transpose();
         let tls_pin = tls_pin.map_err(|error| Error::InvalidArgument(format!("the peer {text}: {error}")))?;
-        Ok(PeerAddress { url: url.to_owned(), token: token.map(str::to_owned), tls_pin })
+        Ok(PeerAddress { url: url.to_owned(), token: token.map(str::to_owned), tls_pin, is_trusted: false })
     }
 }
 
 impl std::fmt::Debug for PeerAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A token is a secret: it is never printed.
-        f.debug_struct("PeerAddress").field("url", &self.url).field("tls_pin", &self.tls_pin).finish_non_exhaustive()
+        let mut shown = f.debug_struct("PeerAddress");
+        shown.field("url", &self.url).field("tls_pin", &self.tls_pin).field("is_trusted", &self.is_trusted);
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -215,6 +219,28 @@ pub struct ViewDesc {
     pub gbuffer: bool,
     /// What those planes hold.
     pub convention: Convention,
+    /// What peers must be to trace the view; the embedded one is trusted. Where none is, [`crate::Event::Untraceable`] says so and
+    /// frames are history. Not captured: a replay takes what peers it has.
+    #[serde(skip)]
+    pub constraints: PeerConstraints,
+    /// What may be left out of the layers of frames that are predicted to be late. Nothing is in captured sessions, in replays and where
+    /// two pictures are compared: there the layers decide the pixels.
+    #[serde(skip)]
+    pub lowering: Lowering,
+}
+
+pub use rayloom_coordinator::Lowering;
+
+/// What a view asks of its peers. The default asks for nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerConstraints {
+    /// No CPU.
+    pub gpu: bool,
+    /// GPUs with ray tracing units that are in use.
+    pub ray_tracing: bool,
+    /// [`PeerAddress::is_trusted`] peers only: nobody else is sent the view's cameras, motion and planes. Assets of scenes go to
+    /// all peers.
+    pub trusted: bool,
 }
 
 impl ViewDesc {
@@ -231,6 +257,8 @@ impl ViewDesc {
             output_planes: false,
             gbuffer: false,
             convention: Convention::GLTF,
+            constraints: PeerConstraints::default(),
+            lowering: Lowering::Never,
         }
     }
 

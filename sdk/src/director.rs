@@ -23,7 +23,7 @@ use rayloom_frame::GBuffer;
 use rayloom_frame::codec::DecodedSlice;
 use rayloom_transport::Link;
 use rayloom_wire::{PeerInfo, SceneStage, SceneStatus, StateDelta, TaskRefused, TileDone};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
@@ -93,6 +93,8 @@ pub(crate) struct ArrivedSlice {
     pub(crate) count: u16,
     /// Coded bytes.
     pub(crate) coded_bytes: usize,
+    /// When it arrived, on the engine's clock.
+    pub(crate) arrived_ns: u64,
     pub(crate) decoded: DecodedSlice,
     /// Its share of the memory that decoded slices may take on their way to the director.
     pub(crate) _memory: OwnedSemaphorePermit,
@@ -104,6 +106,8 @@ pub(crate) struct DirectorDesc {
     /// The runtime of the network's threads.
     pub(crate) network: Handle,
     pub(crate) embedded: Embedded,
+    /// See [`crate::PeerAddress::is_trusted`].
+    pub(crate) trusted: BTreeSet<PeerId>,
     pub(crate) lossless: bool,
     /// A view's thread has made something.
     pub(crate) made: Arc<Notify>,
@@ -149,7 +153,7 @@ pub(crate) struct Director {
 
 impl Director {
     pub(crate) fn new(desc: DirectorDesc) -> Director {
-        let fleet = Fleet::new(desc.embedded, desc.network.clone());
+        let fleet = Fleet::new(desc.embedded, desc.trusted.clone(), desc.network.clone());
         Director {
             desc,
             fleet,
@@ -422,6 +426,7 @@ mod tests {
             clock: Clock::new(),
             network: Handle::current(),
             embedded: Embedded::Never,
+            trusted: BTreeSet::new(),
             lossless: false,
             made: Arc::default(),
             blobs: Arc::default(),

@@ -62,6 +62,13 @@ pub enum Event {
         /// Why, and what to do.
         cause: String,
     },
+    /// Peers hold the scene of a view, and none is what the view asks for; told once until that changes.
+    Untraceable {
+        /// The view, numbered as they were created.
+        view: u16,
+        /// What the peers lack.
+        cause: String,
+    },
     /// The session's capture ends before the session does; all before can be replayed.
     CaptureFailed {
         /// Which file, and why.
@@ -145,6 +152,7 @@ impl std::fmt::Display for Event {
             Event::SceneFailed { revision, peer, cause } => {
                 write!(f, "peer {} can't trace scene revision {revision}: {cause}", name(*peer))
             }
+            Event::Untraceable { view, cause } => write!(f, "view {view} can't be traced: {cause}"),
             Event::CaptureFailed { cause } => f.write_str(cause),
             Event::PlanesReleased { frame_id } => write!(f, "the planes of frame {frame_id} are released"),
             Event::Convention { view, frame_id, text, .. } => write!(f, "view {view}, frame {frame_id}: {text}"),

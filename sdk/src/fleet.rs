@@ -5,14 +5,14 @@ use crate::flight::FlightPlanes;
 use crate::revisions::Revisions;
 use crate::stats::PeerStats;
 use crate::view::View;
-use rayloom_coordinator::{PeerId, PeerPrior, Time};
+use rayloom_coordinator::{PeerId, PeerPrior, PeerTraits, Time};
 use rayloom_frame::codec::{Slice, TileEncoder};
 use rayloom_frame::{GBuffer, Rect};
 use rayloom_transport::{Channel, Link, SendError};
 use rayloom_wire::{Message, PeerInfo, SceneStage, TileSlice, limits};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::runtime::Handle;
 
 /// Frames whose state a peer remembers for motion vectors, with some to spare.
@@ -20,12 +20,17 @@ const FRAMES_REMEMBERED: usize = 8;
 /// Clock measurements kept; the one with the shortest round trip counts.
 const CLOCK_WINDOW: usize = 16;
 
+/// Pixels of planes sent over which the bytes of one are averaged: some frames.
+const PIXELS_REMEMBERED: u64 = 16 << 20;
+
 /// All peers.
 pub(crate) struct Fleet {
     embedded: Embedded,
+    trusted: BTreeSet<PeerId>,
     /// Where planes are coded and sent.
     network: Handle,
     peers: BTreeMap<PeerId, Peer>,
+    planes_sent: Arc<PlanesSent>,
     /// Why peers can't be reached, as last told.
     outages: BTreeMap<PeerId, String>,
 }
@@ -51,17 +56,43 @@ impl Peer {
     }
 }
 
+/// Regions of the engine's planes that were coded and sent.
+#[derive(Default)]
+struct PlanesSent {
+    bytes: AtomicU64,
+    pixels: AtomicU64,
+}
+
+impl PlanesSent {
+    fn add(&self, bytes: u64, pixels: u64) {
+        // Halved together now and then, so that the latest count most; a mean need not be exact.
+        if self.pixels.fetch_add(pixels, Ordering::Relaxed) > PIXELS_REMEMBERED {
+            self.pixels.fetch_sub(PIXELS_REMEMBERED / 2, Ordering::Relaxed);
+            let half = self.bytes.load(Ordering::Relaxed) / 2;
+            self.bytes.fetch_sub(half, Ordering::Relaxed);
+        }
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn bytes_per_px(&self) -> f32 {
+        self.bytes.load(Ordering::Relaxed) as f32 / self.pixels.load(Ordering::Relaxed).max(1) as f32
+    }
+}
+
 /// Codes and sends the planes of a task's region, as fast as the link takes them and for as long as they are wanted.
 async fn send_region(
     link: &dyn Link,
     gbuffer: &GBuffer,
     wanted: &AtomicBool,
+    sent: &PlanesSent,
     (task, frame_id, region): (u64, u64, Rect),
 ) -> Result<(), SendError> {
     let encoder = TileEncoder::of_gbuffer(gbuffer, region, limits::SLICE_PAYLOAD_BYTES);
     let count = u16::try_from(encoder.len()).unwrap_or(u16::MAX);
+    let mut bytes = 0;
     for (index, slice) in (0..count).zip(encoder) {
         let Slice { plane, scale, codec, rect, payload } = slice;
+        bytes += payload.len() as u64;
         let slice = TileSlice { task, frame_id, index, count, plane, scale, codec, rect, payload };
         let message = Message::TileSlice(slice).encode();
         loop {
@@ -77,12 +108,20 @@ async fn send_region(
         // Coding is work: others of the network's tasks have their turn in between.
         tokio::task::yield_now().await;
     }
+    sent.add(bytes, region.pixels() as u64);
     Ok(())
 }
 
 impl Fleet {
-    pub(crate) fn new(embedded: Embedded, network: Handle) -> Fleet {
-        Fleet { embedded, network, peers: BTreeMap::new(), outages: BTreeMap::new() }
+    pub(crate) fn new(embedded: Embedded, trusted: BTreeSet<PeerId>, network: Handle) -> Fleet {
+        Fleet {
+            embedded,
+            trusted,
+            network,
+            peers: BTreeMap::new(),
+            planes_sent: Arc::default(),
+            outages: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn connected(&mut self, id: PeerId, link: Arc<dyn Link>, description: String, info: PeerInfo) {
@@ -138,7 +177,15 @@ impl Fleet {
     pub(crate) fn introduce_peer(&self, id: PeerId, view: &mut View, now: Time) {
         if let Some(peer) = self.peers.get(&id) {
             let is_embedded = id.0 == EMBEDDED_PEER;
-            let prior = PeerPrior { rays_per_second: peer.info.rays_per_second, is_embedded };
+            let info = &peer.info;
+            let traits = PeerTraits {
+                is_cpu: info.is_cpu,
+                has_ray_tracing: matches!(info.front_end.as_str(), "ray_query" | "rt_pipeline"),
+                is_trusted: is_embedded || self.trusted.contains(&id),
+                // Stored captures need no memory.
+                memory_bytes: if info.stored_traces { 0 } else { info.memory_bytes },
+            };
+            let prior = PeerPrior { rays_per_second: info.rays_per_second, is_embedded, traits };
             view.peer_joined(id, prior, self.embedded == Embedded::Always, now);
         }
     }
@@ -203,15 +250,21 @@ impl Fleet {
     pub(crate) fn send_planes(&self, id: PeerId, frame_id: u64, planes: &FlightPlanes, tiles: Vec<(u64, Rect)>) {
         let Some(peer) = self.peers.get(&id) else { return };
         let (link, gbuffer, wanted) = (Arc::clone(&peer.link), Arc::clone(&planes.gbuffer), Arc::clone(&planes.wanted));
+        let sent = Arc::clone(&self.planes_sent);
         self.network.spawn(async move {
             for (task, region) in tiles {
-                if let Err(error) = send_region(&*link, &gbuffer, &wanted, (task, frame_id, region)).await {
+                if let Err(error) = send_region(&*link, &gbuffer, &wanted, &sent, (task, frame_id, region)).await {
                     // The task misses its deadline, which is how every kind of loss is seen.
                     tracing::debug!("planes of task {task} were not sent: {error}");
                     return;
                 }
             }
         });
+    }
+
+    /// What a pixel of the engine's planes takes, coded; 0 before any was sent.
+    pub(crate) fn plane_bytes_per_px(&self) -> f32 {
+        self.planes_sent.bytes_per_px()
     }
 
     /// Bytes sent to and received from all peers that are connected.

@@ -6,7 +6,7 @@ use crate::director::ArrivedSlice;
 use crate::merging::Opening;
 use crate::output::{StageTimes, TileOutcome};
 use crate::revisions::Resolved;
-use rayloom_coordinator::{PeerId, TaskId, TileAssignment};
+use rayloom_coordinator::{PeerId, TaskId, TileAssignment, TileReport};
 use rayloom_frame::codec::DecodedSlice;
 use rayloom_frame::merge::PlannedTile;
 use rayloom_frame::{GBuffer, LayerKind, LayerRequest, PlaneKind, Rect};
@@ -19,7 +19,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A frame in flight.
 pub(crate) struct Flight {
     pub(crate) desc: FrameDesc,
+    /// What is traced, and by how many steps it is less than what was asked for.
     pub(crate) layers: Vec<LayerRequest>,
+    pub(crate) lowered: u32,
     pub(crate) state: Option<Resolved>,
     pub(crate) planes: Option<FlightPlanes>,
     pub(crate) before: Option<Before>,
@@ -87,6 +89,7 @@ pub(crate) struct FlightTile {
     waiting: Vec<DecodedSlice>,
     /// Bytes of the slices that arrived, however they wait to be merged.
     arrived_bytes: usize,
+    arrivals: Arrivals,
     pub(crate) block_rays: Vec<u32>,
     seen: Vec<bool>,
     arrived: u16,
@@ -94,6 +97,36 @@ pub(crate) struct FlightTile {
     done: Option<Done>,
     predicted_ns: u64,
     sent_ns: u64,
+}
+
+/// The coded bytes of a tile's slices on the engine's clock.
+#[derive(Default)]
+struct Arrivals {
+    bytes: u64,
+    /// Of the slice that came first.
+    first_bytes: u64,
+    first_ns: u64,
+    last_ns: u64,
+}
+
+impl Arrivals {
+    fn add(&mut self, bytes: usize, arrived_ns: u64) {
+        if self.bytes == 0 {
+            (self.first_bytes, self.first_ns) = (bytes as u64, arrived_ns);
+        }
+        self.bytes += bytes as u64;
+        self.last_ns = self.last_ns.max(arrived_ns);
+    }
+
+    /// What all of them took on the link; none where it was no slower than coding, which took `coding_ns`. Unknown where there
+    /// is but one slice.
+    fn transfer_ns(&self, coding_ns: u64) -> Option<u64> {
+        let behind = self.bytes - self.first_bytes;
+        let span_ns = self.last_ns.saturating_sub(self.first_ns);
+        let is_held_up = span_ns > coding_ns.saturating_add(coding_ns / 4);
+        let whole_ns = || (span_ns as f64 * self.bytes as f64 / behind as f64) as u64;
+        (behind > 0).then(|| if is_held_up { whole_ns() } else { 0 })
+    }
 }
 
 /// When what happened to a tile, on the engine's clock.
@@ -120,6 +153,7 @@ impl FlightTile {
             ghost_rect,
             waiting: Vec::new(),
             arrived_bytes: 0,
+            arrivals: Arrivals::default(),
             arrived: 0,
             block_rays: Vec::new(),
             seen: Vec::new(),
@@ -145,6 +179,7 @@ impl FlightTile {
         if !is_new {
             return false;
         }
+        self.arrivals.add(slice.coded_bytes, slice.arrived_ns);
         self.arrived_bytes += decoded_bytes(&slice.decoded);
         if self.arrived_bytes > self.ghost_rect.pixels() * TRACED_BYTES_PER_PIXEL {
             tracing::warn!("peer {} sent more pixels of a tile than it has: {rect:?}", self.peer.0);
@@ -187,6 +222,21 @@ impl FlightTile {
     /// True when every slice and the report are there.
     pub(crate) fn is_complete(&self) -> bool {
         self.done.is_some() && self.expected == Some(self.arrived)
+    }
+
+    /// What the coordinator learns from it.
+    pub(crate) fn report(&self) -> TileReport<'_> {
+        let (coding_ns, begun_ns) = self.done.as_ref().map_or((0, 0), |done| {
+            (done.encoded_ns.saturating_sub(done.traced_ns), done.started_ns.saturating_sub(self.sent_ns))
+        });
+        TileReport {
+            service_ns: self.service_ns(),
+            block_rays: &self.block_rays,
+            rect: self.ghost_rect,
+            bytes: self.arrivals.bytes,
+            transfer_ns: self.arrivals.transfer_ns(coding_ns),
+            begun_ns,
+        }
     }
 
     /// Nanoseconds from starting to having coded it.
@@ -268,5 +318,23 @@ impl Flight {
             None => times.wait_ms = ms(self.planned_ns, merge_ns),
         }
         times
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_link_took_is_told_from_what_coding_took() {
+        let mut arrivals = Arrivals::default();
+        arrivals.add(1000, 50);
+        assert_eq!(arrivals.transfer_ns(0), None, "one slice says nothing");
+        arrivals.add(2000, 650);
+        arrivals.add(1000, 350);
+        // 3,000 bytes came in 600 ns behind the first 1,000.
+        assert_eq!((arrivals.bytes, arrivals.transfer_ns(100)), (4000, Some(800)));
+        assert_eq!(arrivals.transfer_ns(600), Some(0), "the peer was no faster");
+        assert_eq!(arrivals.transfer_ns(u64::MAX), Some(0));
     }
 }

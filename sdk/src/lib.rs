@@ -43,8 +43,8 @@ mod workers;
 
 pub use capture::{CAPTURE_VERSION, CaptureError};
 pub use config::{
-    Accumulation, Denoise, EMBEDDED_PEER, Embedded, FrameDesc, LayerDesc, PeerAddress, SessionDesc, Tier, ToneMap,
-    ViewDesc, ViewMode,
+    Accumulation, Denoise, EMBEDDED_PEER, Embedded, FrameDesc, LayerDesc, Lowering, PeerAddress, PeerConstraints,
+    SessionDesc, Tier, ToneMap, ViewDesc, ViewMode,
 };
 pub use error::Error;
 pub use event::{EVENT_LIMIT, Event};

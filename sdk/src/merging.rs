@@ -217,6 +217,8 @@ impl Merging {
             tiles: flight.outcomes(),
             costs: None,
             fresh,
+            traced: flight.layers.clone(),
+            lowered: flight.lowered,
             times: flight.stage_times([merge_ns, merged_ns, began_ns, filtered_ns, composed_ns]),
         };
         Finished { output: Some(output), record }

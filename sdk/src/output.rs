@@ -4,7 +4,7 @@ use crate::Error;
 use crate::overlay::CostMaps;
 use crate::picture::Picture;
 use parking_lot::{Condvar, Mutex};
-use rayloom_frame::{Extent, LayerKind, PictureFormat, Primary, Rect};
+use rayloom_frame::{Extent, LayerKind, LayerRequest, PictureFormat, Primary, Rect};
 use rayloom_scene::Camera;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -92,6 +92,10 @@ pub struct Output {
     pub(crate) costs: Option<CostMaps>,
     /// Share of pixels traced for this very frame, 0 to 1.
     pub fresh: f32,
+    /// What was traced of each layer: what the frame asked for, or less where [`crate::ViewDesc::lowering`] allows it.
+    pub traced: Vec<LayerRequest>,
+    /// Steps by which that is less than what was asked for; 0 = not at all.
+    pub lowered: u32,
     /// Where the time went.
     pub times: StageTimes,
 }
@@ -172,6 +176,8 @@ mod tests {
             tiles: Vec::new(),
             costs: None,
             fresh: 0.0,
+            traced: Vec::new(),
+            lowered: 0,
             times: StageTimes::default(),
         })
     }

@@ -253,7 +253,7 @@ impl PeerLink {
         let arrived_ns = self.clock.now_ns();
         let name = self.name();
         let event = match Message::decode(bytes).map_err(|error| format!("{name} broke the protocol: {error}"))? {
-            Message::TileSlice(slice) => match self.decode(slice, decoding).await {
+            Message::TileSlice(slice) => match self.decode(slice, arrived_ns, decoding).await {
                 Ok(arrived) => PeerEvent::Slice(arrived),
                 // The tile misses its deadline, which is how every kind of loss is seen.
                 Err(error) => {
@@ -283,7 +283,12 @@ impl PeerLink {
     }
 
     /// Decodes here, so that several links' slices are decoded at the same time and the director only places them.
-    async fn decode(&self, slice: TileSlice, decoding: &mut Decoding) -> Result<ArrivedSlice, FrameError> {
+    async fn decode(
+        &self,
+        slice: TileSlice,
+        arrived_ns: u64,
+        decoding: &mut Decoding,
+    ) -> Result<ArrivedSlice, FrameError> {
         let TileSlice { task, index, count, plane, scale, codec, rect, payload, .. } = slice;
         let coded_bytes = payload.len();
         // The view that it is for is the director's to know; the tile's rectangle is checked there.
@@ -293,7 +298,7 @@ impl PeerLink {
             u32::try_from(decoded_bytes(&decoded).div_ceil(1024)).unwrap_or(DECODED_AHEAD_KIB).min(DECODED_AHEAD_KIB);
         let memory = Arc::clone(&decoding.memory).acquire_many_owned(kib).await;
         let memory = memory.expect("nobody closes the semaphore");
-        Ok(ArrivedSlice { task, index, count, coded_bytes, decoded, _memory: memory })
+        Ok(ArrivedSlice { task, index, count, coded_bytes, arrived_ns, decoded, _memory: memory })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::capture::{MergedSlice, Recorder};
 use crate::clock::Clock;
-use crate::config::{FrameDesc, ViewDesc};
+use crate::config::{FrameDesc, Lowering, PeerConstraints, ViewDesc};
 use crate::director::{ArrivedSlice, TASK_VIEW_SHIFT};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
@@ -13,8 +13,8 @@ use crate::output::Output;
 use crate::overlay::CostMaps;
 use crate::revisions::Resolved;
 use rayloom_coordinator::{
-    Action, Config, Coordinator, CostMap, Foresight, FrameRequest, PeerId, PeerPrior, PeerView, PlannedTile,
-    SuspectCause, TaskId, TileAssignment, TileReport, Time,
+    Action, Config, Constraints, Coordinator, CostMap, ExpiryCause, Foresight, FrameRequest, PeerId, PeerPrior,
+    PeerView, PlannedTile, SuspectCause, TaskId, TileAssignment, TileReport, Time,
 };
 use rayloom_frame::features::{block_motion, estimated_cost};
 use rayloom_frame::{GBuffer, Rect};
@@ -83,6 +83,10 @@ pub(crate) struct Pipeline {
     last: Option<Before>,
     skipped: Skipped,
     keeps_costs: bool,
+    /// What the engine's planes took, coded, of late.
+    plane_bytes_per_px: f32,
+    /// What was last told of peers that may not trace the view.
+    untraceable: Option<ExpiryCause>,
     pub(crate) misses: Misses,
 }
 
@@ -107,6 +111,8 @@ impl Pipeline {
             last: None,
             skipped: Skipped::default(),
             keeps_costs: false,
+            plane_bytes_per_px: 0.0,
+            untraceable: None,
             misses: Misses::default(),
         }
     }
@@ -201,15 +207,23 @@ impl Pipeline {
             let features = &seen.features;
             self.coordinator.foresee(&Foresight { features, is_current: false, motion: &motion, layers: &requests });
         }
+        // Whoever makes a frame again or compares it counts on what was asked for.
+        let is_exact = self.desc.recorder.is_some() || prescribed.is_some() || is_surely_shown;
+        let PeerConstraints { gpu, ray_tracing, trusted } = self.view.constraints;
         let (scene, revision) = state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
         let request = FrameRequest {
             frame_id: desc.frame_id,
+            group: 0,
             scene,
             revision,
             extent: self.view.size,
             ghost_px: u32::from(self.view.filter_radius),
             deadline: Time(begun_ns) + longest,
             cost,
+            layers: requests.clone(),
+            lowering: if is_exact { Lowering::Never } else { self.view.lowering },
+            constraints: Constraints { gpu, ray_tracing, trusted, memory_bytes: 0 },
+            up_bytes_per_px: if planes.is_some() { self.plane_bytes_per_px } else { 0.0 },
         };
         let ghost_px = u32::from(self.view.filter_radius);
         let (cut, prescribed) = prescribed.map(|Prescribed { tiles, merged }| (tiles, merged)).unzip();
@@ -217,6 +231,7 @@ impl Pipeline {
         let flight = Flight {
             desc,
             layers: requests,
+            lowered: 0,
             state,
             planes: planes.map(FlightPlanes::new),
             before: self.last.replace(this),
@@ -241,6 +256,9 @@ impl Pipeline {
         if let Some(flight) = self.flights.back_mut() {
             flight.planned_ns = planned_ns;
             flight.predicted_costs = self.keeps_costs.then(|| self.coordinator.ns_per_pixel());
+            if plan.lowered > 0 {
+                (flight.layers, flight.lowered) = (plan.layers, plan.lowered);
+            }
             let planned = plan.tiles.iter().map(|tile: &PlannedTile| tile.rect);
             // Slices are told apart by their tile's place: a frame that is made again keeps it, whoever traces what.
             let rects: Vec<Rect> = cut.filter(|_| !plan.tiles.is_empty()).unwrap_or_else(|| planned.collect());
@@ -301,7 +319,7 @@ impl Pipeline {
                 // The frame is out. What the tile cost is still worth knowing.
                 self.misses.late_tiles += 1;
                 let service_ns = done.timings.encoded_ns.saturating_sub(done.timings.started_ns);
-                let report = TileReport { service_ns, block_rays: &done.block_rays, rect: done.rect };
+                let report = TileReport { block_rays: &done.block_rays, ..TileReport::new(service_ns, done.rect) };
                 self.coordinator.tile_done(task, report, now);
             }
         }
@@ -313,9 +331,7 @@ impl Pipeline {
             tile.block_rays = done.block_rays;
         }
         if tile.is_complete() {
-            let report =
-                TileReport { service_ns: tile.service_ns(), block_rays: &tile.block_rays, rect: tile.ghost_rect };
-            self.coordinator.tile_done(task, report, now);
+            self.coordinator.tile_done(task, tile.report(), now);
         }
     }
 
@@ -330,14 +346,18 @@ impl Pipeline {
     pub(crate) fn act(&mut self, fleet: &mut Fleet, events: &EventQueue) {
         while let Some(action) = self.coordinator.poll_action() {
             match action {
-                Action::Assign { peer, frame_id, tiles } => self.assign(peer, frame_id, &tiles, fleet),
+                Action::Assign { peer, frame_id, tiles, .. } => self.assign(peer, frame_id, &tiles, fleet),
                 Action::Cancel { peer, tasks } => {
                     let ids = tasks.into_iter().map(|task| self.global_task(task)).collect();
                     self.send(fleet, peer, &Message::CancelTasks(CancelTasks { ids }));
                 }
-                Action::FrameComplete { frame_id } => self.end(frame_id),
-                Action::FrameExpired { frame_id, missing } => {
+                Action::FrameComplete { frame_id, .. } => {
+                    self.untraceable = None;
+                    self.end(frame_id);
+                }
+                Action::FrameExpired { frame_id, missing, cause, .. } => {
                     self.misses.missing_tiles += missing.len() as u64;
+                    self.tell_untraceable(cause, events);
                     self.end(frame_id);
                 }
                 Action::PeerSuspect { peer, cause } => {
@@ -356,6 +376,13 @@ impl Pipeline {
             }
         }
         self.finish_ended();
+    }
+
+    /// Tells once that peers are there which may not trace the view.
+    fn tell_untraceable(&mut self, cause: ExpiryCause, events: &EventQueue) {
+        if matches!(cause, ExpiryCause::Unmet { .. }) && self.untraceable.replace(cause) != Some(cause) {
+            events.push(Event::Untraceable { view: self.desc.view, cause: cause.to_string() });
+        }
     }
 
     /// A frame that is whole is not held up by an older one: that one goes out with what it has.
@@ -416,6 +443,7 @@ impl Pipeline {
             let region = |tile: &TileAssignment| tile.rect.grown(tile.ghost_px, extent).whole_blocks(2, extent);
             let tiles = tiles.iter().map(|tile| (self.global_task(tile.task), region(tile))).collect();
             fleet.send_planes(peer, frame_id, planes, tiles);
+            self.plane_bytes_per_px = fleet.plane_bytes_per_px();
         }
     }
 
@@ -440,9 +468,12 @@ impl Pipeline {
             camera: desc.camera,
             delta: StateDelta::clone(&state.delta),
             previous: self.previous_frame(flight, state, peer, fleet),
-            layers: layers
+            // Lowered layers are those that were asked for, in their order.
+            layers: flight
+                .layers
                 .iter()
-                .map(|l| LayerSpec { request: l.request, deadline_ms: deadline_ms(l.deadline) })
+                .zip(layers)
+                .map(|(request, asked)| LayerSpec { request: *request, deadline_ms: deadline_ms(asked.deadline) })
                 .collect(),
             filter_radius: self.view.filter_radius,
             pre_exposure: desc.pre_exposure,

@@ -225,6 +225,7 @@ mod tests {
     use rayloom_scene::Scene;
     use rayloom_transport::{LinkEvent, loopback};
     use rayloom_wire::PeerInfo;
+    use std::collections::BTreeSet;
     use std::sync::Arc;
     use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
@@ -247,7 +248,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_asks_is_answered_whatever_becomes_of_the_peer() {
-        let mut fleet = Fleet::new(Embedded::Never, tokio::runtime::Handle::current());
+        let mut fleet = Fleet::new(Embedded::Never, BTreeSet::new(), tokio::runtime::Handle::current());
         let (mut probes, mut revisions) = (Probes::default(), Revisions::default());
         assert!(matches!(ask(&mut probes, &revisions, &mut fleet).try_recv(), Ok(Err(ProbeError::NotReady))));
         let packed = rayloom_scene::assets::pack(&Scene::default());

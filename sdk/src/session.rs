@@ -227,6 +227,7 @@ impl Session {
             clock,
             network: runtime.handle().clone(),
             embedded: desc.embedded,
+            trusted: (0..).zip(&desc.peers).filter(|(_, peer)| peer.is_trusted).map(|(id, _)| PeerId(id)).collect(),
             lossless: desc.lossless,
             made: Arc::clone(&made),
             blobs: Arc::clone(&blobs),

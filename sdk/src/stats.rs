@@ -25,6 +25,8 @@ pub struct ViewStats {
     pub late_tiles: u64,
     /// Tiles that were missing when their frame was finished.
     pub missing_tiles: u64,
+    /// Frames of which less was traced than was asked for, since otherwise they would have been late.
+    pub lowered_frames: u64,
     /// Bytes a second to all peers: tasks and state.
     pub sent_bytes_per_s: f32,
     /// Bytes a second from all peers: coded pixels.

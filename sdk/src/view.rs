@@ -255,6 +255,7 @@ impl View {
         {
             let mut stats = self.shared.stats.lock();
             stats.frames += 1;
+            stats.lowered_frames += u64::from(output.lowered > 0);
             stats.times = output.times;
             stats.late_tiles = self.remote.misses.late_tiles + self.local.misses.late_tiles;
             stats.missing_tiles = self.remote.misses.missing_tiles + self.local.misses.missing_tiles;

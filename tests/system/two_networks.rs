@@ -72,7 +72,12 @@ fn an_engine_reaches_a_peer_in_another_network() {
 /// The engine's process: says so when a frame is whole, and stays until its input ends.
 pub(crate) fn trace_a_whole_frame(dials: &str) {
     let (url, pin) = dials.split_once(' ').unwrap();
-    let peer = PeerAddress { url: url.into(), token: Some(TOKEN.into()), tls_pin: Some(pin.parse().unwrap()) };
+    let peer = PeerAddress {
+        url: url.into(),
+        token: Some(TOKEN.into()),
+        tls_pin: Some(pin.parse().unwrap()),
+        is_trusted: false,
+    };
     let mut engine = Engine::new(vec![peer]);
     engine.whole_frame_by(&[0]);
     println!("a frame is traced whole");

@@ -1,7 +1,7 @@
 //! What the coordinator tells the session.
 
-use crate::{PeerId, TaskId};
-use rayloom_frame::Rect;
+use crate::{ExpiryCause, PeerId, TaskId};
+use rayloom_frame::{LayerRequest, Rect};
 use std::time::Duration;
 
 /// Something to do. Poll after every event until there is none.
@@ -14,6 +14,8 @@ pub enum Action {
         peer: PeerId,
         /// Of which frame.
         frame_id: u64,
+        /// Which group of its layers.
+        group: u8,
         /// What; at most `rayloom_wire::limits::TASKS_PER_MESSAGE`.
         tiles: Vec<TileAssignment>,
     },
@@ -24,17 +26,23 @@ pub enum Action {
         /// Which.
         tasks: Vec<TaskId>,
     },
-    /// Every pixel of the frame is there.
+    /// Every pixel of the frame's group is there.
     FrameComplete {
         /// The frame.
         frame_id: u64,
+        /// Which group of its layers.
+        group: u8,
     },
-    /// Finish the frame with what is there: its deadline passed, or nobody is left to trace the rest.
+    /// Finish the frame's group with what is there: its deadline passed, or nobody is left to trace the rest.
     FrameExpired {
         /// The frame.
         frame_id: u64,
+        /// Which group of its layers.
+        group: u8,
         /// The latest task of each tile that is missing; none when the frame never had a tile.
         missing: Vec<TaskId>,
+        /// Why.
+        cause: ExpiryCause,
     },
     /// The peer gets small redundant tiles only, until it answers them in time.
     PeerSuspect {
@@ -94,6 +102,12 @@ pub struct FramePlan {
     pub predicted_ns: u64,
     /// Pixels traced twice for ghost zones, as a share of the view's.
     pub ghost_share: f32,
+    /// What is to be asked for: the request's layers, lowered where they would be late.
+    pub layers: Vec<LayerRequest>,
+    /// Steps by which they are lowered; 0 = as they were asked for.
+    pub lowered: u32,
+    /// The frame is predicted to be late however far it is lowered: the middle of the view comes first.
+    pub is_too_much: bool,
 }
 
 /// A tile of a plan.
@@ -141,8 +155,12 @@ pub struct PeerView {
     pub tile_overhead_ms: f32,
     /// Service time of its last tile in milliseconds; 0 before the first.
     pub last_tile_ms: f32,
-    /// Time beside service from assigning a tile to its arrival, in milliseconds.
+    /// Time beside service and transfer from assigning a tile to its arrival, in milliseconds.
     pub link_ms: f32,
+    /// What its link carries of answers, in bits a second; 0 = never seen to hold one up.
+    pub down_bits_per_s: f32,
+    /// What its link carries of the engine's planes, in bits a second; 0 = never seen to hold a task up.
+    pub up_bits_per_s: f32,
     /// Tiles answered.
     pub tiles: u64,
     /// Tiles missed.
@@ -151,6 +169,6 @@ pub struct PeerView {
     pub refused: u64,
     /// Tiles that it has now.
     pub queue: u32,
-    /// Its share of the pixels of the last frame planned, 0 to 1.
+    /// Its share of the pixels of the last frame planned, in its first group, 0 to 1.
     pub share: f32,
 }

@@ -2,13 +2,15 @@
 
 use crate::flight::{Frame, Task, TaskState};
 use crate::foresight::{Foresight, Pending};
+use crate::link::BytesPerPx;
 use crate::model::{CostModel, CostModelView};
 use crate::peer::Peer;
 use crate::planning::LastPlan;
+use crate::quality::Quality;
 use crate::speed::Speed;
 use crate::work_map::{WorkMap, touched_blocks};
-use crate::{Action, Config, PeerId, PeerPrior, PeerState, PeerView, TaskId, TileAssignment, TileReport, Time};
-use rayloom_frame::Rect;
+use crate::{Action, Config, GROUPS, PeerId, PeerPrior, PeerState, PeerView, TaskId, TileAssignment, TileReport, Time};
+use rayloom_frame::{Extent, Rect};
 use rayloom_wire::limits;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -31,15 +33,12 @@ pub struct Coordinator {
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     pub(crate) frames: VecDeque<Frame>,
     pub(crate) tasks: BTreeMap<TaskId, Task>,
-    pub(crate) map: WorkMap,
+    groups: [Group; GROUPS],
     pub(crate) model: CostModel,
     /// What is known of the frame that begins next.
     pub(crate) pending: Option<Pending>,
     /// A tile has been measured, so a unit of work is a nanosecond of some peer.
     pub(crate) is_calibrated: bool,
-    pub(crate) last_plan: Option<LastPlan>,
-    /// What the last frame that expired lacked: comes first in its peers' queues.
-    pub(crate) lacking: Vec<Rect>,
     pub(crate) next_serial: u64,
     /// Work assigned at all, and that of backups, in nanoseconds.
     pub(crate) assigned_ns: f64,
@@ -47,6 +46,30 @@ pub struct Coordinator {
     next_task: u64,
     actions: VecDeque<Action>,
     actions_dropped: u64,
+}
+
+/// What is remembered of a group of layers from frame to frame.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) map: WorkMap,
+    pub(crate) last_plan: Option<LastPlan>,
+    /// What the last frame that expired lacked: comes first in its peers' queues.
+    pub(crate) lacking: Vec<Rect>,
+    /// How long answers are, by what arrived.
+    pub(crate) answer_bytes: BytesPerPx,
+    pub(crate) quality: Quality,
+}
+
+impl Group {
+    fn new() -> Group {
+        Group {
+            map: WorkMap::new(),
+            last_plan: None,
+            lacking: Vec::new(),
+            answer_bytes: BytesPerPx::default(),
+            quality: Quality::default(),
+        }
+    }
 }
 
 impl Coordinator {
@@ -58,12 +81,10 @@ impl Coordinator {
             peers: BTreeMap::new(),
             frames: VecDeque::new(),
             tasks: BTreeMap::new(),
-            map: WorkMap::new(),
+            groups: std::array::from_fn(|_| Group::new()),
             model: CostModel::new(),
             pending: None,
             is_calibrated: false,
-            last_plan: None,
-            lacking: Vec::new(),
             next_serial: 0,
             assigned_ns: 0.0,
             hedged_ns: 0.0,
@@ -88,7 +109,9 @@ impl Coordinator {
                 speed: (rate(peer) / fastest).min(1.0) as f32,
                 tile_overhead_ms: (peer.speed.overhead_ns() * 1e-6) as f32,
                 last_tile_ms: (peer.last_tile_ns as f64 * 1e-6) as f32,
-                link_ms: (peer.link_ns * 1e-6) as f32,
+                link_ms: (peer.link.ns * 1e-6) as f32,
+                down_bits_per_s: peer.link.down.bits_per_second() as f32,
+                up_bits_per_s: peer.link.up.bits_per_second() as f32,
                 tiles: peer.tiles,
                 missed: peer.missed,
                 refused: peer.refused,
@@ -182,7 +205,7 @@ impl Coordinator {
     pub fn link_measured(&mut self, peer: PeerId, rtt: Duration, now: Time) {
         self.advance(now);
         if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.set_rtt(rtt);
+            peer.link.set_rtt(rtt);
         }
     }
 
@@ -254,14 +277,14 @@ impl Coordinator {
     }
 
     /// Adds a tile to what the peer is told next about this frame.
-    pub(crate) fn push_assignment(&mut self, to: PeerId, frame: u64, tile: TileAssignment) {
-        if let Some(Action::Assign { peer, frame_id, tiles }) = self.actions.back_mut()
-            && (*peer, *frame_id) == (to, frame)
+    pub(crate) fn push_assignment(&mut self, to: PeerId, frame: &Frame, tile: TileAssignment) {
+        if let Some(Action::Assign { peer, frame_id, group, tiles }) = self.actions.back_mut()
+            && (*peer, *frame_id, *group) == (to, frame.id, frame.group)
             && tiles.len() < limits::TASKS_PER_MESSAGE
         {
             tiles.push(tile);
         } else {
-            self.push(Action::Assign { peer: to, frame_id: frame, tiles: vec![tile] });
+            self.push(Action::Assign { peer: to, frame_id: frame.id, group: frame.group, tiles: vec![tile] });
         }
     }
 
@@ -280,6 +303,25 @@ impl Coordinator {
         self.assigned_ns += task.predicted_ns;
         self.tasks.insert(id, task);
         id
+    }
+
+    pub(crate) fn group(&self, group: u8) -> &Group {
+        &self.groups[usize::from(group)]
+    }
+
+    pub(crate) fn group_mut(&mut self, group: u8) -> &mut Group {
+        &mut self.groups[usize::from(group)]
+    }
+
+    pub(crate) fn foresee_group(&mut self, group: u8, extent: Extent, pending: Pending) {
+        self.groups[usize::from(group)].map.foresee(extent, pending, &self.model);
+    }
+
+    /// A group that was never planned costs as much as those that were, until its first tile is measured.
+    pub(crate) fn guess_group(&mut self, group: u8) {
+        if let Some(mean) = self.groups.iter().find_map(|group| group.map.mean()) {
+            self.group_mut(group).map.guess(mean);
+        }
     }
 
     /// Time never runs backwards in here, whatever the caller's clock does.
@@ -301,11 +343,7 @@ impl Coordinator {
             let Some(peer) = self.peers.get(&task.peer) else { continue };
             // Tasks come in the order of assignment: a peer's first is the one it works on.
             let queue = queues.entry(task.peer).or_insert(-1.0);
-            *queue = if *queue < 0.0 {
-                peer.remaining_ns(task.predicted_ns, task.assigned, self.now)
-            } else {
-                *queue + task.predicted_ns
-            };
+            *queue = if *queue < 0.0 { peer.remaining_ns(task, self.now) } else { *queue + task.stage_ns() };
         }
         queues
     }
@@ -342,7 +380,7 @@ impl Coordinator {
         let measured = self.peers.values().filter(|peer| peer.speed.is_measured());
         let fastest = measured.map(|peer| peer.speed.ns_per_unit()).fold(f64::INFINITY, f64::min);
         if fastest.is_finite() && !(0.25..=4.0).contains(&fastest) {
-            self.map.rescale(fastest);
+            self.groups.iter_mut().for_each(|group| group.map.rescale(fastest));
             self.model.rescale(fastest);
             self.peers.values_mut().for_each(|peer| peer.speed.rescale(1.0 / fastest));
             self.tasks.values_mut().for_each(|task| task.units *= fastest);
@@ -351,16 +389,20 @@ impl Coordinator {
 
     /// An unfinished tile's time is a lower bound on its work, where that was never measured.
     pub(crate) fn learn_from_overdue_tiles(&mut self) {
-        let (mut seen, extent) = (Vec::new(), self.map.extent());
-        for task in self.tasks.values().filter(|task| task.is_outstanding() && task.extent == extent) {
-            if !self.is_calibrated || seen.contains(&task.peer) || self.map.is_known(task.ghost_rect) {
+        let mut seen = Vec::new();
+        for task in self.tasks.values().filter(|task| task.is_outstanding()) {
+            let map = &mut self.groups[usize::from(task.group)].map;
+            if task.extent != map.extent() {
+                continue;
+            }
+            if !self.is_calibrated || seen.contains(&task.peer) || map.is_known(task.ghost_rect) {
                 continue;
             }
             seen.push(task.peer);
             let Some(peer) = self.peers.get_mut(&task.peer) else { continue };
-            let (units, variance) = self.map.predict(task.ghost_rect);
-            let log_ratio = peer.speed.raise_shared(peer.busy_ns(task.assigned, self.now), units, variance);
-            self.map.raise(task.ghost_rect, log_ratio);
+            let (units, variance) = map.predict(task.ghost_rect);
+            let log_ratio = peer.speed.raise_shared(peer.busy_ns(task, self.now), units, variance);
+            map.raise(task.ghost_rect, log_ratio);
         }
     }
 
@@ -368,33 +410,50 @@ impl Coordinator {
     fn learn(&mut self, task: &Task, report: &TileReport<'_>) {
         let Some(peer) = self.peers.get_mut(&task.peer) else { return };
         let elapsed_ns = self.now.ns_since(task.assigned) as f64;
-        let service_ns = if report.service_ns == 0 { elapsed_ns - peer.link_ns } else { report.service_ns as f64 };
-        let service_ns = peer.charged_ns(service_ns.min(elapsed_ns), task.assigned, self.now);
+        let is_alone = task.waited_for_none && task.is_outstanding();
+        if let Some(transfer_ns) = report.transfer_ns.filter(|_| !peer.prior.is_embedded) {
+            peer.link.down.learn(report.bytes, (transfer_ns as f64).min(elapsed_ns));
+        }
+        if is_alone && report.begun_ns > 0 && !peer.prior.is_embedded {
+            let sending_ns = (report.begun_ns as f64).min(elapsed_ns) - 0.5 * peer.link.rtt_ns;
+            peer.link.up.learn(task.up_bytes as u64, sending_ns.max(0.0));
+        }
+        self.groups[usize::from(task.group)].answer_bytes.learn(report.bytes, task.ghost_rect.pixels());
+        let (up_ns, down_ns) = peer.link.transfer_ns((task.up_bytes, report.bytes as f64));
+        let transfer_ns = up_ns + down_ns;
+        let service_ns = match report.service_ns {
+            0 => elapsed_ns - peer.link.ns - transfer_ns,
+            known => known as f64,
+        };
+        let service_ns = peer.charged_ns(service_ns.min(elapsed_ns), task, transfer_ns, self.now);
         if service_ns < 1.0 {
             return;
         }
-        if task.waited_for_none && task.is_outstanding() {
-            peer.learn_link(elapsed_ns - service_ns, self.now);
+        if is_alone {
+            peer.link.learn(elapsed_ns - service_ns - transfer_ns, peer.last_done, self.now);
         }
-        if task.extent != self.map.extent() {
+        let group = usize::from(task.group);
+        if task.extent != self.groups[group].map.extent() {
             return;
         }
         let rect = task.ghost_rect;
         let has_rays = report.rect == rect && report.block_rays.len() == touched_blocks(rect);
-        let (mut units, variance) = self.map.observe(rect, has_rays.then_some(report.block_rays), &self.model);
+        let map = &mut self.groups[group].map;
+        let (mut units, variance) = map.observe(rect, has_rays.then_some(report.block_rays), &self.model);
         if !self.is_calibrated {
             let work_ns = (service_ns - peer.speed.overhead_ns()).max(0.2 * service_ns);
             let factor = work_ns / (units * peer.speed.ns_per_unit());
-            self.map.rescale(factor);
+            self.groups.iter_mut().for_each(|group| group.map.rescale(factor));
             self.model.rescale(factor);
             units *= factor;
             self.is_calibrated = true;
         }
         let lesson = peer.speed.learn(service_ns, units, variance);
         let measured = (service_ns - peer.speed.overhead_ns()).max(0.05 * service_ns) / peer.speed.ns_per_unit();
-        if let Some(terms) = self.map.terms(rect, has_rays) {
+        let map = &mut self.groups[group].map;
+        if let Some(terms) = map.terms(rect, has_rays) {
             self.model.learn(&terms, measured);
         }
-        self.map.correct(rect, lesson.log_ratio, lesson.gain, &self.model);
+        map.correct(rect, lesson.log_ratio, lesson.gain, &self.model);
     }
 }

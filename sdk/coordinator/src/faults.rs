@@ -2,7 +2,7 @@
 
 use crate::coordinator::Coordinator;
 use crate::flight::{Frame, Task, TaskState};
-use crate::{Action, PeerId, PeerState, SuspectCause, TaskId};
+use crate::{Action, ExpiryCause, PeerId, PeerState, SuspectCause, TaskId};
 use std::collections::{BTreeMap, VecDeque};
 
 impl Coordinator {
@@ -19,20 +19,20 @@ impl Coordinator {
         self.cancel(waiting);
         if self.frames[index].is_complete() {
             let frame = self.frames.remove(index).expect("its index was found above");
-            self.lacking.clear();
-            self.push(Action::FrameComplete { frame_id: frame.id });
+            self.group_mut(frame.group).lacking.clear();
+            self.push(Action::FrameComplete { frame_id: frame.id, group: frame.group });
         }
     }
 
     /// Ends frames whose deadline has passed.
     pub(crate) fn expire_frames(&mut self) {
         while let Some(index) = self.frames.iter().position(|frame| frame.deadline <= self.now) {
-            self.expire(index);
+            self.expire(index, ExpiryCause::Deadline);
         }
     }
 
     /// Ends a frame with what is there. What its peers have begun may finish; what waits in their queues is cancelled.
-    pub(crate) fn expire(&mut self, index: usize) {
+    pub(crate) fn expire(&mut self, index: usize, cause: ExpiryCause) {
         let Some(frame) = self.frames.remove(index) else { return };
         let mut begun = Vec::new();
         let mut waiting = Vec::new();
@@ -46,7 +46,7 @@ impl Coordinator {
             }
         }
         self.cancel(waiting);
-        self.finish_expired(&frame);
+        self.finish_expired(&frame, cause);
     }
 
     /// Ends frames whose missing tiles nobody is left to trace.
@@ -60,7 +60,7 @@ impl Coordinator {
         };
         let (ended, going): (VecDeque<Frame>, VecDeque<Frame>) = self.frames.iter().cloned().partition(is_hopeless);
         self.frames = going;
-        ended.iter().for_each(|frame| self.finish_expired(frame));
+        ended.iter().for_each(|frame| self.finish_expired(frame, ExpiryCause::NobodyLeft));
     }
 
     /// Notes tiles that were due, and who is suspect for them.
@@ -73,7 +73,7 @@ impl Coordinator {
             let Some(peer) = self.peers.get_mut(&task.peer) else { continue };
             let waited = self.now.since(task.assigned);
             if head == Some(id) && self.is_calibrated {
-                peer.speed.raise(peer.busy_ns(task.assigned, self.now), task.units);
+                peer.speed.raise(peer.busy_ns(&task, self.now), task.units);
             }
             peer.missed += 1;
             peer.note_miss();
@@ -121,14 +121,16 @@ impl Coordinator {
         let frame = &self.frames[index];
         let cell = task.cell.filter(|cell| frame.cells.get(*cell).is_some_and(|cell| !cell.is_done))?;
         let queues = self.queues();
+        let down_bytes = self.group(task.group).answer_bytes.mean() * task.ghost_rect.pixels() as f64;
         let finish = |peer: PeerId| {
             let known = &self.peers[&peer];
             let queue = queues.get(&peer).copied().unwrap_or(0.0);
-            known.turnaround_ns(queue, known.speed.service_ns(task.units))
+            let transfer = known.link.transfer_ns((task.up_bytes, down_bytes));
+            known.turnaround_ns(queue, known.speed.service_ns(task.units), transfer)
         };
         let able = self.peers.values().filter(|peer| {
             let is_other = peer.id != task.peer && peer.state == PeerState::Ready;
-            is_other && peer.holds(frame.scene, frame.revision)
+            is_other && frame.may_be_traced_by(peer)
         });
         let best = able.map(|peer| peer.id).min_by(|a, b| finish(*a).total_cmp(&finish(*b)));
         let in_time = |peer: &PeerId| self.now.plus_ns(finish(*peer)) + self.config.reassign_margin <= frame.deadline;
@@ -195,9 +197,9 @@ impl Coordinator {
         by_peer.into_iter().for_each(|(peer, tasks)| self.push(Action::Cancel { peer, tasks }));
     }
 
-    fn finish_expired(&mut self, frame: &Frame) {
-        self.lacking = frame.missing().map(|cell| cell.rect).collect();
+    fn finish_expired(&mut self, frame: &Frame, cause: ExpiryCause) {
+        self.group_mut(frame.group).lacking = frame.missing().map(|cell| cell.rect).collect();
         let missing = frame.missing().map(|cell| cell.latest).collect();
-        self.push(Action::FrameExpired { frame_id: frame.id, missing });
+        self.push(Action::FrameExpired { frame_id: frame.id, group: frame.group, missing, cause });
     }
 }

@@ -1,6 +1,7 @@
 //! Frames in flight, their cells, and tasks.
 
-use crate::{PeerId, TaskId, Time};
+use crate::peer::Peer;
+use crate::{Constraints, PeerId, TaskId, Time};
 use rayloom_frame::{Extent, Rect};
 
 /// A frame that has begun and not ended.
@@ -9,15 +10,24 @@ pub(crate) struct Frame {
     /// Unique, unlike the session's number.
     pub(crate) serial: u64,
     pub(crate) id: u64,
+    pub(crate) group: u8,
     pub(crate) scene: u32,
     pub(crate) revision: u64,
     pub(crate) extent: Extent,
     pub(crate) ghost_px: u32,
+    /// What tasks bring along.
+    pub(crate) up_bytes_per_px: f64,
+    pub(crate) constraints: Constraints,
     pub(crate) deadline: Time,
     pub(crate) cells: Vec<Cell>,
 }
 
 impl Frame {
+    /// Whether a peer holds the scene revision and is what the frame asks for.
+    pub(crate) fn may_be_traced_by(&self, peer: &Peer) -> bool {
+        peer.holds(self.scene, self.revision) && self.constraints.unmet(&peer.prior.traits).is_none()
+    }
+
     pub(crate) fn is_complete(&self) -> bool {
         self.cells.iter().all(|cell| cell.is_done)
     }
@@ -52,6 +62,8 @@ pub(crate) enum TaskState {
 pub(crate) struct Task {
     pub(crate) peer: PeerId,
     pub(crate) serial: u64,
+    /// The group of layers that it is of.
+    pub(crate) group: u8,
     /// Which cell of the frame; none for a redundant tile.
     pub(crate) cell: Option<usize>,
     /// Size of the frame's view.
@@ -61,6 +73,11 @@ pub(crate) struct Task {
     /// Relative variance of `units`.
     pub(crate) map_variance: f64,
     pub(crate) predicted_ns: f64,
+    /// Bytes that the task is sent with, and what they are predicted to take on the link.
+    pub(crate) up_bytes: f64,
+    pub(crate) up_ns: f64,
+    /// What the answer is predicted to take on the link.
+    pub(crate) down_ns: f64,
     pub(crate) assigned: Time,
     /// When a backup is due, if backups are wanted.
     pub(crate) hedge_at: Option<Time>,
@@ -74,5 +91,10 @@ pub(crate) struct Task {
 impl Task {
     pub(crate) fn is_outstanding(&self) -> bool {
         self.state == TaskState::Outstanding
+    }
+
+    /// How long it holds up the tile behind it: one is traced while the other's answer is on the link.
+    pub(crate) fn stage_ns(&self) -> f64 {
+        self.predicted_ns.max(self.down_ns)
     }
 }

@@ -21,7 +21,7 @@
 //!         extent: Extent::new(256, 144),
 //!         ghost_px: 8,
 //!         deadline: Time(100_000_000),
-//!         cost: None,
+//!         ..FrameRequest::default()
 //!     },
 //!     Time(2_000),
 //! );
@@ -32,15 +32,18 @@
 
 mod action;
 mod config;
+mod constraints;
 mod coordinator;
 mod event;
 mod faults;
 mod flight;
 mod foresight;
 mod least_squares;
+mod link;
 mod model;
 mod peer;
 mod planning;
+mod quality;
 mod share;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -52,8 +55,10 @@ mod work_sum;
 
 pub use action::{Action, FramePlan, PeerState, PeerView, PlannedTile, SuspectCause, TileAssignment};
 pub use config::Config;
+pub use constraints::{Constraints, ExpiryCause, PeerTraits, Requirement};
 pub use coordinator::Coordinator;
-pub use event::{CostMap, FrameRequest, PeerId, PeerPrior, TaskId, TileReport};
+pub use event::{CostMap, FrameRequest, GROUPS, PeerId, PeerPrior, TaskId, TileReport};
 pub use foresight::Foresight;
 pub use model::CostModelView;
+pub use quality::Lowering;
 pub use time::Time;

@@ -1,5 +1,7 @@
 //! What the coordinator remembers of a peer.
 
+use crate::flight::Task;
+use crate::link::Link;
 use crate::speed::Speed;
 use crate::{PeerId, PeerPrior, PeerState, Time};
 use std::collections::VecDeque;
@@ -14,8 +16,6 @@ const CLAIM_SLACK_NS: f64 = 10e6;
 const LOW_CLAIMS: u32 = 3;
 /// A peer that misses more than one in so many tiles has its tiles doubled from the start.
 const UNRELIABLE: f32 = 0.05;
-/// What was learned of a link before this is half forgotten at the next answer.
-const LINK_KNOWN_FOR: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
@@ -24,11 +24,7 @@ pub(crate) struct Peer {
     pub(crate) prior: PeerPrior,
     pub(crate) speed: Speed,
     ready: VecDeque<(u32, u64)>,
-    /// Turnaround beside service and queue.
-    pub(crate) link_ns: f64,
-    rtt_ns: f64,
-    /// How far turnarounds are from what is learned of the link, in the mean.
-    spread_ns: f64,
+    pub(crate) link: Link,
     /// Claims in a row that the clock here contradicts.
     low_claims: u32,
     /// Share of its latest tiles that it missed.
@@ -57,9 +53,7 @@ impl Peer {
             prior,
             speed,
             ready: VecDeque::new(),
-            link_ns: 0.0,
-            rtt_ns: 0.0,
-            spread_ns: 0.0,
+            link: Link::default(),
             low_claims: 0,
             risk: 0.0,
             last_done: now,
@@ -92,36 +86,11 @@ impl Peer {
         }
     }
 
-    pub(crate) fn set_rtt(&mut self, rtt: Duration) {
-        self.rtt_ns = rtt.as_nanos().min(60_000_000_000) as f64;
-        self.link_ns = self.link_ns.max(self.rtt_ns);
-    }
-
-    /// A tile that waited for no other took this long beside its service. Rises fast, falls slowly, unless what is known
-    /// is old.
-    pub(crate) fn learn_link(&mut self, ns: f64, now: Time) {
-        let sample = ns.min(3.0 * self.link_ns + 5e6);
-        self.spread_ns += 0.1 * ((sample - self.link_ns).abs() - self.spread_ns);
-        let is_old = now.since(self.last_done) >= LINK_KNOWN_FOR;
-        let gain = if is_old {
-            0.5
-        } else if sample > self.link_ns {
-            0.3
-        } else {
-            0.1
-        };
-        self.link_ns = (self.link_ns + gain * (sample - self.link_ns)).max(self.rtt_ns);
-    }
-
-    /// How much later than expected an answer may be for the link's sake.
-    pub(crate) fn link_spread_ns(&self) -> f64 {
-        2.0 * self.spread_ns
-    }
-
     /// What a tile cost it that it answers now: what it claims, unless the clock here has contradicted it again and again.
-    pub(crate) fn charged_ns(&mut self, claimed_ns: f64, assigned: Time, now: Time) -> f64 {
-        let begun = assigned.plus_ns(self.rtt_ns).max(self.last_done);
-        let seen_ns = now.ns_since(begun) as f64 - CLAIM_SLACK_NS - 0.5 * self.rtt_ns;
+    /// `transfer_ns`: what task and answer took on the link.
+    pub(crate) fn charged_ns(&mut self, claimed_ns: f64, task: &Task, transfer_ns: f64, now: Time) -> f64 {
+        let begun = task.assigned.plus_ns(self.link.rtt_ns).max(self.last_done);
+        let seen_ns = now.ns_since(begun) as f64 - CLAIM_SLACK_NS - 0.5 * self.link.rtt_ns - transfer_ns;
         if claimed_ns >= 0.5 * seen_ns {
             self.low_claims = 0;
             return claimed_ns;
@@ -147,30 +116,31 @@ impl Peer {
 
     /// What its first outstanding tile has cost it at least, as far as can be known here: the tile was on its way, then
     /// in the queue behind the last one answered, and an answer may be on its way back.
-    pub(crate) fn busy_ns(&self, assigned: Time, now: Time) -> f64 {
-        now.ns_since(assigned.plus_ns(self.link_ns).max(self.last_done)) as f64
+    pub(crate) fn busy_ns(&self, task: &Task, now: Time) -> f64 {
+        let waited_ns = now.ns_since(task.assigned.plus_ns(self.link.ns).max(self.last_done)) as f64;
+        (waited_ns - task.up_ns - task.down_ns).max(0.0)
     }
 
-    /// Predicted time until it has done its first outstanding tile. One that is overdue will take as long again.
-    pub(crate) fn remaining_ns(&self, predicted_ns: f64, assigned: Time, now: Time) -> f64 {
-        let busy_ns = self.busy_ns(assigned, now);
-        if busy_ns > predicted_ns {
-            return busy_ns - predicted_ns + 0.1 * predicted_ns;
+    /// Predicted time until its first outstanding tile is through with it. One that is overdue will take as long again.
+    pub(crate) fn remaining_ns(&self, task: &Task, now: Time) -> f64 {
+        let (busy_ns, stage_ns) = (self.busy_ns(task, now), task.stage_ns());
+        if busy_ns > stage_ns {
+            return busy_ns - stage_ns + 0.1 * stage_ns;
         }
-        let one_way_ns = 0.5 * self.link_ns;
-        let arrived_ns = now.ns_since(assigned) as f64 - one_way_ns;
+        let one_way_ns = 0.5 * self.link.ns;
+        let arrived_ns = now.ns_since(task.assigned) as f64 - one_way_ns - task.up_ns;
         let started_ns = arrived_ns.min(now.ns_since(self.last_done) as f64 + one_way_ns);
-        (predicted_ns - started_ns).max(0.0)
+        (stage_ns - started_ns).max(0.0)
     }
 
-    /// Predicted time until a tile given to it now begins, when it has `queue_ns` of work.
-    pub(crate) fn start_ns(&self, queue_ns: f64) -> f64 {
-        queue_ns.max(0.5 * self.link_ns)
+    /// Predicted time until a tile given to it now begins, when it has `queue_ns` of work; its task takes `up_ns` to be sent.
+    pub(crate) fn start_ns(&self, queue_ns: f64, up_ns: f64) -> f64 {
+        queue_ns.max(0.5 * self.link.ns + up_ns)
     }
 
-    /// Predicted time until the answer to a tile given to it now is here.
-    pub(crate) fn turnaround_ns(&self, queue_ns: f64, service_ns: f64) -> f64 {
-        self.start_ns(queue_ns) + service_ns + 0.5 * self.link_ns
+    /// Predicted time until the answer to a tile given to it now is here: queue, service, and what the link takes.
+    pub(crate) fn turnaround_ns(&self, queue_ns: f64, service_ns: f64, (up_ns, down_ns): (f64, f64)) -> f64 {
+        self.start_ns(queue_ns, up_ns) + service_ns + down_ns + 0.5 * self.link.ns
     }
 
     /// Probe it at once.

@@ -1,20 +1,31 @@
 //! Planning a frame: who takes part, where the cuts run, and the tasks that follow.
 
-use crate::config::AT_ANY_COST;
+use crate::config::{AT_ANY_COST, Config};
 use crate::coordinator::Coordinator;
 use crate::flight::{Cell, Frame, Task, TaskState};
+use crate::peer::Peer;
+use crate::quality::{Lowering, Prediction, steps, typical};
 use crate::share::{Candidate, Demand, Share, choose, fill};
 use crate::split::{Ground, Slot, Tree};
 use crate::work_map::KNOWN_VARIANCE;
 use crate::work_sum::WorkSum;
-use crate::{Action, FramePlan, FrameRequest, PeerId, PeerState, PlannedTile, TileAssignment, Time};
-use rayloom_frame::{Extent, Rect};
+use crate::{
+    Action, ExpiryCause, FramePlan, FrameRequest, GROUPS, PeerId, PeerState, PlannedTile, Requirement, TileAssignment,
+    Time,
+};
+use rayloom_frame::{Extent, LayerRequest, Rect};
 use rayloom_wire::limits;
 
 /// Times that weights are corrected for what the ghost zones of a cut turned out to cost.
 const REFINEMENTS: usize = 3;
 /// A tree's topology stays until a peer's share of the work has changed by this factor.
 const TOPOLOGY_BAND: f64 = 1.5;
+/// Bytes of a task beside the engine's planes: about what a frame's state and a tile take.
+const TASK_BYTES: f64 = 1000.0;
+/// What splitting may cost where a frame is too much: its middle is to come before its edges.
+const FINE_OVERHEAD: f32 = 0.2;
+/// Share of the time to a deadline in which work must be predicted to be done for it to be left to few peers.
+const IN_TIME: f64 = 0.8;
 /// What a task can say.
 const GHOST_PX: u32 = u8::MAX as u32;
 
@@ -50,38 +61,62 @@ impl Coordinator {
 
     fn begin(&mut self, frame: FrameRequest, cut: Option<&[Rect]>, now: Time) -> FramePlan {
         self.advance(now);
-        if self.frames.iter().any(|flying| flying.id == frame.frame_id) {
+        let (frame_id, group) = (frame.frame_id, frame.group);
+        if self.frames.iter().any(|flying| (flying.id, flying.group) == (frame_id, group)) {
             return FramePlan::default();
         }
-        while self.frames.len() >= self.config.max_frames_in_flight {
-            self.expire(0);
+        if usize::from(group) >= GROUPS {
+            let cause = ExpiryCause::NothingToTrace;
+            self.push(Action::FrameExpired { frame_id, group, missing: Vec::new(), cause });
+            return FramePlan::default();
+        }
+        let is_in_group = |frame: &&Frame| frame.group == group;
+        while self.frames.iter().filter(is_in_group).count() >= self.config.max_frames_in_flight {
+            let oldest = self.frames.iter().position(|frame| frame.group == group);
+            self.expire(oldest.expect("some were counted"), ExpiryCause::TooManyInFlight);
         }
         if frame.extent.width == 0 || frame.extent.height == 0 {
-            self.push(Action::FrameComplete { frame_id: frame.frame_id });
+            self.push(Action::FrameComplete { frame_id, group });
             return FramePlan::default();
         }
         self.forget_old_tasks();
         self.anchor_unit();
         self.learn_from_overdue_tiles();
-        let candidates = self.candidates(&frame);
-        let is_traced = !candidates.is_empty() && cut.is_none_or(|cut| !cut.is_empty());
-        if !is_traced || frame.extent.width.max(frame.extent.height) > limits::VIEW_SIDE {
-            self.push(Action::FrameExpired { frame_id: frame.frame_id, missing: Vec::new() });
+        let mut candidates = self.candidates(&frame);
+        let has_tiles = cut.is_none_or(|cut| !cut.is_empty());
+        let cause = if !has_tiles || frame.extent.width.max(frame.extent.height) > limits::VIEW_SIDE {
+            Some(ExpiryCause::NothingToTrace)
+        } else {
+            candidates.is_empty().then(|| self.why_nobody(&frame))
+        };
+        if let Some(cause) = cause {
+            self.push(Action::FrameExpired { frame_id, group, missing: Vec::new(), cause });
             return FramePlan::default();
         }
+        self.guess_group(group);
+        let steps = steps(&frame.layers, frame.lowering);
         match self.pending.take().filter(|pending| pending.fits(frame.extent)) {
-            Some(pending) => self.map.foresee(frame.extent, pending, &self.model),
-            None => self.map.begin_frame(frame.extent, frame.cost.as_ref()),
+            Some(mut pending) => {
+                if let Some(layers) = steps.get(self.group(group).quality.step()).filter(|_| steps.len() > 1) {
+                    pending.layers.clone_from(layers);
+                }
+                self.foresee_group(group, frame.extent, pending);
+            }
+            None => self.group_mut(group).map.begin_frame(frame.extent, frame.cost.as_ref()),
         }
         let ghost_px = frame.ghost_px.min(GHOST_PX);
-        let work = WorkSum::new(frame.extent, self.map.density());
-        let doubt = WorkSum::new(frame.extent, &self.map.doubt());
+        let is_too_much = cut.is_none() && self.decide_quality(&frame, &candidates, &steps);
+        let map = &self.group(group).map;
+        let work = WorkSum::new(frame.extent, map.density());
+        let doubt = WorkSum::new(frame.extent, &map.doubt());
+        let px_per_unit = frame.extent.pixels() as f64 / work.total();
+        candidates.iter_mut().for_each(|candidate| candidate.px_per_unit = px_per_unit);
         let min_side_px = self.config.min_tile_side_px;
         let ground = Ground { work: &work, doubt: &doubt, extent: frame.extent, ghost_px, min_side_px };
         let (layout, leaves) = match cut {
             Some(cut) => hand_out(&ground, &candidates, cut),
             None => {
-                let layout = self.lay_out(&ground, &candidates);
+                let layout = self.lay_out_in_time(&frame, is_too_much, &ground, &candidates);
                 let leaves = layout.tree.leaves(frame.extent, ghost_px, limits::BLOCKS_PER_TILE);
                 (layout, leaves)
             }
@@ -89,21 +124,31 @@ impl Coordinator {
         self.next_serial += 1;
         let mut flying = Frame {
             serial: self.next_serial,
-            id: frame.frame_id,
+            id: frame_id,
+            group,
             scene: frame.scene,
             revision: frame.revision,
             extent: frame.extent,
             ghost_px,
+            up_bytes_per_px: up_bytes_per_px(&frame),
+            constraints: frame.constraints,
             deadline: frame.deadline,
             cells: Vec::with_capacity(leaves.len()),
         };
-        let mut plan = FramePlan { predicted_ns: layout.finish_ns as u64, ..FramePlan::default() };
+        let lowered = self.group(group).quality.step().min(steps.len() - 1);
+        let mut plan = FramePlan {
+            predicted_ns: layout.finish_ns as u64,
+            layers: steps[lowered].clone(),
+            lowered: lowered as u32,
+            is_too_much,
+            ..FramePlan::default()
+        };
         self.assign_leaves(&mut flying, &ground, &layout, leaves, &mut plan);
         self.probe_unused_peers(&flying, &ground, &mut plan);
         let traced: usize = plan.tiles.iter().map(|tile| tile.ghost_rect.pixels()).sum();
         plan.ghost_share = traced as f32 / frame.extent.pixels() as f32 - 1.0;
         self.frames.push_back(flying);
-        self.last_plan =
+        self.group_mut(group).last_plan =
             cut.is_none().then_some(LastPlan { extent: frame.extent, slots: layout.slots, tree: layout.tree });
         plan
     }
@@ -123,10 +168,13 @@ impl Coordinator {
         let peer = &self.peers[&to];
         let predicted_ns = peer.speed.service_ns(units).min(1e15);
         let p95_ns = peer.speed.p95_ns(units, map_variance).min(1e15);
-        let turnaround_ns = peer.turnaround_ns(queue_ns.unwrap_or(0.0), predicted_ns);
+        let pixels = ghost_rect.pixels() as f64;
+        let up_bytes = TASK_BYTES + frame.up_bytes_per_px * pixels;
+        let transfer = peer.link.transfer_ns((up_bytes, self.group(frame.group).answer_bytes.mean() * pixels));
+        let turnaround_ns = peer.turnaround_ns(queue_ns.unwrap_or(0.0), predicted_ns, transfer);
         // A backup is due when the answer is later than nineteen of twenty would be; at once where the peer's record is bad.
-        let late_ns =
-            peer.turnaround_ns(queue_ns.unwrap_or(0.0), p95_ns).max(1.1 * turnaround_ns) + peer.link_spread_ns();
+        let late_ns = peer.turnaround_ns(queue_ns.unwrap_or(0.0), p95_ns, transfer).max(1.1 * turnaround_ns)
+            + peer.link.spread_ns();
         let hedge_at = if peer.is_unreliable() { now } else { now.plus_ns(late_ns + 1e6) };
         let mut due = frame.deadline.max(now.plus_ns(f64::from(self.config.tile_slack) * turnaround_ns + 5e6));
         let is_known = peer.speed.is_measured() && map_variance < KNOWN_VARIANCE;
@@ -137,11 +185,15 @@ impl Coordinator {
         let task = self.add_task(Task {
             peer: to,
             serial: frame.serial,
+            group: frame.group,
             cell,
             extent: frame.extent,
             ghost_rect,
             units,
             predicted_ns,
+            up_bytes,
+            up_ns: transfer.0,
+            down_ns: transfer.1,
             assigned: now,
             hedge_at: wants_backup.then_some(hedge_at),
             map_variance,
@@ -152,36 +204,123 @@ impl Coordinator {
         let (predicted_ns, p95_ns) = (predicted_ns as u64, p95_ns as u64);
         let redundant = cell.is_none();
         let tile = TileAssignment { task, rect, ghost_px: frame.ghost_px, predicted_ns, redundant };
-        self.push_assignment(to, frame.id, tile);
+        self.push_assignment(to, frame, tile);
         PlannedTile { task, peer: to, rect, ghost_rect, predicted_ns, p95_ns }
     }
 
-    /// Ready peers that hold the revision; where there is none, suspect ones: they have nothing to lose.
+    /// Why no peer can be asked.
+    fn why_nobody(&self, frame: &FrameRequest) -> ExpiryCause {
+        let is_there = |peer: &&Peer| matches!(peer.state, PeerState::Ready | PeerState::Suspect);
+        let holders = self.peers.values().filter(is_there).filter(|peer| peer.holds(frame.scene, frame.revision));
+        let unmet: Vec<Requirement> = holders.filter_map(|peer| frame.constraints.unmet(&peer.prior.traits)).collect();
+        match unmet.iter().max() {
+            Some(requirement) => ExpiryCause::Unmet { peers: unmet.len() as u32, requirement: *requirement },
+            None => ExpiryCause::NotReady,
+        }
+    }
+
+    /// Ready peers that hold the revision and are what the frame asks for; where there is none, suspect ones: they have nothing
+    /// to lose.
     fn candidates(&self, frame: &FrameRequest) -> Vec<Candidate> {
         let queues = self.queues();
         let in_state = |state: PeerState| -> Vec<Candidate> {
-            let able = self.peers.values().filter(|p| p.state == state && p.holds(frame.scene, frame.revision));
+            let able = self.peers.values().filter(|peer| {
+                let is_allowed = frame.constraints.unmet(&peer.prior.traits).is_none();
+                peer.state == state && peer.holds(frame.scene, frame.revision) && is_allowed
+            });
             able.map(|peer| Candidate {
                 peer: peer.id,
-                start_ns: peer.turnaround_ns(queues.get(&peer.id).copied().unwrap_or(0.0), 0.0),
+                start_ns: peer.turnaround_ns(queues.get(&peer.id).copied().unwrap_or(0.0), 0.0, (0.0, 0.0)),
                 overhead_ns: peer.speed.overhead_ns(),
                 ns_per_unit: peer.speed.cautious_ns_per_unit(),
+                up_ns_per_px: up_bytes_per_px(frame) * peer.link.up.ns_per_byte(),
+                down_ns_per_px: self.group(frame.group).answer_bytes.mean() * peer.link.down.ns_per_byte(),
+                px_per_unit: 0.0,
             })
             .collect()
         };
         let ready = in_state(PeerState::Ready);
-        if ready.is_empty() { in_state(PeerState::Suspect) } else { ready }
+        if ready.is_empty() {
+            return in_state(PeerState::Suspect);
+        }
+        // A link that alone takes longer than there is time is of no use, unless all are like that.
+        let (near, far): (Vec<Candidate>, Vec<Candidate>) =
+            ready.into_iter().partition(|candidate| self.is_near(candidate.peer, frame.deadline));
+        if near.is_empty() { far } else { near }
+    }
+
+    /// Lowers or raises what is traced of a group's layers, by when they would be there; true where nothing suffices.
+    fn decide_quality(&mut self, frame: &FrameRequest, candidates: &[Candidate], steps: &[Vec<LayerRequest>]) -> bool {
+        let is_fixed = frame.lowering == Lowering::Never || frame.layers.is_empty();
+        let map = &self.group(frame.group).map;
+        // A guess is no reason to trace less.
+        if is_fixed || !self.is_calibrated || !map.is_known(frame.extent.rect()) {
+            return false;
+        }
+        let (units, min_side_px) = (map.total(), self.config.min_tile_side_px);
+        let px_per_unit = frame.extent.pixels() as f64 / units.max(f64::MIN_POSITIVE);
+        let candidates: Vec<Candidate> = candidates.iter().map(|c| Candidate { px_per_unit, ..*c }).collect();
+        let demand = Demand { units, extent: frame.extent, ghost_px: frame.ghost_px.min(GHOST_PX), min_side_px };
+        let shares = choose(&candidates, &demand, &self.config, &[]);
+        let finish_ns = shares.iter().map(|share| share.finish_ns(share.units)).fold(0.0, f64::max);
+        let start_ns = shares.iter().map(|share| share.candidate.start_ns).fold(f64::INFINITY, f64::min);
+        let left_ns = frame.deadline.ns_since(self.now) as f64;
+        let typical: Vec<(f64, f64)> = steps.iter().map(|layers| typical(&self.model, layers)).collect();
+        let work: Vec<f64> = typical.iter().map(|typical| typical.1).collect();
+        let group = self.group_mut(frame.group);
+        let before = group.quality.step().min(steps.len() - 1);
+        let predicted = Prediction { start_ns, work_ns: (finish_ns - start_ns).max(0.0), left_ns };
+        let is_too_much = group.quality.decide(&work, predicted);
+        let step = group.quality.step();
+        if step != before {
+            let times = |of: fn(&(f64, f64)) -> f64| of(&typical[step]) / of(&typical[before]).max(f64::MIN_POSITIVE);
+            group.map.trace(&steps[step], times(|typical| typical.1), times(|typical| typical.0));
+        }
+        is_too_much
+    }
+
+    /// Whether a peer's link, jitter included, leaves it any time before a deadline.
+    fn is_near(&self, peer: PeerId, deadline: Time) -> bool {
+        self.peers[&peer].link.latest_ns() < deadline.ns_since(self.now) as f64
+    }
+
+    /// The cut. Layers that are due later go to peers that are too far away for those that are due first, if these peers alone
+    /// can make it: the others are left to what is in a hurry.
+    fn lay_out_in_time(
+        &self,
+        frame: &FrameRequest,
+        is_too_much: bool,
+        ground: &Ground<'_>,
+        candidates: &[Candidate],
+    ) -> Layout {
+        let siblings = self.frames.iter().filter(|other| other.id == frame.frame_id && other.group < frame.group);
+        if let Some(first_due) = siblings.map(|other| other.deadline).min() {
+            let far = |candidate: &&Candidate| !self.is_near(candidate.peer, first_due);
+            let far: Vec<Candidate> = candidates.iter().filter(far).copied().collect();
+            let in_time_ns = IN_TIME * frame.deadline.ns_since(self.now) as f64;
+            if !far.is_empty() {
+                let layout = self.lay_out(frame.group, is_too_much, ground, &far);
+                if layout.finish_ns <= in_time_ns {
+                    return layout;
+                }
+            }
+        }
+        self.lay_out(frame.group, is_too_much, ground, candidates)
     }
 
     /// The cut: last frame's if it is still within the dead band, else a new one near it.
-    fn lay_out(&self, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
+    fn lay_out(&self, group: u8, is_too_much: bool, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
         let units = ground.work.total();
         let min_side_px = self.config.min_tile_side_px;
         let demand = Demand { units, extent: ground.extent, ghost_px: ground.ghost_px, min_side_px };
         let dead_band = f64::from(self.config.dead_band);
-        let last = self.last_plan.as_ref().filter(|last| last.extent == ground.extent);
+        let last = self.group(group).last_plan.as_ref().filter(|last| last.extent == ground.extent);
         let previous = last.map(|last| tiles_of(&last.slots)).unwrap_or_default();
-        let mut shares = choose(candidates, &demand, &self.config, &previous);
+        // What comes first can only be told apart in tiles of its own.
+        let finely =
+            Config { max_split_overhead: self.config.max_split_overhead.max(FINE_OVERHEAD), ..self.config.clone() };
+        let config = if is_too_much { &finely } else { &self.config };
+        let mut shares = choose(candidates, &demand, config, &previous);
         let mut slots = slots(&shares);
         let is_same = |last: &&LastPlan| tiles_of(&last.slots) == tiles_of(&slots) && is_near(&last.slots, &slots);
         let last = last.filter(is_same);
@@ -198,10 +337,11 @@ impl Coordinator {
             let is_good = layout.finish_ns <= layout.ideal_ns * (1.0 + dead_band / 2.0);
             let work = work_of(ground, &layout.tree, &layout.slots);
             // What each slot should weigh so that its rectangle, ghost zone included, holds what its peer is due.
-            for (slot, work) in slots.iter_mut().zip(&work) {
-                let due = shares.iter().find(|share| share.candidate.peer == slot.peer);
-                let due = due.map_or(0.0, |share| share.units / f64::from(share.tiles));
-                slot.weight *= (due / work.max(f64::MIN_POSITIVE)).clamp(0.5, 2.0);
+            for (slot, (units, pixels)) in slots.iter_mut().zip(&work) {
+                let Some(share) = shares.iter().find(|share| share.candidate.peer == slot.peer) else { continue };
+                let due = share.units / f64::from(share.tiles);
+                let held = share.candidate.equivalent_units(*units, *pixels, share.tiles);
+                slot.weight *= (due / held.max(f64::MIN_POSITIVE)).clamp(0.5, 2.0);
             }
             if best.as_ref().is_none_or(|best| layout.finish_ns < best.finish_ns) {
                 best = Some(layout);
@@ -211,7 +351,7 @@ impl Coordinator {
             }
         }
         let best = best.expect("at least one refinement is made");
-        let alone = |c: &Candidate| c.start_ns + c.overhead_ns + units * c.ns_per_unit;
+        let alone = |candidate: &Candidate| candidate.alone_ns(units);
         let single = candidates.iter().min_by(|a, b| alone(a).total_cmp(&alone(b)));
         // Whoever wants tiles at any cost gets them.
         let is_asked_for = self.config.max_split_overhead >= AT_ANY_COST;
@@ -234,25 +374,33 @@ impl Coordinator {
         leaves: Vec<(Rect, usize)>,
         plan: &mut FramePlan,
     ) {
-        let lacking = std::mem::take(&mut self.lacking);
+        let lacking = std::mem::take(&mut self.group_mut(frame.group).lacking);
         let lacked = |rect: &Rect| lacking.iter().map(|lack| lack.intersection(*rect).pixels()).sum::<usize>();
         let mut tiles: Vec<(PeerId, Rect)> =
             leaves.into_iter().map(|(rect, slot)| (layout.slots[slot].peer, rect)).collect();
-        tiles.sort_by_key(|(peer, rect)| (*peer, std::cmp::Reverse(lacked(rect))));
+        if plan.is_too_much {
+            // What is left out is left to history, at the edges.
+            tiles.sort_by_key(|(peer, rect)| (*peer, from_centre(*rect, frame.extent)));
+        } else {
+            tiles.sort_by_key(|(peer, rect)| (*peer, std::cmp::Reverse(lacked(rect))));
+        }
         let mut queues = self.queues();
-        self.peers.values_mut().for_each(|peer| peer.share = 0.0);
+        if frame.group == 0 {
+            self.peers.values_mut().for_each(|peer| peer.share = 0.0);
+        }
         for (peer, rect) in tiles {
             let cell = frame.cells.len();
             let tile = self.assign(frame, Some(cell), rect, ground.known(rect), peer, queues.get(&peer).copied());
             let queue = queues.entry(peer).or_insert(0.0);
-            *queue = self.peers[&peer].start_ns(*queue) + tile.predicted_ns as f64;
+            let task = &self.tasks[&tile.task];
+            *queue = self.peers[&peer].start_ns(*queue, task.up_ns) + task.stage_ns();
             frame.cells.push(Cell { rect, is_done: false, latest: tile.task });
-            if let Some(peer) = self.peers.get_mut(&peer) {
+            if let Some(peer) = self.peers.get_mut(&peer).filter(|_| frame.group == 0) {
                 peer.share += rect.pixels() as f32 / frame.extent.pixels() as f32;
             }
             plan.tiles.push(tile);
         }
-        self.lacking = lacking;
+        self.group_mut(frame.group).lacking = lacking;
     }
 
     /// Gives peers that have nothing to do a small tile that another peer traces too: suspect ones to see whether they
@@ -265,7 +413,7 @@ impl Coordinator {
                 PeerState::Ready => self.now.since(peer.last_done) >= self.config.probe_interval_max,
                 _ => false,
             };
-            is_due && peer.holds(frame.scene, frame.revision) && !is_planned(peer.id)
+            is_due && frame.may_be_traced_by(peer) && !is_planned(peer.id)
         });
         let idle: Vec<PeerId> =
             due.map(|peer| peer.id).filter(|peer| self.outstanding(*peer).next().is_none()).collect();
@@ -284,19 +432,38 @@ impl Coordinator {
 /// Tiles that are given: each, in their order, to the peer that would be through with it first.
 fn hand_out(ground: &Ground<'_>, candidates: &[Candidate], cut: &[Rect]) -> (Layout, Vec<(Rect, usize)>) {
     let slots = candidates.iter().map(|candidate| Slot { peer: candidate.peer, weight: 1.0 }).collect();
-    let mut through_ns: Vec<f64> = candidates.iter().map(|candidate| candidate.start_ns).collect();
+    // When each peer is through with its tiles, and when its link is through with their answers.
+    let mut traced_ns: Vec<f64> = candidates.iter().map(|candidate| candidate.start_ns).collect();
+    let mut sent_ns = traced_ns.clone();
     let mut leaves = Vec::with_capacity(cut.len());
     for rect in cut {
-        let units = ground.work.within(rect.grown(ground.ghost_px, ground.extent));
-        let through =
-            |slot: usize| through_ns[slot] + candidates[slot].overhead_ns + units * candidates[slot].ns_per_unit;
-        let first = (0..candidates.len()).min_by(|a, b| through(*a).total_cmp(&through(*b)));
+        let ghost_rect = rect.grown(ground.ghost_px, ground.extent);
+        let (units, pixels) = (ground.work.within(ghost_rect), ghost_rect.pixels() as f64);
+        let through = |slot: usize| {
+            let candidate = &candidates[slot];
+            let waits_ns = traced_ns[slot].max(candidate.start_ns + pixels * candidate.up_ns_per_px);
+            let traced = waits_ns + candidate.overhead_ns + units * candidate.ns_per_unit;
+            (traced, traced.max(sent_ns[slot]) + pixels * candidate.down_ns_per_px)
+        };
+        let first = (0..candidates.len()).min_by(|a, b| through(*a).1.total_cmp(&through(*b).1));
         let slot = first.expect("a frame without candidates has expired");
-        through_ns[slot] = through(slot);
+        (traced_ns[slot], sent_ns[slot]) = through(slot);
         leaves.push((*rect, slot));
     }
-    let finish_ns = through_ns.into_iter().fold(0.0, f64::max);
+    let finish_ns = sent_ns.into_iter().fold(0.0, f64::max);
     (Layout { slots, tree: Tree::Leaf { slot: 0 }, finish_ns, ideal_ns: finish_ns }, leaves)
+}
+
+/// Bytes that tasks bring for a pixel; what makes no sense is none.
+fn up_bytes_per_px(frame: &FrameRequest) -> f64 {
+    let bytes = f64::from(frame.up_bytes_per_px);
+    if bytes > 0.0 { bytes.min(1024.0) } else { 0.0 }
+}
+
+/// Square of twice the distance of a rectangle's middle from the view's.
+fn from_centre(rect: Rect, extent: Extent) -> u64 {
+    let off = |from: u32, length: u32, whole: u32| (2 * u64::from(from) + u64::from(length)).abs_diff(u64::from(whole));
+    off(rect.x, rect.width, extent.width).pow(2) + off(rect.y, rect.height, extent.height).pow(2)
 }
 
 /// A slot a tile, all of a peer's of the same weight.
@@ -318,11 +485,13 @@ fn is_near(last: &[Slot], next: &[Slot]) -> bool {
     last.iter().zip(next).map(ratio).all(|r| (1.0 / TOPOLOGY_BAND..=TOPOLOGY_BAND).contains(&r))
 }
 
-/// Work of each slot's rectangle with its ghost zone.
-fn work_of(ground: &Ground<'_>, tree: &Tree, slots: &[Slot]) -> Vec<f64> {
-    let mut work = vec![0.0; slots.len()];
+/// Work and pixels of each slot's rectangle with its ghost zone.
+fn work_of(ground: &Ground<'_>, tree: &Tree, slots: &[Slot]) -> Vec<(f64, f64)> {
+    let mut work = vec![(0.0, 0.0); slots.len()];
     for (rect, slot) in tree.leaves(ground.extent, ground.ghost_px, usize::MAX) {
-        work[slot] += ground.work.within(rect.grown(ground.ghost_px, ground.extent));
+        let rect = rect.grown(ground.ghost_px, ground.extent);
+        work[slot].0 += ground.work.within(rect);
+        work[slot].1 += rect.pixels() as f64;
     }
     work
 }
@@ -330,9 +499,12 @@ fn work_of(ground: &Ground<'_>, tree: &Tree, slots: &[Slot]) -> Vec<f64> {
 /// Predicts a cut's times, and fills `shares` with what a perfect division of the same work would give.
 fn measure(ground: &Ground<'_>, shares: &mut [Share], slots: Vec<Slot>, tree: Tree) -> Layout {
     let work = work_of(ground, &tree, &slots);
-    let of = |peer: PeerId| slots.iter().zip(&work).filter(move |(slot, _)| slot.peer == peer).map(|(_, work)| work);
-    let finish = |share: &Share| share.finish_ns(of(share.candidate.peer).sum());
+    let finish = |share: &Share| {
+        let own = slots.iter().zip(&work).filter(|(slot, _)| slot.peer == share.candidate.peer);
+        let (units, pixels) = own.fold((0.0, 0.0), |sum, (_, work)| (sum.0 + work.0, sum.1 + work.1));
+        share.before_work_ns() + share.candidate.time_ns(units, pixels, share.tiles)
+    };
     let finish_ns = shares.iter().map(finish).fold(0.0, f64::max);
-    let ideal_ns = fill(shares, work.iter().sum());
+    let ideal_ns = fill(shares, work.iter().map(|work| work.0).sum());
     Layout { slots, tree, finish_ns, ideal_ns }
 }

@@ -7,11 +7,54 @@ use rayloom_frame::Extent;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Candidate {
     pub(crate) peer: PeerId,
-    /// When it could begin, and the link's part: nanoseconds before any work of this frame.
+    /// When it could begin, and the latency's part: nanoseconds before any work of this frame.
     pub(crate) start_ns: f64,
     /// Fixed cost of a tile.
     pub(crate) overhead_ns: f64,
     pub(crate) ns_per_unit: f64,
+    /// What a pixel takes on the link: of the task on its way there, of the answer on its way back.
+    pub(crate) up_ns_per_px: f64,
+    pub(crate) down_ns_per_px: f64,
+    /// Pixels of a unit of work in the view's mean.
+    pub(crate) px_per_unit: f64,
+}
+
+impl Candidate {
+    /// Time of a unit of work where the work comes in so many tiles, transfer included.
+    pub(crate) fn ns_per_unit(&self, tiles: u32) -> f64 {
+        self.time_ns(1.0, self.px_per_unit, tiles)
+    }
+
+    /// Time of so many units of work and pixels in so many tiles. One tile is traced while another's task or answer is on the
+    /// link: the slowest of the three bounds the throughput, and the first tile passes the others too.
+    pub(crate) fn time_ns(&self, units: f64, pixels: f64, tiles: u32) -> f64 {
+        let (work, up, down) = (units * self.ns_per_unit, pixels * self.up_ns_per_px, pixels * self.down_ns_per_px);
+        let slowest = work.max(up).max(down);
+        slowest + (work + up + down - slowest) / f64::from(tiles.max(1))
+    }
+
+    /// The same peer, bounded by the slowest of work and link alone.
+    fn throughput(self) -> Candidate {
+        let ns_per_unit = self.ns_per_unit(u32::MAX);
+        Candidate { ns_per_unit, up_ns_per_px: 0.0, down_ns_per_px: 0.0, ..self }
+    }
+
+    fn is_held_up_by_link(&self) -> bool {
+        self.up_ns_per_px > 0.0 || self.down_ns_per_px > 0.0
+    }
+
+    /// Units of work that would take it as long as these with these pixels do.
+    pub(crate) fn equivalent_units(&self, units: f64, pixels: f64, tiles: u32) -> f64 {
+        if !self.is_held_up_by_link() {
+            return units;
+        }
+        self.time_ns(units, pixels, tiles) / self.ns_per_unit(tiles)
+    }
+
+    /// Predicted time until it is through with the whole view as one tile.
+    pub(crate) fn alone_ns(&self, units: f64) -> f64 {
+        self.start_ns + self.overhead_ns + units * self.ns_per_unit(1)
+    }
 }
 
 /// A peer's part of a frame.
@@ -26,10 +69,14 @@ pub(crate) struct Share {
 impl Share {
     /// Predicted time until this peer is through with `units` of work.
     pub(crate) fn finish_ns(&self, units: f64) -> f64 {
-        self.before_work_ns() + units * self.candidate.ns_per_unit
+        self.before_work_ns() + units * self.ns_per_unit()
     }
 
-    fn before_work_ns(&self) -> f64 {
+    fn ns_per_unit(&self) -> f64 {
+        self.candidate.ns_per_unit(self.tiles)
+    }
+
+    pub(crate) fn before_work_ns(&self) -> f64 {
         self.candidate.start_ns + f64::from(self.tiles) * self.candidate.overhead_ns
     }
 }
@@ -75,12 +122,12 @@ fn fill_sorted(shares: &mut [Share], units: f64) -> f64 {
         if before >= finish {
             break;
         }
-        rate += 1.0 / share.candidate.ns_per_unit;
-        head_start += before / share.candidate.ns_per_unit;
+        rate += 1.0 / share.ns_per_unit();
+        head_start += before / share.ns_per_unit();
         finish = (units + head_start) / rate;
     }
     for share in shares.iter_mut() {
-        share.units = ((finish - share.before_work_ns()) / share.candidate.ns_per_unit).max(0.0);
+        share.units = ((finish - share.before_work_ns()) / share.ns_per_unit()).max(0.0);
     }
     finish
 }
@@ -129,20 +176,35 @@ pub(crate) fn choose(
 /// As many tiles a peer as the configuration wants, fewer where ghost zones and fixed cost would take too much time. More
 /// than `before` only where that is clear, so that the number does not flutter.
 fn with_tiles(shares: Vec<Share>, finish_with_one: f64, demand: &Demand, config: &Config, before: u32) -> Vec<Share> {
-    // What splitting costs is held against the work: a far link or a full queue is no reason to waste some.
+    // What splitting costs is held against the throughput: that answers of small tiles are on their way sooner is no reason
+    // to trace much twice.
+    let has_links = shares.iter().any(|share| share.candidate.is_held_up_by_link());
+    let mut bare = shares.clone();
+    let mut finish_with_one = finish_with_one;
+    if has_links {
+        bare.iter_mut().for_each(|share| share.candidate = share.candidate.throughput());
+        finish_with_one = fill(&mut bare, demand.units * demand.ghost_factor(shares.len() as u32));
+    }
+    // Nor is a far link or a full queue.
     let first_start = shares.iter().map(|share| share.candidate.start_ns).fold(f64::INFINITY, f64::min);
     let work_ns = (finish_with_one - first_start).max(0.0);
     for tiles in (2..=*config.tiles_per_peer.end()).rev() {
         // The same number for all, so that all tiles take about the same time.
-        let mut cut = shares.clone();
+        let mut cut = bare.clone();
         cut.iter_mut().for_each(|share| share.tiles = tiles);
         let count = tiles * cut.len() as u32;
         if count > demand.most_tiles() {
             continue;
         }
-        let finish = fill(&mut cut, demand.units * demand.ghost_factor(count));
+        let units = demand.units * demand.ghost_factor(count);
+        let finish = fill(&mut cut, units);
         let clearly = if before > 0 && tiles > before { 0.7 } else { 1.0 };
         let bound = finish_with_one + work_ns * clearly * f64::from(config.max_split_overhead);
+        if has_links {
+            cut.clone_from(&shares);
+            cut.iter_mut().for_each(|share| share.tiles = tiles);
+            fill(&mut cut, units);
+        }
         if finish <= bound && cut.iter().all(|share| share.units > 0.0) {
             return cut;
         }
@@ -175,7 +237,16 @@ mod tests {
     use super::*;
 
     fn candidate(peer: u32, start_ns: f64, ns_per_unit: f64) -> Candidate {
-        Candidate { peer: PeerId(peer), start_ns, overhead_ns: 1e5, ns_per_unit }
+        let (up_ns_per_px, down_ns_per_px, px_per_unit) = (0.0, 0.0, 0.1);
+        Candidate {
+            peer: PeerId(peer),
+            start_ns,
+            overhead_ns: 1e5,
+            ns_per_unit,
+            up_ns_per_px,
+            down_ns_per_px,
+            px_per_unit,
+        }
     }
 
     fn demand(units: f64, width: u32, height: u32) -> Demand {
@@ -198,6 +269,22 @@ mod tests {
         let peers = [candidate(1, 0.0, 1.0), candidate(2, 1e9, 1.0)];
         let shares = choose(&peers, &demand(1e7, 1280, 720), &Config::default(), &[]);
         assert_eq!(shares.iter().map(|share| share.candidate.peer.0).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn the_slower_of_work_and_link_bounds_a_peer() {
+        let free = candidate(1, 1e6, 1.0);
+        assert_eq!(free.time_ns(1e6, 1e5, 3), 1e6);
+        assert_eq!(free.equivalent_units(1e6, 1e5, 1), 1e6);
+        // 5 ns of transfer for each unit of work.
+        let thin = Candidate { down_ns_per_px: 50.0, ..free };
+        assert_eq!(thin.time_ns(1e6, 1e5, 1), 6e6);
+        assert_eq!(thin.time_ns(1e6, 1e5, 4), 5.25e6);
+        // A sky of many pixels and little work is what it is slow at.
+        assert!(thin.equivalent_units(1e5, 1e5, 2) > 0.8e6);
+        let mut shares = [free, thin].map(|candidate| Share { candidate, tiles: 4, units: 0.0 });
+        fill(&mut shares, 1e8);
+        assert!((shares[0].units / shares[1].units - 5.25).abs() < 0.05, "{shares:?}");
     }
 
     #[test]

@@ -27,4 +27,4 @@ pub use picture::svg;
 pub use random::SplitMix;
 pub use record::{FrameRecord, Truth};
 pub use recording::{RecordedFrame, Recording};
-pub use simulation::{Foreseen, Pace, Simulation, Span};
+pub use simulation::{Foreseen, Pace, Simulation, Span, Tier};

@@ -76,6 +76,31 @@ impl WorkMap {
         self.density.iter().zip(&self.variance).map(|(density, variance)| density * variance).collect()
     }
 
+    /// Work of a pixel in the mean; none before the first frame.
+    pub(crate) fn mean(&self) -> Option<f32> {
+        let count = self.density.len();
+        (count > 0).then(|| self.density.iter().sum::<f32>() / count as f32)
+    }
+
+    /// What a pixel costs before anything is known of it.
+    pub(crate) fn guess(&mut self, mean: f32) {
+        if self.density.is_empty() {
+            self.density.push(mean);
+        }
+    }
+
+    /// From now on `layers` are traced: so many times the work, and the rays, of those before.
+    pub(crate) fn trace(&mut self, layers: &[LayerRequest], work: f64, rays: f64) {
+        self.density.iter_mut().for_each(|density| *density = bounded(*density * work as f32));
+        self.rays.iter_mut().for_each(|of_block| *of_block *= rays as f32);
+        self.layers = layers.to_vec();
+    }
+
+    /// Work of the whole view.
+    pub(crate) fn total(&self) -> f64 {
+        self.sum(self.extent.rect())
+    }
+
     /// Moves on to a frame of this size (`extent` within the limits of a view) with this estimate.
     pub(crate) fn begin_frame(&mut self, extent: Extent, cost: Option<&CostMap>) {
         if extent != self.extent {

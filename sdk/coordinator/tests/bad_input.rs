@@ -13,7 +13,7 @@ enum Event {
     Ready(u32, u64),
     Lost(u32),
     Link(u32, u64),
-    Begin { id: u64, revision: u64, width: u32, height: u32, ghost: u32, deadline: u64, cost: Option<f32> },
+    Begin { id: u64, group: u8, revision: u64, width: u32, height: u32, ghost: u32, deadline: u64, cost: Option<f32> },
     Done(u64, u64, u32),
     Refused(u64),
     Timeout,
@@ -26,9 +26,9 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (peer.clone(), revision.clone()).prop_map(|(p, r)| Event::Ready(p, r)),
         1 => peer.clone().prop_map(Event::Lost),
         1 => (peer, any::<u64>()).prop_map(|(p, ns)| Event::Link(p, ns)),
-        4 => (0_u64..40, revision, prop_oneof![0_u32..300, Just(u32::MAX)], 0_u32..300, any::<u32>(), 0_u64..400, any::<Option<f32>>())
-            .prop_map(|(id, revision, width, height, ghost, deadline, cost)| {
-                Event::Begin { id, revision, width, height, ghost, deadline, cost }
+        4 => (0_u64..40, 0_u8..6, revision, prop_oneof![0_u32..300, Just(u32::MAX)], 0_u32..300, any::<u32>(), 0_u64..400, any::<Option<f32>>())
+            .prop_map(|(id, group, revision, width, height, ghost, deadline, cost)| {
+                Event::Begin { id, group, revision, width, height, ghost, deadline, cost }
             }),
         6 => (0_u64..60, any::<u64>(), any::<u32>()).prop_map(|(t, ns, rays)| Event::Done(t, ns, rays)),
         1 => (0_u64..60).prop_map(Event::Refused),
@@ -48,24 +48,25 @@ proptest! {
             let now = Time(at_ms * 1_000_000);
             match event {
                 Event::Join(p, rays_per_second) => {
-                    coordinator.peer_joined(PeerId(p), PeerPrior { rays_per_second, is_embedded: p == 0 }, now);
+                    coordinator.peer_joined(PeerId(p), PeerPrior { rays_per_second, is_embedded: p == 0, ..PeerPrior::default() }, now);
                 }
                 Event::Ready(p, revision) => coordinator.peer_ready(PeerId(p), 1, revision, now),
                 Event::Lost(p) => coordinator.peer_lost(PeerId(p), now),
                 Event::Link(p, ns) => coordinator.link_measured(PeerId(p), Duration::from_nanos(ns), now),
-                Event::Begin { id, revision, width, height, ghost, deadline, cost } => {
+                Event::Begin { id, group, revision, width, height, ghost, deadline, cost } => {
                     let extent = Extent::new(width, height);
                     let cost = cost.map(|c| CostMap { blocks_x: 3, blocks_y: 2, cost: vec![c; 6] });
                     let deadline = Time(deadline * 1_000_000);
-                    let is_new = !open.contains(&id);
-                    let request = FrameRequest { frame_id: id, scene: 1, revision, extent, ghost_px: ghost, deadline, cost };
+                    let is_new = !open.contains(&(id, group));
+                    let request = FrameRequest { frame_id: id,
+                        group, scene: 1, revision, extent, ghost_px: ghost, deadline, cost, ..FrameRequest::default() };
                     let plan = coordinator.begin_frame(request, now);
-                    if is_new { open.push(id) } else { prop_assert_eq!(plan, FramePlan::default()) }
+                    if is_new { open.push((id, group)) } else { prop_assert_eq!(plan, FramePlan::default()) }
                 }
                 Event::Done(task, service_ns, rays) => {
                     let rays = vec![rays; rays as usize % 50];
                     let rect = Rect::new(0, 0, service_ns as u32, 1);
-                    coordinator.tile_done(TaskId(task), TileReport { service_ns, block_rays: &rays, rect }, now);
+                    coordinator.tile_done(TaskId(task), TileReport { block_rays: &rays, ..TileReport::new(service_ns, rect) }, now);
                 }
                 Event::Refused(task) => coordinator.tile_refused(TaskId(task), now),
                 Event::Timeout => coordinator.handle_timeout(now),
@@ -80,9 +81,10 @@ proptest! {
     }
 }
 
-fn drain(coordinator: &mut Coordinator, open: &mut Vec<u64>, ended: &mut Vec<u64>) {
+fn drain(coordinator: &mut Coordinator, open: &mut Vec<(u64, u8)>, ended: &mut Vec<(u64, u8)>) {
     while let Some(action) = coordinator.poll_action() {
-        if let Action::FrameComplete { frame_id } | Action::FrameExpired { frame_id, .. } = action {
+        if let Action::FrameComplete { frame_id, group } | Action::FrameExpired { frame_id, group, .. } = action {
+            let frame_id = (frame_id, group);
             let index = open.iter().position(|id| *id == frame_id).expect("an open frame ends once");
             ended.push(open.swap_remove(index));
         }
@@ -92,7 +94,7 @@ fn drain(coordinator: &mut Coordinator, open: &mut Vec<u64>, ended: &mut Vec<u64
 #[test]
 fn answers_that_nobody_asked_for_are_ignored() {
     let mut coordinator = Coordinator::new(Config::default());
-    let report = TileReport { service_ns: 1, block_rays: &[], rect: Rect::new(0, 0, 1, 1) };
+    let report = TileReport::new(1, Rect::new(0, 0, 1, 1));
     coordinator.tile_done(TaskId(99), report, Time(5));
     coordinator.tile_refused(TaskId(99), Time(5));
     coordinator.peer_ready(PeerId(3), 1, 1, Time(5));
@@ -111,7 +113,8 @@ fn nobody_polls_and_memory_stays_bounded() {
     assert_eq!(coordinator.peers().count(), 1024);
     for frame_id in 0..9000 {
         let (extent, deadline) = (Extent::new(64, 64), Time(frame_id));
-        let request = FrameRequest { frame_id, scene: 1, revision: 9, extent, ghost_px: 8, deadline, cost: None };
+        let request =
+            FrameRequest { frame_id, scene: 1, revision: 9, extent, ghost_px: 8, deadline, ..FrameRequest::default() };
         coordinator.begin_frame(request, Time(frame_id));
     }
     assert!(coordinator.actions_dropped() > 0);

@@ -28,7 +28,16 @@ fn cost() -> impl Strategy<Value = f32> {
 }
 
 fn request(frame_id: u64, extent: Extent, ghost_px: u32, cost: Option<CostMap>) -> FrameRequest {
-    FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px, deadline: Time(frame_id * 50_000_000), cost }
+    FrameRequest {
+        frame_id,
+        scene: 1,
+        revision: 1,
+        extent,
+        ghost_px,
+        deadline: Time(frame_id * 50_000_000),
+        cost,
+        ..FrameRequest::default()
+    }
 }
 
 proptest! {
@@ -47,7 +56,7 @@ proptest! {
         let mut coordinator = Coordinator::new(Config::default());
         for (peer, rays_per_second) in speeds.iter().enumerate() {
             let id = PeerId(peer as u32);
-            coordinator.peer_joined(id, PeerPrior { rays_per_second: *rays_per_second, is_embedded: false }, Time(0));
+            coordinator.peer_joined(id, PeerPrior { rays_per_second: *rays_per_second, ..PeerPrior::default() }, Time(0));
             coordinator.peer_ready(id, 1, 1, Time(0));
             coordinator.link_measured(id, Duration::from_micros(peer as u64 * 300), Time(0));
         }
@@ -60,7 +69,7 @@ proptest! {
             for (i, tile) in plan.tiles.iter().enumerate() {
                 let service_ns = services[i % services.len()];
                 let rays = vec![service_ns as u32; tile.ghost_rect.scaled(16).pixels()];
-                let report = TileReport { service_ns, block_rays: &rays, rect: tile.ghost_rect };
+                let report = TileReport { block_rays: &rays, ..TileReport::new(service_ns, tile.ghost_rect) };
                 coordinator.tile_done(tile.task, report, Time(now.0 + 1_000_000 * i as u64));
             }
         }
@@ -71,7 +80,7 @@ proptest! {
 fn a_small_view_is_cut_sensibly_for_four_peers() {
     let mut coordinator = Coordinator::new(Config::default());
     for peer in 0..4 {
-        coordinator.peer_joined(PeerId(peer), PeerPrior { rays_per_second: 1e6, is_embedded: false }, Time(0));
+        coordinator.peer_joined(PeerId(peer), PeerPrior { rays_per_second: 1e6, ..PeerPrior::default() }, Time(0));
         coordinator.peer_ready(PeerId(peer), 1, 1, Time(0));
     }
     let extent = Extent::new(256, 144);

@@ -1,7 +1,7 @@
 //! Frames overlap: work in flight is a peer's queue, backups cover a peer that stands still, and flights are bounded.
 
 use rayloom_coordinator::sim::{Fault, SimPeer, Simulation, city_under_sky};
-use rayloom_coordinator::{Action, Config, Coordinator, FrameRequest, PeerId, PeerPrior, Time};
+use rayloom_coordinator::{Action, Config, Coordinator, ExpiryCause, FrameRequest, PeerId, PeerPrior, Time};
 use rayloom_frame::Extent;
 use std::time::Duration;
 
@@ -54,11 +54,12 @@ fn one_frame_too_many_ends_the_oldest() {
     let mut ended = Vec::new();
     for frame_id in 1..=4 {
         let (extent, deadline) = (Extent::new(64, 64), Time(1_000_000_000));
-        let request = FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px: 0, deadline, cost: None };
+        let request =
+            FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px: 0, deadline, ..FrameRequest::default() };
         coordinator.begin_frame(request, Time(frame_id));
         while let Some(action) = coordinator.poll_action() {
-            if let Action::FrameExpired { frame_id, missing } = action {
-                assert_eq!(missing.len(), 1);
+            if let Action::FrameExpired { frame_id, group: 0, missing, cause } = action {
+                assert_eq!((missing.len(), cause), (1, ExpiryCause::TooManyInFlight));
                 ended.push(frame_id);
             }
         }

@@ -2,9 +2,9 @@
 //! nobody starves.
 
 use proptest::prelude::*;
-use rayloom_coordinator::sim::figures::on_recording;
-use rayloom_coordinator::sim::{FleetKind, Pace, Recording, SimPeer, Simulation, fleet};
-use rayloom_coordinator::{Config, PeerId, Time};
+use rayloom_coordinator::sim::figures::{on_recording, quantile};
+use rayloom_coordinator::sim::{FleetKind, Pace, Recording, SimPeer, Simulation, SplitMix, Tier, fleet};
+use rayloom_coordinator::{Config, GROUPS, PeerId, Time};
 use rayloom_frame::{Extent, Rect};
 use std::rc::Rc;
 use std::time::Duration;
@@ -66,6 +66,48 @@ proptest! {
             }
         }
         prop_assert!(run.coordinator.hedged_share() <= 0.0501, "{}", run.coordinator.hedged_share());
+    }
+
+    #[test]
+    fn of_every_group_of_layers((kind, seed) in (kind(), any::<u64>()), groups in 2_usize..=GROUPS) {
+        let recording = Rc::new(Recording::made_up(VIEW, 20, seed));
+        let tier = |group: usize| Tier { deadline: DEADLINE / 2 * (group as u32 + 1), work: 1.0 / groups as f64 };
+        let tiers: Vec<Tier> = (0..groups).map(tier).collect();
+        let run = on_recording(&recording, Config::default(), fleet(&kind, seed), FRAME_NS, false, seed);
+        let mut run = run.tiered(tiers.clone());
+        run.run_at(FRAMES, Pace::Every(INTERVAL), DEADLINE, None);
+        let of_groups = std::iter::once(&run.frames).chain(&run.later).zip(&tiers);
+        for (frames, tier) in of_groups {
+            prop_assert_eq!(frames.len() as u64, FRAMES);
+            for frame in frames {
+                let Some((ended, is_complete)) = frame.ended else { return Err(TestCaseError::fail("never ended")) };
+                prop_assert!(ended <= frame.begun + tier.deadline, "frame {} ended late", frame.frame_id);
+                prop_assert!(!is_complete || covered(&frame.rects) == VIEW.pixels());
+            }
+        }
+        prop_assert!(run.later[groups - 1..].iter().all(Vec::is_empty));
+        prop_assert!(run.coordinator.hedged_share() <= 0.0501, "{}", run.coordinator.hedged_share());
+    }
+
+    #[test]
+    fn thin_links_make_no_fleet_slower_than_its_best_peer((peers, seed) in (2_usize..7, any::<u64>())) {
+        let mut random = SplitMix(seed);
+        let peer = |random: &mut SplitMix| SimPeer {
+            // 4 Mbit/s to 1 Gbit/s.
+            bits_per_second: 4e6 * 250.0_f64.powf(random.unit()),
+            ..SimPeer::new(0.5 + random.unit()).at_rtt(Duration::from_millis(2 + random.below(20) as u64))
+        };
+        let peers: Vec<SimPeer> = (0..peers).map(|_| peer(&mut random)).collect();
+        let recording = Rc::new(Recording::made_up(VIEW, 20, seed));
+        let median = |peers: Vec<SimPeer>| {
+            let mut run = on_recording(&recording, Config::default(), peers, FRAME_NS, false, seed);
+            run.run_at(FRAMES, Pace::InFlight(1), Duration::from_secs(5), None);
+            let took = run.frames[FRAMES as usize / 2..].iter().filter_map(|f| Some(f.ended?.0.ns_since(f.begun) as f64));
+            quantile(&mut took.collect::<Vec<f64>>(), 0.5)
+        };
+        let best = peers.iter().map(|peer| median(vec![peer.clone()])).fold(f64::INFINITY, f64::min);
+        let all = median(peers);
+        prop_assert!(all <= 1.02 * best, "{} ms, the best alone {} ms", all * 1e-6, best * 1e-6);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! A refused tile goes to another peer in time; who refuses again and again is suspect, and probed beside the others.
 
 use rayloom_coordinator::{
-    Action, Config, Coordinator, FramePlan, FrameRequest, PeerId, PeerPrior, PeerState, SuspectCause, TileReport, Time,
+    Action, Config, Coordinator, ExpiryCause, FramePlan, FrameRequest, PeerId, PeerPrior, PeerState, SuspectCause,
+    TileReport, Time,
 };
 use rayloom_frame::Extent;
 
@@ -21,7 +22,8 @@ fn two_peers() -> Coordinator {
 fn begin(coordinator: &mut Coordinator, frame_id: u64, now: Time) -> FramePlan {
     let deadline = Time(now.0 + 100_000_000);
     let extent = Extent::new(640, 360);
-    let request = FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px: 8, deadline, cost: None };
+    let request =
+        FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px: 8, deadline, ..FrameRequest::default() };
     coordinator.begin_frame(request, now)
 }
 
@@ -36,7 +38,7 @@ fn refuse(coordinator: &mut Coordinator, plan: &FramePlan, now: Time) -> Vec<Act
         if tile.peer == PeerId(1) {
             coordinator.tile_refused(tile.task, now);
         } else {
-            let report = TileReport { service_ns: 2_000_000, block_rays: &[], rect: tile.ghost_rect };
+            let report = TileReport::new(2_000_000, tile.ghost_rect);
             coordinator.tile_done(tile.task, report, now);
         }
     }
@@ -51,17 +53,17 @@ fn a_refused_tile_goes_to_the_other_peer() {
     assert!(refused > 0);
     let mut again = Vec::new();
     for action in refuse(&mut coordinator, &plan, ms(10)) {
-        if let Action::Assign { peer, frame_id, tiles } = action {
+        if let Action::Assign { peer, frame_id, group: 0, tiles } = action {
             assert_eq!((peer, frame_id), (PeerId(0), 1));
             again.extend(tiles);
         }
     }
     assert_eq!(again.len(), refused);
     for tile in again {
-        let report = TileReport { service_ns: 2_000_000, block_rays: &[], rect: tile.rect };
+        let report = TileReport::new(2_000_000, tile.rect);
         coordinator.tile_done(tile.task, report, ms(20));
     }
-    assert_eq!(actions(&mut coordinator).last(), Some(&Action::FrameComplete { frame_id: 1 }));
+    assert_eq!(actions(&mut coordinator).last(), Some(&Action::FrameComplete { frame_id: 1, group: 0 }));
 }
 
 #[test]
@@ -90,5 +92,8 @@ fn with_nobody_left_to_ask_the_frame_ends_at_once() {
     let plan = begin(&mut coordinator, 1, ms(1));
     let seen = refuse(&mut coordinator, &plan, ms(5));
     let missing = plan.tiles.iter().map(|tile| tile.task).collect();
-    assert!(seen.contains(&Action::FrameExpired { frame_id: 1, missing }), "{seen:?}");
+    assert!(
+        seen.contains(&Action::FrameExpired { frame_id: 1, group: 0, missing, cause: ExpiryCause::NobodyLeft }),
+        "{seen:?}"
+    );
 }

@@ -13,7 +13,7 @@ fn ms(ms: u64) -> Time {
 }
 
 fn benched(rays_per_second: f32) -> SimPeer {
-    SimPeer { prior: PeerPrior { rays_per_second, is_embedded: false }, ..SimPeer::new(1.0) }
+    SimPeer { prior: PeerPrior { rays_per_second, ..PeerPrior::default() }, ..SimPeer::new(1.0) }
 }
 
 /// The share of the last plan's pixels that a peer got.
@@ -40,12 +40,12 @@ fn frame(coordinator: &mut Coordinator, at: Time) -> FramePlan {
         extent: VIEW,
         ghost_px: 8,
         deadline: at + INTERVAL,
-        cost: None,
+        ..FrameRequest::default()
     };
     let plan = coordinator.begin_frame(request, at);
     for tile in &plan.tiles {
         let service_ns = 40_000_000 * tile.rect.pixels() as u64 / VIEW.pixels() as u64;
-        let report = TileReport { service_ns, block_rays: &[], rect: tile.ghost_rect };
+        let report = TileReport::new(service_ns, tile.ghost_rect);
         coordinator.tile_done(tile.task, report, at + Duration::from_millis(21));
     }
     plan
@@ -54,7 +54,7 @@ fn frame(coordinator: &mut Coordinator, at: Time) -> FramePlan {
 #[test]
 fn peers_that_were_all_lost_share_the_work_as_soon_as_they_are_back() {
     let mut coordinator = Coordinator::new(Config::default());
-    let prior = PeerPrior { rays_per_second: 1e6, is_embedded: false };
+    let prior = PeerPrior { rays_per_second: 1e6, ..PeerPrior::default() };
     let join = |coordinator: &mut Coordinator, peers: &[u32], at: Time| {
         for peer in peers.iter().copied().map(PeerId) {
             coordinator.peer_joined(peer, prior, at);

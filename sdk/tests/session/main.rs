@@ -3,6 +3,8 @@
 #[cfg(feature = "embedded-peer")]
 mod capture;
 #[cfg(feature = "embedded-peer")]
+mod constraints;
+#[cfg(feature = "embedded-peer")]
 mod embedded;
 #[cfg(feature = "embedded-peer")]
 mod gbuffer;

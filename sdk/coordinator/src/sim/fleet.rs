@@ -33,7 +33,10 @@ fn peer(kind: &FleetKind, random: &mut SplitMix) -> SimPeer {
         bits_per_second: 1e9,
         noise: 0.02 + 0.03 * random.unit(),
         // A benchmark of its own, off by as much as benchmarks are.
-        prior: PeerPrior { rays_per_second: (speed * 1e8 * (0.7 + 0.6 * random.unit())) as f32, is_embedded: false },
+        prior: PeerPrior {
+            rays_per_second: (speed * 1e8 * (0.7 + 0.6 * random.unit())) as f32,
+            ..PeerPrior::default()
+        },
         ..SimPeer::new(speed).at_rtt(rtt)
     };
     if random.unit() < kind.faulty {

@@ -2,7 +2,8 @@
 
 use super::{Fault, FrameRecord, SimPeer, SplitMix, Truth};
 use crate::{
-    Action, Config, Coordinator, CostMap, Foresight, FrameRequest, PeerId, TaskId, TileAssignment, TileReport, Time,
+    Action, Config, Constraints, Coordinator, CostMap, Foresight, FrameRequest, GROUPS, Lowering, PeerId, TaskId,
+    TileAssignment, TileReport, Time,
 };
 use rayloom_frame::features::BlockFeatures;
 use rayloom_frame::{Extent, LayerRequest, Rect};
@@ -34,6 +35,8 @@ pub struct Span {
     pub peer: PeerId,
     /// Of which frame.
     pub frame_id: u64,
+    /// Of which group of its layers.
+    pub group: u8,
     /// When it began.
     pub begun: Time,
     /// When it was through.
@@ -53,6 +56,15 @@ pub enum Pace {
     InFlight(usize),
 }
 
+/// Layers of each frame that are due at the same time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tier {
+    /// From the frame's begin.
+    pub deadline: Duration,
+    /// Share of the frame's work.
+    pub work: f64,
+}
+
 type Foresee = Box<dyn Fn(u64) -> Foreseen>;
 
 /// Frames through a coordinator and simulated peers.
@@ -61,6 +73,8 @@ pub struct Simulation {
     pub coordinator: Coordinator,
     /// All frames so far, in order.
     pub frames: Vec<FrameRecord>,
+    /// Of each later group, the same; shorter where its frames are not begun.
+    pub later: [Vec<FrameRecord>; GROUPS - 1],
     /// Suspicions and recoveries.
     pub events: Vec<(Time, Action)>,
     /// What peers did, in the order in which they were through.
@@ -71,6 +85,9 @@ pub struct Simulation {
     pub plan_ns: Vec<f64>,
     extent: Extent,
     ghost_px: u32,
+    constraints: Constraints,
+    tiers: Vec<Tier>,
+    lowering: Lowering,
     truth: Box<dyn Fn(u64) -> Truth>,
     truths: VecDeque<(u64, Rc<Truth>)>,
     foresee: Option<(Foresee, Vec<LayerRequest>)>,
@@ -93,6 +110,7 @@ struct Station {
 struct Job {
     task: TaskId,
     frame_id: u64,
+    group: u8,
     /// x, y, width, height with ghost zone.
     rect: [u32; 4],
     predicted_ns: u64,
@@ -106,7 +124,8 @@ enum Event {
     Arrive(usize, Vec<Job>),
     Cancel(usize, Vec<TaskId>),
     Served(usize),
-    Done(usize, Job, u64),
+    /// Peer, tile, service time, and how long the link took for its answer, in nanoseconds.
+    Done(usize, Job, u64, u64),
 }
 
 impl Simulation {
@@ -121,12 +140,16 @@ impl Simulation {
         let mut simulation = Simulation {
             coordinator: Coordinator::new(config),
             frames: Vec::new(),
+            later: Default::default(),
             events: Vec::new(),
             spans: Vec::new(),
             stopwatch: None,
             plan_ns: Vec::new(),
             extent,
             ghost_px: 8,
+            constraints: Constraints::default(),
+            tiers: Vec::new(),
+            lowering: Lowering::Never,
             truth: Box::new(truth),
             truths: VecDeque::new(),
             foresee: None,
@@ -161,6 +184,26 @@ impl Simulation {
         self
     }
 
+    /// Each frame is asked for in these groups, the one that is due first first, and at most [`GROUPS`]; the deadline that
+    /// [`Simulation::run`] is given counts for nothing then.
+    pub fn tiered(mut self, tiers: Vec<Tier>) -> Simulation {
+        self.tiers = tiers;
+        self
+    }
+
+    /// So much of the layers that are foreseen may be left out. The truth's work is in proportion to their rays, one a pixel from the
+    /// camera and one for each sample.
+    pub fn lowering(mut self, lowering: Lowering) -> Simulation {
+        self.lowering = lowering;
+        self
+    }
+
+    /// Only peers that are this get tiles.
+    pub fn constrained(mut self, constraints: Constraints) -> Simulation {
+        self.constraints = constraints;
+        self
+    }
+
     /// Begins `count` frames, one every `interval`, each with `deadline` from its begin and an estimate of cost if given,
     /// and lets the last one end.
     pub fn run(
@@ -191,7 +234,8 @@ impl Simulation {
                 self.advance_to(self.now + interval);
             }
         }
-        self.advance_to(self.now + deadline);
+        let last = self.tiers.iter().map(|tier| tier.deadline).max().unwrap_or(deadline);
+        self.advance_to(self.now + last);
         &self.frames
     }
 
@@ -208,22 +252,35 @@ impl Simulation {
         if let Some((Foreseen { features, motion, is_current }, layers)) = foreseen {
             self.coordinator.foresee(&Foresight { features: &features, is_current, motion: &motion, layers });
         }
-        let request = FrameRequest {
+        let first = self.tiers.first().map_or(deadline, |tier| tier.deadline);
+        let request = |group: u8, deadline: Duration, cost: Option<CostMap>| FrameRequest {
             frame_id,
+            group,
             scene: 1,
             revision: 1,
             extent: self.extent,
             ghost_px: self.ghost_px,
             deadline: self.now + deadline,
-            cost: estimate.map(|estimate| estimate(frame_id)),
+            cost,
+            constraints: self.constraints,
+            layers: self.foresee.as_ref().map_or(Vec::new(), |(_, layers)| layers.clone()),
+            lowering: self.lowering,
+            ..FrameRequest::default()
         };
-        let plan = self.coordinator.begin_frame(request, self.now);
+        let plan =
+            self.coordinator.begin_frame(request(0, first, estimate.map(|estimate| estimate(frame_id))), self.now);
         let took = self.stopwatch.map_or(0, |stopwatch| stopwatch()).saturating_sub(before);
         if self.stopwatch.is_some() {
             self.plan_ns.push(took as f64);
         }
         let (begun, ended, missing, tiles, rects) = (self.now, None, 0, Vec::new(), Vec::new());
         self.frames.push(FrameRecord { frame_id, begun, plan, ended, missing, tiles, rects });
+        for (group, tier) in (0..).zip(&self.tiers).skip(1).take(GROUPS - 1) {
+            let plan = self.coordinator.begin_frame(request(group, tier.deadline, None), self.now);
+            let (tiles, rects) = (Vec::new(), Vec::new());
+            let record = FrameRecord { frame_id, begun, plan, ended: None, missing: 0, tiles, rects };
+            self.later[usize::from(group) - 1].push(record);
+        }
         self.act();
     }
 
@@ -277,13 +334,15 @@ impl Simulation {
                 self.peers[index].is_busy = false;
                 self.serve(index);
             }
-            Event::Done(index, job, service_ns) => {
+            Event::Done(index, job, service_ns, transfer_ns) => {
                 let rect = rect_of(job);
                 let rays = self.truth(job.frame_id).block_rays(self.extent, rect);
                 let claimed = (service_ns as f64 * self.peers[index].peer.claims) as u64;
-                let report = TileReport { service_ns: claimed, block_rays: &rays, rect };
+                let bytes = (rect.pixels() as f64 * BYTES_PER_PX) as u64;
+                let transfer_ns = Some(transfer_ns);
+                let report = TileReport { block_rays: &rays, bytes, transfer_ns, ..TileReport::new(claimed, rect) };
                 if let Some(peer) = self.coordinator.task_peer(job.task).filter(|_| !job.redundant) {
-                    let record = &mut self.frames[job.frame_id as usize - 1];
+                    let record = self.record(job.frame_id, job.group);
                     record.tiles.push((peer, job.predicted_ns, service_ns));
                     record.rects.push(rect);
                 }
@@ -296,28 +355,40 @@ impl Simulation {
     fn act(&mut self) {
         while let Some(action) = self.coordinator.poll_action() {
             match action {
-                Action::Assign { peer, frame_id, tiles } => {
+                Action::Assign { peer, frame_id, group, tiles } => {
                     let job = |tile: TileAssignment| {
                         let r = tile.rect.grown(tile.ghost_px, self.extent);
                         let rect = [r.x, r.y, r.width, r.height];
                         let (task, predicted_ns, redundant) = (tile.task, tile.predicted_ns, tile.redundant);
-                        Job { task, frame_id, rect, predicted_ns, redundant }
+                        Job { task, frame_id, group, rect, predicted_ns, redundant }
                     };
                     let jobs = tiles.into_iter().map(job).collect();
                     self.send(peer, |index| Event::Arrive(index, jobs));
                 }
                 Action::Cancel { peer, tasks } => self.send(peer, |index| Event::Cancel(index, tasks)),
-                Action::FrameComplete { frame_id } => self.end(frame_id, true, 0),
-                Action::FrameExpired { frame_id, missing } => self.end(frame_id, false, missing.len()),
+                Action::FrameComplete { frame_id, group } => self.end((frame_id, group), true, 0),
+                Action::FrameExpired { frame_id, group, missing, .. } => {
+                    self.end((frame_id, group), false, missing.len());
+                }
                 other => self.events.push((self.now, other)),
             }
         }
     }
 
-    fn end(&mut self, frame_id: u64, complete: bool, missing: usize) {
-        let frame = &mut self.frames[frame_id as usize - 1];
-        assert!(frame.ended.is_none(), "frame {frame_id} ended twice");
-        frame.ended = Some((self.now, complete));
+    /// Of a frame that began.
+    fn record(&mut self, frame_id: u64, group: u8) -> &mut FrameRecord {
+        let records = match group {
+            0 => &mut self.frames,
+            later => &mut self.later[usize::from(later) - 1],
+        };
+        &mut records[frame_id as usize - 1]
+    }
+
+    fn end(&mut self, (frame_id, group): (u64, u8), complete: bool, missing: usize) {
+        let now = self.now;
+        let frame = self.record(frame_id, group);
+        assert!(frame.ended.is_none(), "group {group} of frame {frame_id} ended twice");
+        frame.ended = Some((now, complete));
         frame.missing = missing;
     }
 
@@ -348,7 +419,9 @@ impl Simulation {
         let Some(job) = job else { return };
         station.is_busy = true;
         let rect = rect_of(job);
-        let work_ns = self.truth(job.frame_id).work_ns(self.extent, rect);
+        let part = self.tiers.get(usize::from(job.group)).map_or(1.0, |tier| tier.work);
+        let part = part * self.traced_share(job);
+        let work_ns = part * self.truth(job.frame_id).work_ns(self.extent, rect);
         let noise = 2.0 * self.random.unit() - 1.0;
         let peer = &self.peers[index].peer;
         let ns = (peer.tile_overhead.as_nanos() as f64 + work_ns / peer.speed)
@@ -366,11 +439,33 @@ impl Simulation {
         let station = &mut self.peers[index];
         station.link_busy = station.link_busy.max(end).plus_ns(sending_ns);
         let sent = station.link_busy;
-        let (frame_id, redundant) = (job.frame_id, job.redundant);
-        self.spans.push(Span { peer: PeerId(index as u32), frame_id, begun: now, ended: end, redundant, work_ns });
+        let (frame_id, group, redundant) = (job.frame_id, job.group, job.redundant);
+        self.spans.push(Span {
+            peer: PeerId(index as u32),
+            frame_id,
+            group,
+            begun: now,
+            ended: end,
+            redundant,
+            work_ns,
+        });
         self.after(end, Event::Served(index));
-        let arrival = sent + self.link(index);
-        self.after(arrival, Event::Done(index, job, ns as u64));
+        let delay = self.link(index);
+        // The first bytes came without jitter, the last ones with: a measurement is never too short.
+        let late = delay.saturating_sub(self.peers[index].peer.one_way);
+        let transfer_ns = if sending_ns > 0.0 { sending_ns as u64 + late.as_nanos() as u64 } else { 0 };
+        self.after(sent + delay, Event::Done(index, job, ns as u64, transfer_ns));
+    }
+
+    /// How much of what was foreseen is traced of a frame.
+    fn traced_share(&mut self, job: Job) -> f64 {
+        let rays = |layers: &[LayerRequest]| {
+            let of = |layer: &LayerRequest| f64::from(layer.samples) / f64::from(layer.scale).powi(2);
+            1.0 + layers.iter().map(of).sum::<f64>()
+        };
+        let asked = self.foresee.as_ref().map_or(1.0, |(_, layers)| rays(layers));
+        let plan = &self.record(job.frame_id, job.group).plan;
+        if plan.lowered == 0 { 1.0 } else { rays(&plan.layers) / asked }
     }
 
     fn truth(&mut self, frame_id: u64) -> Rc<Truth> {

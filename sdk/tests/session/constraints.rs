@@ -1,0 +1,80 @@
+//! A view that asks for trusted peers gets no others, and says so; one whose frames would be late is asked for less.
+
+use crate::embedded::{PATIENCE, SIZE, event, first_fresh, session, square, view_desc};
+use crate::served::Served;
+use glam::Vec3;
+use rayloom::scene::Camera;
+use rayloom::{
+    Embedded, Event, FrameDesc, LayerDesc, Lowering, PeerAddress, PeerConstraints, Session, SessionDesc, ViewDesc,
+};
+use std::time::{Duration, Instant};
+
+fn camera() -> Camera {
+    Camera::with_fov(0.9, SIZE.width as f32 / SIZE.height as f32)
+}
+
+#[test]
+fn a_view_for_trusted_peers_is_traced_by_nobody_else() {
+    let served = Served::start();
+    let trusting = |is_trusted| {
+        let peers = vec![PeerAddress { is_trusted, ..served.address() }];
+        let session = Session::new(SessionDesc { peers, embedded: Embedded::Never, ..SessionDesc::default() }).unwrap();
+        let scene = session.create_scene();
+        scene.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
+        let revision = scene.commit().unwrap();
+        event(&session, |event| matches!(event, Event::SceneReady { .. }).then_some(()));
+        let constraints = PeerConstraints { trusted: true, ..PeerConstraints::default() };
+        let view = session.create_view(ViewDesc { constraints, ..view_desc((1, 1)) }).unwrap();
+        (session, scene, view, revision)
+    };
+    let (session, _scene, view, revision) = trusting(false);
+    for frame_id in 0..3 {
+        view.begin_frame(FrameDesc::new(frame_id, revision, camera())).unwrap();
+        let output = view.acquire(frame_id, PATIENCE).unwrap();
+        assert_eq!((output.fresh, output.tiles.len()), (0.0, 0));
+    }
+    let mut told = Vec::new();
+    while let Some(event) = session.poll_event() {
+        told.extend(matches!(event, Event::Untraceable { .. }).then(|| event.to_string()));
+    }
+    assert!(told.len() == 1 && told[0].contains("a trusted peer"), "{told:?}");
+    let (_session, _scene, view, revision) = trusting(true);
+    assert_eq!(first_fresh(&view, revision, 0).fresh, 1.0);
+}
+
+#[test]
+fn less_is_traced_where_a_frame_would_be_late_and_its_output_says_so() {
+    let session = session();
+    let scene = session.create_scene();
+    scene.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
+    let revision = scene.commit().unwrap();
+    let layers = |deadline| {
+        let mut layers = view_desc((1, 1)).layers;
+        layers.iter_mut().for_each(|layer: &mut LayerDesc| {
+            layer.request.samples = 8;
+            layer.deadline = deadline;
+        });
+        layers
+    };
+    let view = session.create_view(ViewDesc { lowering: Lowering::SamplesAndResolution, ..view_desc((1, 1)) }).unwrap();
+    let begin = |frame_id: u64, deadline: Duration| {
+        let desc = FrameDesc { layers: layers(deadline), ..FrameDesc::new(frame_id, revision, camera()) };
+        view.begin_frame(desc).unwrap();
+        view.acquire(frame_id, PATIENCE).unwrap()
+    };
+    let (give_up, mut frame_id) = (Instant::now() + PATIENCE, 0);
+    // Enough time: as asked for, whatever the machine.
+    while begin(frame_id, Duration::from_secs(60)).fresh < 1.0 || frame_id < 12 {
+        assert!(Instant::now() < give_up, "no fresh frame");
+        frame_id += 1;
+    }
+    frame_id += 1;
+    let whole = begin(frame_id, Duration::from_secs(60));
+    assert_eq!(whole.lowered, 0);
+    assert!(whole.traced.len() == 4 && whole.traced.iter().all(|layer| layer.samples == 8), "{:?}", whole.traced);
+    // No machine traces so much in a millisecond.
+    frame_id += 1;
+    let lowered = begin(frame_id, Duration::from_millis(1));
+    assert!(lowered.lowered > 0 && lowered.traced.iter().all(|layer| layer.samples < 8), "{:?}", lowered.traced);
+    assert!(view.stats().lowered_frames > 0);
+}
