@@ -84,7 +84,7 @@ impl BlockFeatures {
         self.inverse_depth.clear();
         self.inverse_depth.resize(blocks.pixels(), 0.0);
         let row = blocks.width as usize;
-        let bands = self.values.chunks_mut(row).zip(self.inverse_depth.chunks_mut(row)).enumerate().collect();
+        let bands = self.values.chunks_mut(row).zip(self.inverse_depth.chunks_mut(row)).enumerate();
         for_each(workers, bands, |(block_y, (values, inverse_depth))| {
             dispatch(BlockRow { frame, first_row: block_y as u32 * BLOCK_SIZE, values, inverse_depth });
         });

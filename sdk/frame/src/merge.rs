@@ -3,6 +3,7 @@
 //! **A missing tile has weight zero**: its pixels come from history, seen from this frame's camera, and age. One
 //! mechanism serves smoothness, lateness and loss. See `docs/merging.md`.
 
+mod accumulate;
 mod arrivals;
 mod change;
 mod ghost;
@@ -210,7 +211,7 @@ struct OpenFrame {
     is_unchanged: bool,
 }
 
-/// Assembles frames; keeps one frame of history. In steady state it takes no memory but for a list of bands.
+/// Assembles frames; keeps one frame of history. In steady state it takes no memory.
 pub struct Merger {
     extent: Extent,
     mode: MergeMode,
@@ -387,7 +388,8 @@ impl Merger {
         }
         self.from_left.clear();
         self.from_left.extend(0..self.tile_count as u32);
-        self.from_left.sort_by_key(|i| inputs.tiles[*i as usize].rect.x);
+        // In place, unlike a sort that keeps the order of equals.
+        self.from_left.sort_unstable_by_key(|i| (inputs.tiles[*i as usize].rect.x, *i));
         self.ghosts.clear();
         let FrameInputs { frame_id: id, camera, previous_camera, pre_exposure, is_unchanged, .. } = inputs;
         self.frame = Some(OpenFrame { id, camera, previous_camera, pre_exposure, is_unchanged });
