@@ -50,7 +50,8 @@ impl GhostPixels {
 
     /// Ready for [`GhostPixels::blend_row`], in an order that does not depend on that of arrival.
     pub(super) fn sorted(&mut self) -> &GhostPixels {
-        self.strips.sort_by_key(|s| (s.tile, s.rect.y, s.rect.x));
+        // No two strips of a tile and layer begin at the same pixel.
+        self.strips.sort_unstable_by_key(|s| (s.tile, s.layer as usize, s.rect.y, s.rect.x));
         self
     }
 

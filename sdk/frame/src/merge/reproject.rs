@@ -430,7 +430,8 @@ mod tests {
 
             #[inline(always)]
             fn run<H: Half4>(self) -> Self::Output {
-                let [x, y, depth] = [H::Lanes::load(&self.1[0]), H::Lanes::load(&self.1[1]), H::Lanes::load(&self.1[2])];
+                let [x, y, depth] =
+                    [H::Lanes::load(&self.1[0]), H::Lanes::load(&self.1[1]), H::Lanes::load(&self.1[2])];
                 let ((a, b), c) = self.0.land(x, y, depth);
                 [a.to_array(), b.to_array(), c.to_array()]
             }
@@ -438,7 +439,8 @@ mod tests {
         let a = Camera::look_at(Vec3::new(1.0, 2.0, 5.0), Vec3::ZERO, 1.0, 16.0 / 9.0);
         let b = Camera::look_at(Vec3::new(1.3, 1.9, 4.5), Vec3::new(0.2, 0.0, 0.0), 0.9, 16.0 / 9.0);
         let map = Reprojection::new(&a, &b, Extent::new(320, 180));
-        let (x, y) = ([0.5, 10.5, 319.5, 0.7, 100.3, 7.9, 250.0, 33.3], [0.5, 3.25, 7.5, 99.0, 179.5, 60.1, 11.0, 90.0]);
+        let (x, y) =
+            ([0.5, 10.5, 319.5, 0.7, 100.3, 7.9, 250.0, 33.3], [0.5, 3.25, 7.5, 99.0, 179.5, 60.1, 11.0, 90.0]);
         let depths = [0.1, 1.0, 3.0, f32::INFINITY, 20.0, f32::NAN, 1e31, -7.0];
         let found = dispatch(Eight(&map, [x, y, depths]));
         for i in 0..8 {

@@ -362,4 +362,3 @@ impl MergeBand<'_, '_> {
         }
     }
 }
-
