@@ -1,6 +1,7 @@
 //! Frames take no memory once the first few have: of the merger, the picture, the features and the filter.
 #![allow(unsafe_code, reason = "an allocator that counts is one")]
 
+#[allow(dead_code, reason = "whole tiles are delivered by other tests")]
 mod synthetic;
 
 use std::{

@@ -79,47 +79,80 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn W
         for_each(workers, bands, |(index, band)| dispatch(FillPlanes { inputs, first_row: index * BAND_ROWS, band }));
     }
     let planes = &*planes;
-    match &inputs.history {
-        Some(history) => {
-            let ways = Ways {
-                planes,
-                extent: inputs.extent,
-                motion_leads_there: history.motion_leads_there,
-                reprojection: &history.last.reprojection,
-            };
-            changes.begin(&ways, layers.each_ref().map(|layer| layer.request.filter(|_| layer.has_history)));
-        }
-        None => changes.forget(),
-    }
-    let (limits, mut differences) = changes.bands(BAND_ROWS);
-    let fresh_pixels = AtomicUsize::new(0);
+    follow(changes, inputs, planes, inputs.extent.rect());
+    let (limits, mut differences) = changes.split();
+    let ahead = inputs.tiles.iter().filter_map(TileState::merged).map(Rect::pixels).sum();
+    let fresh_pixels = AtomicUsize::new(ahead);
     let [direct, specular, indirect, unlit, path] = layers.each_mut().map(|layer| {
-        let (source, current, sums) = layer.split();
+        let (source, current, sums) = layer.split(false);
         let empty: &mut [[u16; 4]] = &mut [];
         (source, if source.request.is_some() { current } else { empty }, sums)
     });
     let sources = [direct.0, specular.0, indirect.0, unlit.0, path.0];
     let mut sums = path.2.chunks_mut(band_pixels);
     let mut currents = [direct.1, specular.1, indirect.1, unlit.1, path.1];
+    let band_blocks = BAND_ROWS / SIDE * (inputs.extent.width as usize).div_ceil(SIDE);
     let rows = ages.chunks_mut(band_pixels).zip(lengths.chunks_mut(band_pixels)).enumerate();
     let bands = rows.map(|(index, (ages, lengths))| Band {
         first_row: index * BAND_ROWS,
         ages,
         lengths,
-        currents: currents.each_mut().map(|rest| {
-            let length = band_pixels.min(rest.len());
-            let (band, others) = std::mem::take(rest).split_at_mut(length);
-            *rest = others;
-            band
-        }),
-        differences: differences.each_mut().map(|bands| bands.next().unwrap_or_default()),
+        currents: currents.each_mut().map(|rest| take(rest, band_pixels)),
+        differences: differences.each_mut().map(|rest| take(rest, band_blocks)),
         path_sums: sums.next().filter(|_| path.0.request.is_some()).unwrap_or_default(),
     });
     for_each(workers, bands, |band| {
-        let fresh = dispatch(MergeBand { inputs, planes, sources: &sources, limits, band });
+        let fresh = dispatch(MergeBand { inputs, planes, sources: &sources, limits, band, ahead: None });
         fresh_pixels.fetch_add(fresh, Ordering::Relaxed);
     });
     fresh_pixels.into_inner()
+}
+
+/// Merges whole blocks of a tile of which everything came, and all blocks around them, ahead of the rest.
+pub(super) fn merge_blocks(inputs: &Inputs<'_>, outputs: Outputs<'_>, rect: Rect) {
+    let Outputs { planes, ages, lengths, layers, changes } = outputs;
+    let planes = &*planes;
+    follow(changes, inputs, planes, rect);
+    let (limits, differences) = changes.split();
+    let width = inputs.extent.width as usize;
+    let pixels = rect.y as usize * width..rect.bottom() as usize * width;
+    let first_block = rect.y as usize / SIDE * width.div_ceil(SIDE);
+    let [direct, specular, indirect, unlit, path] = layers.each_mut().map(|layer| {
+        let (source, current, sums) = layer.split(true);
+        let part = if source.request.is_some() { &mut current[pixels.clone()] } else { &mut [] };
+        (source, part, sums)
+    });
+    let sources = [direct.0, specular.0, indirect.0, unlit.0, path.0];
+    let band = Band {
+        first_row: rect.y as usize,
+        ages: &mut ages[pixels.clone()],
+        lengths: &mut lengths[pixels.clone()],
+        currents: [direct.1, specular.1, indirect.1, unlit.1, path.1],
+        differences: differences.map(|all| all.get_mut(first_block..).unwrap_or_default()),
+        path_sums: if path.0.request.is_some() { &mut path.2[pixels] } else { &mut [] },
+    };
+    dispatch(MergeBand { inputs, planes, sources: &sources, limits, band, ahead: Some(rect) });
+}
+
+/// Finds out how many frames the history of these pixels counts for.
+fn follow(changes: &mut Changes, inputs: &Inputs<'_>, planes: &Primary, rect: Rect) {
+    if let Some(history) = &inputs.history {
+        let ways = Ways {
+            planes,
+            extent: inputs.extent,
+            motion_leads_there: history.motion_leads_there,
+            reprojection: &history.last.reprojection,
+        };
+        changes.follow(&ways, rect);
+    }
+}
+
+/// The first of what is left, at most so many.
+fn take<'a, T>(rest: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+    let count = count.min(rest.len());
+    let (first, others) = std::mem::take(rest).split_at_mut(count);
+    *rest = others;
+    first
 }
 
 /// Fills the missing rows of a band of planes from the last frame.
@@ -171,6 +204,8 @@ struct MergeBand<'a, 'b> {
     sources: &'a [LayerSource<'a>; LAYERS],
     limits: Limits<'a>,
     band: Band<'b>,
+    /// Only these pixels, of which all came, of the band's rows.
+    ahead: Option<Rect>,
 }
 
 /// Neighbouring pixels of a row of which the same came.
@@ -200,6 +235,53 @@ impl Came {
     }
 }
 
+/// What is to be merged of a row, from left to right.
+struct Parts<'a> {
+    tiles: &'a [TileState],
+    from_left: std::slice::Iter<'a, u32>,
+    requests: [Option<LayerRequest>; LAYERS],
+    y: u32,
+    /// What is right of what was merged ahead of the last tile.
+    pending: Option<Segment>,
+}
+
+impl<'a> Parts<'a> {
+    fn new(inputs: &Inputs<'a>, requests: [Option<LayerRequest>; LAYERS], y: u32, ahead: Option<Rect>) -> Parts<'a> {
+        let came = Came { has_primary: true, has_layer: [true; LAYERS], fresh: true };
+        let pending = ahead.map(|rect| Segment { rect: Rect::new(rect.x, y, rect.width, 1), came });
+        let from_left = if ahead.is_some() { &[] } else { inputs.from_left };
+        Parts { tiles: inputs.tiles, from_left: from_left.iter(), requests, y, pending }
+    }
+}
+
+impl Iterator for Parts<'_> {
+    type Item = Segment;
+
+    fn next(&mut self) -> Option<Segment> {
+        let y = self.y;
+        loop {
+            if let Some(pending) = self.pending.take() {
+                return Some(pending);
+            }
+            let tile = &self.tiles[*self.from_left.next()? as usize];
+            let rect = tile.plan().rect;
+            if !(rect.y..rect.bottom()).contains(&y) {
+                continue;
+            }
+            let came = Came::of(tile, y, self.requests);
+            let part =
+                |from: u32, to: u32| (from < to).then_some(Segment { rect: Rect::new(from, y, to - from, 1), came });
+            let Some(merged) = tile.merged().filter(|merged| (merged.y..merged.bottom()).contains(&y)) else {
+                return part(rect.x, rect.right());
+            };
+            self.pending = part(merged.right(), rect.right());
+            if let Some(left) = part(rect.x, merged.x) {
+                return Some(left);
+            }
+        }
+    }
+}
+
 impl Kernel for MergeBand<'_, '_> {
     type Output = usize;
 
@@ -218,27 +300,24 @@ impl Kernel for MergeBand<'_, '_> {
                     }
                 }
             }
-            // Tiles in a row meet end to end; those of which the same came are one piece of work.
+            // Parts in a row meet end to end; those of which the same came are one piece of work.
+            let mut parts = Parts::new(self.inputs, requests, y, self.ahead);
             let mut open: Option<Segment> = None;
-            for index in self.inputs.from_left {
-                let tile = &self.inputs.tiles[*index as usize];
-                let rect = tile.plan().rect;
-                if !(rect.y..rect.bottom()).contains(&y) {
+            loop {
+                let next = parts.next();
+                if let (Some(segment), Some(more)) = (&mut open, &next)
+                    && segment.came == more.came
+                    && segment.rect.right() == more.rect.x
+                {
+                    segment.rect.width += more.rect.width;
                     continue;
                 }
-                let came = Came::of(tile, y, requests);
-                match &mut open {
-                    Some(segment) if segment.came == came => segment.rect.width += rect.width,
-                    _ => {
-                        let begun = Segment { rect: Rect::new(rect.x, y, rect.width, 1), came };
-                        if let Some(segment) = open.replace(begun) {
-                            fresh_pixels += self.segment::<H::Lanes>(row, segment);
-                        }
-                    }
+                if let Some(segment) = std::mem::replace(&mut open, next) {
+                    fresh_pixels += self.segment::<H::Lanes>(row, segment);
                 }
-            }
-            if let Some(segment) = open {
-                fresh_pixels += self.segment::<H::Lanes>(row, segment);
+                if open.is_none() {
+                    break;
+                }
             }
         }
         fresh_pixels
@@ -259,13 +338,17 @@ impl MergeBand<'_, '_> {
         let has_coarse = LayerKind::ALL.into_iter().any(|kind| {
             came.has_layer[kind as usize] && self.sources[kind as usize].request.is_some_and(|r| r.scale == 2)
         });
-        for x in (rect.x..rect.right()).step_by(8) {
+        // Blocks' columns, whatever lies left of the segment: what a block tells does not depend on it.
+        let mut next = rect.x;
+        while next < rect.right() {
+            let x = next;
+            next = (x - x % 8 + 8).min(rect.right());
             let index = (rect.y * extent.width + x) as usize;
             let here = Guides::<L>::load(self.planes, index);
             here.prefetch(self.planes, index + AHEAD);
             L::prefetch(&self.planes.motion, index + AHEAD);
             let start = row * extent.width as usize + x as usize;
-            let range = start..start + (rect.right() - x).min(8) as usize;
+            let range = start..start + (next - x) as usize;
             let mut taps = None;
             if let Some(history) = history {
                 let centre = L::splat_bits(x).add_bits(L::counting()).integer_to_float() + L::splat(0.5);
