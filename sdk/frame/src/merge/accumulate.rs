@@ -64,8 +64,8 @@ impl<L: Lanes> Before<L> {
             }
             let rows = [row(0), row(right), row(down), row(right + down)];
             for pair in 0..4 {
-                for tap in 0..4 {
-                    sums[pair] = sums[pair] + L::load_halves(&rows[tap][pair]) * self.weights[tap][pair];
+                for (row, weights) in rows.iter().zip(&self.weights) {
+                    sums[pair] = sums[pair] + L::load_halves(&row[pair]) * weights[pair];
                 }
             }
             return sums;
