@@ -132,13 +132,13 @@ impl Coordinator {
         self.pending = Pending::new(foresight);
     }
 
-    /// What a pixel of each 16x16 block is believed to cost on the fastest peer, in nanoseconds, rows from the top; none before
-    /// the first frame.
+    /// What a pixel of each 16x16 block is believed to cost on the fastest peer, in nanoseconds, rows from the top, the layers of
+    /// group 0 together; none before the first frame.
     pub fn ns_per_pixel(&self) -> Vec<f32> {
         let there = self.peers.values().filter(|peer| peer.state != PeerState::Lost);
         let fastest = there.map(|peer| peer.speed.ns_per_unit()).fold(f64::INFINITY, f64::min);
         let unit = if fastest.is_finite() { fastest as f32 } else { 1.0 };
-        self.map.density().iter().map(|density| density * unit).collect()
+        self.groups[0].map.density().iter().map(|density| density * unit).collect()
     }
 
     /// The cost model in figures.

@@ -48,7 +48,7 @@ pub fn compose_into(frame: &MergedFrame<'_>, display: &Display, picture: &mut [u
 pub fn compose_into_with(frame: &MergedFrame<'_>, display: &Display, picture: &mut [u8], workers: &dyn Workers) {
     let pixel = display.format.bytes_per_pixel();
     assert_eq!(picture.len(), frame.extent.pixels() * pixel, "the picture has the frame's size");
-    let bands = picture.chunks_mut(BAND_ROWS * frame.extent.width as usize * pixel).enumerate().collect();
+    let bands = picture.chunks_mut(BAND_ROWS * frame.extent.width as usize * pixel).enumerate();
     for_each(workers, bands, |(index, picture)| {
         dispatch(Compose { frame, display, first_row: index * BAND_ROWS, picture });
     });

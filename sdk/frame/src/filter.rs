@@ -55,13 +55,13 @@ impl Filter {
         }
         let band = BAND_ROWS * frame.extent.width as usize;
         let [x, y, z] = normals.each_mut().map(|plane| plane.chunks_mut(band));
-        let bands = x.zip(y).zip(z).enumerate().map(|(i, ((x, y), z))| (i * band, [x, y, z])).collect();
+        let bands = x.zip(y).zip(z).enumerate().map(|(i, ((x, y), z))| (i * band, [x, y, z]));
         for_each(workers, bands, |(first, out)| dispatch(Normals { frame, first, out }));
         let guides = Guides::new(frame, normals);
         let pass = |source: Source<'_>, target: Target, to: &mut [Vec<[u16; 4]>; LAYERS]| {
             let mut chunks = to.each_mut().map(|layer| layer.chunks_mut(band));
             let mut take = || chunks.each_mut().map(|chunks| chunks.next().unwrap_or_default());
-            let bands = (0..pixels.div_ceil(band)).map(|index| (index * BAND_ROWS, take())).collect();
+            let bands = (0..pixels.div_ceil(band)).map(|index| (index * BAND_ROWS, take()));
             for_each(workers, bands, |(first_row, to)| {
                 dispatch(Pass { guides: &guides, merged: &merged, source, target, first_row, to });
             });

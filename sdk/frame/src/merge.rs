@@ -3,6 +3,7 @@
 //! **A missing tile has weight zero**: its pixels come from history, seen from this frame's camera, and age. One
 //! mechanism serves smoothness, lateness and loss. See `docs/merging.md`.
 
+mod accumulate;
 mod arrivals;
 mod change;
 mod ghost;
@@ -208,9 +209,17 @@ struct OpenFrame {
     previous_camera: Camera,
     pre_exposure: f32,
     is_unchanged: bool,
+    mode: MergeMode,
+    blend_ghosts: bool,
 }
 
-/// Assembles frames; keeps one frame of history. In steady state it takes no memory but for a list of bands.
+impl OpenFrame {
+    fn accumulates(&self) -> bool {
+        self.mode != MergeMode::Passthrough
+    }
+}
+
+/// Assembles frames; keeps one frame of history. In steady state it takes no memory.
 pub struct Merger {
     extent: Extent,
     mode: MergeMode,
@@ -321,12 +330,13 @@ impl Merger {
         self.open_frame().is_some() && self.tiles[..self.tile_count].iter().all(TileState::is_complete)
     }
 
-    /// Takes effect with the next frame that is finished.
+    /// Takes effect with the next frame that begins.
     pub fn set_mode(&mut self, mode: MergeMode) {
         self.mode = mode;
     }
 
-    /// Whether ghost zones are mixed across tile borders (full-resolution layers, [`MergeMode::Accumulate`]) or discarded.
+    /// Whether ghost zones are mixed across tile borders (full-resolution layers, [`MergeMode::Accumulate`]) or discarded, from
+    /// the next frame that begins.
     pub fn set_blend_ghosts(&mut self, blend: bool) {
         self.blend_ghosts = blend;
     }
@@ -365,6 +375,7 @@ impl Merger {
         // A frame that was dropped leaves the history as it was.
         let last_finished = self.is_finished;
         if last_finished {
+            self.changes.close(self.layers.each_ref().map(|layer| layer.request));
             self.history = self.frame.filter(|_| self.is_history);
             std::mem::swap(&mut self.planes, &mut self.last_planes);
             std::mem::swap(&mut self.planes.motion, &mut self.last_planes.motion);
@@ -387,10 +398,19 @@ impl Merger {
         }
         self.from_left.clear();
         self.from_left.extend(0..self.tile_count as u32);
-        self.from_left.sort_by_key(|i| inputs.tiles[*i as usize].rect.x);
+        // In place, unlike a sort that keeps the order of equals.
+        self.from_left.sort_unstable_by_key(|i| (inputs.tiles[*i as usize].rect.x, *i));
         self.ghosts.clear();
         let FrameInputs { frame_id: id, camera, previous_camera, pre_exposure, is_unchanged, .. } = inputs;
-        self.frame = Some(OpenFrame { id, camera, previous_camera, pre_exposure, is_unchanged });
+        let (mode, blend_ghosts) = (self.mode, self.blend_ghosts);
+        let frame = OpenFrame { id, camera, previous_camera, pre_exposure, is_unchanged, mode, blend_ghosts };
+        if self.history.is_some() && frame.accumulates() {
+            let measured = self.layers.each_ref().map(|layer| layer.request.filter(|_| layer.has_history));
+            self.changes.open(self.extent, measured);
+        } else {
+            self.changes.forget();
+        }
+        self.frame = Some(frame);
         self.is_finished = false;
         Ok(())
     }
@@ -422,10 +442,22 @@ impl Merger {
         })
     }
 
-    fn resolve(&mut self, frame: &OpenFrame, workers: &dyn Workers) {
-        let accumulates = self.mode != MergeMode::Passthrough;
-        self.is_history = accumulates;
-        let history = self.history.filter(|_| accumulates).map(|last| History {
+    /// Merges what nothing of a whole tile's neighbours has a part in: it need not wait for them.
+    fn merge_ahead(&mut self, tile: u32) {
+        let Some(frame) = self.frame.filter(|frame| frame.accumulates() && !frame.blend_ghosts) else { return };
+        let state = &self.tiles[tile as usize];
+        let rect = change::inner_blocks(state.plan().rect, self.extent);
+        // Slices of the ghost zone may come when the tile itself is whole.
+        if !rect.is_empty() && state.merged().is_none() {
+            let (inputs, outputs) = self.parts(&frame);
+            resolve::merge_blocks(&inputs, outputs, rect);
+            self.tiles[tile as usize].set_merged(rect);
+        }
+    }
+
+    /// What the open frame is made of, and what it becomes.
+    fn parts(&mut self, frame: &OpenFrame) -> (resolve::Inputs<'_>, resolve::Outputs<'_>) {
+        let history = self.history.filter(|_| frame.accumulates()).map(|last| History {
             last: LastFrame {
                 extent: self.extent,
                 planes: &self.last_planes,
@@ -438,14 +470,13 @@ impl Merger {
             brightening: frame.pre_exposure / last.pre_exposure,
             is_unchanged: frame.is_unchanged && frame.camera == last.camera,
         });
-        let tiles = &self.tiles[..self.tile_count];
         let inputs = resolve::Inputs {
             extent: self.extent,
             frame_id: frame.id,
-            mode: self.mode,
-            tiles,
+            mode: frame.mode,
+            tiles: &self.tiles[..self.tile_count],
             from_left: &self.from_left,
-            ghosts: (self.blend_ghosts && accumulates).then_some(self.ghosts.sorted()),
+            ghosts: (frame.blend_ghosts && frame.accumulates()).then_some(&self.ghosts),
             history,
         };
         let outputs = resolve::Outputs {
@@ -455,7 +486,15 @@ impl Merger {
             layers: &mut self.layers,
             changes: &mut self.changes,
         };
+        (inputs, outputs)
+    }
+
+    fn resolve(&mut self, frame: &OpenFrame, workers: &dyn Workers) {
+        self.is_history = frame.accumulates();
+        self.ghosts.sort();
+        let (inputs, outputs) = self.parts(frame);
         self.fresh_pixels = resolve::resolve(&inputs, outputs, workers);
+        let tiles = &self.tiles[..self.tile_count];
         self.results.clear();
         let (ages, width) = (&self.ages, self.extent.width as usize);
         self.results.extend(tiles.iter().map(|tile| {

@@ -55,24 +55,24 @@ pub(crate) fn similar_normals<L: Lanes>(a: L, b: L, wanted: L) -> L {
     if (wanted & nearly_equal.not()).mask_bits() == 0 {
         return nearly_equal;
     }
-    let (a, b) = (decode_directions(a), decode_directions(b));
+    let a = decode_directions(a);
+    similar_directions(a, dot(a, a), b) | nearly_equal
+}
+
+/// A mask of packed normals `b` the cosine between which and directions `a` is at least 0.9, given these directions' squared
+/// lengths.
+#[inline(always)]
+pub(crate) fn similar_directions<L: Lanes>(a: [L; 3], square: L, b: L) -> L {
+    let b = decode_directions(b);
     let cosine = dot(a, b);
     // The square loses the sign of the cosine: keep it.
-    (dot(a, a) * dot(b, b) * L::splat(0.81)).le(cosine * cosine.abs()) | nearly_equal
+    (square * dot(b, b) * L::splat(0.81)).le(cosine * cosine.abs())
 }
 
 /// A mask of packed normals whose numbers are so close (0.1) that they stand for directions within 20 degrees.
 #[inline(always)]
-fn nearly_equal_normals<L: Lanes>(a: L, b: L) -> L {
-    let x = upper_distance(a.shift_left::<16>(), b.shift_left::<16>());
-    L::splat_bits(3277).gt_signed(x.max_signed(upper_distance(a, b)))
-}
-
-/// Between the signed numbers in the upper halves of words.
-#[inline(always)]
-fn upper_distance<L: Lanes>(a: L, b: L) -> L {
-    let (a, b) = (a.shift_right_signed::<16>(), b.shift_right_signed::<16>());
-    a.sub_bits(b).max_signed(b.sub_bits(a))
+pub(crate) fn nearly_equal_normals<L: Lanes>(a: L, b: L) -> L {
+    a.halves_within::<3277>(b)
 }
 
 #[inline(always)]

@@ -23,12 +23,17 @@ impl Workers for Inline {
     }
 }
 
-/// Gives each part to one call of `work`.
-pub(crate) fn for_each<T: Send>(workers: &dyn Workers, parts: Vec<T>, work: impl Fn(T) + Sync) {
-    // Each is taken once, so there is nothing to wait for.
-    let parts: Vec<Mutex<Option<T>>> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
-    workers.run(parts.len(), &|index| {
-        let part = parts[index].lock().unwrap_or_else(PoisonError::into_inner).take();
+/// Gives each part to one call of `work`. Calls take the parts from where they are made: a list of them would be memory taken
+/// with each frame.
+pub(crate) fn for_each<P: IntoIterator>(workers: &dyn Workers, parts: P, work: impl Fn(P::Item) + Sync)
+where
+    P::IntoIter: ExactSizeIterator + Send,
+{
+    let parts = parts.into_iter();
+    let count = parts.len();
+    let parts = Mutex::new(parts);
+    workers.run(count, &|_| {
+        let part = parts.lock().unwrap_or_else(PoisonError::into_inner).next();
         if let Some(part) = part {
             work(part);
         }
@@ -49,7 +54,7 @@ mod tests {
         }
         for workers in [&Inline as &dyn Workers, &Twice] {
             let mut counts = [0; 5];
-            for_each(workers, counts.iter_mut().collect(), |count| *count += 1);
+            for_each(workers, counts.iter_mut(), |count| *count += 1);
             assert_eq!(counts, [1; 5]);
         }
     }

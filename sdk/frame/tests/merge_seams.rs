@@ -23,10 +23,21 @@ fn bits(frame: &MergedFrame<'_>) -> Bits {
 
 /// Four frames of a moving camera through slices of `max_bytes`, each frame's slices in another order.
 fn run(mode: MergeMode, tiles: &[PlannedTile], max_bytes: usize) -> Bits {
+    frames(mode, tiles, max_bytes, 7..11, |_| 1.0)
+}
+
+/// The same of these frames, in so much light.
+fn frames(
+    mode: MergeMode,
+    tiles: &[PlannedTile],
+    max_bytes: usize,
+    frames: std::ops::Range<u64>,
+    light: fn(u64) -> f32,
+) -> Bits {
     let mut merger = Merger::new(EXTENT);
     merger.set_mode(mode);
-    for frame_id in 7..11 {
-        let shot = Shot { noise: 0.3, ..Shot::moving(EXTENT, frame_id, 0.05) };
+    for frame_id in frames {
+        let shot = Shot { noise: 0.3, light: light(frame_id), ..Shot::moving(EXTENT, frame_id, 0.05) };
         merger.begin(shot.inputs(&LAYERS, tiles)).unwrap();
         let mut slices: Vec<_> = tiles
             .iter()
@@ -60,6 +71,19 @@ fn odd_cuts_leave_no_seam() {
             let tiled = run(mode, &cut(EXTENT, columns, rows, ghost), max_bytes);
             assert!(tiled == untiled, "{mode:?}, columns {columns:?}, rows {rows:?}");
         }
+    }
+}
+
+#[test]
+fn light_that_changes_leaves_no_seam() {
+    let mode = MergeMode::Accumulate { max_history: 32 };
+    let run = |tiles: &[PlannedTile], light| frames(mode, tiles, 48 * 1024, 0..14, light);
+    let dimmed = |frame_id| if frame_id < 9 { 1.0 } else { 0.2 };
+    let untiled = run(&whole(EXTENT), dimmed);
+    assert!(untiled != run(&whole(EXTENT), |_| 1.0), "light matters");
+    // Tiles that are merged as they come in part, and tiles that are too small for that.
+    for (columns, rows) in [(&[50][..], &[29][..]), (&[9, 21, 40, 48, 67, 90], &[10, 32, 50])] {
+        assert!(run(&cut(EXTENT, columns, rows, 4), dimmed) == untiled, "columns {columns:?}, rows {rows:?}");
     }
 }
 

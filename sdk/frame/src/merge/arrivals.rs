@@ -12,7 +12,7 @@ impl Merger {
     /// # Errors
     /// What [`crate::codec::decode_slice`] refuses, and what the plan does not ask for. Nothing of a refused slice counts.
     pub fn add_slice(&mut self, frame_id: u64, tile: u32, peer: u32, slice: &Slice) -> Result<Added, FrameError> {
-        self.add(frame_id, |merger| merger.try_add_slice(tile, peer, slice))
+        self.add(frame_id, tile, |merger| merger.try_add_slice(tile, peer, slice))
     }
 
     /// Takes a whole traced tile, as a peer in this process gives it.
@@ -20,7 +20,7 @@ impl Merger {
     /// # Errors
     /// A tile whose rectangle, layers or primary planes are not those of the plan. Nothing of a refused tile counts.
     pub fn add_tile(&mut self, frame_id: u64, tile: u32, peer: u32, traced: &TracedTile) -> Result<Added, FrameError> {
-        self.add(frame_id, |merger| merger.try_add_tile(tile, peer, traced))
+        self.add(frame_id, tile, |merger| merger.try_add_tile(tile, peer, traced))
     }
 
     /// Takes a slice that was decoded elsewhere, for example by threads with a [`crate::codec::Decoder`] each.
@@ -34,13 +34,14 @@ impl Merger {
         peer: u32,
         slice: &DecodedSlice,
     ) -> Result<Added, FrameError> {
-        self.add(frame_id, |merger| merger.try_add_decoded(tile, peer, slice))
+        self.add(frame_id, tile, |merger| merger.try_add_decoded(tile, peer, slice))
     }
 
     /// Places what is for the open frame, and counts what became of it.
     fn add(
         &mut self,
         frame_id: u64,
+        tile: u32,
         place: impl FnOnce(&mut Merger) -> Result<Added, FrameError>,
     ) -> Result<Added, FrameError> {
         let added = if self.open_frame() == Some(frame_id) { place(self) } else { Ok(Added::Stale) };
@@ -50,6 +51,9 @@ impl Merger {
             Ok(Added::Stale) => &mut self.counts.stale,
             Err(_) => &mut self.counts.rejected,
         } += 1;
+        if added == (Ok(Added::Stored { tile_complete: true })) {
+            self.merge_ahead(tile);
+        }
         added
     }
 
@@ -104,7 +108,7 @@ impl Merger {
         let state = &mut self.tiles[tile as usize];
         let (core, scale) = (state.plan().rect, state.scale(PlaneKind::Layer(kind)));
         self.layers[kind as usize].write(core, rect, pixels, self.extent, scale as u32);
-        if self.blend_ghosts && scale == 1 {
+        if self.frame.is_some_and(|frame| frame.blend_ghosts) && scale == 1 {
             self.ghosts.keep(tile, kind, core, rect, pixels);
         }
         state.set_peer(peer);

@@ -10,7 +10,7 @@ use glam::Vec2;
 use half::f16;
 
 use super::reproject::Reprojection;
-use crate::{Extent, LayerKind, LayerRequest, Primary, simd::Lanes};
+use crate::{Extent, LayerKind, LayerRequest, Primary, Rect, simd::Lanes};
 
 const LAYERS: usize = LayerKind::ALL.len();
 
@@ -86,12 +86,23 @@ pub(super) struct Changes {
     blocks: (usize, usize),
     /// Of the frame that is being merged.
     differences: [Vec<Difference>; LAYERS],
+    /// Frames that its history may count for; looked at where some block of the layer is limited.
     limits: [Vec<u8>; LAYERS],
-    last_limits: Vec<u8>,
-    /// Of each block, the one of the last frame that shows the same.
-    was: Vec<u32>,
-    /// Some block of the layer counts fewer frames.
     is_limited: [bool; LAYERS],
+    /// The same of what the last finished frame shows, in that frame's blocks.
+    last_limits: [Vec<u8>; LAYERS],
+    is_last_limited: [bool; LAYERS],
+}
+
+/// The whole blocks of a tile around which all blocks are the tile's too: neither limits nor upsampled light there depend on
+/// another tile. Blocks at the view's edges have no neighbours to wait for. May be empty.
+pub(super) fn inner_blocks(rect: Rect, extent: Extent) -> Rect {
+    const SIDE: u32 = self::SIDE as u32;
+    let first = |start: u32| if start == 0 { 0 } else { (start.div_ceil(SIDE) + 1) * SIDE };
+    let end = |end: u32, view: u32| if end == view { end } else { (end / SIDE).saturating_sub(1) * SIDE };
+    let (x, y) = (first(rect.x), first(rect.y));
+    let (right, bottom) = (end(rect.right(), extent.width), end(rect.bottom(), extent.height));
+    Rect::new(x, y, right.saturating_sub(x), bottom.saturating_sub(y))
 }
 
 /// Where the surfaces of blocks were in the last frame.
@@ -126,65 +137,82 @@ impl Changes {
     /// History has ended.
     pub(super) fn forget(&mut self) {
         self.differences.iter_mut().for_each(Vec::clear);
-        self.limits.iter_mut().for_each(Vec::clear);
-        self.is_limited = [false; LAYERS];
+        (self.is_limited, self.is_last_limited) = ([false; LAYERS], [false; LAYERS]);
     }
 
-    /// What the last frame's differences say of this frame's history; this frame's are gathered anew.
-    pub(super) fn begin(&mut self, ways: &Ways<'_>, requests: [Option<LayerRequest>; LAYERS]) {
+    /// What the differences of a finished frame, of these layers, say of the next one's history.
+    pub(super) fn close(&mut self, requests: [Option<LayerRequest>; LAYERS]) {
+        let (columns, rows) = self.blocks;
+        for (i, request) in requests.into_iter().enumerate() {
+            let differences = &mut self.differences[i];
+            self.is_last_limited[i] = false;
+            if differences.is_empty() || differences.len() != columns * rows {
+                continue;
+            }
+            let repeats = request.map_or(1.0, |request| f32::from(request.scale).powi(2));
+            sum_of_neighbours(differences, columns);
+            let limits = self.is_limited[i].then_some(&self.limits[i]);
+            let mut is_limited = false;
+            self.last_limits[i].clear();
+            self.last_limits[i].extend(differences.iter().enumerate().map(|(block, told)| {
+                let before = limits.map_or(UNLIMITED, |limits| limits[block]);
+                let limit = before.saturating_add((told.pixels > 0.0) as u8).min(told.limit(repeats));
+                is_limited |= limit != UNLIMITED;
+                limit
+            }));
+            self.is_last_limited[i] = is_limited;
+            differences.clear();
+        }
+    }
+
+    /// Begins to gather the differences of a frame with history of these layers.
+    pub(super) fn open(&mut self, extent: Extent, requests: [Option<LayerRequest>; LAYERS]) {
         let blocks @ (columns, rows) =
-            ((ways.extent.width as usize).div_ceil(SIDE), (ways.extent.height as usize).div_ceil(SIDE));
+            ((extent.width as usize).div_ceil(SIDE), (extent.height as usize).div_ceil(SIDE));
         if self.blocks != blocks {
             self.forget();
             self.blocks = blocks;
         }
-        self.was.clear();
-        if self.differences.iter().any(|all| !all.is_empty()) {
-            self.was.extend((0..rows).flat_map(|y| (0..columns).map(move |x| ways.block(x, y, blocks) as u32)));
-        }
         for (i, request) in requests.into_iter().enumerate() {
-            let (differences, limits) = (&mut self.differences[i], &mut self.limits[i]);
-            let repeats = request.map_or(1.0, |request| f32::from(request.scale).powi(2));
             // Emission and the sky have a history of few frames.
-            if request.is_none_or(|request| request.kind == LayerKind::Unlit) {
-                differences.clear();
-                limits.clear();
-                self.is_limited[i] = false;
-                continue;
-            }
-            if differences.len() == columns * rows {
-                sum_of_neighbours(differences, columns);
-                std::mem::swap(&mut self.last_limits, limits);
-                self.last_limits.resize(columns * rows, UNLIMITED);
-                limits.clear();
-                let mut is_limited = false;
-                limits.extend(self.was.iter().map(|was| {
-                    let told = differences[*was as usize];
-                    let before = self.last_limits[*was as usize].saturating_add((told.pixels > 0.0) as u8);
-                    let limit = before.min(told.limit(repeats));
-                    is_limited |= limit != UNLIMITED;
-                    limit
-                }));
-                self.is_limited[i] = is_limited;
-            }
-            differences.clear();
-            differences.resize(columns * rows, Difference::default());
+            let is_measured = request.is_some_and(|request| request.kind != LayerKind::Unlit);
+            self.differences[i].clear();
+            self.differences[i].resize(if is_measured { columns * rows } else { 0 }, Difference::default());
+            self.is_limited[i] = is_measured && self.is_last_limited[i];
+            self.limits[i].resize(if is_measured { columns * rows } else { 0 }, UNLIMITED);
         }
     }
 
-    /// What bands read and write: whole rows of blocks, `rows` rows of pixels each but the last.
-    pub(super) fn bands(&mut self, rows: usize) -> (Limits<'_>, [std::slice::ChunksMut<'_, Difference>; LAYERS]) {
-        let columns = self.blocks.0;
+    /// Finds the limits of the blocks that have a part in these pixels, or are neighbours of one that has.
+    pub(super) fn follow(&mut self, ways: &Ways<'_>, rect: Rect) {
+        if !self.is_limited.contains(&true) {
+            return;
+        }
+        let (columns, rows) = self.blocks;
+        let around = |start: u32, end: u32, count: usize| {
+            (start as usize / SIDE).saturating_sub(1)..((end as usize).div_ceil(SIDE) + 1).min(count)
+        };
+        for y in around(rect.y, rect.bottom(), rows) {
+            for x in around(rect.x, rect.right(), columns) {
+                let was = ways.block(x, y, self.blocks);
+                for i in (0..LAYERS).filter(|i| self.is_limited[*i]) {
+                    self.limits[i][y * columns + x] = self.last_limits[i][was];
+                }
+            }
+        }
+    }
+
+    /// What is read and written: limits, and the blocks of whole rows.
+    pub(super) fn split(&mut self) -> (Limits<'_>, [&mut [Difference]; LAYERS]) {
         let limits = std::array::from_fn(|i| self.is_limited[i].then_some(self.limits[i].as_slice()));
-        let chunk = (rows / SIDE * columns).max(1);
-        (Limits { blocks: self.blocks, limits }, self.differences.each_mut().map(|all| all.chunks_mut(chunk)))
+        (Limits { blocks: self.blocks, limits }, self.differences.each_mut().map(Vec::as_mut_slice))
     }
 
     /// Bytes that it holds.
     pub(super) fn held_bytes(&self) -> usize {
         let differences: usize = self.differences.iter().map(|all| all.capacity() * size_of::<Difference>()).sum();
-        let limits: usize = self.limits.iter().map(Vec::capacity).sum();
-        differences + limits + self.last_limits.capacity() + 4 * self.was.capacity()
+        let limits: usize = self.limits.iter().chain(&self.last_limits).map(Vec::capacity).sum();
+        differences + limits
     }
 }
 
@@ -279,6 +307,15 @@ mod tests {
         assert!((1..8).contains(&limit(-0.4, 1.0)));
         assert_eq!(limit(f32::NAN, 1.0), UNLIMITED);
         assert_eq!(Difference::default().limit(1.0), UNLIMITED);
+    }
+
+    #[test]
+    fn blocks_whose_neighbours_are_the_tiles_too_are_its_inner_ones() {
+        let extent = Extent::new(101, 64);
+        assert_eq!(inner_blocks(extent.rect(), extent), extent.rect());
+        assert_eq!(inner_blocks(Rect::new(0, 3, 50, 61), extent), Rect::new(0, 16, 40, 48));
+        assert_eq!(inner_blocks(Rect::new(48, 0, 53, 32), extent), Rect::new(56, 0, 45, 24));
+        assert!(inner_blocks(Rect::new(3, 3, 20, 20), extent).is_empty());
     }
 
     #[test]

@@ -49,9 +49,9 @@ impl GhostPixels {
     }
 
     /// Ready for [`GhostPixels::blend_row`], in an order that does not depend on that of arrival.
-    pub(super) fn sorted(&mut self) -> &GhostPixels {
-        self.strips.sort_by_key(|s| (s.tile, s.rect.y, s.rect.x));
-        self
+    pub(super) fn sort(&mut self) {
+        // No two strips of a tile and layer begin at the same pixel.
+        self.strips.sort_unstable_by_key(|s| (s.tile, s.layer as usize, s.rect.y, s.rect.x));
     }
 
     /// Mixes all strips into row `y` of `layer`, of which `pixels` holds the whole view's width.

@@ -61,8 +61,8 @@ impl LayerBuffers {
         }
     }
 
-    /// What is read, and the pixels that become the merged layer.
-    pub(super) fn split(&mut self) -> (LayerSource<'_>, &mut [[u16; 4]], &mut [[f32; 4]]) {
+    /// What is read, and the pixels that become the merged layer; `is_whole`: no block that will be read is missing.
+    pub(super) fn split(&mut self, is_whole: bool) -> (LayerSource<'_>, &mut [[u16; 4]], &mut [[f32; 4]]) {
         let LayerBuffers { request, current, history, has_history, sums, coarse, coarse_from } = self;
         let source = LayerSource {
             request: *request,
@@ -70,7 +70,7 @@ impl LayerBuffers {
             history,
             coarse,
             coarse_from,
-            all_blocks_came: !coarse_from.contains(&MISSING),
+            all_blocks_came: is_whole || !coarse_from.contains(&MISSING),
         };
         (source, current, sums)
     }

@@ -3,7 +3,11 @@
 use glam::{Mat3, Vec2, Vec3};
 use rayloom_scene::Camera;
 
-use crate::{Extent, Primary, normal::similar_normals, simd::Lanes};
+use crate::{
+    Extent, Primary,
+    normal::{decode_directions, dot, nearly_equal_normals, similar_directions, similar_normals},
+    simd::Lanes,
+};
 
 /// Depth that stands for the sky in comparisons, where infinity would give NaN.
 const FAR: f32 = 1e30;
@@ -45,6 +49,23 @@ impl Reprojection {
         let h = if sky { direction } else { direction * depth + self.offset };
         let inverse = if h.z > 0.0 { 1.0 / h.z } else { f32::NAN };
         (Vec2::new(h.x, h.y) * inverse, if sky { f32::INFINITY } else { h.z })
+    }
+
+    /// [`Reprojection::apply`] of eight pixels, with the same bits.
+    #[inline(always)]
+    pub(super) fn land<L: Lanes>(&self, x: L, y: L, depth: L) -> ((L, L), L) {
+        let [across, down, origin] =
+            [self.matrix.x_axis.to_array(), self.matrix.y_axis.to_array(), self.matrix.z_axis.to_array()];
+        let offset = self.offset.to_array();
+        let sky = L::splat(FAR).le(depth);
+        let mut all = [L::zero(); 3];
+        for i in 0..3 {
+            let direction = x * L::splat(across[i]) + y * L::splat(down[i]) + L::splat(origin[i]);
+            all[i] = direction.select(sky, direction * depth + L::splat(offset[i]));
+        }
+        let [a, b, c] = all;
+        let inverse = (L::splat(1.0) / c).select(L::zero().lt(c), L::splat(f32::NAN));
+        ((a * inverse, b * inverse), L::splat(f32::INFINITY).select(sky, c))
     }
 
     /// Pixels of a row in the other camera.
@@ -140,9 +161,33 @@ impl<L: Lanes> Guides<L> {
     /// of it, normals within 26 degrees.
     #[inline(always)]
     pub(super) fn same_surface(&self, there: &Guides<L>, tolerance: f32) -> L {
-        let near = (there.depth - self.depth).abs().le(self.depth * L::splat(tolerance));
-        let same = near & there.instance_id.eq_bits(self.instance_id);
+        let same = self.same_place(there, tolerance);
         same & similar_normals(self.normal, there.normal, same)
+    }
+
+    /// The same of four pixels each; what is known of the normals here is worked out once.
+    #[inline(always)]
+    fn same_surfaces(&self, there: &[Guides<L>; 4], tolerance: f32) -> [L; 4] {
+        let (mut same, mut unsure) = ([L::zero(); 4], [L::zero(); 4]);
+        for k in 0..4 {
+            let place = self.same_place(&there[k], tolerance);
+            same[k] = place & nearly_equal_normals(self.normal, there[k].normal);
+            unsure[k] = place & same[k].not();
+        }
+        if ((unsure[0] | unsure[1]) | (unsure[2] | unsure[3])).mask_bits() != 0 {
+            let here = decode_directions(self.normal);
+            let square = dot(here, here);
+            for k in 0..4 {
+                same[k] = same[k] | (unsure[k] & similar_directions(here, square, there[k].normal));
+            }
+        }
+        same
+    }
+
+    #[inline(always)]
+    fn same_place(&self, there: &Guides<L>, tolerance: f32) -> L {
+        let near = (there.depth - self.depth).abs().le(self.depth * L::splat(tolerance));
+        near & there.instance_id.eq_bits(self.instance_id)
     }
 }
 
@@ -252,24 +297,24 @@ impl LastFrame<'_> {
         let places = first.to_bits();
         let follows = first.eq_bits(L::splat_bits(places[0]).add_bits(L::counting()));
         let contiguous = follows.mask_bits() == 0xff && right == 1 && down > 0;
-        // Where the picture shrinks or grows a neighbour is left out or read twice.
-        let steps = first.sub_bits(L::splat_bits(places[0]));
-        let is_near = L::splat_bits(15).gt_signed(steps) & steps.gt_signed(L::splat_bits(u32::MAX));
-        let is_window = is_near.mask_bits() == 0xff && right == 1;
-
         let offsets = [0, right, down, right + down];
         let depth = self.reprojection.depths(x, y, here.depth);
         let here = Guides { depth, ..*here };
+        let there = if contiguous {
+            let at = places[0] as usize;
+            [
+                Guides::load(self.planes, at),
+                Guides::load(self.planes, at + offsets[1]),
+                Guides::load(self.planes, at + offsets[2]),
+                Guides::load(self.planes, at + offsets[3]),
+            ]
+        } else {
+            self.scattered(&places, first, offsets)
+        };
+        let same = here.same_surfaces(&there, HISTORY_DEPTH_TOLERANCE);
         let mut weights = bilinear;
         for k in 0..4 {
-            let there = if contiguous {
-                Guides::load(self.planes, places[0] as usize + offsets[k])
-            } else if is_window {
-                Guides::window(self.planes, places[0] as usize + offsets[k], steps)
-            } else {
-                Guides::gather(self.planes, &places, offsets[k])
-            };
-            weights[k] = bilinear[k] & here.same_surface(&there, HISTORY_DEPTH_TOLERANCE);
+            weights[k] = bilinear[k] & same[k];
         }
         let sum = (weights[0] + weights[1]) + (weights[2] + weights[3]);
         let found = L::splat(0.05).lt(sum) & inside;
@@ -284,6 +329,30 @@ impl LastFrame<'_> {
         let ages = if with_ages { nearest.of(self.ages) } else { L::zero() };
         let is_single = (weights[1] | weights[2] | weights[3]).eq_bits(L::zero()).mask_bits() == 0xff;
         HistoryTaps { first: places, contiguous, is_single, weights, lengths, ages }
+    }
+
+    /// The four neighbours at places that don't follow one another.
+    #[inline(always)]
+    fn scattered<L: Lanes>(&self, places: &[u32; 8], first: L, offsets: [usize; 4]) -> [Guides<L>; 4] {
+        // Where the picture shrinks or grows a neighbour is left out or read twice.
+        let steps = first.sub_bits(L::splat_bits(places[0]));
+        let is_near = L::splat_bits(15).gt_signed(steps) & steps.gt_signed(L::splat_bits(u32::MAX));
+        if is_near.mask_bits() == 0xff && offsets[1] == 1 {
+            let at = places[0] as usize;
+            [
+                Guides::window(self.planes, at, steps),
+                Guides::window(self.planes, at + offsets[1], steps),
+                Guides::window(self.planes, at + offsets[2], steps),
+                Guides::window(self.planes, at + offsets[3], steps),
+            ]
+        } else {
+            [
+                Guides::gather(self.planes, places, offsets[0]),
+                Guides::gather(self.planes, places, offsets[1]),
+                Guides::gather(self.planes, places, offsets[2]),
+                Guides::gather(self.planes, places, offsets[3]),
+            ]
+        }
     }
 }
 
@@ -351,6 +420,35 @@ mod tests {
         let b = encode_normal(Vec3::new(-1e-3, -1e-3, -1.0).normalize());
         let planes = Primary { depth: vec![1.0; 2], normal: vec![a, b], instance_id: vec![1; 2], ..Primary::default() };
         assert_eq!(dispatch(Same(&planes, 0, [1, 0, 1, 0])), 0b1111);
+    }
+
+    #[test]
+    fn eight_pixels_land_on_the_bits_that_one_does() {
+        struct Eight<'a>(&'a Reprojection, [[f32; 8]; 3]);
+        impl Kernel for Eight<'_> {
+            type Output = [[f32; 8]; 3];
+
+            #[inline(always)]
+            fn run<H: Half4>(self) -> Self::Output {
+                let [x, y, depth] =
+                    [H::Lanes::load(&self.1[0]), H::Lanes::load(&self.1[1]), H::Lanes::load(&self.1[2])];
+                let ((a, b), c) = self.0.land(x, y, depth);
+                [a.to_array(), b.to_array(), c.to_array()]
+            }
+        }
+        let a = Camera::look_at(Vec3::new(1.0, 2.0, 5.0), Vec3::ZERO, 1.0, 16.0 / 9.0);
+        let b = Camera::look_at(Vec3::new(1.3, 1.9, 4.5), Vec3::new(0.2, 0.0, 0.0), 0.9, 16.0 / 9.0);
+        let map = Reprojection::new(&a, &b, Extent::new(320, 180));
+        let (x, y) =
+            ([0.5, 10.5, 319.5, 0.7, 100.3, 7.9, 250.0, 33.3], [0.5, 3.25, 7.5, 99.0, 179.5, 60.1, 11.0, 90.0]);
+        let depths = [0.1, 1.0, 3.0, f32::INFINITY, 20.0, f32::NAN, 1e31, -7.0];
+        let found = dispatch(Eight(&map, [x, y, depths]));
+        for i in 0..8 {
+            let (pixel, depth) = map.apply(Vec2::new(x[i], y[i]), depths[i]);
+            for (found, expected) in found.iter().zip([pixel.x, pixel.y, depth]) {
+                assert!(found[i].to_bits() == expected.to_bits() || found[i].is_nan() && expected.is_nan(), "{i}");
+            }
+        }
     }
 
     #[test]

@@ -9,12 +9,13 @@ use std::{
 
 use super::{
     MergeMode,
-    change::{Changes, Difference, FEWEST_FRAMES, Limits, SIDE, Ways},
+    accumulate::{Before, MergePixels, Signal, Sums},
+    change::{Changes, Difference, Limits, SIDE, Ways},
     ghost::GhostPixels,
-    layer::{LayerBuffers, LayerSource, MISSING},
+    layer::{LayerBuffers, LayerSource},
     reproject::{Guides, HistoryTaps, LastFrame, Reprojection},
     tile::TileState,
-    upsample::{BlockRow, BlockTaps, Blocks},
+    upsample::BlockRow,
     warp::{PrimaryRow, primary_bands},
 };
 use crate::{
@@ -74,53 +75,84 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn W
     let band_pixels = BAND_ROWS * inputs.extent.width as usize;
     // All planes first: they guide the upsampling across borders of tiles and bands.
     if !inputs.tiles.iter().all(TileState::is_complete) {
-        let bands = primary_bands(planes, band_pixels).enumerate().collect();
+        let bands = primary_bands(planes, band_pixels).enumerate();
         for_each(workers, bands, |(index, band)| dispatch(FillPlanes { inputs, first_row: index * BAND_ROWS, band }));
     }
     let planes = &*planes;
-    match &inputs.history {
-        Some(history) => {
-            let ways = Ways {
-                planes,
-                extent: inputs.extent,
-                motion_leads_there: history.motion_leads_there,
-                reprojection: &history.last.reprojection,
-            };
-            changes.begin(&ways, layers.each_ref().map(|layer| layer.request.filter(|_| layer.has_history)));
-        }
-        None => changes.forget(),
-    }
-    let (limits, mut differences) = changes.bands(BAND_ROWS);
-    let fresh_pixels = AtomicUsize::new(0);
+    follow(changes, inputs, planes, inputs.extent.rect());
+    let (limits, mut differences) = changes.split();
+    let ahead = inputs.tiles.iter().filter_map(TileState::merged).map(Rect::pixels).sum();
+    let fresh_pixels = AtomicUsize::new(ahead);
     let [direct, specular, indirect, unlit, path] = layers.each_mut().map(|layer| {
-        let (source, current, sums) = layer.split();
+        let (source, current, sums) = layer.split(false);
         let empty: &mut [[u16; 4]] = &mut [];
         (source, if source.request.is_some() { current } else { empty }, sums)
     });
     let sources = [direct.0, specular.0, indirect.0, unlit.0, path.0];
     let mut sums = path.2.chunks_mut(band_pixels);
     let mut currents = [direct.1, specular.1, indirect.1, unlit.1, path.1];
+    let band_blocks = BAND_ROWS / SIDE * (inputs.extent.width as usize).div_ceil(SIDE);
     let rows = ages.chunks_mut(band_pixels).zip(lengths.chunks_mut(band_pixels)).enumerate();
-    let bands = rows
-        .map(|(index, (ages, lengths))| Band {
-            first_row: index * BAND_ROWS,
-            ages,
-            lengths,
-            currents: currents.each_mut().map(|rest| {
-                let length = band_pixels.min(rest.len());
-                let (band, others) = std::mem::take(rest).split_at_mut(length);
-                *rest = others;
-                band
-            }),
-            differences: differences.each_mut().map(|bands| bands.next().unwrap_or_default()),
-            path_sums: sums.next().filter(|_| path.0.request.is_some()).unwrap_or_default(),
-        })
-        .collect();
+    let bands = rows.map(|(index, (ages, lengths))| Band {
+        first_row: index * BAND_ROWS,
+        ages,
+        lengths,
+        currents: currents.each_mut().map(|rest| take(rest, band_pixels)),
+        differences: differences.each_mut().map(|rest| take(rest, band_blocks)),
+        path_sums: sums.next().filter(|_| path.0.request.is_some()).unwrap_or_default(),
+    });
     for_each(workers, bands, |band| {
-        let fresh = dispatch(MergeBand { inputs, planes, sources: &sources, limits, band });
+        let fresh = dispatch(MergeBand { inputs, planes, sources: &sources, limits, band, ahead: None });
         fresh_pixels.fetch_add(fresh, Ordering::Relaxed);
     });
     fresh_pixels.into_inner()
+}
+
+/// Merges whole blocks of a tile of which everything came, and all blocks around them, ahead of the rest.
+pub(super) fn merge_blocks(inputs: &Inputs<'_>, outputs: Outputs<'_>, rect: Rect) {
+    let Outputs { planes, ages, lengths, layers, changes } = outputs;
+    let planes = &*planes;
+    follow(changes, inputs, planes, rect);
+    let (limits, differences) = changes.split();
+    let width = inputs.extent.width as usize;
+    let pixels = rect.y as usize * width..rect.bottom() as usize * width;
+    let first_block = rect.y as usize / SIDE * width.div_ceil(SIDE);
+    let [direct, specular, indirect, unlit, path] = layers.each_mut().map(|layer| {
+        let (source, current, sums) = layer.split(true);
+        let part = if source.request.is_some() { &mut current[pixels.clone()] } else { &mut [] };
+        (source, part, sums)
+    });
+    let sources = [direct.0, specular.0, indirect.0, unlit.0, path.0];
+    let band = Band {
+        first_row: rect.y as usize,
+        ages: &mut ages[pixels.clone()],
+        lengths: &mut lengths[pixels.clone()],
+        currents: [direct.1, specular.1, indirect.1, unlit.1, path.1],
+        differences: differences.map(|all| all.get_mut(first_block..).unwrap_or_default()),
+        path_sums: if path.0.request.is_some() { &mut path.2[pixels] } else { &mut [] },
+    };
+    dispatch(MergeBand { inputs, planes, sources: &sources, limits, band, ahead: Some(rect) });
+}
+
+/// Finds out how many frames the history of these pixels counts for.
+fn follow(changes: &mut Changes, inputs: &Inputs<'_>, planes: &Primary, rect: Rect) {
+    if let Some(history) = &inputs.history {
+        let ways = Ways {
+            planes,
+            extent: inputs.extent,
+            motion_leads_there: history.motion_leads_there,
+            reprojection: &history.last.reprojection,
+        };
+        changes.follow(&ways, rect);
+    }
+}
+
+/// The first of what is left, at most so many.
+fn take<'a, T>(rest: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+    let count = count.min(rest.len());
+    let (first, others) = std::mem::take(rest).split_at_mut(count);
+    *rest = others;
+    first
 }
 
 /// Fills the missing rows of a band of planes from the last frame.
@@ -146,7 +178,7 @@ impl Kernel for FillPlanes<'_, '_> {
                 let first = row * width + rect.x as usize;
                 let mut part = band.part(first..first + rect.width as usize);
                 match &inputs.history {
-                    Some(h) => part.warp::<H>(h.last.planes, &h.to_this, inputs.extent, (rect.x, y)),
+                    Some(h) => part.warp::<H::Lanes>(h.last.planes, &h.to_this, inputs.extent, (rect.x, y)),
                     None => part.blank(),
                 }
             }
@@ -172,6 +204,8 @@ struct MergeBand<'a, 'b> {
     sources: &'a [LayerSource<'a>; LAYERS],
     limits: Limits<'a>,
     band: Band<'b>,
+    /// Only these pixels, of which all came, of the band's rows.
+    ahead: Option<Rect>,
 }
 
 /// Neighbouring pixels of a row of which the same came.
@@ -201,6 +235,53 @@ impl Came {
     }
 }
 
+/// What is to be merged of a row, from left to right.
+struct Parts<'a> {
+    tiles: &'a [TileState],
+    from_left: std::slice::Iter<'a, u32>,
+    requests: [Option<LayerRequest>; LAYERS],
+    y: u32,
+    /// What is right of what was merged ahead of the last tile.
+    pending: Option<Segment>,
+}
+
+impl<'a> Parts<'a> {
+    fn new(inputs: &Inputs<'a>, requests: [Option<LayerRequest>; LAYERS], y: u32, ahead: Option<Rect>) -> Parts<'a> {
+        let came = Came { has_primary: true, has_layer: [true; LAYERS], fresh: true };
+        let pending = ahead.map(|rect| Segment { rect: Rect::new(rect.x, y, rect.width, 1), came });
+        let from_left = if ahead.is_some() { &[] } else { inputs.from_left };
+        Parts { tiles: inputs.tiles, from_left: from_left.iter(), requests, y, pending }
+    }
+}
+
+impl Iterator for Parts<'_> {
+    type Item = Segment;
+
+    fn next(&mut self) -> Option<Segment> {
+        let y = self.y;
+        loop {
+            if let Some(pending) = self.pending.take() {
+                return Some(pending);
+            }
+            let tile = &self.tiles[*self.from_left.next()? as usize];
+            let rect = tile.plan().rect;
+            if !(rect.y..rect.bottom()).contains(&y) {
+                continue;
+            }
+            let came = Came::of(tile, y, self.requests);
+            let part =
+                |from: u32, to: u32| (from < to).then_some(Segment { rect: Rect::new(from, y, to - from, 1), came });
+            let Some(merged) = tile.merged().filter(|merged| (merged.y..merged.bottom()).contains(&y)) else {
+                return part(rect.x, rect.right());
+            };
+            self.pending = part(merged.right(), rect.right());
+            if let Some(left) = part(rect.x, merged.x) {
+                return Some(left);
+            }
+        }
+    }
+}
+
 impl Kernel for MergeBand<'_, '_> {
     type Output = usize;
 
@@ -219,27 +300,24 @@ impl Kernel for MergeBand<'_, '_> {
                     }
                 }
             }
-            // Tiles in a row meet end to end; those of which the same came are one piece of work.
+            // Parts in a row meet end to end; those of which the same came are one piece of work.
+            let mut parts = Parts::new(self.inputs, requests, y, self.ahead);
             let mut open: Option<Segment> = None;
-            for index in self.inputs.from_left {
-                let tile = &self.inputs.tiles[*index as usize];
-                let rect = tile.plan().rect;
-                if !(rect.y..rect.bottom()).contains(&y) {
+            loop {
+                let next = parts.next();
+                if let (Some(segment), Some(more)) = (&mut open, &next)
+                    && segment.came == more.came
+                    && segment.rect.right() == more.rect.x
+                {
+                    segment.rect.width += more.rect.width;
                     continue;
                 }
-                let came = Came::of(tile, y, requests);
-                match &mut open {
-                    Some(segment) if segment.came == came => segment.rect.width += rect.width,
-                    _ => {
-                        let begun = Segment { rect: Rect::new(rect.x, y, rect.width, 1), came };
-                        if let Some(segment) = open.replace(begun) {
-                            fresh_pixels += self.segment::<H::Lanes>(row, segment);
-                        }
-                    }
+                if let Some(segment) = std::mem::replace(&mut open, next) {
+                    fresh_pixels += self.segment::<H::Lanes>(row, segment);
                 }
-            }
-            if let Some(segment) = open {
-                fresh_pixels += self.segment::<H::Lanes>(row, segment);
+                if open.is_none() {
+                    break;
+                }
             }
         }
         fresh_pixels
@@ -260,13 +338,17 @@ impl MergeBand<'_, '_> {
         let has_coarse = LayerKind::ALL.into_iter().any(|kind| {
             came.has_layer[kind as usize] && self.sources[kind as usize].request.is_some_and(|r| r.scale == 2)
         });
-        for x in (rect.x..rect.right()).step_by(8) {
+        // Blocks' columns, whatever lies left of the segment: what a block tells does not depend on it.
+        let mut next = rect.x;
+        while next < rect.right() {
+            let x = next;
+            next = (x - x % 8 + 8).min(rect.right());
             let index = (rect.y * extent.width + x) as usize;
             let here = Guides::<L>::load(self.planes, index);
             here.prefetch(self.planes, index + AHEAD);
             L::prefetch(&self.planes.motion, index + AHEAD);
             let start = row * extent.width as usize + x as usize;
-            let range = start..start + (rect.right() - x).min(8) as usize;
+            let range = start..start + (next - x) as usize;
             let mut taps = None;
             if let Some(history) = history {
                 let centre = L::splat_bits(x).add_bits(L::counting()).integer_to_float() + L::splat(0.5);
@@ -288,6 +370,10 @@ impl MergeBand<'_, '_> {
                 L::prefetch(history.last.lengths, lower);
             }
             self.ages_and_lengths(range.clone(), came.fresh, &taps);
+            let mut before = None;
+            if let (Some(taps), Some(history)) = (taps, history) {
+                before = Some(Before::new(taps, history.last.steps()));
+            }
             let block_taps = if has_coarse { Some(blocks.taps(x, &here)) } else { None };
             for kind in LayerKind::ALL {
                 let source = &self.sources[kind as usize];
@@ -298,8 +384,8 @@ impl MergeBand<'_, '_> {
                     _ => Signal::Full,
                 };
                 L::prefetch(self.band.currents[kind as usize], range.start + AHEAD);
-                if let Some(taps) = &taps {
-                    L::prefetch(source.history, taps.first[0] as usize + extent.width as usize + AHEAD);
+                if let Some(before) = &before {
+                    L::prefetch(source.history, before.taps.first[0] as usize + extent.width as usize + AHEAD);
                 }
                 let history_limit = self.inputs.mode.history_limit(kind).saturating_sub(1);
                 let mut most = L::splat_bits(history_limit.into());
@@ -320,8 +406,7 @@ impl MergeBand<'_, '_> {
                 let merge = MergePixels {
                     source,
                     signal,
-                    taps: taps.as_ref().filter(|_| source.has_history),
-                    steps: history.as_ref().map_or((0, 0), |h| h.last.steps()),
+                    before: if source.has_history { before.as_ref() } else { None },
                     mode: self.inputs.mode,
                     most,
                     difference,
@@ -359,315 +444,4 @@ impl MergeBand<'_, '_> {
             lengths.copy_from_slice(&taps.lengths.to_bytes()[..lengths.len()]);
         }
     }
-}
-
-/// Where eight pixels of this frame's signal are.
-#[derive(Clone, Copy)]
-enum Signal<'a, L> {
-    /// Nowhere: history alone counts.
-    Missing,
-    /// In the layer's own pixels.
-    Full,
-    /// In the blocks of the half-resolution plane.
-    Coarse(&'a BlockRow<'a>, &'a BlockTaps<L>),
-}
-
-/// Eight pixels of one layer.
-struct MergePixels<'a, L> {
-    source: &'a LayerSource<'a>,
-    signal: Signal<'a, L>,
-    /// `None` where there is no history: the signal counts alone.
-    taps: Option<&'a HistoryTaps<L>>,
-    steps: (usize, usize),
-    mode: MergeMode,
-    /// Integers: frames that history counts for at most.
-    most: L,
-    /// Where it is told how samples differ from history, if they are looked at.
-    difference: Option<&'a mut Difference>,
-    /// Factor of history's light.
-    brightening: f32,
-    /// Of paths.
-    sums: Option<Sums<'a>>,
-}
-
-impl<L: Lanes> MergePixels<'_, L> {
-    /// Exponential accumulation whose weight is one over the frames gathered and this one (Nehab et al. 2007).
-    #[inline(always)]
-    fn run(self, pixels: &mut [[u16; 4]; 8]) {
-        // Two pixels in the lanes of each.
-        let halves: &mut [[u16; 8]; 4] = bytemuck::cast_mut(pixels);
-        let exact = self.mode == MergeMode::Passthrough;
-        let mut samples = [L::zero(); 4];
-        match self.signal {
-            Signal::Missing => {}
-            Signal::Full if exact => return,
-            Signal::Full => {
-                samples = [
-                    finite(L::load_halves(&halves[0])),
-                    finite(L::load_halves(&halves[1])),
-                    finite(L::load_halves(&halves[2])),
-                    finite(L::load_halves(&halves[3])),
-                ];
-            }
-            Signal::Coarse(row, taps) => samples = upsample(self.source, row, taps),
-        }
-        let mut merged = match self.taps {
-            None => samples,
-            Some(taps) => {
-                let mut before = read_history(self.source.history, taps, self.steps);
-                if self.brightening != 1.0 {
-                    for light in &mut before {
-                        *light = *light * brightened(self.brightening);
-                    }
-                }
-                match self.signal {
-                    Signal::Missing => before,
-                    _ => {
-                        if let Some(difference) = self.difference {
-                            measure(samples, before, taps.lengths, difference);
-                        }
-                        mix(samples, before, taps.lengths.min_signed(self.most), taps.lengths)
-                    }
-                }
-            }
-        };
-        if let Some(sums) = self.sums {
-            let gathered = match self.taps {
-                Some(taps) => taps.lengths.min_signed(self.most),
-                None => L::zero(),
-            };
-            let signal = (!matches!(self.signal, Signal::Missing)).then_some(samples);
-            merged = sums.add(signal, merged, gathered, self.brightening);
-        }
-        for k in 0..4 {
-            // Whatever led to it, history never holds what is no number: it would spread from pixel to pixel.
-            halves[k] = finite(merged[k]).to_halves();
-        }
-        if let Signal::Coarse(row, taps) = self.signal
-            && exact
-        {
-            // A sample stays as it came.
-            let [blocks, _] = row.blocks(self.source.coarse, taps);
-            let weights = taps.weights[0].to_array();
-            for pair in 0..4 {
-                let [left, _] = taps.of_pair(&blocks, pair);
-                for side in 0..2 {
-                    if weights[2 * pair + side] == 1.0 {
-                        pixels[2 * pair + side] = left[side];
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Tells how samples differ from history, where that has gathered some frames.
-#[inline(always)]
-fn measure<L: Lanes>(samples: [L; 4], before: [L; 4], lengths: L, difference: &mut Difference) {
-    let counts = lengths.gt_signed(L::splat_bits(FEWEST_FRAMES - 1));
-    let pixels = counts.mask_bits().count_ones();
-    if pixels == 0 {
-        return;
-    }
-    let (counts, shares) = (spread(counts), Difference::shares::<L>());
-    let (mut sum, mut square) = (L::zero(), L::zero());
-    for k in 0..4 {
-        let apart = ((samples[k] - before[k]) & counts[k]) * shares;
-        sum = sum + apart;
-        square = square + apart * apart;
-    }
-    difference.add(pixels, sum, square);
-}
-
-/// Factors of the channels of two pixels: of light, not of alpha.
-#[inline(always)]
-fn brightened<L: Lanes>(factor: f32) -> L {
-    L::load(&[factor, factor, factor, 1.0, factor, factor, factor, 1.0])
-}
-
-/// Sums over frames of pixels of paths, up to eight.
-struct Sums<'a> {
-    pixels: &'a mut [[f32; 4]],
-    is_unchanged: bool,
-    /// Of each pixel in this frame.
-    samples: f32,
-}
-
-impl Sums<'_> {
-    /// Adds samples to what was summed while nothing changed: a mean of all of them, in full precision. After a change what
-    /// is merged stands for the frames that history counts for.
-    #[inline(always)]
-    fn add<L: Lanes>(self, signal: Option<[L; 4]>, merged: [L; 4], gathered: L, brightening: f32) -> [L; 4] {
-        let mut padded = [[0.0; 4]; 8];
-        padded[..self.pixels.len()].copy_from_slice(self.pixels);
-        let frames = gathered.integer_to_float().to_array();
-        let mut means = merged;
-        for k in 0..4 {
-            let mut shown = merged[k].to_array();
-            let mut new = None;
-            if let Some(samples) = signal {
-                new = Some(samples[k].to_array());
-            }
-            for side in 0..2 {
-                let (pixel, at) = (&mut padded[2 * k + side], 4 * side);
-                let goes_on = self.is_unchanged && pixel[3] > 0.0;
-                let count = if goes_on {
-                    pixel[3] + if new.is_some() { self.samples } else { 0.0 }
-                } else {
-                    self.samples * (frames[2 * k + side] + if new.is_some() { 1.0 } else { 0.0 })
-                };
-                for c in 0..3 {
-                    pixel[c] = match &new {
-                        Some(new) if goes_on => pixel[c] * brightening + new[at + c] * self.samples,
-                        None if goes_on => pixel[c] * brightening,
-                        _ => shown[at + c] * count,
-                    };
-                    if count > 0.0 {
-                        shown[at + c] = pixel[c] / count;
-                    }
-                }
-                pixel[3] = count;
-            }
-            means[k] = L::load(&shown);
-        }
-        let pixels = self.pixels.len();
-        self.pixels.copy_from_slice(&padded[..pixels]);
-        means
-    }
-}
-
-/// Samples, and what they make of a history that counts for `gathered` frames; nothing where `lengths` is 0.
-#[inline(always)]
-fn mix<L: Lanes>(samples: [L; 4], before: [L; 4], gathered: L, lengths: L) -> [L; 4] {
-    let weight = L::splat(1.0) / (gathered.integer_to_float() + L::splat(1.0));
-    let weight = spread(weight);
-    let mut merged = before;
-    for k in 0..4 {
-        merged[k] = before[k] + (samples[k] - before[k]) * weight[k];
-    }
-    let anew = lengths.eq_bits(L::zero());
-    if anew.mask_bits() != 0 {
-        let anew = spread(anew);
-        for k in 0..4 {
-            merged[k] = samples[k].select(anew[k], merged[k]);
-        }
-    }
-    merged
-}
-
-/// The last frame at the taps' places, two pixels in each.
-#[inline(always)]
-fn read_history<L: Lanes>(history: &[[u16; 4]], taps: &HistoryTaps<L>, (right, down): (usize, usize)) -> [L; 4] {
-    let mut sums = [L::zero(); 4];
-    let offsets = [0, right, down, right + down];
-    // A picture that stands still reads one pixel each.
-    let count = if taps.is_single { 1 } else { 4 };
-    if taps.contiguous {
-        let first = taps.first[0] as usize;
-        for (offset, weights) in offsets.into_iter().zip(taps.weights).take(count) {
-            let row: &[[u16; 4]; 8] =
-                history[first + offset..].first_chunk().expect("the last pixel's neighbours are in the view");
-            let spread = spread(weights);
-            for (pair, halves) in bytemuck::cast_ref::<_, [[u16; 8]; 4]>(row).iter().enumerate() {
-                sums[pair] = sums[pair] + L::load_halves(halves) * spread[pair];
-            }
-        }
-        return sums;
-    }
-    let weights = [spread(taps.weights[0]), spread(taps.weights[1]), spread(taps.weights[2]), spread(taps.weights[3])];
-    for (pair, sum) in sums.iter_mut().enumerate() {
-        let [a, b] = [taps.first[2 * pair] as usize, taps.first[2 * pair + 1] as usize];
-        for (row, weights) in [0, down].into_iter().zip(weights.as_chunks::<2>().0) {
-            // Most neighbours stay neighbours.
-            let (left, next) = if b == a + 1 && right == 1 {
-                let [first, second, third] =
-                    *history[a + row..].first_chunk().expect("the last pixel's neighbours are in the view");
-                ([first, second], [second, third])
-            } else {
-                let pixels = [history[a + row], history[b + row]];
-                (pixels, [history[a + row + right], history[b + row + right]])
-            };
-            *sum = *sum + L::load_halves(&bytemuck::cast(left)) * weights[0][pair];
-            *sum = *sum + L::load_halves(&bytemuck::cast(next)) * weights[1][pair];
-        }
-    }
-    sums
-}
-
-/// Each lane four times: for the channels of two pixels in each.
-#[inline(always)]
-fn spread<L: Lanes>(lanes: L) -> [L; 4] {
-    [lanes.spread::<0>(), lanes.spread::<1>(), lanes.spread::<2>(), lanes.spread::<3>()]
-}
-
-/// The weighted blocks that came; all of a row's own blocks did, else the row is missing.
-#[inline(always)]
-fn upsample<L: Lanes>(source: &LayerSource<'_>, row: &BlockRow<'_>, taps: &BlockTaps<L>) -> [L; 4] {
-    let mut weights = taps.weights;
-    if !source.all_blocks_came {
-        let from = row.blocks(source.coarse_from, taps);
-        if from.as_flattened().contains(&MISSING) {
-            weights = without_missing(&from, taps);
-        }
-    }
-    let blocks = row.blocks(source.coarse, taps);
-    let mut sums = [L::zero(); 4];
-    for (blocks, weights) in blocks.iter().zip(weights.as_chunks().0).take(1 + taps.four as usize) {
-        // Two loops, each with its places known.
-        if taps.odd == 0 {
-            add_blocks::<L, 0>(blocks, weights, &mut sums);
-        } else {
-            add_blocks::<L, 1>(blocks, weights, &mut sums);
-        }
-    }
-    sums
-}
-
-/// Adds a row's left and right blocks; two pixels read neighbouring blocks (`STEP` 1) or the same (0).
-#[inline(always)]
-fn add_blocks<L: Lanes, const STEP: usize>(blocks: &[[u16; 4]; 6], weights: &[L; 2], sums: &mut [L; 4]) {
-    let mut pairs = [L::zero(); 5];
-    for (i, pair) in pairs.iter_mut().enumerate() {
-        *pair = finite(L::load_halves(&bytemuck::cast([blocks[i], blocks[i + STEP]])));
-    }
-    let (left, right) = (spread(weights[0]), spread(weights[1]));
-    for pair in 0..4 {
-        sums[pair] = sums[pair] + pairs[pair] * left[pair] + pairs[pair + 1] * right[pair];
-    }
-}
-
-/// The taps' weights, those of missing blocks given to the others.
-#[cold]
-fn without_missing<L: Lanes>(blocks: &Blocks<u8>, taps: &BlockTaps<L>) -> [L; 4] {
-    let mut came = [[0; 8]; 4];
-    for pair in 0..4 {
-        for lower in 0..2 {
-            for (side, of_side) in taps.of_pair(&blocks[lower], pair).into_iter().enumerate() {
-                for (i, from) in of_side.into_iter().enumerate() {
-                    came[2 * lower + side][2 * pair + i] = (from != MISSING) as u8;
-                }
-            }
-        }
-    }
-    let mut weights = taps.weights;
-    for (weight, came) in weights.iter_mut().zip(came) {
-        *weight = L::zero().select(L::load_bytes(&came).eq_bits(L::zero()), *weight);
-    }
-    let sum = (weights[0] + weights[1]) + (weights[2] + weights[3]);
-    let (is_some, inverse) = (L::zero().lt(sum), L::splat(1.0) / sum);
-    // Where nothing is missing the weights stay, bit for bit.
-    let mut changed = L::zero();
-    for (weight, before) in weights.iter().zip(taps.weights) {
-        changed = changed | weight.eq_bits(before).not();
-    }
-    for (weight, before) in weights.iter_mut().zip(taps.weights) {
-        *weight = ((*weight * inverse) & is_some).select(changed, before);
-    }
-    weights
-}
-
-/// Infinity and NaN would stay in history for ever: they count as no light.
-#[inline(always)]
-fn finite<L: Lanes>(value: L) -> L {
-    value & value.abs().lt(L::splat(f32::INFINITY))
 }

@@ -26,6 +26,8 @@ pub(super) struct TileState {
     /// Pixels of the core that came, for each slot and each row of the core (in the plane's own rows).
     row_pixels: Vec<u32>,
     rows_missing: u32,
+    /// Pixels that were merged before the frame is finished.
+    merged: Option<Rect>,
 }
 
 impl TileState {
@@ -34,6 +36,7 @@ impl TileState {
         self.scales = scales;
         self.has_planes = has_planes;
         self.peer = None;
+        self.merged = None;
         self.received.clear();
         self.row_pixels.clear();
         self.row_pixels.resize(SLOTS * plan.rect.height as usize, 0);
@@ -52,6 +55,15 @@ impl TileState {
 
     pub(super) fn set_peer(&mut self, peer: u32) {
         self.peer.get_or_insert(peer);
+    }
+
+    /// Pixels that were merged ahead, if any.
+    pub(super) fn merged(&self) -> Option<Rect> {
+        self.merged
+    }
+
+    pub(super) fn set_merged(&mut self, rect: Rect) {
+        self.merged = Some(rect);
     }
 
     /// True when every pixel of every plane has come.

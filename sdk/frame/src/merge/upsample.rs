@@ -3,7 +3,11 @@
 //! Blocks are anchored at the view's origin and their guides are the merged planes, so the result does not depend on how
 //! the frame was cut. A pixel that a block's sample stands for keeps that sample exactly.
 
-use super::reproject::Guides;
+use super::{
+    accumulate::{finite, spread},
+    layer::{LayerSource, MISSING},
+    reproject::Guides,
+};
 use crate::{
     Extent, Primary,
     demodulate::{scaled_sample_offset, scaled_sample_pixel},
@@ -175,6 +179,86 @@ impl<L: Lanes> BlockTaps<L> {
         let second = pair + (self.odd & 1);
         [[row[pair], row[second]], [row[pair + 1], row[second + 1]]]
     }
+    /// Puts the samples themselves where a pixel's weight is all on its own.
+    #[inline(always)]
+    pub(super) fn keep_samples(&self, row: &BlockRow<'_>, coarse: &[[u16; 4]], pixels: &mut [[u16; 4]; 8]) {
+        let [blocks, _] = row.blocks(coarse, self);
+        let weights = self.weights[0].to_array();
+        for pair in 0..4 {
+            let [left, _] = self.of_pair(&blocks, pair);
+            for side in 0..2 {
+                if weights[2 * pair + side] == 1.0 {
+                    pixels[2 * pair + side] = left[side];
+                }
+            }
+        }
+    }
+}
+
+/// The weighted blocks that came; all of a row's own blocks did, else the row is missing.
+#[inline(always)]
+pub(super) fn upsample<L: Lanes>(source: &LayerSource<'_>, row: &BlockRow<'_>, taps: &BlockTaps<L>) -> [L; 4] {
+    let mut weights = taps.weights;
+    if !source.all_blocks_came {
+        let from = row.blocks(source.coarse_from, taps);
+        if from.as_flattened().contains(&MISSING) {
+            weights = without_missing(&from, taps);
+        }
+    }
+    let blocks = row.blocks(source.coarse, taps);
+    let mut sums = [L::zero(); 4];
+    for (blocks, weights) in blocks.iter().zip(weights.as_chunks().0).take(1 + taps.four as usize) {
+        // Two loops, each with its places known.
+        if taps.odd == 0 {
+            add_blocks::<L, 0>(blocks, weights, &mut sums);
+        } else {
+            add_blocks::<L, 1>(blocks, weights, &mut sums);
+        }
+    }
+    sums
+}
+
+/// Adds a row's left and right blocks; two pixels read neighbouring blocks (`STEP` 1) or the same (0).
+#[inline(always)]
+fn add_blocks<L: Lanes, const STEP: usize>(blocks: &[[u16; 4]; 6], weights: &[L; 2], sums: &mut [L; 4]) {
+    let mut pairs = [L::zero(); 5];
+    for (i, pair) in pairs.iter_mut().enumerate() {
+        *pair = finite(L::load_halves(&bytemuck::cast([blocks[i], blocks[i + STEP]])));
+    }
+    let (left, right) = (spread(weights[0]), spread(weights[1]));
+    for pair in 0..4 {
+        sums[pair] = sums[pair] + pairs[pair] * left[pair] + pairs[pair + 1] * right[pair];
+    }
+}
+
+/// The taps' weights, those of missing blocks given to the others.
+#[cold]
+fn without_missing<L: Lanes>(blocks: &Blocks<u8>, taps: &BlockTaps<L>) -> [L; 4] {
+    let mut came = [[0; 8]; 4];
+    for pair in 0..4 {
+        for lower in 0..2 {
+            for (side, of_side) in taps.of_pair(&blocks[lower], pair).into_iter().enumerate() {
+                for (i, from) in of_side.into_iter().enumerate() {
+                    came[2 * lower + side][2 * pair + i] = (from != MISSING) as u8;
+                }
+            }
+        }
+    }
+    let mut weights = taps.weights;
+    for (weight, came) in weights.iter_mut().zip(came) {
+        *weight = L::zero().select(L::load_bytes(&came).eq_bits(L::zero()), *weight);
+    }
+    let sum = (weights[0] + weights[1]) + (weights[2] + weights[3]);
+    let (is_some, inverse) = (L::zero().lt(sum), L::splat(1.0) / sum);
+    // Where nothing is missing the weights stay, bit for bit.
+    let mut changed = L::zero();
+    for (weight, before) in weights.iter().zip(taps.weights) {
+        changed = changed | weight.eq_bits(before).not();
+    }
+    for (weight, before) in weights.iter_mut().zip(taps.weights) {
+        *weight = ((*weight * inverse) & is_some).select(changed, before);
+    }
+    weights
 }
 
 #[cfg(test)]

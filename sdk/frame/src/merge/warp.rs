@@ -5,10 +5,8 @@
 
 use std::ops::Range;
 
-use glam::{Vec2, Vec4};
-
 use super::reproject::Reprojection;
-use crate::{Extent, Primary, simd::Half4};
+use crate::{Extent, Primary, simd::Lanes};
 
 const ITERATIONS: usize = 4;
 
@@ -23,22 +21,20 @@ pub(super) struct PrimaryRow<'a> {
 }
 
 /// The planes in pieces of `pixels`.
-pub(super) fn primary_bands(planes: &mut Primary, pixels: usize) -> impl Iterator<Item = PrimaryRow<'_>> {
+pub(super) fn primary_bands(
+    planes: &mut Primary,
+    pixels: usize,
+) -> impl ExactSizeIterator<Item = PrimaryRow<'_>> + Send {
     let Primary { depth, normal, base_color, material, motion, instance_id } = planes;
-    let mut normal = normal.chunks_mut(pixels);
-    let mut base_color = base_color.chunks_mut(pixels);
-    let mut material = material.chunks_mut(pixels);
-    let mut motion = motion.chunks_mut(pixels);
-    let mut instance_id = instance_id.chunks_mut(pixels);
-    depth.chunks_mut(pixels).map_while(move |depth| {
-        Some(PrimaryRow {
-            depth,
-            normal: normal.next()?,
-            base_color: base_color.next()?,
-            material: material.next()?,
-            motion: motion.next()?,
-            instance_id: instance_id.next()?,
-        })
+    let shape = depth.chunks_mut(pixels).zip(normal.chunks_mut(pixels)).zip(instance_id.chunks_mut(pixels));
+    let look = base_color.chunks_mut(pixels).zip(material.chunks_mut(pixels)).zip(motion.chunks_mut(pixels));
+    shape.zip(look).map(|(((depth, normal), instance_id), ((base_color, material), motion))| PrimaryRow {
+        depth,
+        normal,
+        base_color,
+        material,
+        motion,
+        instance_id,
     })
 }
 
@@ -59,37 +55,44 @@ impl PrimaryRow<'_> {
     ///
     /// The motion written is from this frame's pixel to where its content was found, so that layers read the same place.
     #[inline(always)]
-    pub(super) fn warp<H: Half4>(
+    pub(super) fn warp<L: Lanes>(
         &mut self,
         last: &Primary,
         to_this: &Reprojection,
         extent: Extent,
         (x, y): (u32, u32),
     ) {
-        let corner = Vec2::new(extent.width as f32 - 0.5, extent.height as f32 - 0.5);
-        for at in 0..self.depth.len() {
-            let pixel = Vec2::new((x as usize + at) as f32 + 0.5, y as f32 + 0.5);
-            let mut source = pixel;
+        let (width, down) = (L::splat_bits(extent.width), L::splat(y as f32 + 0.5));
+        let (right, bottom) = (L::splat(extent.width as f32 - 0.5), L::splat(extent.height as f32 - 0.5));
+        let depths: &[u32] = bytemuck::cast_slice(&last.depth);
+        let half = L::splat(0.5);
+        for at in (0..self.depth.len()).step_by(8) {
+            let across = L::splat_bits(x + at as u32).add_bits(L::counting()).integer_to_float() + half;
+            // Pixels beyond the row's end look where its end does.
+            let (mut source_x, mut source_y) = (across.min(right), down);
+            let mut places = Places::new(source_x, source_y, width);
             for _ in 0..ITERATIONS {
                 // Landing is computed for the source pixel's centre plus the rest, with the depth that the centre has.
-                let (landing, _) = to_this.apply(source, last.depth[index(source, extent)]);
-                let next = source + (pixel - landing);
+                let depth = places.read(depths);
+                let (landing, _) = to_this.land(source_x, source_y, depth);
+                let (next_x, next_y) = (source_x + (across - landing.0), source_y + (down - landing.1));
                 // NaN (behind the camera) keeps the best so far.
-                if !next.is_finite() {
-                    break;
-                }
-                source = next.clamp(Vec2::splat(0.5), corner);
+                let infinite = L::splat(f32::INFINITY);
+                let found = next_x.abs().lt(infinite) & next_y.abs().lt(infinite);
+                source_x = next_x.max(half).min(right).select(found, source_x);
+                source_y = next_y.max(half).min(bottom).select(found, source_y);
+                places = Places::new(source_x, source_y, width);
             }
-            let from = index(source, extent);
-            let (_, depth) = to_this.apply(source, last.depth[from]);
-            self.depth[at] = if depth > 0.0 { depth } else { last.depth[from] };
-            self.normal[at] = last.normal[from];
-            self.base_color[at] = last.base_color[from];
-            self.material[at] = last.material[from];
-            self.instance_id[at] = last.instance_id[from];
-            let motion = source - pixel;
-            let [mx, my, _, _] = H::store(Vec4::new(motion.x, motion.y, 0.0, 0.0));
-            self.motion[at] = mx as u32 | (my as u32) << 16;
+            let before = places.read(depths);
+            let (_, depth) = to_this.land(source_x, source_y, before);
+            let depth = depth.select(L::zero().lt(depth), before);
+            let motion = motion_word(source_x - across, source_y - down);
+            put(bytemuck::cast_slice_mut(&mut self.depth[at..]), depth);
+            put(&mut self.motion[at..], motion);
+            put(&mut self.normal[at..], places.read::<L>(&last.normal));
+            put(&mut self.instance_id[at..], places.read::<L>(&last.instance_id));
+            put(&mut self.base_color[at..], places.read::<L>(&last.base_color));
+            put(&mut self.material[at..], places.read::<L>(&last.material));
         }
     }
 
@@ -102,7 +105,47 @@ impl PrimaryRow<'_> {
     }
 }
 
+/// Indices of eight pixels.
+struct Places {
+    at: [u32; 8],
+    /// They follow one another, as they do on a surface.
+    contiguous: bool,
+}
+
+impl Places {
+    /// Of the pixels that these positions lie in.
+    #[inline(always)]
+    fn new<L: Lanes>(x: L, y: L, width: L) -> Places {
+        let index = y.float_to_integer().mul_bits(width).add_bits(x.float_to_integer());
+        let at = index.to_bits();
+        let follows = index.eq_bits(L::splat_bits(at[0]).add_bits(L::counting()));
+        Places { at, contiguous: follows.mask_bits() == 0xff }
+    }
+
+    /// A plane's words there.
+    #[inline(always)]
+    fn read<L: Lanes>(&self, words: &[u32]) -> L {
+        if self.contiguous { L::load_from(words, self.at[0] as usize) } else { L::gather(words, &self.at, 0) }
+    }
+}
+
+/// Writes as many lanes as there are words, at most eight.
 #[inline(always)]
-fn index(pixel: Vec2, extent: Extent) -> usize {
-    pixel.y as usize * extent.width as usize + pixel.x as usize
+fn put<L: Lanes>(words: &mut [u32], lanes: L) {
+    let lanes = lanes.to_bits();
+    match words.first_chunk_mut() {
+        Some(words) => *words = lanes,
+        None => words.copy_from_slice(&lanes[..words.len()]),
+    }
+}
+
+/// Two half floats a word.
+#[inline(always)]
+fn motion_word<L: Lanes>(right: L, down: L) -> L {
+    let (right, down) = (right.to_halves(), down.to_halves());
+    let mut words = [0; 8];
+    for i in 0..8 {
+        words[i] = u32::from(right[i]) | u32::from(down[i]) << 16;
+    }
+    L::load_bits(&words)
 }

@@ -219,6 +219,17 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn halves_within<const N: i16>(self, other: Self) -> Self {
+        avx2!({
+            let (a, b) = (_mm256_castps_si256(self.0), _mm256_castps_si256(other.0));
+            // Saturated differences: what is too far apart stays so.
+            let apart = _mm256_max_epi16(_mm256_subs_epi16(a, b), _mm256_subs_epi16(b, a));
+            let near = _mm256_cmpgt_epi16(_mm256_set1_epi16(N), apart);
+            Avx2(_mm256_castsi256_ps(_mm256_cmpeq_epi32(near, _mm256_set1_epi32(-1))))
+        })
+    }
+
+    #[inline(always)]
     fn shift_left<const N: i32>(self) -> Self {
         Avx2(avx2!(_mm256_castsi256_ps(_mm256_slli_epi32::<N>(_mm256_castps_si256(self.0)))))
     }

@@ -78,6 +78,8 @@ pub(crate) trait Lanes:
     fn max_signed(self, other: Self) -> Self;
     fn gt_signed(self, other: Self) -> Self;
     fn eq_bits(self, other: Self) -> Self;
+    /// Masks of lanes whose two signed 16-bit halves both differ from the other's by less than `N`.
+    fn halves_within<const N: i16>(self, other: Self) -> Self;
     fn shift_left<const N: i32>(self) -> Self;
     fn shift_right<const N: i32>(self) -> Self;
     /// Keeps the sign.
@@ -339,6 +341,12 @@ impl Lanes for PortableLanes {
     }
 
     #[inline(always)]
+    fn halves_within<const N: i16>(self, other: Self) -> Self {
+        let near = |a: u32, b: u32| (a as i16).abs_diff(b as i16) < N.unsigned_abs();
+        self.zip(other, |a, b| mask(near(a, b) && near(a >> 16, b >> 16)))
+    }
+
+    #[inline(always)]
     fn shift_left<const N: i32>(self) -> Self {
         self.map(|v| v << N)
     }
@@ -444,6 +452,8 @@ mod tests {
                 a.max_signed(b).to_bits(),
                 a.gt_signed(b).to_bits(),
                 a.eq_bits(b).to_bits(),
+                a.halves_within::<3277>(b).to_bits(),
+                a.halves_within::<3277>(a.add_bits(b & L::<H>::splat_bits(0x0fff_0fff))).to_bits(),
                 a.eq_bits(a).not().to_bits(),
                 a.shift_left::<16>().to_bits(),
                 a.shift_right::<7>().to_bits(),
