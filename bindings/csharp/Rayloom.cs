@@ -423,6 +423,26 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_VIEW_MODE_DIFFERENCE = 2;
         /// <summary>
+        ///  Nothing is drawn over the picture.
+        /// </summary>
+        public const uint RAYLOOM_OVERLAY_OFF = 0;
+        /// <summary>
+        ///  Borders of the tiles, who traced each, and in how many milliseconds.
+        /// </summary>
+        public const uint RAYLOOM_OVERLAY_TILES = 1;
+        /// <summary>
+        ///  What blocks cost: peers' times relative to the fastest, divided by the rays that they counted; dear is bright.
+        /// </summary>
+        public const uint RAYLOOM_OVERLAY_COST = 2;
+        /// <summary>
+        ///  What blocks were predicted to cost, on the same scale, and each tile's predicted milliseconds.
+        /// </summary>
+        public const uint RAYLOOM_OVERLAY_PREDICTION = 3;
+        /// <summary>
+        ///  How much longer (red) or shorter (blue) than predicted each tile took, and by how many percent.
+        /// </summary>
+        public const uint RAYLOOM_OVERLAY_ERROR = 4;
+        /// <summary>
         ///  struct_type of rayloom_view_desc.
         /// </summary>
         public const uint RAYLOOM_STRUCT_VIEW_DESC = 3;
@@ -882,12 +902,13 @@ namespace Rayloom
         public static extern int rayloom_view_set_mode(rayloom_view* view, uint mode);
 
         /// <summary>
-        ///  Draws borders, peers and milliseconds of the tiles into the composed picture (1) or not (0).
+        ///  Draws tiles, or maps of what blocks of 16 x 16 pixels cost, over the composed picture: a RAYLOOM_OVERLAY_ value, from the next
+        ///  frame on.
         ///
         ///  Threads: any; never blocks.
         /// </summary>
-        [DllImport(__DllName, EntryPoint = "rayloom_view_set_tiles_drawn", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int rayloom_view_set_tiles_drawn(rayloom_view* view, uint drawn);
+        [DllImport(__DllName, EntryPoint = "rayloom_view_set_overlay", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int rayloom_view_set_overlay(rayloom_view* view, uint overlay);
 
         /// <summary>
         ///  Which planes to submit. In state mode (no RAYLOOM_VIEW_GBUFFER) peers trace primary visibility themselves: none.

@@ -577,6 +577,31 @@
 #define RAYLOOM_VIEW_MODE_DIFFERENCE 2
 
 /**
+ * Nothing is drawn over the picture.
+ */
+#define RAYLOOM_OVERLAY_OFF 0
+
+/**
+ * Borders of the tiles, who traced each, and in how many milliseconds.
+ */
+#define RAYLOOM_OVERLAY_TILES 1
+
+/**
+ * What blocks cost: peers' times relative to the fastest, divided by the rays that they counted; dear is bright.
+ */
+#define RAYLOOM_OVERLAY_COST 2
+
+/**
+ * What blocks were predicted to cost, on the same scale, and each tile's predicted milliseconds.
+ */
+#define RAYLOOM_OVERLAY_PREDICTION 3
+
+/**
+ * How much longer (red) or shorter (blue) than predicted each tile took, and by how many percent.
+ */
+#define RAYLOOM_OVERLAY_ERROR 4
+
+/**
  * struct_type of rayloom_view_desc.
  */
 #define RAYLOOM_STRUCT_VIEW_DESC 3
@@ -2746,11 +2771,13 @@ rayloom_result rayloom_view_destroy(struct rayloom_view *view);
 rayloom_result rayloom_view_set_mode(struct rayloom_view *view, uint32_t mode);
 
 /**
- * Draws borders, peers and milliseconds of the tiles into the composed picture (1) or not (0).
+ * Draws tiles, or maps of what blocks of 16 x 16 pixels cost, over the composed picture: a RAYLOOM_OVERLAY_ value, from the next
+ * frame on.
  *
  * Threads: any; never blocks.
  */
-rayloom_result rayloom_view_set_tiles_drawn(struct rayloom_view *view, uint32_t drawn);
+rayloom_result rayloom_view_set_overlay(struct rayloom_view *view,
+                                        uint32_t overlay);
 
 /**
  * Which planes to submit. In state mode (no RAYLOOM_VIEW_GBUFFER) peers trace primary visibility themselves: none.
