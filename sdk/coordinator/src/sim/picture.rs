@@ -1,4 +1,5 @@
-//! A run as a picture: each peer's timeline, the last frame's tiles, and what its blocks cost.
+//! A run as a picture: each peer's timeline; the last frame's tiles, what its blocks cost, what they were predicted to cost, and how
+//! far off its tiles' times were.
 
 use super::{Recording, Simulation, Span};
 use crate::{PeerId, Time};
@@ -27,7 +28,7 @@ pub fn svg(run: &Simulation, recording: &Recording, frames: usize) -> String {
     let map_width = (WIDTH - left - 20.0) / 2.0;
     let scale = map_width / f64::from(recording.extent.width);
     let map_height = f64::from(recording.extent.height) * scale;
-    let height = top + timeline + 60.0 + map_height + 20.0;
+    let height = top + timeline + 60.0 + 2.0 * map_height + 60.0;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height:.0}\" font-family=\"sans-serif\" font-size=\"11\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
@@ -76,7 +77,24 @@ pub fn svg(run: &Simulation, recording: &Recording, frames: usize) -> String {
             left + map_width + 10.0,
             y - 8.0
         );
-        costs(&mut out, recording, frame.frame_id, (left, y), scale);
+        let truth = recording.truth(frame.frame_id, 1.0).ns_per_px;
+        costs(&mut out, recording, &truth, (left, y), scale);
+        let below = y + map_height + 30.0;
+        let _ = writeln!(
+            out,
+            "<text x=\"{left}\" y=\"{:.1}\">what was predicted, of the same sum</text>\
+             <text x=\"{:.1}\" y=\"{:.1}\">longer (red) or shorter (blue) than predicted, percent</text>",
+            below - 8.0,
+            left + map_width + 10.0,
+            below - 8.0
+        );
+        if let Some((_, predicted)) = run.predictions.iter().find(|(id, _)| *id == frame.frame_id) {
+            let sum = |values: &[f32]| values.iter().sum::<f32>().max(f32::MIN_POSITIVE);
+            let factor = sum(&truth) / sum(predicted);
+            let scaled: Vec<f32> = predicted.iter().map(|ns| ns * factor).collect();
+            costs(&mut out, recording, &scaled, (left, below), scale);
+        }
+        errors(&mut out, frame, (left + map_width + 10.0, below), scale);
         for tile in &frame.plan.tiles {
             let r = tile.rect;
             let (tx, ty) = (left + map_width + 10.0 + f64::from(r.x) * scale, y + f64::from(r.y) * scale);
@@ -97,17 +115,37 @@ pub fn svg(run: &Simulation, recording: &Recording, frames: usize) -> String {
     out
 }
 
-fn costs(out: &mut String, recording: &Recording, frame_id: u64, (left, top): (f64, f64), scale: f64) {
-    let truth = recording.truth(frame_id, 1.0);
-    let most = truth.ns_per_px.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+/// Nanoseconds a pixel of each block, dear is dark.
+fn costs(out: &mut String, recording: &Recording, ns_per_px: &[f32], (left, top): (f64, f64), scale: f64) {
+    let most = ns_per_px.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
     let across = recording.extent.scaled(BLOCK_SIZE).width as usize;
     let side = f64::from(BLOCK_SIZE) * scale;
-    for (block, ns) in truth.ns_per_px.iter().enumerate() {
+    for (block, ns) in ns_per_px.iter().enumerate() {
         let light = 96.0 - 80.0 * f64::from(ns / most).sqrt();
         let (x, y) = (left + (block % across) as f64 * side, top + (block / across) as f64 * side);
         let _ = writeln!(
             out,
             "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{side:.2}\" height=\"{side:.2}\" fill=\"hsl(15,80%,{light:.0}%)\"/>"
+        );
+    }
+}
+
+/// Each tile's time over what was predicted: full colour at twice and half.
+fn errors(out: &mut String, frame: &super::FrameRecord, (left, top): (f64, f64), scale: f64) {
+    for ((_, predicted_ns, took_ns), rect) in frame.tiles.iter().zip(&frame.rects) {
+        let ratio = *took_ns as f64 / (*predicted_ns).max(1) as f64;
+        let (hue, strength) = (if ratio > 1.0 { 5 } else { 220 }, ratio.log2().abs().min(1.0));
+        let (x, y) = (left + f64::from(rect.x) * scale, top + f64::from(rect.y) * scale);
+        let _ = writeln!(
+            out,
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"hsl({hue},80%,{:.0}%)\" stroke=\"#222\" stroke-width=\"0.7\"/>\
+             <text x=\"{:.1}\" y=\"{:.1}\">{:+.0}</text>",
+            f64::from(rect.width) * scale,
+            f64::from(rect.height) * scale,
+            94.0 - 44.0 * strength,
+            x + 3.0,
+            y + 12.0,
+            100.0 * (ratio - 1.0)
         );
     }
 }

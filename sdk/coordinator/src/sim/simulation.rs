@@ -79,6 +79,9 @@ pub struct Simulation {
     pub events: Vec<(Time, Action)>,
     /// What peers did, in the order in which they were through.
     pub spans: Vec<Span>,
+    /// What a pixel of each block was believed to cost when the last frames were cut, by frame id, see
+    /// [`Coordinator::ns_per_pixel`].
+    pub predictions: VecDeque<(u64, Vec<f32>)>,
     /// Nanoseconds of a clock, if plans are to be timed, and what each took by it.
     pub stopwatch: Option<fn() -> u64>,
     /// See `stopwatch`.
@@ -143,6 +146,7 @@ impl Simulation {
             later: Default::default(),
             events: Vec::new(),
             spans: Vec::new(),
+            predictions: VecDeque::new(),
             stopwatch: None,
             plan_ns: Vec::new(),
             extent,
@@ -273,6 +277,10 @@ impl Simulation {
         if self.stopwatch.is_some() {
             self.plan_ns.push(took as f64);
         }
+        if self.predictions.len() == TRUTHS {
+            self.predictions.pop_front();
+        }
+        self.predictions.push_back((frame_id, self.coordinator.ns_per_pixel()));
         let (begun, ended, missing, tiles, rects) = (self.now, None, 0, Vec::new(), Vec::new());
         self.frames.push(FrameRecord { frame_id, begun, plan, ended, missing, tiles, rects });
         for (group, tier) in (0..).zip(&self.tiers).skip(1).take(GROUPS - 1) {
