@@ -137,7 +137,7 @@ fn plot(recording: &Rc<Recording>) -> Result<(), String> {
     let interval = Duration::from_millis(60);
     let peers = figures::four_peers();
     let mut run = figures::on_recording(recording, Config::default(), peers, FRAME_NS, false, 1);
-    run.run_at(60, Pace::Every(interval), interval * 4, None);
+    run.run(60, Pace::Every(interval), interval * 4, None);
     let path = "target/bench/balance.svg";
     std::fs::write(path, svg(&run, recording, 8)).map_err(|error| format!("{path}: {error}"))?;
     println!("plot: {path}");

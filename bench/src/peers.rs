@@ -31,7 +31,7 @@ impl Peers {
             BufReader::new(output).read_line(&mut line).map_err(|error| format!("reading a peer's output: {error}"))?;
             let url = line.strip_prefix("rayloom-peer ready on ").and_then(|rest| rest.split(' ').next());
             let url = url.ok_or("a peer ended before it was ready; its lines above say why")?.to_owned();
-            peers.addresses.push(PeerAddress { url, token: Some(TOKEN.into()), tls_pin: None, is_trusted: false });
+            peers.addresses.push(PeerAddress { url, token: Some(TOKEN.into()), ..PeerAddress::default() });
         }
         Ok(peers)
     }

@@ -5,6 +5,7 @@ use rayloom_coordinator::sim::forecast::{Forecast, ForecastRequest, Limit, Plann
 use rayloom_coordinator::sim::gpus;
 use rayloom_frame::{Extent, LayerKind, LayerRequest};
 use serde_json::json;
+use std::io::Write;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -51,7 +52,6 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     let request = request(options)?;
     let forecast = forecast(&request, options.seed)?;
     let text = if options.json { as_json(&request, &forecast) } else { as_table(&request, &forecast) };
-    use std::io::Write;
     match writeln!(std::io::stdout().lock(), "{text}") {
         // Nobody reads on, which is no reason to fail.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -204,7 +204,7 @@ fn as_json(request: &ForecastRequest, forecast: &Forecast) -> String {
         .map(|(p, busy)| json!({ "name": p.name, "rays_per_second": p.rays_per_second, "rtt_ms": p.rtt.as_secs_f64() * 1e3, "busy": busy }))
         .collect();
     json!({
-        "fps": forecast.fps, "limit": format!("{:?}", forecast.limit).to_lowercase(),
+        "fps": forecast.fps, "limit": forecast.limit.name(),
         "fps_allowed": { "tracing": forecast.allowed[0], "uplink": finite(forecast.allowed[1]), "downlink": finite(forecast.allowed[2]) },
         "latency_ms_p50": forecast.latency_ms[0], "latency_ms_p95": forecast.latency_ms[1], "layers": layers,
         "rays_per_frame": forecast.rays, "ghost_share": forecast.ghost_share,

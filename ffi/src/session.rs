@@ -154,7 +154,12 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
         };
         let tls_pin = pin.map(str::parse).transpose();
         let tls_pin = tls_pin.map_err(|error| Failure::argument(format!("desc->peers[{i}].tls_pin: {error}")))?;
-        peers.push(PeerAddress { url: url.to_owned(), token: token.map(str::to_owned), tls_pin, is_trusted: false });
+        peers.push(PeerAddress {
+            url: url.to_owned(),
+            token: token.map(str::to_owned),
+            tls_pin,
+            ..PeerAddress::default()
+        });
     }
     // SAFETY: the caller vouches for it.
     let device = unsafe { pointer::optional_text("desc->embedded_device", desc.embedded_device) }?;

@@ -20,9 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let token = words.next();
     let mut peers = Vec::new();
     for word in words {
-        let (url, pin) = word.split_once('#').map_or((word.as_str(), None), |(url, pin)| (url, Some(pin)));
-        let tls_pin = pin.map(str::parse).transpose()?;
-        peers.push(PeerAddress { url: url.to_owned(), token: token.clone(), tls_pin, is_trusted: false });
+        peers.push(PeerAddress::parse(&word, token.as_deref())?);
     }
     let embedded = if peers.is_empty() { Embedded::Always } else { Embedded::Never };
     let session = Session::new(SessionDesc { peers, embedded, embedded_allow_cpu: true, ..SessionDesc::default() })?;

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub const EMBEDDED_PEER: u32 = u32::MAX;
 
 /// Where a peer is.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct PeerAddress {
     /// `https://host:port` of its signalling; `http` on loopback only.
     pub url: String,
@@ -33,7 +33,7 @@ impl PeerAddress {
         let (url, pin) = text.split_once('#').map_or((text, None), |(url, pin)| (url, Some(pin)));
         let tls_pin = pin.map(str::parse).transpose();
         let tls_pin = tls_pin.map_err(|error| Error::InvalidArgument(format!("the peer {text}: {error}")))?;
-        Ok(PeerAddress { url: url.to_owned(), token: token.map(str::to_owned), tls_pin, is_trusted: false })
+        Ok(PeerAddress { url: url.to_owned(), token: token.map(str::to_owned), tls_pin, ..PeerAddress::default() })
     }
 }
 

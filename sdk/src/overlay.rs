@@ -52,7 +52,7 @@ impl CostMaps {
         for tile in flight.tiles.iter().filter(|tile| tile.is_complete()) {
             let Some(peer) = peers.iter().find(|peer| peer.id == tile.peer) else { continue };
             let work_ns = work_ns(tile, peer);
-            let blocks = blocks_of(tile.ghost_rect);
+            let blocks = tile.ghost_rect.scaled(BLOCK_SIZE);
             let rays: f64 = tile.block_rays.iter().map(|rays| f64::from(*rays)).sum();
             if tile.block_rays.len() != blocks.pixels() || rays <= 0.0 {
                 continue;
@@ -81,12 +81,6 @@ impl CostMaps {
 fn work_ns(tile: &FlightTile, peer: &PeerView) -> f64 {
     let fixed_ns = f64::from(peer.tile_overhead_ms) * 1e6;
     (tile.service_ns() as f64 - fixed_ns).max(0.0) * f64::from(peer.speed)
-}
-
-/// The blocks that a rectangle touches, in blocks.
-fn blocks_of(rect: Rect) -> Rect {
-    let (x, y) = (rect.x / BLOCK_SIZE, rect.y / BLOCK_SIZE);
-    Rect::new(x, y, rect.right().div_ceil(BLOCK_SIZE) - x, rect.bottom().div_ceil(BLOCK_SIZE) - y)
 }
 
 /// Draws over an output's picture.

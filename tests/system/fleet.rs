@@ -47,7 +47,7 @@ impl Peer {
     }
 
     pub(crate) fn address(&self) -> PeerAddress {
-        PeerAddress { url: self.url.clone(), token: Some(TOKEN.into()), tls_pin: None, is_trusted: false }
+        PeerAddress { url: self.url.clone(), token: Some(TOKEN.into()), ..PeerAddress::default() }
     }
 
     /// SIGKILL: no goodbye.

@@ -9,8 +9,8 @@ fn a_refused_token_is_told_and_the_other_peer_works() {
     let fleet = Fleet::start(2);
     let urls = [fleet.peers[0].url.clone(), fleet.peers[1].url.clone()];
     let peers = vec![
-        PeerAddress { url: urls[0].clone(), token: Some("wrong".into()), tls_pin: None, is_trusted: false },
-        PeerAddress { url: urls[1].clone(), token: None, tls_pin: None, is_trusted: false },
+        PeerAddress { url: urls[0].clone(), token: Some("wrong".into()), ..PeerAddress::default() },
+        PeerAddress { url: urls[1].clone(), ..PeerAddress::default() },
         fleet.peers[1].address(),
     ];
     let mut engine = Engine::new(peers);

@@ -76,7 +76,7 @@ pub(crate) fn trace_a_whole_frame(dials: &str) {
         url: url.into(),
         token: Some(TOKEN.into()),
         tls_pin: Some(pin.parse().unwrap()),
-        is_trusted: false,
+        ..PeerAddress::default()
     };
     let mut engine = Engine::new(vec![peer]);
     engine.whole_frame_by(&[0]);

@@ -16,7 +16,7 @@ fn scripted_peer(runtime: &Runtime, versions: VersionRange, on_connection: fn(Co
     let url = format!("http://{}", listener.local_addr().unwrap());
     let config = SignallingConfig { versions, ..SignallingConfig::new(None, 4) };
     runtime.spawn(serve(listener, config, on_connection));
-    PeerAddress { url, token: None, tls_pin: None, is_trusted: false }
+    PeerAddress { url, ..PeerAddress::default() }
 }
 
 /// A peer that takes the session and says only in its hello that it is of another age.

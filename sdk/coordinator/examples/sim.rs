@@ -105,7 +105,7 @@ fn run(options: &Options) -> Result<(), String> {
     let config = Config { hedge_budget: options.hedge, max_frames_in_flight: 8, ..Config::default() };
     let frame_ns = options.frame_ms * 1e6;
     let mut run = on_recording(&recording, config, peers.clone(), frame_ns, options.planes, options.seed);
-    run.run_at(options.frames, Pace::Every(interval), options.deadline, None);
+    run.run(options.frames, Pace::Every(interval), options.deadline, None);
     println!("costs: {source}; seed {}\n", options.seed);
     table(&run, &peers);
     summary(&run, options);

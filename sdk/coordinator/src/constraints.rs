@@ -84,7 +84,7 @@ pub enum ExpiryCause {
     Unmet {
         /// How many hold it.
         peers: u32,
-        /// What the last of them lacked.
+        /// What those lack that meet the most: trust is asked for first, memory last.
         requirement: Requirement,
     },
     /// The view is larger than any may be, or it is made again of no tiles.

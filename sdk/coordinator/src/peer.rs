@@ -121,7 +121,7 @@ impl Peer {
         (waited_ns - task.up_ns - task.down_ns).max(0.0)
     }
 
-    /// Predicted time until its first outstanding tile is through with it. One that is overdue will take as long again.
+    /// Predicted time until it is through with its first outstanding tile. One that is overdue will take as long again.
     pub(crate) fn remaining_ns(&self, task: &Task, now: Time) -> f64 {
         let (busy_ns, stage_ns) = (self.busy_ns(task, now), task.stage_ns());
         if busy_ns > stage_ns {

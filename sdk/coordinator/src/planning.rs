@@ -317,10 +317,11 @@ impl Coordinator {
         let last = self.group(group).last_plan.as_ref().filter(|last| last.extent == ground.extent);
         let previous = last.map(|last| tiles_of(&last.slots)).unwrap_or_default();
         // What comes first can only be told apart in tiles of its own.
-        let finely =
-            Config { max_split_overhead: self.config.max_split_overhead.max(FINE_OVERHEAD), ..self.config.clone() };
-        let config = if is_too_much { &finely } else { &self.config };
-        let mut shares = choose(candidates, &demand, config, &previous);
+        let finely = is_too_much.then(|| {
+            let max_split_overhead = self.config.max_split_overhead.max(FINE_OVERHEAD);
+            Config { max_split_overhead, ..self.config.clone() }
+        });
+        let mut shares = choose(candidates, &demand, finely.as_ref().unwrap_or(&self.config), &previous);
         let mut slots = slots(&shares);
         let is_same = |last: &&LastPlan| tiles_of(&last.slots) == tiles_of(&slots) && is_near(&last.slots, &slots);
         let last = last.filter(is_same);

@@ -1,10 +1,12 @@
 //! Nothing that a peer, a clock or a session says wrongly makes the coordinator panic or lose a frame.
+mod request;
 
 use proptest::prelude::*;
 use rayloom_coordinator::{
     Action, Config, Coordinator, CostMap, FramePlan, FrameRequest, PeerId, PeerPrior, TaskId, TileReport, Time,
 };
 use rayloom_frame::{Extent, Rect};
+use request::request;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -113,8 +115,7 @@ fn nobody_polls_and_memory_stays_bounded() {
     assert_eq!(coordinator.peers().count(), 1024);
     for frame_id in 0..9000 {
         let (extent, deadline) = (Extent::new(64, 64), Time(frame_id));
-        let request =
-            FrameRequest { frame_id, scene: 1, revision: 9, extent, ghost_px: 8, deadline, ..FrameRequest::default() };
+        let request = FrameRequest { revision: 9, ..request(frame_id, extent, deadline) };
         coordinator.begin_frame(request, Time(frame_id));
     }
     assert!(coordinator.actions_dropped() > 0);

@@ -1,6 +1,6 @@
 //! Shares follow measured speeds: unequal peers finish a city under a sky at about the same time, within ten frames.
 
-use rayloom_coordinator::sim::{FrameRecord, SimPeer, Simulation, city_under_sky};
+use rayloom_coordinator::sim::{FrameRecord, Pace, SimPeer, Simulation, city_under_sky};
 use rayloom_coordinator::{Config, PeerId};
 use rayloom_frame::Extent;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn run(peers: Vec<SimPeer>, px_per_frame: f64, with_estimate: bool, frames: u64)
     let truth = move |frame| city_under_sky(VIEW, frame, px_per_frame, 120.0).0;
     let estimate = move |frame| city_under_sky(VIEW, frame, px_per_frame, 120.0).1;
     let mut simulation = Simulation::new(Config::default(), 1, VIEW, peers, truth);
-    simulation.run(frames, INTERVAL, INTERVAL, with_estimate.then_some(&estimate)).to_vec()
+    simulation.run(frames, Pace::Every(INTERVAL), INTERVAL, with_estimate.then_some(&estimate)).to_vec()
 }
 
 fn worst(frames: &[FrameRecord], measure: fn(&FrameRecord) -> f64) -> f64 {

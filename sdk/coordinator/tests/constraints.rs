@@ -1,12 +1,14 @@
 //! Frames that ask for a kind of peer get nobody else, whatever goes wrong, and say so where there is none.
+mod request;
 
 use proptest::prelude::*;
-use rayloom_coordinator::sim::{Fault, SimPeer, Simulation, SplitMix, city_under_sky};
+use rayloom_coordinator::sim::{Fault, Pace, SimPeer, Simulation, SplitMix, city_under_sky};
 use rayloom_coordinator::{
     Action, Config, Constraints, Coordinator, ExpiryCause, FrameRequest, PeerId, PeerPrior, PeerTraits, Requirement,
     Time,
 };
 use rayloom_frame::Extent;
+use request::request;
 use std::time::Duration;
 
 const VIEW: Extent = Extent::new(640, 360);
@@ -47,7 +49,7 @@ proptest! {
         let able = |peer: PeerId| constraints.unmet(&fleet[peer.0 as usize].prior.traits).is_none();
         let truth = |frame| city_under_sky(VIEW, frame, 1.0, 120.0).0;
         let mut run = Simulation::new(Config::default(), seed, VIEW, fleet.clone(), truth).constrained(constraints);
-        run.run(40, INTERVAL, INTERVAL, None);
+        run.run(40, Pace::Every(INTERVAL), INTERVAL, None);
         prop_assert!(run.spans.iter().all(|span| able(span.peer)), "{:?}", run.spans);
         let is_any = (0..peers as u32).map(PeerId).any(able);
         prop_assert_eq!(run.spans.is_empty(), !is_any);
@@ -57,16 +59,7 @@ proptest! {
 
 fn begin(coordinator: &mut Coordinator, frame_id: u64, constraints: Constraints) -> Option<Action> {
     let deadline = Time(frame_id * 100_000_000 + 90_000_000);
-    let request = FrameRequest {
-        frame_id,
-        scene: 1,
-        revision: 1,
-        extent: VIEW,
-        ghost_px: 8,
-        deadline,
-        constraints,
-        ..FrameRequest::default()
-    };
+    let request = FrameRequest { constraints, ..request(frame_id, VIEW, deadline) };
     coordinator.begin_frame(request, Time(frame_id * 100_000_000));
     coordinator.poll_action()
 }

@@ -1,6 +1,6 @@
 //! The same seed gives the same run, event for event.
 
-use rayloom_coordinator::sim::{Fault, FrameRecord, SimPeer, Simulation, city_under_sky};
+use rayloom_coordinator::sim::{Fault, FrameRecord, Pace, SimPeer, Simulation, city_under_sky};
 use rayloom_coordinator::{Action, Config, Time};
 use rayloom_frame::Extent;
 use std::time::Duration;
@@ -11,7 +11,7 @@ fn run(seed: u64) -> (Vec<FrameRecord>, Vec<(Time, Action)>) {
     peers[1].faults.push(Fault::Stall { from: Time(400_000_000), until: Time(700_000_000) });
     let truth = move |frame| city_under_sky(extent, frame, 2.0, 150.0).0;
     let mut simulation = Simulation::new(Config::default(), seed, extent, peers, truth);
-    simulation.run(40, Duration::from_millis(33), Duration::from_millis(50), None);
+    simulation.run(40, Pace::Every(Duration::from_millis(33)), Duration::from_millis(50), None);
     (simulation.frames, simulation.events)
 }
 

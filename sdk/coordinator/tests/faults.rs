@@ -1,6 +1,6 @@
 //! Peers that die, stall, throttle, join late or all vanish: frames go on and end by their deadlines.
 
-use rayloom_coordinator::sim::{Fault, SimPeer, Simulation, city_under_sky};
+use rayloom_coordinator::sim::{Fault, Pace, SimPeer, Simulation, city_under_sky};
 use rayloom_coordinator::{Action, Config, PeerId, PeerState, Time};
 use rayloom_frame::Extent;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn simulation(peers: Vec<SimPeer>) -> Simulation {
 
 fn run(peers: Vec<SimPeer>, frames: u64) -> Simulation {
     let mut simulation = simulation(peers);
-    simulation.run(frames, INTERVAL, INTERVAL, None);
+    simulation.run(frames, Pace::Every(INTERVAL), INTERVAL, None);
     simulation
 }
 
@@ -139,7 +139,7 @@ fn noisy_peers_are_not_suspect_and_make_their_deadlines() {
     let peers = [1.0, 0.9, 1.1, 0.8].map(noisy).to_vec();
     let truth = |frame| city_under_sky(VIEW, frame, 2.0, 600.0).0;
     let mut simulation = Simulation::new(without_backups(), 3, VIEW, peers, truth);
-    simulation.run(200, INTERVAL, INTERVAL, None);
+    simulation.run(200, Pace::Every(INTERVAL), INTERVAL, None);
     assert_all_end(&simulation);
     assert!(simulation.events.is_empty(), "{:?}", simulation.events);
     let late = simulation.frames[10..].iter().filter(|frame| frame.missing > 0).count();
@@ -150,7 +150,7 @@ fn noisy_peers_are_not_suspect_and_make_their_deadlines() {
 fn too_much_work_for_the_deadline_makes_nobody_suspect() {
     let mut simulation =
         Simulation::new(without_backups(), 3, VIEW, healthy(), |frame| city_under_sky(VIEW, frame, 1.0, 4000.0).0);
-    simulation.run(60, INTERVAL, INTERVAL, None);
+    simulation.run(60, Pace::Every(INTERVAL), INTERVAL, None);
     assert_all_end(&simulation);
     assert!(simulation.events.is_empty(), "{:?}", simulation.events);
     let done: u64 = simulation.coordinator.peers().map(|peer| peer.tiles).sum();
@@ -164,7 +164,7 @@ fn backups_cover_a_peer_that_dies_and_it_is_suspect_all_the_same() {
     let truth = |frame| city_under_sky(VIEW, frame, 1.0, 120.0).0;
     let config = Config { hedge_budget: 0.3, ..Config::default() };
     let mut simulation = Simulation::new(config, 3, VIEW, peers, truth);
-    simulation.run(40, INTERVAL, INTERVAL, None);
+    simulation.run(40, Pace::Every(INTERVAL), INTERVAL, None);
     assert_all_end(&simulation);
     let broken: Vec<u64> = simulation.frames.iter().filter(|f| f.missing > 0).map(|f| f.frame_id).collect();
     assert!(broken.is_empty(), "{broken:?}");

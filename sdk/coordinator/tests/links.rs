@@ -1,8 +1,10 @@
 //! What a peer's link carries is part of what a tile takes: learned from arrivals, and never assumed.
+mod request;
 
 use rayloom_coordinator::sim::{Pace, SimPeer, Simulation, city_under_sky, figures};
 use rayloom_coordinator::{Config, Coordinator, FramePlan, FrameRequest, PeerId, PeerPrior, TileReport, Time};
 use rayloom_frame::Extent;
+use request::request;
 use std::time::Duration;
 
 const VIEW: Extent = Extent::new(640, 360);
@@ -15,7 +17,7 @@ fn with_bandwidth(bits_per_second: f64) -> SimPeer {
 fn run(peers: Vec<SimPeer>) -> Simulation {
     let mut simulation =
         Simulation::new(Config::default(), 4, VIEW, peers, |frame| city_under_sky(VIEW, frame, 1.0, 120.0).0);
-    simulation.run_at(60, Pace::InFlight(1), Duration::from_secs(5), None);
+    simulation.run(60, Pace::InFlight(1), Duration::from_secs(5), None);
     simulation
 }
 
@@ -70,16 +72,7 @@ fn shares(up_bytes_per_px: f32, tell: impl Fn(&mut TileReport<'_>)) -> [f64; 2] 
     for frame_id in 1..40 {
         let begun = Time(frame_id * 100_000_000);
         let deadline = begun + Duration::from_millis(90);
-        let request = FrameRequest {
-            frame_id,
-            scene: 1,
-            revision: 1,
-            extent: VIEW,
-            ghost_px: 8,
-            deadline,
-            up_bytes_per_px,
-            ..FrameRequest::default()
-        };
+        let request = FrameRequest { up_bytes_per_px, ..request(frame_id, VIEW, deadline) };
         plan = coordinator.begin_frame(request, begun);
         for tile in &plan.tiles {
             let service_ns = 40_000_000 * tile.rect.pixels() as u64 / VIEW.pixels() as u64;

@@ -25,7 +25,7 @@ fn run(frame_ms: f64, slower: f64, lowering: Lowering, frames: u64) -> Simulatio
     let mut run = on_recording(&recording, Config::default(), peers, 2e6 * frame_ms, false, 3)
         .foreseeing(layers(), move |frame| seen.foreseen(frame, false))
         .lowering(lowering);
-    run.run_at(frames, Pace::Every(INTERVAL), DEADLINE, None);
+    run.run(frames, Pace::Every(INTERVAL), DEADLINE, None);
     run
 }
 

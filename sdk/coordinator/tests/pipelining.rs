@@ -1,8 +1,10 @@
 //! Frames overlap: work in flight is a peer's queue, backups cover a peer that stands still, and flights are bounded.
+mod request;
 
-use rayloom_coordinator::sim::{Fault, SimPeer, Simulation, city_under_sky};
+use rayloom_coordinator::sim::{Fault, Pace, SimPeer, Simulation, city_under_sky};
 use rayloom_coordinator::{Action, Config, Coordinator, ExpiryCause, FrameRequest, PeerId, PeerPrior, Time};
 use rayloom_frame::Extent;
+use request::request;
 use std::time::Duration;
 
 const VIEW: Extent = Extent::new(1280, 720);
@@ -14,7 +16,7 @@ fn far(speed: f64) -> SimPeer {
 fn run(config: Config, peers: Vec<SimPeer>, interval: Duration) -> Simulation {
     let truth = |frame| city_under_sky(VIEW, frame, 1.0, 120.0).0;
     let mut simulation = Simulation::new(config, 11, VIEW, peers, truth);
-    simulation.run(100, interval, Duration::from_millis(90), None);
+    simulation.run(100, Pace::Every(interval), Duration::from_millis(90), None);
     simulation
 }
 
@@ -54,8 +56,7 @@ fn one_frame_too_many_ends_the_oldest() {
     let mut ended = Vec::new();
     for frame_id in 1..=4 {
         let (extent, deadline) = (Extent::new(64, 64), Time(1_000_000_000));
-        let request =
-            FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px: 0, deadline, ..FrameRequest::default() };
+        let request = FrameRequest { ghost_px: 0, ..request(frame_id, extent, deadline) };
         coordinator.begin_frame(request, Time(frame_id));
         while let Some(action) = coordinator.poll_action() {
             if let Action::FrameExpired { frame_id, group: 0, missing, cause } = action {

@@ -19,7 +19,7 @@ fn run(kind: FleetKind, seed: u64) -> (Simulation, Rc<Recording>, Vec<SimPeer>) 
     let recording = Rc::new(Recording::made_up(VIEW, 20, seed));
     let peers = fleet(&kind, seed);
     let mut run = on_recording(&recording, Config::default(), peers.clone(), FRAME_NS, seed.is_multiple_of(2), seed);
-    run.run_at(FRAMES, Pace::Every(INTERVAL), DEADLINE, None);
+    run.run(FRAMES, Pace::Every(INTERVAL), DEADLINE, None);
     (run, recording, peers)
 }
 
@@ -75,7 +75,7 @@ proptest! {
         let tiers: Vec<Tier> = (0..groups).map(tier).collect();
         let run = on_recording(&recording, Config::default(), fleet(&kind, seed), FRAME_NS, false, seed);
         let mut run = run.tiered(tiers.clone());
-        run.run_at(FRAMES, Pace::Every(INTERVAL), DEADLINE, None);
+        run.run(FRAMES, Pace::Every(INTERVAL), DEADLINE, None);
         let of_groups = std::iter::once(&run.frames).chain(&run.later).zip(&tiers);
         for (frames, tier) in of_groups {
             prop_assert_eq!(frames.len() as u64, FRAMES);
@@ -101,7 +101,7 @@ proptest! {
         let recording = Rc::new(Recording::made_up(VIEW, 20, seed));
         let median = |peers: Vec<SimPeer>| {
             let mut run = on_recording(&recording, Config::default(), peers, FRAME_NS, false, seed);
-            run.run_at(FRAMES, Pace::InFlight(1), Duration::from_secs(5), None);
+            run.run(FRAMES, Pace::InFlight(1), Duration::from_secs(5), None);
             let took = run.frames[FRAMES as usize / 2..].iter().filter_map(|f| Some(f.ended?.0.ns_since(f.begun) as f64));
             quantile(&mut took.collect::<Vec<f64>>(), 0.5)
         };
@@ -133,7 +133,7 @@ fn a_liar_is_found_out() {
     let recording = Rc::new(Recording::made_up(VIEW, 20, 3));
     let times = |peers: Vec<SimPeer>| {
         let mut run = on_recording(&recording, Config::default(), peers, 200e6, false, 3);
-        run.run_at(FRAMES, Pace::InFlight(1), Duration::from_secs(5), None);
+        run.run(FRAMES, Pace::InFlight(1), Duration::from_secs(5), None);
         let took = run.frames[20..].iter().filter_map(|frame| Some(frame.ended?.0.ns_since(frame.begun) as f64));
         took.sum::<f64>() / 40.0
     };
@@ -145,7 +145,7 @@ fn a_liar_is_found_out() {
 fn a_thousand_peers_that_join_at_once_are_planned_for() {
     let recording = Rc::new(Recording::made_up(VIEW, 4, 1));
     let mut run = on_recording(&recording, Config::default(), vec![SimPeer::new(1.0); 1000], 1e9, false, 1);
-    run.run_at(3, Pace::Every(Duration::from_millis(200)), Duration::from_millis(190), None);
+    run.run(3, Pace::Every(Duration::from_millis(200)), Duration::from_millis(190), None);
     assert!(run.frames.iter().all(|frame| frame.ended.is_some()));
     assert!(run.frames[2].plan.tiles.len() > 100, "{}", run.frames[2].plan.tiles.len());
 }

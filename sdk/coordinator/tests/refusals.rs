@@ -1,10 +1,11 @@
 //! A refused tile goes to another peer in time; who refuses again and again is suspect, and probed beside the others.
+mod request;
 
 use rayloom_coordinator::{
-    Action, Config, Coordinator, ExpiryCause, FramePlan, FrameRequest, PeerId, PeerPrior, PeerState, SuspectCause,
-    TileReport, Time,
+    Action, Config, Coordinator, ExpiryCause, FramePlan, PeerId, PeerPrior, PeerState, SuspectCause, TileReport, Time,
 };
 use rayloom_frame::Extent;
+use request::request;
 
 fn ms(ms: u64) -> Time {
     Time(ms * 1_000_000)
@@ -22,8 +23,7 @@ fn two_peers() -> Coordinator {
 fn begin(coordinator: &mut Coordinator, frame_id: u64, now: Time) -> FramePlan {
     let deadline = Time(now.0 + 100_000_000);
     let extent = Extent::new(640, 360);
-    let request =
-        FrameRequest { frame_id, scene: 1, revision: 1, extent, ghost_px: 8, deadline, ..FrameRequest::default() };
+    let request = request(frame_id, extent, deadline);
     coordinator.begin_frame(request, now)
 }
 

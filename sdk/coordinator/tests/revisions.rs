@@ -1,13 +1,14 @@
 //! Only peers that hold a frame's scene revision are given its tiles.
+mod request;
 
 use rayloom_coordinator::{Action, Config, Coordinator, ExpiryCause, FrameRequest, PeerId, PeerPrior, Time};
 use rayloom_frame::Extent;
+use request::request;
 use std::collections::BTreeSet;
 
 fn who_traces(coordinator: &mut Coordinator, frame_id: u64, revision: u64) -> BTreeSet<u32> {
     let (extent, deadline) = (Extent::new(640, 360), Time(frame_id * 100_000_000 + 90_000_000));
-    let request =
-        FrameRequest { frame_id, scene: 1, revision, extent, ghost_px: 8, deadline, ..FrameRequest::default() };
+    let request = FrameRequest { revision, ..request(frame_id, extent, deadline) };
     let plan = coordinator.begin_frame(request, Time(frame_id * 100_000_000));
     plan.tiles.iter().map(|tile| tile.peer.0).collect()
 }

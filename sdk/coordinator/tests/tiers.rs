@@ -1,6 +1,6 @@
 //! Layers that are due at different times are planned, traced and ended each for itself, by peers that can make it.
 
-use rayloom_coordinator::sim::{FrameRecord, SimPeer, Simulation, Tier, city_under_sky, figures};
+use rayloom_coordinator::sim::{FrameRecord, Pace, SimPeer, Simulation, Tier, city_under_sky, figures};
 use rayloom_coordinator::{Action, Config, Coordinator, ExpiryCause, FrameRequest, GROUPS, PeerId, PeerPrior, Time};
 use rayloom_frame::Extent;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn tiers() -> Vec<Tier> {
 fn run(peers: Vec<SimPeer>, tiers: Vec<Tier>) -> Simulation {
     let truth = |frame| city_under_sky(VIEW, frame, 1.0, 120.0).0;
     let mut simulation = Simulation::new(Config::default(), 6, VIEW, peers, truth).tiered(tiers);
-    simulation.run(60, INTERVAL, INTERVAL, None);
+    simulation.run(60, Pace::Every(INTERVAL), INTERVAL, None);
     simulation
 }
 

@@ -1,6 +1,6 @@
 //! A peer that looks too slow or too far away to be of use is tried now and then: what is believed of it may be wrong.
 
-use rayloom_coordinator::sim::{SimPeer, Simulation, city_under_sky};
+use rayloom_coordinator::sim::{Pace, SimPeer, Simulation, city_under_sky};
 use rayloom_coordinator::{Config, Coordinator, FramePlan, FrameRequest, PeerId, PeerPrior, TileReport, Time};
 use rayloom_frame::Extent;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn benched(rays_per_second: f32) -> SimPeer {
 fn share(peers: Vec<SimPeer>, frames: u64, peer: u32) -> f32 {
     let mut simulation =
         Simulation::new(Config::default(), 3, VIEW, peers, |frame| city_under_sky(VIEW, frame, 1.0, 120.0).0);
-    simulation.run(frames, INTERVAL, INTERVAL, None);
+    simulation.run(frames, Pace::Every(INTERVAL), INTERVAL, None);
     let view = simulation.coordinator.peers().find(|view| view.id == PeerId(peer)).expect("it joined");
     view.share
 }

@@ -84,7 +84,7 @@ pub fn tint_rects(picture: &mut [u8], format: PictureFormat, extent: Extent, val
     }
     let mut canvas = Canvas { picture, format, extent };
     for (rect, value) in values.iter().filter(|(_, value)| !value.is_nan()) {
-        canvas.tint(*rect, balance(*value));
+        canvas.tint(*rect, diverging(*value));
     }
 }
 
@@ -99,7 +99,7 @@ fn heat(value: f32) -> [u8; 3] {
 }
 
 /// Blue below, grey at, red above zero.
-fn balance(value: f32) -> [u8; 3] {
+fn diverging(value: f32) -> [u8; 3] {
     let value = value.clamp(-1.0, 1.0);
     let (less, more) = ((-value).max(0.0), value.max(0.0));
     [128.0 + 127.0 * more - 108.0 * less, 128.0 - 108.0 * value.abs(), 128.0 + 127.0 * less - 108.0 * more]
@@ -362,7 +362,7 @@ mod tests {
             tint_blocks(&mut picture, format, extent, 16, &[0.0; 3]);
             assert_eq!(picture, expected, "values of another number");
         }
-        assert_eq!(balance(0.0), [128; 3]);
-        assert!(balance(1.0)[0] == 255 && balance(-1.0)[2] == 255);
+        assert_eq!(diverging(0.0), [128; 3]);
+        assert!(diverging(1.0)[0] == 255 && diverging(-1.0)[2] == 255);
     }
 }

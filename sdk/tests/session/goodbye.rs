@@ -60,7 +60,7 @@ fn every_peer_is_told_that_the_session_ended() {
         let ended = ended.clone();
         let on_connection = move |connection| attend(connection, ended.clone());
         runtime.spawn(serve(listener, SignallingConfig::new(None, 2 * SESSIONS), on_connection));
-        PeerAddress { url, token: None, tls_pin: None, is_trusted: false }
+        PeerAddress { url, ..PeerAddress::default() }
     };
     let peers = vec![peer(), peer()];
     for _ in 0..SESSIONS {

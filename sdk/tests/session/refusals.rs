@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// A session whose only peer is on a port where nobody listens.
 fn lonely() -> Session {
-    let peers = vec![PeerAddress { url: "http://127.0.0.1:9".into(), token: None, tls_pin: None, is_trusted: false }];
+    let peers = vec![PeerAddress { url: "http://127.0.0.1:9".into(), ..PeerAddress::default() }];
     Session::new(SessionDesc { peers, embedded: Embedded::Never, ..SessionDesc::default() }).unwrap()
 }
 

@@ -26,7 +26,7 @@ impl Served {
 
     pub(crate) fn address(&self) -> PeerAddress {
         let url = format!("http://{}", self.listening.addr());
-        PeerAddress { url, token: Some(TOKEN.into()), tls_pin: None, is_trusted: false }
+        PeerAddress { url, token: Some(TOKEN.into()), ..PeerAddress::default() }
     }
 
     /// Engines whose sessions it holds.

@@ -64,7 +64,7 @@ pub fn on_recording(
 pub fn balance(recording: &Rc<Recording>, config: Config, frames: u64, has_planes: bool, seed: u64) -> BalanceFigures {
     let interval = Duration::from_nanos((1.5 * FRAME_NS / SPEEDS.iter().sum::<f64>()) as u64);
     let mut run = on_recording(recording, config, four_peers(), FRAME_NS, has_planes, seed);
-    run.run_at(frames, Pace::Every(interval), interval * 4, None);
+    run.run(frames, Pace::Every(interval), interval * 4, None);
     figures(recording, &run.frames)
 }
 
@@ -123,7 +123,7 @@ pub fn throttle_recovery(recording: &Rc<Recording>, config: Config, seed: u64) -
     slow[1].speed /= 10.0;
     let run = |peers: Vec<SimPeer>| {
         let mut run = on_recording(recording, config.clone(), peers, FRAME_NS, false, seed);
-        run.run_at(140, Pace::Every(interval), interval, None);
+        run.run(140, Pace::Every(interval), interval, None);
         run.frames
     };
     let (throttled, known) = (run(peers), run(slow));

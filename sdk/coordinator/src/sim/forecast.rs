@@ -10,12 +10,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// Coded bytes of a traced pixel's layer, and of its planes of primary hits, which state mode needs; and bytes up of a pixel of the
-/// engine's planes. Measured in the demo on the generated city at one sample a pixel, ghost zones of tiles taken out.
-pub const LAYER_BYTES: f64 = 1.35;
+/// engine's planes. From what the demo says of its traffic on the generated city at 256x144, one sample a pixel, without ghost
+/// zones, in both modes.
+pub const LAYER_BYTES: f64 = 1.4;
 /// See [`LAYER_BYTES`].
-pub const PRIMARY_BYTES: f64 = 8.5;
+pub const PRIMARY_BYTES: f64 = 8.8;
 /// See [`LAYER_BYTES`].
-pub const PLANES_BYTES: f64 = 4.6;
+pub const PLANES_BYTES: f64 = 4.8;
 /// A frame's state and its tiles to one peer, with what the transport adds.
 const STATE_BYTES: f64 = 900.0;
 /// Frames that are simulated, the first half to warm up.
@@ -104,6 +105,18 @@ pub struct Forecast {
     pub busy: Vec<f64>,
 }
 
+impl Limit {
+    /// One word, for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Limit::Wanted => "wanted",
+            Limit::Tracing => "tracing",
+            Limit::Uplink => "uplink",
+            Limit::Downlink => "downlink",
+        }
+    }
+}
+
 impl Forecast {
     /// Megabits a second up and down.
     pub fn mbit_per_second(&self) -> [f64; 2] {
@@ -130,7 +143,7 @@ pub fn forecast(request: &ForecastRequest, seed: u64) -> Result<Forecast, String
     let run = |pace: Pace, in_flight: usize| {
         let config = Config { max_frames_in_flight: in_flight, ..Config::default() };
         let mut run = simulation(request, &recording, config, peers.clone(), frame_ns, seed);
-        run.run_at(FRAMES, pace, Duration::from_secs(20), None);
+        run.run(FRAMES, pace, Duration::from_secs(20), None);
         run
     };
     let speeds: f64 = request.peers.iter().map(|peer| peer.rays_per_second / fastest).sum();

@@ -47,7 +47,7 @@ pub fn scale(
         let config = Config { max_frames_in_flight: in_flight + 1, ..Config::default() };
         let mut run = on_recording(recording, config, peers.to_vec(), frame_ns, false, 5);
         run.stopwatch = stopwatch;
-        run.run_at(frames, Pace::InFlight(in_flight), Duration::from_secs(20), None);
+        run.run(frames, Pace::InFlight(in_flight), Duration::from_secs(20), None);
         run
     };
     let mut busy = run(in_flight, stopwatch);
@@ -101,7 +101,7 @@ pub fn ratio_to_best_single(recording: &Rc<Recording>, frame_ns: f64, frames: u6
     let best = peers.iter().min_by(|a, b| alone(a).total_cmp(&alone(b))).cloned();
     let times = |peers: Vec<SimPeer>| {
         let mut run = on_recording(recording, Config::default(), peers, frame_ns, false, seed);
-        run.run_at(frames, Pace::InFlight(1), Duration::from_secs(20), None);
+        run.run(frames, Pace::InFlight(1), Duration::from_secs(20), None);
         let took = run.frames.iter().filter_map(|frame| Some(frame.ended?.0.ns_since(frame.begun) as f64));
         let mut took: Vec<f64> = took.collect();
         [quantile(&mut took, 0.5), quantile(&mut took, 0.95)]

@@ -208,20 +208,9 @@ impl Simulation {
         self
     }
 
-    /// Begins `count` frames, one every `interval`, each with `deadline` from its begin and an estimate of cost if given,
-    /// and lets the last one end.
+    /// Begins `count` frames at a pace, each with `deadline` from its begin and an estimate of cost if given, and lets the last
+    /// one end.
     pub fn run(
-        &mut self,
-        count: u64,
-        interval: Duration,
-        deadline: Duration,
-        estimate: Option<&dyn Fn(u64) -> CostMap>,
-    ) -> &[FrameRecord] {
-        self.run_at(count, Pace::Every(interval), deadline, estimate)
-    }
-
-    /// The same at a pace.
-    pub fn run_at(
         &mut self,
         count: u64,
         pace: Pace,
