@@ -230,12 +230,24 @@ fn rays_per_second(renderer: &Renderer) -> Result<f32, RendererError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rayloom_renderer::FrontEnd;
 
     const EXTENT: Extent = Extent::new(48, 32);
 
     fn tracer(memory_limit: Option<u64>) -> VulkanTracer {
         let options = RendererOptions { allow_cpu: true, memory_limit, ..RendererOptions::default() };
         VulkanTracer::new(&options, false).expect("tests need a Vulkan device")
+    }
+
+    #[test]
+    fn engines_know_every_front_end_that_uses_ray_tracing_units() {
+        for front_end in FrontEnd::ALL {
+            let options = RendererOptions { allow_cpu: true, front_end: Some(front_end), ..RendererOptions::default() };
+            let info = VulkanTracer::new(&options, false).expect("tests need a Vulkan device").info();
+            assert!(!info.is_cpu || !info.uses_ray_tracing_units(), "a CPU has none");
+            let on_a_gpu = PeerInfo { is_cpu: false, ..info };
+            assert_eq!(on_a_gpu.uses_ray_tracing_units(), front_end != FrontEnd::Compute, "{front_end}");
+        }
     }
 
     fn frame(scene: &Scene) -> Frame {

@@ -180,7 +180,7 @@ impl Fleet {
             let info = &peer.info;
             let traits = PeerTraits {
                 is_cpu: info.is_cpu,
-                has_ray_tracing: matches!(info.front_end.as_str(), "ray_query" | "rt_pipeline"),
+                has_ray_tracing: info.uses_ray_tracing_units(),
                 is_trusted: is_embedded || self.trusted.contains(&id),
                 // Stored captures need no memory.
                 memory_bytes: if info.stored_traces { 0 } else { info.memory_bytes },

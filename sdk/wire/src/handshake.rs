@@ -45,7 +45,7 @@ pub struct PeerInfo {
     pub device: String,
     /// True when the device is a CPU.
     pub is_cpu: bool,
-    /// Front end in use: "compute", "ray_query" or "rt_pipeline".
+    /// Front end in use: "compute", "ray-query" or "rt-pipeline".
     pub front_end: String,
     /// Rays per second measured at start; 0 when unknown.
     pub rays_per_second: f32,
@@ -55,6 +55,13 @@ pub struct PeerInfo {
     pub class: [u8; 32],
     /// True when the peer answers with stored captures (benches); ordinary sessions refuse it.
     pub stored_traces: bool,
+}
+
+impl PeerInfo {
+    /// Rays are traced by the ray tracing units of a GPU.
+    pub fn uses_ray_tracing_units(&self) -> bool {
+        !self.is_cpu && matches!(self.front_end.as_str(), "ray-query" | "rt-pipeline")
+    }
 }
 
 /// First message on a link, from both sides.
