@@ -75,7 +75,8 @@ pub(crate) struct Pipeline {
     desc: PipelineDesc,
     view: ViewDesc,
     coordinator: Coordinator,
-    members: BTreeSet<PeerId>,
+    /// Its peers, and whether each is what the view asks for.
+    members: BTreeMap<PeerId, bool>,
     merge: Merge,
     /// Tiles and milliseconds of each peer in the last finished frame.
     work: BTreeMap<PeerId, (u32, f32)>,
@@ -104,7 +105,7 @@ impl Pipeline {
             desc,
             view,
             coordinator: Coordinator::new(config),
-            members: BTreeSet::new(),
+            members: BTreeMap::new(),
             merge,
             work: BTreeMap::new(),
             flights: VecDeque::new(),
@@ -123,11 +124,22 @@ impl Pipeline {
     }
 
     pub(crate) fn has(&self, peer: PeerId) -> bool {
-        self.members.contains(&peer)
+        self.members.contains_key(&peer)
+    }
+
+    /// Whether it has the peer, and the peer is what the view asks for.
+    pub(crate) fn may_ask(&self, peer: PeerId) -> bool {
+        self.members.get(&peer).copied().unwrap_or_default()
+    }
+
+    fn constraints(&self) -> Constraints {
+        let PeerConstraints { gpu, ray_tracing, trusted } = self.view.constraints;
+        Constraints { gpu, ray_tracing, trusted, memory_bytes: 0 }
     }
 
     pub(crate) fn peer_joined(&mut self, peer: PeerId, prior: PeerPrior, now: Time) {
-        if self.members.insert(peer) {
+        let may_be_asked = self.constraints().unmet(&prior.traits).is_none();
+        if self.members.insert(peer, may_be_asked).is_none() {
             self.coordinator.peer_joined(peer, prior, now);
         }
     }
@@ -139,7 +151,7 @@ impl Pipeline {
     }
 
     pub(crate) fn peer_lost(&mut self, peer: PeerId, now: Time) {
-        if self.members.remove(&peer) {
+        if self.members.remove(&peer).is_some() {
             self.coordinator.peer_lost(peer, now);
         }
     }
@@ -209,7 +221,6 @@ impl Pipeline {
         }
         // Whoever makes a frame again or compares it counts on what was asked for.
         let is_exact = self.desc.recorder.is_some() || prescribed.is_some() || is_surely_shown;
-        let PeerConstraints { gpu, ray_tracing, trusted } = self.view.constraints;
         let (scene, revision) = state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
         let request = FrameRequest {
             frame_id: desc.frame_id,
@@ -222,7 +233,7 @@ impl Pipeline {
             cost,
             layers: requests.clone(),
             lowering: if is_exact { Lowering::Never } else { self.view.lowering },
-            constraints: Constraints { gpu, ray_tracing, trusted, memory_bytes: 0 },
+            constraints: self.constraints(),
             up_bytes_per_px: if planes.is_some() { self.plane_bytes_per_px } else { 0.0 },
         };
         let ghost_px = u32::from(self.view.filter_radius);

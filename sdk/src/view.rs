@@ -159,18 +159,19 @@ impl View {
     /// Which pipelines make a frame of this revision, and with what; history starts anew where that must be.
     pub(crate) fn starts(&mut self, desc: &mut FrameDesc, revisions: &Revisions) -> Starts {
         desc.cut |= std::mem::take(&mut self.history_starts_anew);
-        let resolve = |pipeline: &Pipeline| Start {
-            state: revisions.resolve(desc.revision, |peer| pipeline.has(peer)),
+        let able = |pipeline: &Pipeline| revisions.resolve(desc.revision, |peer| pipeline.may_ask(peer));
+        let is_able = [&self.remote, &self.local].map(|pipeline| able(pipeline).is_some());
+        let start = |pipeline: &Pipeline| Start {
+            // Peers that hold the scene and may not trace it are told of, by who plans.
+            state: able(pipeline).or_else(|| revisions.resolve(desc.revision, |peer| pipeline.has(peer))),
             prescribed: None,
             is_surely_shown: self.mode == ViewMode::Difference,
         };
-        let (remote, local) = (resolve(&self.remote), resolve(&self.local));
+        let (remote, local) = (start(&self.remote), start(&self.local));
         match self.mode {
             ViewMode::Difference => Starts { remote: Some(remote), local: Some(local) },
-            // Without a peer that can trace, the embedded one steps in where there is one.
-            ViewMode::Remote if remote.state.is_some() || local.state.is_none() => {
-                Starts { remote: Some(remote), local: None }
-            }
+            // Without a peer that can and may trace, the embedded one steps in where there is one.
+            ViewMode::Remote if is_able[0] || !is_able[1] => Starts { remote: Some(remote), local: None },
             ViewMode::Remote | ViewMode::Local => Starts { remote: None, local: Some(local) },
         }
     }

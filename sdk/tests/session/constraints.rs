@@ -5,7 +5,8 @@ use crate::served::Served;
 use glam::Vec3;
 use rayloom::scene::Camera;
 use rayloom::{
-    Embedded, Event, FrameDesc, LayerDesc, Lowering, PeerAddress, PeerConstraints, Session, SessionDesc, ViewDesc,
+    EMBEDDED_PEER, Embedded, Event, FrameDesc, LayerDesc, Lowering, PeerAddress, PeerConstraints, Session, SessionDesc,
+    ViewDesc,
 };
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,26 @@ fn a_view_for_trusted_peers_is_traced_by_nobody_else() {
     assert!(told.len() == 1 && told[0].contains("a trusted peer"), "{told:?}");
     let (_session, _scene, view, revision) = trusting(true);
     assert_eq!(first_fresh(&view, revision, 0).fresh, 1.0);
+}
+
+#[test]
+fn the_embedded_peer_steps_in_for_peers_that_may_not_trace() {
+    let served = Served::start();
+    let peers = vec![served.address()];
+    let embedded = Embedded::Fallback;
+    let desc = SessionDesc { peers, embedded, embedded_allow_cpu: true, ..SessionDesc::default() };
+    let session = Session::new(desc).unwrap();
+    let scene = session.create_scene();
+    scene.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
+    let revision = scene.commit().unwrap();
+    // Both hold the scene before the first frame.
+    for _ in 0..2 {
+        event(&session, |event| matches!(event, Event::SceneReady { .. }).then_some(()));
+    }
+    let constraints = PeerConstraints { trusted: true, ..PeerConstraints::default() };
+    let view = session.create_view(ViewDesc { constraints, ..view_desc((1, 1)) }).unwrap();
+    let output = first_fresh(&view, revision, 0);
+    assert!(output.tiles.iter().all(|tile| tile.peer == EMBEDDED_PEER), "{:?}", output.tiles);
 }
 
 #[test]
