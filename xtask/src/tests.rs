@@ -25,8 +25,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     steps.run("install", || install::ensure(purpose))?;
     steps.run("clients", clients)?;
     steps.run("format", || shown(&cargo(), &["fmt", "--all", "--check"]))?;
-    steps.run("build", || shown(&cargo(), &["build", "--workspace", "--all-targets"]))?;
+    // What takes seconds goes before what takes minutes.
     steps.run("page", || npm(&["run", "--silent", "check"]))?;
+    steps.run("build", || shown(&cargo(), &["build", "--workspace", "--all-targets"]))?;
     if is_long {
         steps.run("sanitized library", sanitizers::build)?;
     }
