@@ -3,7 +3,7 @@
 use crate::embedded::{PATIENCE, first_fresh, session, square};
 use glam::Vec3;
 use half::f16;
-use rayloom::frame::{Extent, LayerKind, PictureFormat};
+use rayloom::frame::{Extent, LayerKind, PictureFormat, Rect};
 use rayloom::scene::{Camera, Environment};
 use rayloom::{
     Accumulation, Denoise, FrameDesc, LayerDesc, Output, Overlay, SceneHandle, Session, Tier, ToneMap, ViewDesc,
@@ -174,22 +174,29 @@ fn what_blocks_cost_is_drawn_over_the_picture() {
         [0, 1, 2].map(|c| codes.iter().map(|code| code[c]).sum::<f32>() / codes.len() as f32)
     };
     let plain = shown(Overlay::Off);
-    for overlay in [Overlay::Cost, Overlay::Prediction] {
-        let drawn = shown(overlay);
-        let (cheap, dear) = (means(&drawn, 81, 49), means(&drawn, 41, 25));
-        let [before_cheap, before_dear] = [means(&plain, 81, 49), means(&plain, 41, 25)];
-        // Three parts of five are the map's colour: red and green grow with cost.
-        let colour = |drawn: [f32; 3], before: [f32; 3]| [0, 1, 2].map(|c| (drawn[c] - 0.4 * before[c]) / 0.6);
-        let (cheap, dear) = (colour(cheap, before_cheap), colour(dear, before_dear));
-        assert!(dear[0] > cheap[0] + 40.0, "{overlay:?}: {cheap:?} to {dear:?}");
-        assert!(drawn.tiles.iter().all(|tile| tile.predicted_ms > 0.0), "{:?}", drawn.tiles);
-    }
+    // Three parts of five are the map's colour: red and green grow with cost.
+    let red_of = |drawn: &Output, x: u32, y: u32| (means(drawn, x, y)[0] - 0.4 * means(&plain, x, y)[0]) / 0.6;
+    let shows_costs = |drawn: &Output| red_of(drawn, 41, 25) > red_of(drawn, 81, 49) + 40.0;
+    let drawn = shown(Overlay::Prediction);
+    assert!(shows_costs(&drawn), "{} to {}", red_of(&drawn, 81, 49), red_of(&drawn, 41, 25));
+    assert!(drawn.tiles.iter().all(|tile| tile.predicted_ms > 0.0), "{:?}", drawn.tiles);
+    // A tile that the machine was late with is bright all over in its own frame; not so in the next ones.
+    assert!((0..32).any(|_| shows_costs(&shown(Overlay::Cost))), "no frame's measured costs show the square");
     let error = shown(Overlay::Error);
-    let tile = error.tiles[0];
-    let [red, _, blue] = means(&error, 41, 25);
-    let [old_red, _, old_blue] = means(&plain, 41, 25);
-    let took_longer = tile.peer_ms > tile.predicted_ms;
-    assert_eq!(red - 0.4 * old_red > blue - 0.4 * old_blue, took_longer, "{tile:?}");
+    for tile in error.tiles.iter().filter(|tile| tile.arrived) {
+        // Below the label, and no border: red over blue is by how much it took longer, full at twice.
+        let inside = Rect::new(tile.rect.x + 1, tile.rect.y + 14, tile.rect.width - 2, tile.rect.height.saturating_sub(15));
+        let red_over_blue = |output: &Output| {
+            let pixels = (inside.y..inside.bottom()).flat_map(|y| (inside.x..inside.right()).map(move |x| (x, y)));
+            let apart = pixels.map(|(x, y)| 4 * (y * SIZE.width + x) as usize);
+            let apart = apart.map(|i| f32::from(output.color[i]) - f32::from(output.color[i + 2]));
+            apart.sum::<f32>() / inside.pixels() as f32
+        };
+        let drawn = (red_over_blue(&error) - 0.4 * red_over_blue(&plain)) / 0.6;
+        let expected = 235.0 * (tile.peer_ms / tile.predicted_ms).log2().clamp(-1.0, 1.0);
+        assert!((drawn - expected).abs() < 12.0, "{drawn} for {expected} of {tile:?}");
+    }
+    assert!(error.tiles.iter().any(|tile| tile.arrived), "{:?}", error.tiles);
     let off = shown(Overlay::Off);
-    assert!((means(&off, 41, 25)[0] - old_red).abs() < 6.0, "nothing stays");
+    assert!((means(&off, 41, 25)[0] - means(&plain, 41, 25)[0]).abs() < 6.0, "nothing stays");
 }
