@@ -3,11 +3,13 @@
 //! A slice is a rectangle of one plane. Where it is cut follows from the plane's rectangle, the mode and the size limit
 //! alone, never from the pixels, so two peers that trace the same tile cut it alike.
 
+mod assemble;
 mod lanes;
 mod pack;
 mod planes;
 mod rgb9e5;
 
+pub use assemble::assemble_tile;
 use bytes::Bytes;
 use lanes::{Predictor, Rows};
 use planes::Planes;
@@ -94,6 +96,32 @@ pub enum SlicePixels {
     Layer(Vec<[u16; 4]>),
     /// The word that [`PlaneKind`] documents; depth as the bits of its f32.
     Primary(Vec<u32>),
+}
+
+impl DecodedSlice {
+    /// The first pixel that nothing can have traced, as "pixel (x, y) of ... is ...": light, distances or depths that are
+    /// negative or no numbers, and infinite ones but for the sky's depth. Peers clamp light to what half floats hold.
+    pub fn impossible(&self) -> Option<String> {
+        let width = self.rect.width.max(1) as usize;
+        let (index, value) = match &self.pixels {
+            SlicePixels::Layer(pixels) => {
+                // Not below zero and not above the largest finite half, as bits; minus zero is zero.
+                let is_possible = |bits: &u16| *bits <= 0x7bff || *bits == 0x8000;
+                let (i, pixel) = pixels.iter().enumerate().find(|(_, pixel)| !pixel.iter().all(is_possible))?;
+                let channel = pixel.iter().find(|bits| !is_possible(bits))?;
+                (i, half::f16::from_bits(*channel).to_f32())
+            }
+            SlicePixels::Primary(words) if self.plane == PlaneKind::Depth => {
+                // Up to infinity, as bits.
+                let is_possible = |bits: u32| bits <= f32::INFINITY.to_bits();
+                let (i, word) = words.iter().enumerate().find(|(_, word)| !is_possible(**word))?;
+                (i, f32::from_bits(*word))
+            }
+            SlicePixels::Primary(_) => return None,
+        };
+        let (x, y) = (self.rect.x as usize + index % width, self.rect.y as usize + index / width);
+        Some(format!("pixel ({x}, {y}) of {:?} is {value}", self.plane))
+    }
 }
 
 /// Cuts and codes a tile into all of its slices: [`TileEncoder`], run to its end.

@@ -12,6 +12,7 @@ pub mod codec;
 pub mod compose;
 pub mod convention;
 pub mod demodulate;
+mod deviation;
 mod digest;
 mod error;
 pub mod features;
@@ -32,6 +33,7 @@ mod tone_map;
 mod workers;
 
 pub use convention::Convention;
+pub use deviation::{Deviation, Tolerance, deviation};
 pub use digest::digest;
 pub use error::FrameError;
 pub use gbuffer::{EnginePlane, EnginePlaneKind, GBuffer, PlaneFormat};
