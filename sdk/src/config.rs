@@ -58,6 +58,22 @@ pub enum Embedded {
     Always,
 }
 
+/// Whether and how peers that lie are found: some of their tiles are traced again by others, lossless, and compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verification {
+    /// Share of the tiles of peers that are not trusted which are traced again, 0 to 1; that much more work.
+    pub share: f32,
+    /// Folder in which what proves that a peer lied is written, made where it is not there; `None` = nowhere.
+    pub evidence: Option<PathBuf>,
+}
+
+impl Default for Verification {
+    /// One tile in a hundred, and nothing is written.
+    fn default() -> Verification {
+        Verification { share: 0.01, evidence: None }
+    }
+}
+
 /// What a session is made of.
 #[derive(Clone, Debug)]
 pub struct SessionDesc {
@@ -87,6 +103,8 @@ pub struct SessionDesc {
     pub capture: Option<PathBuf>,
     /// Peers that answer with stored captures are used too (benches); without it they are refused.
     pub accept_stored_traces: bool,
+    /// Whether peers that are not trusted are checked; who is caught is blocked ([`crate::Event::PeerCaught`]).
+    pub verification: Verification,
 }
 
 impl Default for SessionDesc {
@@ -104,6 +122,7 @@ impl Default for SessionDesc {
             validate: false,
             capture: None,
             accept_stored_traces: false,
+            verification: Verification::default(),
         }
     }
 }
@@ -113,6 +132,10 @@ impl SessionDesc {
         in_range("max_frames_in_flight", self.max_frames_in_flight, 1, 8)?;
         in_range("worker_threads", self.worker_threads, 1, 64)?;
         in_range("number of peers", u32::try_from(self.peers.len()).unwrap_or(u32::MAX), 0, 64)?;
+        if !(0.0..=1.0).contains(&self.verification.share) {
+            let share = self.verification.share;
+            return Err(Error::InvalidArgument(format!("verification share is {share}, it must be 0 to 1")));
+        }
         if self.peers.is_empty() && self.embedded == Embedded::Never {
             let reason = "no peers and embedded is NEVER: nothing could trace; name a peer or allow the embedded one";
             return Err(Error::InvalidArgument(reason.into()));

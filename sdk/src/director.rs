@@ -6,7 +6,7 @@
 
 use crate::capture::{FrameRecord, Record, Recorder};
 use crate::clock::Clock;
-use crate::config::{Embedded, FrameDesc, ViewMode};
+use crate::config::{Embedded, FrameDesc, Verification, ViewMode};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
 use crate::merge_thread::MergeThread;
@@ -16,8 +16,10 @@ use crate::probe::{PROBE_VIEW, ProbeRequest, Probes};
 use crate::progress::ProgressBoard;
 use crate::revisions::{Offered, Revisions};
 use crate::scene_handle::BaseRevision;
+use crate::verify::{Caught, VerificationStats, Verifier};
 use crate::view::{MergePanicked, Starts, View, ViewShared};
 use crate::{ViewDesc, blob_store::BlobStore};
+use parking_lot::Mutex;
 use rayloom_coordinator::{PeerId, Time};
 use rayloom_frame::GBuffer;
 use rayloom_frame::codec::DecodedSlice;
@@ -27,6 +29,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
+
+/// What a peer is told that did not trace what it was asked for.
+const CAUGHT: &str = "what this peer traced is not what it was asked for: it is blocked for the session";
 
 /// Commands that may wait; senders wait beyond.
 pub(crate) const COMMAND_LIMIT: usize = 4096;
@@ -116,6 +121,8 @@ pub(crate) struct DirectorDesc {
     pub(crate) events: Arc<EventQueue>,
     pub(crate) progress: Arc<ProgressBoard>,
     pub(crate) recorder: Option<Recorder>,
+    pub(crate) verification: Verification,
+    pub(crate) verified: Arc<Mutex<VerificationStats>>,
 }
 
 impl DirectorDesc {
@@ -149,11 +156,14 @@ pub(crate) struct Director {
     /// Threads of destroyed views, which may still be at a frame.
     ending: Vec<MergeThread>,
     probes: Probes,
+    verifier: Verifier,
 }
 
 impl Director {
     pub(crate) fn new(desc: DirectorDesc) -> Director {
         let fleet = Fleet::new(desc.embedded, desc.trusted.clone(), desc.network.clone());
+        let (made, verified) = (Arc::clone(&desc.made), Arc::clone(&desc.verified));
+        let verifier = Verifier::new(desc.verification.clone(), desc.network.clone(), made, verified);
         Director {
             desc,
             fleet,
@@ -161,6 +171,7 @@ impl Director {
             views: BTreeMap::new(),
             ending: Vec::new(),
             probes: Probes::default(),
+            verifier,
         }
     }
 
@@ -195,6 +206,7 @@ impl Director {
                     if self.publish_finished().is_err() {
                         return tracing::error!("a view's thread has panicked: the session ends");
                     }
+                    self.act();
                 }
                 () = until(due) => {}
                 command = commands.recv() => match command {
@@ -210,7 +222,7 @@ impl Director {
     }
 
     fn due(&self) -> Option<Time> {
-        self.views.values().filter_map(View::poll_timeout).min()
+        self.views.values().filter_map(View::poll_timeout).chain(self.verifier.poll_timeout()).min()
     }
 
     fn handle_timeout(&mut self) {
@@ -288,6 +300,8 @@ impl Director {
     fn handle_peer(&mut self, peer: PeerId, event: PeerEvent) {
         let now = self.desc.clock.now();
         match event {
+            PeerEvent::Connected { link, .. } if self.verifier.has_caught(peer) => link.close(CAUGHT),
+            _ if self.verifier.has_caught(peer) => {}
             PeerEvent::Connected { link, description, info } => {
                 self.desc.events.push(Event::PeerConnected { peer: peer.0, description: description.clone() });
                 self.fleet.connected(peer, link, description, info);
@@ -297,14 +311,7 @@ impl Director {
             }
             PeerEvent::Lost { cause } => {
                 self.desc.events.push(Event::PeerLost { peer: peer.0, cause });
-                self.fleet.lost(peer);
-                if self.fleet.is_empty() {
-                    self.revisions.take_waiting().into_iter().for_each(|base| self.offer(base));
-                }
-                self.desc.progress.peer_lost(peer.0);
-                self.revisions.peer_lost(peer);
-                self.views.values_mut().for_each(|view| view.peer_lost(peer, now));
-                self.probes.peer_lost(peer);
+                self.let_go(peer);
             }
             PeerEvent::Unreachable { cause } => {
                 // Told once per outage and cause: the link keeps trying.
@@ -317,7 +324,10 @@ impl Director {
                 self.fleet.received(peer, slice.coded_bytes);
                 if view_of(slice.task) == PROBE_VIEW {
                     self.probes.slice(peer, slice);
-                } else if let Some(view) = self.views.get_mut(&view_of(slice.task)) {
+                    return;
+                }
+                self.verifier.slice(peer, &slice);
+                if let Some(view) = self.views.get_mut(&view_of(slice.task)) {
                     view.slice(peer, slice, now);
                 }
             }
@@ -325,7 +335,10 @@ impl Director {
                 let offset_ns = self.fleet.offset_ns(peer);
                 if view_of(done.task) == PROBE_VIEW {
                     self.probes.tile_done(peer, &done, arrived_ns, offset_ns);
-                } else if let Some(view) = self.views.get_mut(&view_of(done.task)) {
+                    return;
+                }
+                self.verifier.tile_done(peer, &done);
+                if let Some(view) = self.views.get_mut(&view_of(done.task)) {
                     view.tile_done(peer, done, arrived_ns, offset_ns, now);
                 }
             }
@@ -334,7 +347,10 @@ impl Director {
                 self.fleet.forget_sent_frames(peer);
                 if view_of(refused.task) == PROBE_VIEW {
                     self.probes.tile_refused(peer, refused);
-                } else if let Some(view) = self.views.get_mut(&view_of(refused.task)) {
+                    return;
+                }
+                self.verifier.refused(peer, refused.task);
+                if let Some(view) = self.views.get_mut(&view_of(refused.task)) {
                     view.tile_refused(peer, refused.task, now);
                 }
             }
@@ -345,6 +361,20 @@ impl Director {
                 }
             }
         }
+    }
+
+    /// Nothing is asked of a peer any more: it is gone, or not to be believed.
+    fn let_go(&mut self, peer: PeerId) {
+        let now = self.desc.clock.now();
+        self.fleet.lost(peer);
+        if self.fleet.is_empty() {
+            self.revisions.take_waiting().into_iter().for_each(|base| self.offer(base));
+        }
+        self.desc.progress.peer_lost(peer.0);
+        self.revisions.peer_lost(peer);
+        self.views.values_mut().for_each(|view| view.peer_lost(peer, now));
+        self.probes.peer_lost(peer);
+        self.verifier.peer_lost(peer);
     }
 
     fn handle_scene(&mut self, peer: PeerId, status: SceneStatus) {
@@ -374,8 +404,14 @@ impl Director {
 
     /// Carries out what the views' coordinators decided, until nothing is left to do.
     fn act(&mut self) {
+        let caught = self.verifier.advance(&mut self.fleet, &self.revisions, self.desc.clock.now());
+        if let Some(Caught { peer, cause }) = caught {
+            self.fleet.close(peer, CAUGHT);
+            self.let_go(peer);
+            self.desc.events.push(Event::PeerCaught { peer: peer.0, cause });
+        }
         for view in self.views.values_mut() {
-            view.act(&mut self.fleet, &self.desc.events);
+            view.act(&mut self.fleet, &mut self.verifier, &self.desc.events);
         }
     }
 }
@@ -434,6 +470,8 @@ mod tests {
             events: Arc::default(),
             progress: Arc::default(),
             recorder: None,
+            verification: Verification::default(),
+            verified: Arc::default(),
         })
     }
 

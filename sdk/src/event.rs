@@ -41,6 +41,13 @@ pub enum Event {
         /// Which peer, and what it missed.
         cause: String,
     },
+    /// A peer did not trace what it was asked for: nothing of it is used any more in this session.
+    PeerCaught {
+        /// Index in the session's list of peers.
+        peer: u32,
+        /// Which peer, what it did, and where what proves it was written.
+        cause: String,
+    },
     /// A suspect peer holds its deadlines again.
     PeerRecovered {
         /// Index in the session's list of peers.
@@ -115,7 +122,9 @@ impl EventQueue {
         match event {
             // Every frame has one.
             Event::PlanesReleased { .. } => tracing::trace!(target: "rayloom::event", "{event}"),
-            Event::Convention { agrees: false, .. } => tracing::warn!(target: "rayloom::event", "{event}"),
+            Event::Convention { agrees: false, .. } | Event::PeerCaught { .. } => {
+                tracing::warn!(target: "rayloom::event", "{event}")
+            }
             _ => tracing::info!(target: "rayloom::event", "{event}"),
         }
         let mut queue = self.queue.lock();
@@ -147,6 +156,7 @@ impl std::fmt::Display for Event {
             Event::PeerUnreachable { peer, cause } => write!(f, "peer {} unreachable: {cause}", name(*peer)),
             Event::PeerLost { peer, cause } => write!(f, "peer {} lost: {cause}", name(*peer)),
             Event::PeerSuspect { peer, cause } => write!(f, "peer {} is suspect: {cause}", name(*peer)),
+            Event::PeerCaught { peer, cause } => write!(f, "peer {} is caught and blocked: {cause}", name(*peer)),
             Event::PeerRecovered { peer } => write!(f, "peer {} recovered", name(*peer)),
             Event::SceneReady { revision, peer } => write!(f, "peer {} holds scene revision {revision}", name(*peer)),
             Event::SceneFailed { revision, peer, cause } => {

@@ -4,6 +4,7 @@ use crate::config::{EMBEDDED_PEER, Embedded};
 use crate::flight::FlightPlanes;
 use crate::revisions::Revisions;
 use crate::stats::PeerStats;
+use crate::verify::Party;
 use crate::view::View;
 use rayloom_coordinator::{PeerId, PeerPrior, PeerTraits, Time};
 use rayloom_frame::codec::{Slice, TileEncoder};
@@ -151,6 +152,25 @@ impl Fleet {
     /// True for a connected peer that traces what it is asked to, whatever the camera.
     pub(crate) fn traces(&self, id: PeerId) -> bool {
         self.peers.get(&id).is_some_and(|peer| !peer.info.stored_traces)
+    }
+
+    /// A connected peer that traces what it is asked to, as an examination knows it.
+    pub(crate) fn party(&self, id: PeerId) -> Option<Party> {
+        let peer = self.peers.get(&id).filter(|_| self.traces(id))?;
+        let is_trusted = id.0 == EMBEDDED_PEER || self.trusted.contains(&id);
+        Some(Party { peer: id, class: peer.info.class, is_trusted, description: peer.description.clone() })
+    }
+
+    /// All of them.
+    pub(crate) fn parties(&self) -> impl Iterator<Item = Party> {
+        self.peers.keys().filter_map(|id| self.party(*id))
+    }
+
+    /// Ends a peer's link and tells it why.
+    pub(crate) fn close(&self, id: PeerId, reason: &str) {
+        if let Some(peer) = self.peers.get(&id) {
+            peer.link.close(reason);
+        }
     }
 
     /// Device and address of a connected peer.

@@ -37,6 +37,7 @@ mod session;
 mod stats;
 mod upload;
 mod validation;
+mod verify;
 mod view;
 mod view_handle;
 mod workers;
@@ -44,7 +45,7 @@ mod workers;
 pub use capture::{CAPTURE_VERSION, CaptureError};
 pub use config::{
     Accumulation, Denoise, EMBEDDED_PEER, Embedded, FrameDesc, LayerDesc, Lowering, PeerAddress, PeerConstraints,
-    SessionDesc, Tier, ToneMap, ViewDesc, ViewMode,
+    SessionDesc, Tier, ToneMap, Verification, ViewDesc, ViewMode,
 };
 pub use error::Error;
 pub use event::{EVENT_LIMIT, Event};
@@ -60,6 +61,7 @@ pub use replay::{Replay, ReplayError, ReplayReport, ReplayedFrame, Verdict};
 pub use scene_handle::SceneHandle;
 pub use session::Session;
 pub use stats::{FRESH_SHARE, PeerStats, ViewStats};
+pub use verify::VerificationStats;
 pub use view_handle::ViewHandle;
 
 /// Pixels: sizes, layers, planes.

@@ -9,8 +9,8 @@ use crate::revisions::Offered;
 use crate::upload;
 use bytes::Bytes;
 use rayloom_coordinator::PeerId;
+use rayloom_frame::Extent;
 use rayloom_frame::codec::{DecodeLimits, Decoder, Slice};
-use rayloom_frame::{Extent, FrameError};
 use rayloom_transport::webrtc::{DialOptions, dial};
 use rayloom_transport::{Channel, Connection, LinkEvent};
 use rayloom_wire::{
@@ -283,17 +283,16 @@ impl PeerLink {
     }
 
     /// Decodes here, so that several links' slices are decoded at the same time and the director only places them.
-    async fn decode(
-        &self,
-        slice: TileSlice,
-        arrived_ns: u64,
-        decoding: &mut Decoding,
-    ) -> Result<ArrivedSlice, FrameError> {
+    async fn decode(&self, slice: TileSlice, arrived_ns: u64, decoding: &mut Decoding) -> Result<ArrivedSlice, String> {
         let TileSlice { task, index, count, plane, scale, codec, rect, payload, .. } = slice;
         let coded_bytes = payload.len();
         // The view that it is for is the director's to know; the tile's rectangle is checked there.
         let limits = DecodeLimits::new(Extent::new(limits::VIEW_SIDE, limits::VIEW_SIDE));
-        let decoded = decoding.decoder.decode(&Slice { plane, scale, codec, rect, payload }, limits)?;
+        let slice = Slice { plane, scale, codec, rect, payload };
+        let decoded = decoding.decoder.decode(&slice, limits).map_err(|error| error.to_string())?;
+        if let Some(pixel) = decoded.impossible() {
+            return Err(format!("{pixel}, which nobody can have traced"));
+        }
         let kib =
             u32::try_from(decoded_bytes(&decoded).div_ceil(1024)).unwrap_or(DECODED_AHEAD_KIB).min(DECODED_AHEAD_KIB);
         let memory = Arc::clone(&decoding.memory).acquire_many_owned(kib).await;

@@ -12,12 +12,14 @@ use crate::merging::{Finished, Part};
 use crate::output::Output;
 use crate::overlay::CostMaps;
 use crate::revisions::Resolved;
+use crate::verify::{Subject, Verifier};
 use rayloom_coordinator::{
     Action, Config, Constraints, Coordinator, CostMap, ExpiryCause, Foresight, FrameRequest, PeerId, PeerPrior,
     PeerView, PlannedTile, SuspectCause, TaskId, TileAssignment, TileReport, Time,
 };
 use rayloom_frame::features::{block_motion, estimated_cost};
 use rayloom_frame::{GBuffer, Rect};
+use rayloom_scene::Camera;
 use rayloom_wire::{
     CancelTasks, FrameTasks, GivenPlanes, LayerSpec, Message, PreviousFrame, StateDelta, Task, TaskKind, TileDone,
 };
@@ -354,10 +356,10 @@ impl Pipeline {
     }
 
     /// Carries out the coordinator's decisions.
-    pub(crate) fn act(&mut self, fleet: &mut Fleet, events: &EventQueue) {
+    pub(crate) fn act(&mut self, fleet: &mut Fleet, verifier: &mut Verifier, events: &EventQueue) {
         while let Some(action) = self.coordinator.poll_action() {
             match action {
-                Action::Assign { peer, frame_id, tiles, .. } => self.assign(peer, frame_id, &tiles, fleet),
+                Action::Assign { peer, frame_id, tiles, .. } => self.assign(peer, frame_id, &tiles, fleet, verifier),
                 Action::Cancel { peer, tasks } => {
                     let ids = tasks.into_iter().map(|task| self.global_task(task)).collect();
                     self.send(fleet, peer, &Message::CancelTasks(CancelTasks { ids }));
@@ -437,11 +439,24 @@ impl Pipeline {
         frames
     }
 
-    fn assign(&mut self, peer: PeerId, frame_id: u64, tiles: &[TileAssignment], fleet: &mut Fleet) {
+    fn assign(
+        &mut self,
+        peer: PeerId,
+        frame_id: u64,
+        tiles: &[TileAssignment],
+        fleet: &mut Fleet,
+        verifier: &mut Verifier,
+    ) {
         let Some(index) = self.flights.iter().position(|flight| flight.desc.frame_id == frame_id) else { return };
         let Some(state) = self.flights[index].state.clone() else { return };
-        let message = Message::FrameTasks(self.frame_tasks(index, &state, peer, tiles, fleet));
+        let previous = self.previous_frame(&self.flights[index], &state, peer, fleet);
+        let message = Message::FrameTasks(self.frame_tasks(index, &state, previous, tiles));
         let now = self.desc.clock.now_ns();
+        for tile in tiles {
+            if verifier.chooses(peer, self.global_task(tile.task), fleet) {
+                verifier.watch(peer, self.subject(index, &state, *tile), Time(now));
+            }
+        }
         let extent = self.view.size;
         let flight = &mut self.flights[index];
         for tile in tiles {
@@ -458,13 +473,25 @@ impl Pipeline {
         }
     }
 
+    /// A task as another peer can do it again, whatever frames it has seen.
+    fn subject(&self, index: usize, state: &Resolved, tile: TileAssignment) -> Subject {
+        let flight = &self.flights[index];
+        let (camera, delta) = previous_state(flight, state);
+        let previous = PreviousFrame::Explicit(camera, StateDelta::clone(&delta));
+        Subject {
+            message: FrameTasks { lossless: true, ..self.frame_tasks(index, state, previous, &[tile]) },
+            rect: tile.rect.grown(tile.ghost_px, self.view.size),
+            planes: flight.planes.as_ref().map(|planes| FlightPlanes::new(Arc::clone(&planes.gbuffer))),
+            was_lossless: self.desc.lossless,
+        }
+    }
+
     fn frame_tasks(
         &self,
         index: usize,
         state: &Resolved,
-        peer: PeerId,
+        previous: PreviousFrame,
         tiles: &[TileAssignment],
-        fleet: &Fleet,
     ) -> FrameTasks {
         let flight = &self.flights[index];
         let desc = &flight.desc;
@@ -478,7 +505,7 @@ impl Pipeline {
             extent: self.view.size,
             camera: desc.camera,
             delta: StateDelta::clone(&state.delta),
-            previous: self.previous_frame(flight, state, peer, fleet),
+            previous,
             // Lowered layers are those that were asked for, in their order.
             layers: flight
                 .layers
@@ -509,18 +536,17 @@ impl Pipeline {
 
     /// What the frame before was: by its id where the peer has seen it, else told whole.
     fn previous_frame(&self, flight: &Flight, state: &Resolved, peer: PeerId, fleet: &Fleet) -> PreviousFrame {
-        let Some(before) = flight.before.as_ref().filter(|_| !flight.desc.cut) else {
-            return PreviousFrame::Explicit(flight.desc.camera, StateDelta::clone(&state.delta));
-        };
-        let camera = flight.desc.previous_camera.unwrap_or(before.camera);
-        let same_base =
-            before.state.as_ref().is_some_and(|before| before.scene == state.scene && before.base == state.base);
-        if same_base && camera == before.camera && fleet.has_frame(peer, self.wire_view(), before.frame_id) {
-            return PreviousFrame::Known(before.frame_id);
+        let (camera, delta) = previous_state(flight, state);
+        match flight.before.as_ref().filter(|_| !flight.desc.cut) {
+            Some(before)
+                if has_same_base(before, state)
+                    && camera == before.camera
+                    && fleet.has_frame(peer, self.wire_view(), before.frame_id) =>
+            {
+                PreviousFrame::Known(before.frame_id)
+            }
+            _ => PreviousFrame::Explicit(camera, StateDelta::clone(&delta)),
         }
-        // Across base revisions nothing is known to have moved.
-        let delta = before.state.as_ref().filter(|_| same_base).unwrap_or(state).delta.clone();
-        PreviousFrame::Explicit(camera, StateDelta::clone(&delta))
     }
 
     fn send(&self, fleet: &mut Fleet, peer: PeerId, message: &Message) {
@@ -543,6 +569,19 @@ impl Pipeline {
     pub(crate) fn work_of(&self, peer: PeerId) -> (u32, f32) {
         self.work.get(&peer).copied().unwrap_or_default()
     }
+}
+
+/// Camera and state of the frame before; its own after a cut. Across base revisions nothing is known to have moved.
+fn previous_state(flight: &Flight, state: &Resolved) -> (Camera, Arc<StateDelta>) {
+    let Some(before) = flight.before.as_ref().filter(|_| !flight.desc.cut) else {
+        return (flight.desc.camera, Arc::clone(&state.delta));
+    };
+    let delta = before.state.as_ref().filter(|_| has_same_base(before, state)).unwrap_or(state).delta.clone();
+    (flight.desc.previous_camera.unwrap_or(before.camera), delta)
+}
+
+fn has_same_base(before: &Before, state: &Resolved) -> bool {
+    before.state.as_ref().is_some_and(|before| before.scene == state.scene && before.base == state.base)
 }
 
 /// True when the task belongs to the pipeline of the embedded peer.

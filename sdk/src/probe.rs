@@ -5,8 +5,8 @@ use crate::fleet::Fleet;
 use crate::flight::FlightTile;
 use crate::revisions::Revisions;
 use rayloom_coordinator::{PeerId, TaskId, TileAssignment};
-use rayloom_frame::codec::{DecodedSlice, SlicePixels};
-use rayloom_frame::{Extent, FrameError, PlaneKind, Primary, Rect, SKY_DEPTH};
+use rayloom_frame::codec::{DecodedSlice, assemble_tile};
+use rayloom_frame::{Extent, FrameError, Primary, Rect};
 use rayloom_scene::Camera;
 use rayloom_wire::{
     CancelTasks, FrameTasks, Message, PreviousFrame, StateDelta, Task, TaskKind, TaskRefused, TileDone, limits,
@@ -177,43 +177,7 @@ fn bands(extent: Extent) -> impl Iterator<Item = Rect> {
 
 /// The planes that slices are of; what no slice covers is sky.
 pub(crate) fn assemble(extent: Extent, slices: &[DecodedSlice]) -> Primary {
-    let pixels = extent.pixels();
-    let words = || vec![0; pixels];
-    let mut primary = Primary {
-        depth: vec![SKY_DEPTH; pixels],
-        normal: words(),
-        base_color: words(),
-        material: words(),
-        motion: words(),
-        instance_id: words(),
-    };
-    for DecodedSlice { plane, scale, rect, pixels } in slices {
-        let SlicePixels::Primary(words) = pixels else { continue };
-        if *scale != 1 || !extent.rect().contains_rect(*rect) {
-            continue;
-        }
-        let width = rect.width as usize;
-        for (y, row) in (rect.y..).zip(words.chunks_exact(width.max(1))) {
-            let at = y as usize * extent.width as usize + rect.x as usize;
-            let to = match plane {
-                PlaneKind::Depth => {
-                    primary.depth[at..at + width]
-                        .iter_mut()
-                        .zip(row)
-                        .for_each(|(to, bits)| *to = f32::from_bits(*bits));
-                    continue;
-                }
-                PlaneKind::Normal => &mut primary.normal,
-                PlaneKind::BaseColor => &mut primary.base_color,
-                PlaneKind::Material => &mut primary.material,
-                PlaneKind::Motion => &mut primary.motion,
-                PlaneKind::InstanceId => &mut primary.instance_id,
-                PlaneKind::Layer(_) | PlaneKind::GeometricNormal | PlaneKind::Emissive => continue,
-            };
-            to[at..at + width].copy_from_slice(row);
-        }
-    }
-    primary
+    assemble_tile(extent.rect(), &[], true, slices).primary.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -313,29 +277,5 @@ mod tests {
                 assert!(blocks <= limits::BLOCKS_PER_TILE, "{blocks} blocks");
             }
         }
-    }
-
-    #[test]
-    fn slices_lie_where_they_belong_and_the_rest_is_sky() {
-        let extent = Extent::new(4, 3);
-        let slice = |plane, scale, rect, words: Vec<u32>| DecodedSlice {
-            plane,
-            scale,
-            rect,
-            pixels: SlicePixels::Primary(words),
-        };
-        let primary = assemble(
-            extent,
-            &[
-                slice(PlaneKind::Depth, 1, Rect::new(1, 1, 2, 2), [1.0f32, 2.0, 3.0, 4.0].map(f32::to_bits).into()),
-                slice(PlaneKind::InstanceId, 1, Rect::new(3, 0, 1, 1), vec![7]),
-                slice(PlaneKind::Motion, 1, Rect::new(3, 2, 2, 1), vec![8, 8]),
-                slice(PlaneKind::Normal, 2, Rect::new(0, 0, 1, 1), vec![9]),
-            ],
-        );
-        let sky = SKY_DEPTH;
-        assert_eq!(primary.depth, [sky, sky, sky, sky, sky, 1.0, 2.0, sky, sky, 3.0, 4.0, sky]);
-        assert_eq!(primary.instance_id, [0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
-        assert!(primary.motion.iter().chain(&primary.normal).all(|word| *word == 0), "neither fits");
     }
 }

@@ -141,6 +141,11 @@ impl Revisions {
         self.bases.iter().filter(|(_, base)| base.ready.contains(&peer)).map(|(r, base)| (base.scene, *r)).collect()
     }
 
+    /// True when the peer holds this base revision.
+    pub(crate) fn is_held(&self, base: u64, peer: PeerId) -> bool {
+        self.bases.get(&base).is_some_and(|base| base.ready.contains(&peer))
+    }
+
     /// A revision that is still known.
     pub(crate) fn get(&self, revision: u64) -> Option<&Resolved> {
         self.revisions.get(&revision)

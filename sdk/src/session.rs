@@ -16,6 +16,7 @@ use crate::probe::PROBE_VIEW;
 use crate::progress::ProgressBoard;
 use crate::scene_handle::SceneHandle;
 use crate::validation::Validation;
+use crate::verify::{VERIFY_VIEW, VerificationStats};
 use crate::view_handle::ViewHandle;
 use crate::workers::MergeThreads;
 use parking_lot::Mutex;
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     merge_threads: MergeThreads,
     /// Told when a view's thread has made something.
     made: Arc<Notify>,
+    verified: Arc<Mutex<VerificationStats>>,
 }
 
 impl Shared {
@@ -223,6 +225,7 @@ impl Session {
         let capture = desc.capture.as_ref().map(|path| create_capture(path, &desc, clock, &events)).transpose()?;
         let recorder = capture.clone().map(Recorder::File).or(recorder);
         let made = Arc::new(Notify::new());
+        let verified = Arc::<Mutex<VerificationStats>>::default();
         let director = Director::new(DirectorDesc {
             clock,
             network: runtime.handle().clone(),
@@ -235,6 +238,8 @@ impl Session {
             events: Arc::clone(&events),
             progress: Arc::clone(&progress),
             recorder: recorder.clone(),
+            verification: desc.verification.clone(),
+            verified: Arc::clone(&verified),
         });
         // A current-thread runtime gives the thread timers; its work is all its own.
         let timers = Builder::new_current_thread()
@@ -302,6 +307,7 @@ impl Session {
             denoising: Denoising::new(&desc),
             merge_threads: threads,
             made,
+            verified,
         });
         let threads = Threads { runtime, links, director, packer, planes_reader, doctor, capture };
         Ok(Session { shared, events, threads: Mutex::new(Some(threads)) })
@@ -315,6 +321,11 @@ impl Session {
         &self.events
     }
 
+    /// What became of the tiles that were traced again to find peers that lie.
+    pub fn verification(&self) -> VerificationStats {
+        *self.shared.verified.lock()
+    }
+
     /// Creates an empty scene.
     pub fn create_scene(&self) -> SceneHandle {
         SceneHandle::new(Arc::clone(&self.shared))
@@ -326,7 +337,7 @@ impl Session {
     /// [`Error::InvalidArgument`] for a description out of bounds, [`Error::Closed`] after the session ended.
     pub fn create_view(&self, desc: ViewDesc) -> Result<ViewHandle, Error> {
         desc.check()?;
-        let next = |id: u16| (id < PROBE_VIEW).then(|| id + 1);
+        let next = |id: u16| (id < PROBE_VIEW.min(VERIFY_VIEW)).then(|| id + 1);
         let id = self.shared.next_view.try_update(Ordering::Relaxed, Ordering::Relaxed, next);
         let id =
             id.map_err(|_| Error::InvalidState("a session makes at most 32767 views: create a new session".into()))?;

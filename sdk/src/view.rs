@@ -11,6 +11,7 @@ use crate::overlay::{self, Overlay};
 use crate::pipeline::{Pipeline, PipelineDesc, Start, is_local_task};
 use crate::revisions::Revisions;
 use crate::stats::{FRESH_SHARE, PeerStats, Rates, ViewStats};
+use crate::verify::Verifier;
 use parking_lot::Mutex;
 use rayloom_coordinator::{PeerId, PeerPrior, Time};
 use rayloom_frame::GBuffer;
@@ -207,8 +208,8 @@ impl View {
     }
 
     /// Carries out decisions.
-    pub(crate) fn act(&mut self, fleet: &mut Fleet, events: &EventQueue) {
-        self.both().for_each(|pipeline| pipeline.act(fleet, events));
+    pub(crate) fn act(&mut self, fleet: &mut Fleet, verifier: &mut Verifier, events: &EventQueue) {
+        self.both().for_each(|pipeline| pipeline.act(fleet, verifier, events));
     }
 
     /// Publishes what was made since.

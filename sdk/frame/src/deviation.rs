@@ -47,7 +47,8 @@ pub fn deviation(exact: &TracedTile, delivered: &TracedTile, tolerance: Toleranc
         let pixels = exact.rect.pixels();
         return Deviation { plane: None, pixels, outside: pixels.max(1) };
     }
-    let layers = exact.layers.iter().zip(&delivered.layers).map(|(exact, delivered)| layer(exact, delivered, tolerance));
+    let layers =
+        exact.layers.iter().zip(&delivered.layers).map(|(exact, delivered)| layer(exact, delivered, tolerance));
     let primary = exact.primary.iter().zip(&delivered.primary).flat_map(|(exact, delivered)| {
         PlaneKind::PRIMARY.map(|plane| {
             let pairs = primary_words(exact, plane).iter().zip(primary_words(delivered, plane));

@@ -52,6 +52,13 @@ fn planes_of(traced: &OutputPlanes) -> Vec<Plane> {
     ]
 }
 
+/// What an engine's raster sees of the square.
+pub(crate) fn planes_of_a_frame() -> Vec<Plane> {
+    let session = session();
+    let (_scene, _, traced) = traced(&session);
+    planes_of(traced.planes.as_ref().unwrap())
+}
+
 fn released(session: &Session) -> Vec<u64> {
     std::iter::from_fn(|| session.poll_event())
         .filter_map(|event| match event {

@@ -16,9 +16,13 @@ pub(crate) struct Served {
 impl Served {
     /// On a free port of loopback.
     pub(crate) fn start() -> Served {
-        let runtime = Runtime::new().unwrap();
         let renderer = RendererOptions { allow_cpu: true, ..RendererOptions::default() };
-        let server = PeerServer::new(PeerConfig { renderer, ..PeerConfig::default() }).unwrap();
+        Served::with(PeerServer::new(PeerConfig { renderer, ..PeerConfig::default() }).unwrap())
+    }
+
+    /// The same with a peer of any kind.
+    pub(crate) fn with(server: PeerServer) -> Served {
+        let runtime = Runtime::new().unwrap();
         let config = ListenConfig::new("127.0.0.1:0".parse().unwrap(), TOKEN.into());
         let listening = runtime.block_on(server.listen(config)).unwrap();
         Served { server, listening, runtime }

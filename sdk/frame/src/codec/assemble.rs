@@ -78,7 +78,12 @@ mod tests {
         let words = |words: Vec<u32>| SlicePixels::Primary(words);
         let direct = PlaneKind::Layer(LayerKind::Direct);
         let slices = [
-            slice(PlaneKind::Depth, 1, Rect::new(11, 21, 2, 2), words([1.0f32, 2.0, 3.0, 4.0].map(f32::to_bits).into())),
+            slice(
+                PlaneKind::Depth,
+                1,
+                Rect::new(11, 21, 2, 2),
+                words([1.0f32, 2.0, 3.0, 4.0].map(f32::to_bits).into()),
+            ),
             slice(PlaneKind::InstanceId, 1, Rect::new(13, 20, 1, 1), words(vec![7])),
             slice(PlaneKind::Motion, 1, Rect::new(13, 22, 2, 1), words(vec![8, 8])),
             slice(PlaneKind::Normal, 2, Rect::new(10, 20, 1, 1), words(vec![9])),

@@ -1,0 +1,403 @@
+//! Whether peers trace what they are asked to: some of their tiles are traced again by others and compared. Whoever is caught is
+//! blocked, and what proves it is written down.
+//!
+//! A peer commits to each tile with a digest of its exact bits. Peers of one class (device, driver, front end, shaders) give
+//! the same bits, so that another one's digest tells; between classes pixels are compared. Who traces a tile never knows
+//! whether it will be traced again.
+
+mod case;
+mod evidence;
+
+use crate::config::Verification;
+use crate::director::{ArrivedSlice, TASK_VIEW_SHIFT};
+use crate::fleet::Fleet;
+use crate::flight::{FlightPlanes, FlightTile};
+use crate::revisions::Revisions;
+pub(crate) use case::Party;
+use case::{Answer, Case, Finding, Role};
+use parking_lot::Mutex;
+use rayloom_coordinator::{PeerId, TaskId, TileAssignment, Time};
+use rayloom_frame::codec::{DecodedSlice, assemble_tile};
+use rayloom_frame::{LayerRequest, Rect, Tolerance, TracedTile};
+use rayloom_wire::{CancelTasks, FrameTasks, Message, TileDone};
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+/// The view of these tasks in their ids; no view of the engine's has it.
+pub(crate) const VERIFY_VIEW: u16 = (1 << 15) - 2;
+/// Tiles that are being delivered and will be traced again; the oldest is given up for a new one.
+const WATCHED: usize = 4;
+/// How long a peer may take to trace a tile again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Disputes that are written down in a session; of who is caught there is one each.
+const DISPUTES_WRITTEN: u32 = 16;
+
+/// What became of the tiles that were traced again, since the session was created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VerificationStats {
+    /// Tiles that were what they should be.
+    pub agreed: u64,
+    /// Tiles by which a peer was caught.
+    pub caught: u64,
+    /// Tiles that peers disagree about, without a third one to decide.
+    pub disputed: u64,
+    /// Tiles that nobody could trace again, or not in time.
+    pub unanswered: u64,
+}
+
+/// A task whose tile will be traced again, complete in itself: lossless, and with the frame before told whole.
+pub(crate) struct Subject {
+    pub(crate) message: FrameTasks,
+    /// Traced pixels, ghost zone included.
+    pub(crate) rect: Rect,
+    pub(crate) planes: Option<FlightPlanes>,
+    /// Layers came back bit for bit anyway.
+    pub(crate) was_lossless: bool,
+}
+
+impl Subject {
+    fn assemble(&self, slices: &[DecodedSlice]) -> TracedTile {
+        let layers: Vec<LayerRequest> = self.message.layers.iter().map(|layer| layer.request).collect();
+        assemble_tile(self.rect, &layers, self.message.primary, slices)
+    }
+}
+
+/// A tile on its way, of a task that somebody was asked for.
+struct Expected {
+    peer: PeerId,
+    tile: FlightTile,
+    digest: Option<[u8; 32]>,
+}
+
+impl Expected {
+    fn new(peer: PeerId, task: u64, rect: Rect, now: Time) -> Expected {
+        let assignment = TileAssignment { task: TaskId(task), rect, ghost_px: 0, predicted_ns: 0, redundant: false };
+        Expected { peer, tile: FlightTile::new(peer, &assignment, rect, now.0), digest: None }
+    }
+
+    fn is_of(&self, peer: PeerId, task: u64) -> bool {
+        self.peer == peer && self.tile.task.0 == task
+    }
+
+    fn slice(&mut self, slice: &ArrivedSlice) {
+        if self.tile.arrives(slice) {
+            self.tile.wait(slice.decoded.clone());
+        }
+    }
+
+    fn done(&mut self, done: &TileDone) {
+        self.digest = Some(done.digest);
+        self.tile.done(done, 0, 0);
+    }
+
+    /// Its slices and its digest, once all are there.
+    fn take(&mut self) -> Option<(Vec<DecodedSlice>, [u8; 32])> {
+        let digest = self.digest.filter(|_| self.tile.is_complete())?;
+        Some((self.tile.take_waiting(), digest))
+    }
+}
+
+/// The case that is open. One at a time: the work of tracing again stays small beside a frame's.
+enum Open {
+    /// A thread compares.
+    Judged,
+    /// A peer traces.
+    Asked { subject: Box<Subject>, case: Case, role: Role, party: Party, expected: Expected, since: Time },
+}
+
+/// What the thread that compares has to say.
+struct Judgement {
+    subject: Box<Subject>,
+    case: Case,
+    finding: Finding,
+    written: Option<PathBuf>,
+}
+
+/// What the director has to do about it.
+pub(crate) struct Caught {
+    pub(crate) peer: PeerId,
+    pub(crate) cause: String,
+}
+
+/// See the file's head.
+pub(crate) struct Verifier {
+    desc: Verification,
+    /// Peers must not know which tiles will be traced again.
+    secret: RandomState,
+    network: Handle,
+    /// Wakes the director.
+    made: Arc<Notify>,
+    judged: (Sender<Judgement>, Receiver<Judgement>),
+    watched: VecDeque<(Expected, Box<Subject>)>,
+    open: Option<Open>,
+    caught: BTreeSet<PeerId>,
+    tasks: u64,
+    disputes: u32,
+    stats: Arc<Mutex<VerificationStats>>,
+}
+
+impl Verifier {
+    pub(crate) fn new(
+        desc: Verification,
+        network: Handle,
+        made: Arc<Notify>,
+        stats: Arc<Mutex<VerificationStats>>,
+    ) -> Verifier {
+        Verifier {
+            desc,
+            secret: RandomState::new(),
+            network,
+            made,
+            judged: channel(),
+            watched: VecDeque::new(),
+            open: None,
+            caught: BTreeSet::new(),
+            tasks: 0,
+            disputes: 0,
+            stats,
+        }
+    }
+
+    /// Whether the tile of this task is to be traced again; known before it is sent and to nobody else.
+    pub(crate) fn chooses(&self, peer: PeerId, task: u64, fleet: &Fleet) -> bool {
+        let share = f64::from(self.desc.share);
+        let chance = self.secret.hash_one(task) as f64 / u64::MAX as f64;
+        let is_ordinary = |party: Party| !party.is_trusted;
+        // Somebody must be there to trace it.
+        chance < share && fleet.party(peer).is_some_and(is_ordinary) && fleet.parties().any(|other| other.peer != peer)
+    }
+
+    /// Keeps what is delivered of a task that was chosen.
+    pub(crate) fn watch(&mut self, peer: PeerId, subject: Subject, now: Time) {
+        let Some(task) = subject.message.tasks.first() else { return };
+        let expected = Expected::new(peer, task.id, subject.rect, now);
+        if self.watched.len() == WATCHED {
+            self.watched.pop_front();
+        }
+        self.watched.push_back((expected, Box::new(subject)));
+    }
+
+    /// A slice of any task, before it goes where it belongs.
+    pub(crate) fn slice(&mut self, peer: PeerId, slice: &ArrivedSlice) {
+        if let Some(expected) = self.expected(peer, slice.task) {
+            expected.slice(slice);
+        }
+    }
+
+    /// A tile is done, of any task.
+    pub(crate) fn tile_done(&mut self, peer: PeerId, done: &TileDone) {
+        if let Some(expected) = self.expected(peer, done.task) {
+            expected.done(done);
+        }
+    }
+
+    /// A task is refused, of any kind.
+    pub(crate) fn refused(&mut self, peer: PeerId, task: u64) {
+        self.give_up(|expected| expected.is_of(peer, task));
+    }
+
+    pub(crate) fn peer_lost(&mut self, peer: PeerId) {
+        self.give_up(|expected| expected.peer == peer);
+    }
+
+    /// True for a peer that was caught: nothing of it counts any more.
+    pub(crate) fn has_caught(&self, peer: PeerId) -> bool {
+        self.caught.contains(&peer)
+    }
+
+    fn expected(&mut self, peer: PeerId, task: u64) -> Option<&mut Expected> {
+        let asked = match &mut self.open {
+            Some(Open::Asked { expected, .. }) => Some(expected),
+            Some(Open::Judged) | None => None,
+        };
+        let watched = self.watched.iter_mut().map(|(expected, _)| expected);
+        watched.chain(asked).find(|expected| expected.is_of(peer, task))
+    }
+
+    fn give_up(&mut self, is_lost: impl Fn(&Expected) -> bool) {
+        self.watched.retain(|(expected, _)| !is_lost(expected));
+        if matches!(&self.open, Some(Open::Asked { expected, .. }) if is_lost(expected)) {
+            self.unanswered();
+        }
+    }
+
+    /// Whoever was asked does not answer: what is known so far has to do.
+    fn unanswered(&mut self) {
+        match self.open.take() {
+            Some(Open::Asked { subject, case, .. }) if !case.answers.is_empty() => self.judge(subject, case),
+            Some(Open::Asked { .. }) => self.stats.lock().unanswered += 1,
+            other => self.open = other,
+        }
+    }
+
+    /// When it has something to do by itself.
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        match &self.open {
+            Some(Open::Asked { since, .. }) => Some(*since + ANSWER_WITHIN),
+            Some(Open::Judged) | None => None,
+        }
+    }
+
+    /// Goes on where something arrived, and begins with the next tile; tells who was caught.
+    pub(crate) fn advance(&mut self, fleet: &mut Fleet, revisions: &Revisions, now: Time) -> Option<Caught> {
+        let mut caught = None;
+        if let Ok(judgement) = self.judged.1.try_recv() {
+            self.open = None;
+            caught = self.conclude(judgement, fleet, revisions, now);
+        }
+        if self.poll_timeout().is_some_and(|due| due <= now) {
+            if let Some(Open::Asked { expected, .. }) = &self.open {
+                let cancel = Message::CancelTasks(CancelTasks { ids: vec![expected.tile.task.0] });
+                if let Err(error) = fleet.send(expected.peer, &cancel) {
+                    tracing::debug!("peer {} was gone before its task was: {error}", expected.peer.0);
+                }
+            }
+            self.unanswered();
+        }
+        if let Some(Open::Asked { expected, .. }) = &mut self.open
+            && let Some((slices, digest)) = expected.take()
+            && let Some(Open::Asked { subject, mut case, role, party, .. }) = self.open.take()
+        {
+            case.answers.push(Answer { role, party, tile: subject.assemble(&slices), digest });
+            self.judge(subject, case);
+        }
+        if self.open.is_none() {
+            self.begin(fleet, revisions, now);
+        }
+        caught
+    }
+
+    fn begin(&mut self, fleet: &mut Fleet, revisions: &Revisions, now: Time) {
+        let whole = self.watched.iter_mut().enumerate().find_map(|(i, (expected, _))| Some((i, expected.take()?)));
+        let Some((index, (slices, commitment))) = whole else { return };
+        let Some((expected, subject)) = self.watched.remove(index) else { return };
+        let Some(accused) = fleet.party(expected.peer) else { return };
+        let coding = if subject.was_lossless { Tolerance::Exact } else { Tolerance::Coded };
+        let delivered = subject.assemble(&slices);
+        let case = Case { accused, delivered, coding, commitment, answers: Vec::new(), asked: Vec::new() };
+        self.ask(subject, case, Role::Checker, fleet, revisions, now);
+    }
+
+    /// Somebody traces the tile again; where nobody can, what is known so far has to do.
+    fn ask(
+        &mut self,
+        subject: Box<Subject>,
+        mut case: Case,
+        role: Role,
+        fleet: &mut Fleet,
+        revisions: &Revisions,
+        now: Time,
+    ) {
+        case.asked.push(role);
+        let party = self.choose(&subject, &case, role, fleet, revisions);
+        let sent = party.and_then(|party| Some((self.send(&party, &subject, fleet, now)?, party)));
+        match sent {
+            Some((expected, party)) => {
+                self.open = Some(Open::Asked { subject, case, role, party, expected, since: now });
+            }
+            None if case.answers.is_empty() => self.stats.lock().unanswered += 1,
+            None => self.judge(subject, case),
+        }
+    }
+
+    /// Who is asked: bits say more than pixels, and in a dispute who is trusted says most.
+    fn choose(
+        &self,
+        subject: &Subject,
+        case: &Case,
+        role: Role,
+        fleet: &Fleet,
+        revisions: &Revisions,
+    ) -> Option<Party> {
+        if role == Role::Accused {
+            return fleet.party(case.accused.peer);
+        }
+        let is_involved = |party: &Party| {
+            party.peer == case.accused.peer || case.answers.iter().any(|answer| answer.party.peer == party.peer)
+        };
+        let holds = |party: &Party| revisions.is_held(subject.message.revision, party.peer);
+        let others = fleet.parties().filter(|party| !is_involved(party) && holds(party));
+        let is_same_class = |party: &Party| party.class == case.accused.class;
+        let worth = |party: &Party| match role {
+            Role::Arbiter => (party.is_trusted, is_same_class(party)),
+            Role::Accused | Role::Checker => (is_same_class(party), party.is_trusted),
+        };
+        let chance = |party: &Party| self.secret.hash_one((self.tasks, party.peer));
+        others.max_by_key(|party| (worth(party), chance(party)))
+    }
+
+    fn send(&mut self, party: &Party, subject: &Subject, fleet: &mut Fleet, now: Time) -> Option<Expected> {
+        let id = u64::from(VERIFY_VIEW) << TASK_VIEW_SHIFT | self.tasks;
+        self.tasks += 1;
+        let mut message = subject.message.clone();
+        // Views of their own: frames of the engine's are newer than this one by now.
+        message.view = u16::MAX - 1 - (message.view & 7);
+        let (frame_id, region) = (message.frame_id, subject.rect.whole_blocks(2, message.extent));
+        message.tasks.iter_mut().for_each(|task| task.id = id);
+        if let Err(error) = fleet.send(party.peer, &Message::FrameTasks(message)) {
+            tracing::debug!("peer {} was not asked to trace a tile again: {error}", party.peer.0);
+            return None;
+        }
+        if let Some(planes) = &subject.planes {
+            fleet.send_planes(party.peer, frame_id, planes, vec![(id, region)]);
+        }
+        Some(Expected::new(party.peer, id, subject.rect, now))
+    }
+
+    /// Compares on another thread: a tile is hashed and looked at pixel by pixel.
+    fn judge(&mut self, subject: Box<Subject>, case: Case) {
+        self.open = Some(Open::Judged);
+        let (reply, made) = (self.judged.0.clone(), Arc::clone(&self.made));
+        let folder = self.desc.evidence.clone();
+        let writes_disputes = self.disputes < DISPUTES_WRITTEN;
+        self.network.spawn_blocking(move || {
+            let finding = case.judge();
+            let cause = match &finding {
+                Finding::Caught { cause, .. } => Some(cause),
+                Finding::Disputed(cause) if writes_disputes => Some(cause),
+                Finding::Agrees | Finding::Ask(_) | Finding::Disputed(_) => None,
+            };
+            let written = cause.zip(folder).and_then(|(cause, folder)| {
+                let written = evidence::write(&folder, &subject.message, &case, cause);
+                written.map_err(|e| tracing::error!("evidence can't be written to {}: {e}", folder.display())).ok()
+            });
+            // Without a receiver the session has ended.
+            let _ = reply.send(Judgement { subject, case, finding, written });
+            made.notify_one();
+        });
+    }
+
+    fn conclude(
+        &mut self,
+        judgement: Judgement,
+        fleet: &mut Fleet,
+        revisions: &Revisions,
+        now: Time,
+    ) -> Option<Caught> {
+        let Judgement { subject, case, finding, written } = judgement;
+        let where_to = written.map(|folder| format!("; see {}", folder.display())).unwrap_or_default();
+        match finding {
+            Finding::Agrees => self.stats.lock().agreed += 1,
+            Finding::Ask(role) => self.ask(subject, case, role, fleet, revisions, now),
+            Finding::Disputed(cause) => {
+                self.stats.lock().disputed += 1;
+                self.disputes += 1;
+                let peer = &case.accused.description;
+                tracing::warn!("a tile of {peer} was traced again and differs: {cause}{where_to}");
+            }
+            Finding::Caught { peer, cause } => {
+                self.stats.lock().caught += 1;
+                self.caught.insert(peer);
+                self.watched.retain(|(expected, _)| expected.peer != peer);
+                return Some(Caught { peer, cause: format!("{cause}{where_to}") });
+            }
+        }
+        None
+    }
+}
