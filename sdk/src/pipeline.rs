@@ -13,8 +13,8 @@ use crate::output::Output;
 use crate::overlay::CostMaps;
 use crate::revisions::Resolved;
 use rayloom_coordinator::{
-    Action, Config, Constraints, Coordinator, CostMap, ExpiryCause, Foresight, FrameRequest, PeerId, PeerPrior,
-    PeerView, PlannedTile, SuspectCause, TaskId, TileAssignment, TileReport, Time,
+    Action, Config, Constraints, Coordinator, CostMap, ExpiryCause, Foresight, FrameRequest, PeerChange, PeerId,
+    PeerPrior, PeerState, PeerView, PlannedTile, Refusal, TaskId, TileAssignment, TileReport, Time,
 };
 use rayloom_frame::features::{block_motion, estimated_cost};
 use rayloom_frame::{GBuffer, Rect};
@@ -349,7 +349,7 @@ impl Pipeline {
     pub(crate) fn tile_refused(&mut self, peer: PeerId, task: u64, now: Time) {
         let task = local_task(task);
         if self.coordinator.task_peer(task) == Some(peer) {
-            self.coordinator.tile_refused(task, now);
+            self.coordinator.tile_refused(task, Refusal::Other, now);
         }
     }
 
@@ -371,18 +371,7 @@ impl Pipeline {
                     self.tell_untraceable(cause, events);
                     self.end(frame_id);
                 }
-                Action::PeerSuspect { peer, cause } => {
-                    let cause = match cause {
-                        SuspectCause::MissedDeadline { waited, .. } => {
-                            format!("it has not answered a tile within {:.0} ms", waited.as_secs_f64() * 1e3)
-                        }
-                        SuspectCause::Refused { in_a_row } => format!("it refused {in_a_row} tiles in a row"),
-                        other => format!("{other:?}"),
-                    };
-                    let cause = format!("{}: {cause}", fleet.description(peer));
-                    events.push(Event::PeerSuspect { peer: peer.0, cause });
-                }
-                Action::PeerRecovered { peer } => events.push(Event::PeerRecovered { peer: peer.0 }),
+                Action::PeerChanged(change) => tell_change(&change, fleet, events),
                 other => tracing::debug!("nothing to do for {other:?}"),
             }
         }
@@ -542,6 +531,27 @@ impl Pipeline {
     /// Tiles and milliseconds of a peer in the last finished frame.
     pub(crate) fn work_of(&self, peer: PeerId) -> (u32, f32) {
         self.work.get(&peer).copied().unwrap_or_default()
+    }
+}
+
+/// Tells the engine of a peer that fails or holds again; whether it is connected it learns from the link.
+fn tell_change(change: &PeerChange, fleet: &Fleet, events: &EventQueue) {
+    let peer = change.peer.0;
+    match change.to {
+        PeerState::Suspect if change.from == PeerState::Ready => {
+            let cause = format!("{}: {}", fleet.description(change.peer), change.cause);
+            events.push(Event::PeerSuspect { peer, cause });
+        }
+        PeerState::Blocked => {
+            let pause = match change.pause {
+                Duration::MAX => "for good".into(),
+                pause => format!("for {:.0} s", pause.as_secs_f64()),
+            };
+            let cause = format!("{}: {}; it is left alone {pause}", fleet.description(change.peer), change.cause);
+            events.push(Event::PeerSuspect { peer, cause });
+        }
+        PeerState::Ready if change.from != PeerState::Joining => events.push(Event::PeerRecovered { peer }),
+        _ => {}
     }
 }
 

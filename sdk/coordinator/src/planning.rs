@@ -59,8 +59,10 @@ impl Coordinator {
         self.begin(frame, Some(cut), now)
     }
 
-    fn begin(&mut self, frame: FrameRequest, cut: Option<&[Rect]>, now: Time) -> FramePlan {
+    fn begin(&mut self, mut frame: FrameRequest, cut: Option<&[Rect]>, now: Time) -> FramePlan {
         self.advance(now);
+        self.end_pauses();
+        frame.deadline = self.time_in_here(frame.deadline);
         let (frame_id, group) = (frame.frame_id, frame.group);
         if self.frames.iter().any(|flying| (flying.id, flying.group) == (frame_id, group)) {
             return FramePlan::default();
@@ -198,6 +200,7 @@ impl Coordinator {
             hedge_at: wants_backup.then_some(hedge_at),
             map_variance,
             due,
+            is_extended: false,
             waited_for_none: queue_ns.is_none(),
             state: TaskState::Outstanding,
         });
@@ -210,23 +213,28 @@ impl Coordinator {
 
     /// Why no peer can be asked.
     fn why_nobody(&self, frame: &FrameRequest) -> ExpiryCause {
-        let is_there = |peer: &&Peer| matches!(peer.state, PeerState::Ready | PeerState::Suspect);
+        let is_there = |peer: &&Peer| !matches!(peer.state, PeerState::Joining | PeerState::Lost);
         let holders = self.peers.values().filter(is_there).filter(|peer| peer.holds(frame.scene, frame.revision));
-        let unmet: Vec<Requirement> = holders.filter_map(|peer| frame.constraints.unmet(&peer.prior.traits)).collect();
-        match unmet.iter().max() {
-            Some(requirement) => ExpiryCause::Unmet { peers: unmet.len() as u32, requirement: *requirement },
-            None => ExpiryCause::NotReady,
+        let unmet: Vec<Option<Requirement>> = holders.map(|peer| frame.constraints.unmet(&peer.prior.traits)).collect();
+        match unmet.iter().copied().collect::<Option<Vec<Requirement>>>() {
+            // One may trace it, and is asked for nothing: it goes, or has lied.
+            None => ExpiryCause::NobodyLeft,
+            Some(unmet) => match unmet.iter().max() {
+                Some(requirement) => ExpiryCause::Unmet { peers: unmet.len() as u32, requirement: *requirement },
+                None => ExpiryCause::NotReady,
+            },
         }
     }
 
-    /// Ready peers that hold the revision and are what the frame asks for; where there is none, suspect ones: they have nothing
-    /// to lose.
+    /// Ready peers that hold the revision and are what the frame asks for; where there is none, suspect ones, then those that are
+    /// blocked, but for liars: there is nothing to lose.
     fn candidates(&self, frame: &FrameRequest) -> Vec<Candidate> {
         let queues = self.queues();
         let in_state = |state: PeerState| -> Vec<Candidate> {
             let able = self.peers.values().filter(|peer| {
                 let is_allowed = frame.constraints.unmet(&peer.prior.traits).is_none();
-                peer.state == state && peer.holds(frame.scene, frame.revision) && is_allowed
+                let is_there = peer.state == state && !peer.blame.is_blocked_for_good();
+                is_there && peer.holds(frame.scene, frame.revision) && is_allowed
             });
             able.map(|peer| Candidate {
                 peer: peer.id,
@@ -241,7 +249,8 @@ impl Coordinator {
         };
         let ready = in_state(PeerState::Ready);
         if ready.is_empty() {
-            return in_state(PeerState::Suspect);
+            let suspect = in_state(PeerState::Suspect);
+            return if suspect.is_empty() { in_state(PeerState::Blocked) } else { suspect };
         }
         // A link that alone takes longer than there is time is of no use, unless all are like that.
         let (near, far): (Vec<Candidate>, Vec<Candidate>) =

@@ -185,7 +185,8 @@ fn what_blocks_cost_is_drawn_over_the_picture() {
     let error = shown(Overlay::Error);
     for tile in error.tiles.iter().filter(|tile| tile.arrived) {
         // Below the label, and no border: red over blue is by how much it took longer, full at twice.
-        let inside = Rect::new(tile.rect.x + 1, tile.rect.y + 14, tile.rect.width - 2, tile.rect.height.saturating_sub(15));
+        let inside =
+            Rect::new(tile.rect.x + 1, tile.rect.y + 14, tile.rect.width - 2, tile.rect.height.saturating_sub(15));
         let red_over_blue = |output: &Output| {
             let pixels = (inside.y..inside.bottom()).flat_map(|y| (inside.x..inside.right()).map(move |x| (x, y)));
             let apart = pixels.map(|(x, y)| 4 * (y * SIZE.width + x) as usize);
