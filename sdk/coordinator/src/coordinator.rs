@@ -3,10 +3,10 @@
 
 use crate::flight::{Frame, Task};
 use crate::foresight::{Foresight, Pending};
+use crate::layout::LastPlan;
 use crate::link::BytesPerPx;
 use crate::model::{CostModel, CostModelView};
 use crate::peer::Peer;
-use crate::planning::LastPlan;
 use crate::quality::Quality;
 use crate::speed::Speed;
 use crate::work_map::{WorkMap, touched_blocks};

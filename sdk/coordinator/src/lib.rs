@@ -40,6 +40,7 @@ mod event;
 mod faults;
 mod flight;
 mod foresight;
+mod layout;
 mod least_squares;
 mod link;
 mod membership;
