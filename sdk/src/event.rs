@@ -34,7 +34,8 @@ pub enum Event {
         /// Which peer, and why.
         cause: String,
     },
-    /// A peer missed a deadline: it gets a probing tile only until it holds.
+    /// A peer missed a deadline, refused tiles or answered wrongly: it gets a probing tile only until it holds, and nothing for a while
+    /// where that happens again and again.
     PeerSuspect {
         /// Index in the session's list of peers.
         peer: u32,

@@ -1,34 +1,33 @@
 //! One way to make a view's frames: a coordinator, the frames in flight, and the merger's history.
 
+mod tasks;
+
+pub(crate) use tasks::is_local_task;
+use tasks::local_task;
+
 use crate::capture::{MergedSlice, Recorder};
 use crate::clock::Clock;
 use crate::config::{FrameDesc, Lowering, PeerConstraints, ViewDesc};
-use crate::director::{ArrivedSlice, TASK_VIEW_SHIFT};
+use crate::director::ArrivedSlice;
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
-use crate::flight::{Before, Flight, FlightPlanes, FlightTile, TilePlan};
+use crate::flight::{Before, Flight, FlightPlanes, TilePlan};
 use crate::merge_thread::Merge;
 use crate::merging::{Finished, Part};
 use crate::output::Output;
 use crate::overlay::CostMaps;
 use crate::revisions::Resolved;
-use crate::verify::{Subject, Verifier};
+use crate::verify::Verifier;
 use rayloom_coordinator::{
-    Action, Config, Constraints, Coordinator, CostMap, ExpiryCause, Foresight, FrameRequest, PeerId, PeerPrior,
-    PeerView, PlannedTile, SuspectCause, TaskId, TileAssignment, TileReport, Time,
+    Action, Config, Constraints, Coordinator, CostMap, ExpiryCause, Foresight, FrameRequest, PeerChange, PeerId,
+    PeerPrior, PeerState, PeerView, PlannedTile, Refusal, TaskId, TileReport, Time,
 };
 use rayloom_frame::features::{block_motion, estimated_cost};
 use rayloom_frame::{GBuffer, Rect};
-use rayloom_scene::Camera;
-use rayloom_wire::{
-    CancelTasks, FrameTasks, GivenPlanes, LayerSpec, Message, PreviousFrame, StateDelta, Task, TaskKind, TileDone,
-};
+use rayloom_wire::{CancelTasks, Message, TileDone};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Tasks of a frame whose coordinator may number them: the bits below the view's and the pipeline's.
-const TASK_PIPELINE_SHIFT: u32 = TASK_VIEW_SHIFT - 1;
 
 /// Counters of what went wrong.
 #[derive(Clone, Copy, Debug, Default)]
@@ -351,7 +350,7 @@ impl Pipeline {
     pub(crate) fn tile_refused(&mut self, peer: PeerId, task: u64, now: Time) {
         let task = local_task(task);
         if self.coordinator.task_peer(task) == Some(peer) {
-            self.coordinator.tile_refused(task, now);
+            self.coordinator.tile_refused(task, Refusal::Other, now);
         }
     }
 
@@ -373,18 +372,7 @@ impl Pipeline {
                     self.tell_untraceable(cause, events);
                     self.end(frame_id);
                 }
-                Action::PeerSuspect { peer, cause } => {
-                    let cause = match cause {
-                        SuspectCause::MissedDeadline { waited, .. } => {
-                            format!("it has not answered a tile within {:.0} ms", waited.as_secs_f64() * 1e3)
-                        }
-                        SuspectCause::Refused { in_a_row } => format!("it refused {in_a_row} tiles in a row"),
-                        other => format!("{other:?}"),
-                    };
-                    let cause = format!("{}: {cause}", fleet.description(peer));
-                    events.push(Event::PeerSuspect { peer: peer.0, cause });
-                }
-                Action::PeerRecovered { peer } => events.push(Event::PeerRecovered { peer: peer.0 }),
+                Action::PeerChanged(change) => tell_change(&change, fleet, events),
                 other => tracing::debug!("nothing to do for {other:?}"),
             }
         }
@@ -439,156 +427,29 @@ impl Pipeline {
         frames
     }
 
-    fn assign(
-        &mut self,
-        peer: PeerId,
-        frame_id: u64,
-        tiles: &[TileAssignment],
-        fleet: &mut Fleet,
-        verifier: &mut Verifier,
-    ) {
-        let Some(index) = self.flights.iter().position(|flight| flight.desc.frame_id == frame_id) else { return };
-        let Some(state) = self.flights[index].state.clone() else { return };
-        let previous = self.previous_frame(&self.flights[index], &state, peer, fleet);
-        let message = Message::FrameTasks(self.frame_tasks(index, &state, previous, tiles));
-        let now = self.desc.clock.now_ns();
-        for tile in tiles {
-            if verifier.chooses(peer, self.global_task(tile.task), fleet) {
-                verifier.watch(peer, self.subject(index, &state, *tile), Time(now));
-            }
-        }
-        let extent = self.view.size;
-        let flight = &mut self.flights[index];
-        for tile in tiles {
-            let ghost_rect = tile.rect.grown(tile.ghost_px, extent);
-            flight.tiles.push(FlightTile::new(peer, tile, ghost_rect, now));
-        }
-        self.send(fleet, peer, &message);
-        if let Some(planes) = &self.flights[index].planes {
-            // What layers of half resolution stand for may lie a pixel outside of the tile.
-            let region = |tile: &TileAssignment| tile.rect.grown(tile.ghost_px, extent).whole_blocks(2, extent);
-            let tiles = tiles.iter().map(|tile| (self.global_task(tile.task), region(tile))).collect();
-            fleet.send_planes(peer, frame_id, planes, tiles);
-            self.plane_bytes_per_px = fleet.plane_bytes_per_px();
-        }
-    }
-
-    /// A task as another peer can do it again, whatever frames it has seen.
-    fn subject(&self, index: usize, state: &Resolved, tile: TileAssignment) -> Subject {
-        let flight = &self.flights[index];
-        let (camera, delta) = previous_state(flight, state);
-        let previous = PreviousFrame::Explicit(camera, StateDelta::clone(&delta));
-        Subject {
-            message: FrameTasks { lossless: true, ..self.frame_tasks(index, state, previous, &[tile]) },
-            rect: tile.rect.grown(tile.ghost_px, self.view.size),
-            planes: flight.planes.as_ref().map(|planes| FlightPlanes::new(Arc::clone(&planes.gbuffer))),
-            was_lossless: self.desc.lossless,
-        }
-    }
-
-    fn frame_tasks(
-        &self,
-        index: usize,
-        state: &Resolved,
-        previous: PreviousFrame,
-        tiles: &[TileAssignment],
-    ) -> FrameTasks {
-        let flight = &self.flights[index];
-        let desc = &flight.desc;
-        let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
-        let deadline_ms = |deadline: Duration| u16::try_from(deadline.as_millis()).unwrap_or(u16::MAX);
-        FrameTasks {
-            view: self.wire_view(),
-            frame_id: desc.frame_id,
-            scene: state.scene,
-            revision: state.base,
-            extent: self.view.size,
-            camera: desc.camera,
-            delta: StateDelta::clone(&state.delta),
-            previous,
-            // Lowered layers are those that were asked for, in their order.
-            layers: flight
-                .layers
-                .iter()
-                .zip(layers)
-                .map(|(request, asked)| LayerSpec { request: *request, deadline_ms: deadline_ms(asked.deadline) })
-                .collect(),
-            filter_radius: self.view.filter_radius,
-            pre_exposure: desc.pre_exposure,
-            primary: flight.planes.is_none(),
-            planes: flight.planes.as_ref().map(|planes| GivenPlanes {
-                geometric_normal: !planes.gbuffer.geometric_normal.is_empty(),
-                emissive: !planes.gbuffer.emissive.is_empty(),
-                depth_error: planes.gbuffer.depth_error,
-            }),
-            lossless: self.desc.lossless,
-            tasks: tiles
-                .iter()
-                .map(|tile| Task {
-                    id: self.global_task(tile.task),
-                    kind: TaskKind::Trace,
-                    rect: tile.rect,
-                    ghost: u8::try_from(tile.ghost_px).unwrap_or(u8::MAX),
-                })
-                .collect(),
-        }
-    }
-
-    /// What the frame before was: by its id where the peer has seen it, else told whole.
-    fn previous_frame(&self, flight: &Flight, state: &Resolved, peer: PeerId, fleet: &Fleet) -> PreviousFrame {
-        let (camera, delta) = previous_state(flight, state);
-        match flight.before.as_ref().filter(|_| !flight.desc.cut) {
-            Some(before)
-                if has_same_base(before, state)
-                    && camera == before.camera
-                    && fleet.has_frame(peer, self.wire_view(), before.frame_id) =>
-            {
-                PreviousFrame::Known(before.frame_id)
-            }
-            _ => PreviousFrame::Explicit(camera, StateDelta::clone(&delta)),
-        }
-    }
-
-    fn send(&self, fleet: &mut Fleet, peer: PeerId, message: &Message) {
-        if let Err(error) = fleet.send(peer, message) {
-            // Its tiles will miss their deadline, which is how every kind of loss is seen.
-            tracing::debug!("nothing sent to peer {}: {error}", peer.0);
-        }
-    }
-
-    /// Peers keep frames by view; a view's two pipelines are two views to them.
-    fn wire_view(&self) -> u16 {
-        self.desc.view << 1 | u16::from(self.desc.is_local)
-    }
-
-    fn global_task(&self, task: TaskId) -> u64 {
-        u64::from(self.desc.view) << TASK_VIEW_SHIFT | u64::from(self.desc.is_local) << TASK_PIPELINE_SHIFT | task.0
-    }
-
     /// Tiles and milliseconds of a peer in the last finished frame.
     pub(crate) fn work_of(&self, peer: PeerId) -> (u32, f32) {
         self.work.get(&peer).copied().unwrap_or_default()
     }
 }
 
-/// Camera and state of the frame before; its own after a cut. Across base revisions nothing is known to have moved.
-fn previous_state(flight: &Flight, state: &Resolved) -> (Camera, Arc<StateDelta>) {
-    let Some(before) = flight.before.as_ref().filter(|_| !flight.desc.cut) else {
-        return (flight.desc.camera, Arc::clone(&state.delta));
-    };
-    let delta = before.state.as_ref().filter(|_| has_same_base(before, state)).unwrap_or(state).delta.clone();
-    (flight.desc.previous_camera.unwrap_or(before.camera), delta)
-}
-
-fn has_same_base(before: &Before, state: &Resolved) -> bool {
-    before.state.as_ref().is_some_and(|before| before.scene == state.scene && before.base == state.base)
-}
-
-/// True when the task belongs to the pipeline of the embedded peer.
-pub(crate) fn is_local_task(task: u64) -> bool {
-    task >> TASK_PIPELINE_SHIFT & 1 == 1
-}
-
-fn local_task(task: u64) -> TaskId {
-    TaskId(task & ((1 << TASK_PIPELINE_SHIFT) - 1))
+/// Tells the engine of a peer that fails or holds again; whether it is connected it learns from the link.
+fn tell_change(change: &PeerChange, fleet: &Fleet, events: &EventQueue) {
+    let peer = change.peer.0;
+    match change.to {
+        PeerState::Suspect if change.from == PeerState::Ready => {
+            let cause = format!("{}: {}", fleet.description(change.peer), change.cause);
+            events.push(Event::PeerSuspect { peer, cause });
+        }
+        PeerState::Blocked => {
+            let pause = match change.pause {
+                Duration::MAX => "for good".into(),
+                pause => format!("for {:.0} s", pause.as_secs_f64()),
+            };
+            let cause = format!("{}: {}; it is left alone {pause}", fleet.description(change.peer), change.cause);
+            events.push(Event::PeerSuspect { peer, cause });
+        }
+        PeerState::Ready if change.from != PeerState::Joining => events.push(Event::PeerRecovered { peer }),
+        _ => {}
+    }
 }

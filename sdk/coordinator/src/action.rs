@@ -1,8 +1,7 @@
 //! What the coordinator tells the session.
 
-use crate::{ExpiryCause, PeerId, TaskId};
+use crate::{ExpiryCause, PeerChange, PeerId, PeerState, TaskId};
 use rayloom_frame::{LayerRequest, Rect};
-use std::time::Duration;
 
 /// Something to do. Poll after every event until there is none.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,36 +43,8 @@ pub enum Action {
         /// Why.
         cause: ExpiryCause,
     },
-    /// The peer gets small redundant tiles only, until it answers them in time.
-    PeerSuspect {
-        /// Who.
-        peer: PeerId,
-        /// Why.
-        cause: SuspectCause,
-    },
-    /// The peer gets its share again.
-    PeerRecovered {
-        /// Who.
-        peer: PeerId,
-    },
-}
-
-/// Why a peer is suspect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SuspectCause {
-    /// It did not answer a tile in time.
-    MissedDeadline {
-        /// The tile.
-        task: TaskId,
-        /// How long it has been waited for.
-        waited: Duration,
-    },
-    /// It refused tiles, this many in a row.
-    Refused {
-        /// How many.
-        in_a_row: u32,
-    },
+    /// A peer stands elsewhere than before.
+    PeerChanged(PeerChange),
 }
 
 /// A tile that a peer is to trace.
@@ -127,19 +98,6 @@ pub struct PlannedTile {
     pub p95_ns: u64,
 }
 
-/// Where a peer stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerState {
-    /// Connected, without a scene revision.
-    Joining,
-    /// Gets its share.
-    Ready,
-    /// Gets probes.
-    Suspect,
-    /// Gone.
-    Lost,
-}
-
 /// A peer in figures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PeerView {
@@ -167,6 +125,8 @@ pub struct PeerView {
     pub missed: u64,
     /// Tiles refused.
     pub refused: u64,
+    /// Tiles whose answers could not be used.
+    pub corrupt: u64,
     /// Tiles that it has now.
     pub queue: u32,
     /// Its share of the pixels of the last frame planned, in its first group, 0 to 1.

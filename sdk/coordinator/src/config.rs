@@ -35,6 +35,13 @@ pub struct Config {
     pub recover_after_held: u32,
     /// Refusals in a row before a peer counts as suspect.
     pub suspect_after_refused: u32,
+    /// Faults that are forgiven without a block: a peer that becomes suspect, or is probed at the longest pause, or is lost, more often
+    /// than this is blocked.
+    pub block_after_faults: u32,
+    /// For how long a peer is blocked: the first time, doubled with every further fault, and at most.
+    pub block_pause: RangeInclusive<Duration>,
+    /// Half of a peer's faults are forgotten each time that it has held for so long.
+    pub forgive_after: Duration,
     /// A tile is moved to another peer only if that one is predicted to finish this long before the deadline.
     pub reassign_margin: Duration,
     /// Share of extra work that backups of overdue tiles may cause; 0 = no backups before the deadline.
@@ -57,6 +64,9 @@ impl Default for Config {
             probe_interval_max: Duration::from_secs(1),
             recover_after_held: 2,
             suspect_after_refused: 3,
+            block_after_faults: 3,
+            block_pause: Duration::from_secs(2)..=Duration::from_secs(60),
+            forgive_after: Duration::from_secs(30),
             reassign_margin: Duration::from_millis(2),
             hedge_budget: 0.05,
             max_frames_in_flight: 4,
@@ -79,6 +89,7 @@ impl Config {
         self.suspect_after_missed = self.suspect_after_missed.max(1);
         self.suspect_after_refused = self.suspect_after_refused.max(1);
         self.recover_after_held = self.recover_after_held.max(1);
+        self.block_after_faults = self.block_after_faults.min(u32::MAX - 1);
         self.max_frames_in_flight = self.max_frames_in_flight.clamp(1, 64);
         self
     }

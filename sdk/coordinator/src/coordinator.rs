@@ -1,15 +1,19 @@
-//! The state machine: events in, actions out. Planning is in `planning.rs`, what goes wrong in `faults.rs`.
+//! The state machine: events in, actions out. Planning is in `planning.rs`, what goes wrong with tiles in `faults.rs`, where peers
+//! stand in `membership.rs`.
 
-use crate::flight::{Frame, Task, TaskState};
+use crate::flight::{Frame, Task};
 use crate::foresight::{Foresight, Pending};
+use crate::layout::LastPlan;
 use crate::link::BytesPerPx;
 use crate::model::{CostModel, CostModelView};
 use crate::peer::Peer;
-use crate::planning::LastPlan;
 use crate::quality::Quality;
 use crate::speed::Speed;
 use crate::work_map::{WorkMap, touched_blocks};
-use crate::{Action, Config, GROUPS, PeerId, PeerPrior, PeerState, PeerView, TaskId, TileAssignment, TileReport, Time};
+use crate::{
+    Action, ChangeCause, Config, Flaw, GROUPS, PeerId, PeerPrior, PeerState, PeerView, Refusal, TaskId, TileAssignment,
+    TileReport, Time,
+};
 use rayloom_frame::{Extent, Rect};
 use rayloom_wire::limits;
 use std::collections::{BTreeMap, VecDeque};
@@ -17,8 +21,10 @@ use std::time::Duration;
 
 /// Answers to tasks that are no longer waited for are welcome this long.
 const LATE_ANSWERS: Duration = Duration::from_secs(2);
-/// Most peers that are remembered; more are ignored.
-const PEERS: usize = 1024;
+/// A clock that goes back by so much has been set; by less, its readings came in another order.
+const CLOCK_SET: Duration = Duration::from_secs(1);
+/// A caller that looks so much later than it was to has stood still itself.
+const LATE_LOOK: Duration = Duration::from_millis(20);
 /// Most actions that wait to be polled; beyond, the oldest is dropped.
 const ACTIONS: usize = 8192;
 /// Most tasks that are remembered; beyond, the oldest is forgotten.
@@ -29,7 +35,10 @@ const TASKS: usize = 16_384;
 #[derive(Debug)]
 pub struct Coordinator {
     pub(crate) config: Config,
+    /// Never runs backwards, whatever the caller's clock does.
     pub(crate) now: Time,
+    /// By how much it is ahead of the caller's clock, which was set back.
+    skew: Duration,
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     pub(crate) frames: VecDeque<Frame>,
     pub(crate) tasks: BTreeMap<TaskId, Task>,
@@ -78,6 +87,7 @@ impl Coordinator {
         Coordinator {
             config: config.sane(),
             now: Time::default(),
+            skew: Duration::ZERO,
             peers: BTreeMap::new(),
             frames: VecDeque::new(),
             tasks: BTreeMap::new(),
@@ -115,6 +125,7 @@ impl Coordinator {
                 tiles: peer.tiles,
                 missed: peer.missed,
                 refused: peer.refused,
+                corrupt: peer.corrupt,
                 queue: self.outstanding(peer.id).count() as u32,
                 share: peer.share,
             })
@@ -166,41 +177,6 @@ impl Coordinator {
         self.actions_dropped
     }
 
-    /// A peer is connected. A peer of that id that was there before has been lost.
-    pub fn peer_joined(&mut self, peer: PeerId, prior: PeerPrior, now: Time) {
-        self.advance(now);
-        self.peer_lost(peer, now);
-        // What it was before it was lost is a guess like the others'.
-        let speed = self.guess_speed(prior);
-        self.peers.remove(&peer);
-        if self.peers.len() >= PEERS {
-            let lost = self.peers.values().find(|peer| peer.state == PeerState::Lost).map(|peer| peer.id);
-            match lost {
-                Some(lost) => self.peers.remove(&lost),
-                None => return,
-            };
-        }
-        self.peers.insert(peer, Peer::new(peer, prior, speed, self.now));
-    }
-
-    /// A peer holds a scene revision: from now on it may be given tiles on that base. The last 64 are remembered.
-    pub fn peer_ready(&mut self, peer: PeerId, scene: u32, revision: u64, now: Time) {
-        self.advance(now);
-        if let Some(peer) = self.peers.get_mut(&peer).filter(|peer| peer.state != PeerState::Lost) {
-            peer.add_revision(scene, revision);
-        }
-    }
-
-    /// A peer is gone. Its unfinished tiles go to others at once if they can make the deadline, else to history.
-    pub fn peer_lost(&mut self, peer: PeerId, now: Time) {
-        self.advance(now);
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.state = PeerState::Lost;
-            known.share = 0.0;
-            self.drop_tasks_of(peer);
-        }
-    }
-
     /// The round trip to a peer was measured.
     pub fn link_measured(&mut self, peer: PeerId, rtt: Duration, now: Time) {
         self.advance(now);
@@ -226,30 +202,35 @@ impl Coordinator {
             }
             if peer.state == PeerState::Suspect {
                 peer.probe_soon(self.now);
-                if peer.held >= self.config.recover_after_held {
-                    peer.state = PeerState::Ready;
-                    let peer = peer.id;
-                    self.push(Action::PeerRecovered { peer });
-                }
             }
+        }
+        if done.is_outstanding() {
+            self.note_held(done.peer);
         }
         self.fill_cell(&done);
     }
 
     /// A peer will not do a task: another does, if it can make the deadline.
-    pub fn tile_refused(&mut self, task: TaskId, now: Time) {
+    pub fn tile_refused(&mut self, task: TaskId, refusal: Refusal, now: Time) {
         self.advance(now);
         let Some(refused) = self.tasks.remove(&task) else { return };
-        self.count_refusal(refused.peer);
-        if refused.state != TaskState::Cancelled {
-            self.replace(&refused);
-        }
-        self.end_hopeless_frames();
+        self.count_refusal(refused.peer, refusal);
+        self.take_over(&refused);
+    }
+
+    /// All of a tile's slices are here, and can't be used: another peer traces it, if it can make the deadline, and this one is at
+    /// fault. Tasks that are unknown or already answered are ignored.
+    pub fn tile_corrupt(&mut self, task: TaskId, flaw: Flaw, now: Time) {
+        self.advance(now);
+        let Some(corrupt) = self.tasks.remove(&task) else { return };
+        self.count_corrupt(corrupt.peer, ChangeCause::Corrupt { task, flaw });
+        self.take_over(&corrupt);
     }
 
     /// Time has passed: ends frames, notes what was missed.
     pub fn handle_timeout(&mut self, now: Time) {
         self.advance(now);
+        self.end_pauses();
         self.expire_frames();
         self.note_missed_tiles();
         self.assign_backups();
@@ -257,6 +238,11 @@ impl Coordinator {
 
     /// When to call [`Coordinator::handle_timeout`]; none while nothing is in flight.
     pub fn poll_timeout(&self) -> Option<Time> {
+        self.next_due().map(|due| Time::from_duration(due.since(Time::default() + self.skew)))
+    }
+
+    /// The same by the time in here.
+    fn next_due(&self) -> Option<Time> {
         let frames = self.frames.iter().map(|frame| frame.deadline);
         let outstanding = self.tasks.values().filter(|task| task.is_outstanding());
         let tasks = outstanding.map(|task| task.hedge_at.map_or(task.due, |at| at.min(task.due)));
@@ -324,9 +310,24 @@ impl Coordinator {
         }
     }
 
-    /// Time never runs backwards in here, whatever the caller's clock does.
+    /// Takes the caller's time. A clock that is set back goes on from where it was; steps back that are small are no steps.
     pub(crate) fn advance(&mut self, now: Time) {
+        let behind = self.now.since(now + self.skew);
+        if behind >= CLOCK_SET {
+            self.skew = self.skew.saturating_add(behind);
+        }
+        let now = now + self.skew;
+        // Who did not look in time can't say who did not answer in time.
+        let late = now.since(self.next_due().filter(|_| now.since(self.now) >= LATE_LOOK).unwrap_or(now).max(self.now));
+        if late >= LATE_LOOK {
+            self.tasks.values_mut().filter(|task| task.is_outstanding()).for_each(|task| task.wait_longer(late));
+        }
         self.now = self.now.max(now);
+    }
+
+    /// A time that the caller named, in here.
+    pub(crate) fn time_in_here(&self, named: Time) -> Time {
+        named + self.skew
     }
 
     pub(crate) fn outstanding(&self, peer: PeerId) -> impl Iterator<Item = (TaskId, &Task)> {
@@ -349,7 +350,7 @@ impl Coordinator {
     }
 
     /// Speed of a peer not yet measured: by its benchmark relative to the measured peers', else their mean.
-    fn guess_speed(&self, prior: PeerPrior) -> Speed {
+    pub(crate) fn guess_speed(&self, prior: PeerPrior) -> Speed {
         let is_usable = |rays: f32| (1e3..1e15).contains(&rays);
         let is_any_measured = self.peers.values().any(|peer| peer.speed.is_measured());
         // Once the unit is set, guesses made since are in it too: all peers may have come back and none have worked yet.

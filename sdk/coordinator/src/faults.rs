@@ -1,8 +1,8 @@
-//! What goes wrong: late frames, missed and refused tiles, lost peers, and who takes over.
+//! What goes wrong with frames and tiles: late, missed, refused, corrupt, and who takes over.
 
 use crate::coordinator::Coordinator;
 use crate::flight::{Frame, Task, TaskState};
-use crate::{Action, ExpiryCause, PeerId, PeerState, SuspectCause, TaskId};
+use crate::{Action, ChangeCause, ExpiryCause, PeerId, PeerState, Refusal, TaskId};
 use std::collections::{BTreeMap, VecDeque};
 
 impl Coordinator {
@@ -75,34 +75,42 @@ impl Coordinator {
             if head == Some(id) && self.is_calibrated {
                 peer.speed.raise(peer.busy_ns(&task, self.now), task.units);
             }
+            if peer.state == PeerState::Draining {
+                self.cancel(vec![id]);
+                continue;
+            }
             peer.missed += 1;
             peer.note_miss();
             peer.missed_in_a_row = peer.missed_in_a_row.saturating_add(1);
             peer.held = 0;
-            if peer.state == PeerState::Suspect {
-                peer.probe_later(waited, self.config.probe_interval_max, self.now);
-            }
-            let is_suspect = peer.missed_in_a_row >= self.config.suspect_after_missed;
+            let is_fault = peer.state != PeerState::Ready || peer.missed_in_a_row >= self.config.suspect_after_missed;
             self.cancel(vec![id]);
-            if is_suspect {
-                self.suspect(task.peer, SuspectCause::MissedDeadline { task: id, waited });
+            if is_fault {
+                self.fault(task.peer, ChangeCause::MissedDeadline { task: id, waited }, waited);
             }
         }
         self.end_hopeless_frames();
     }
 
-    pub(crate) fn count_refusal(&mut self, peer: PeerId) {
+    pub(crate) fn count_refusal(&mut self, peer: PeerId, refusal: Refusal) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         known.refused += 1;
         known.refused_in_a_row = known.refused_in_a_row.saturating_add(1);
         known.last_done = self.now;
+        known.held = 0;
         let in_a_row = known.refused_in_a_row;
-        if known.state == PeerState::Suspect {
-            known.held = 0;
-            known.probe_later(self.config.probe_interval_max, self.config.probe_interval_max, self.now);
-        } else if in_a_row >= self.config.suspect_after_refused {
-            self.suspect(peer, SuspectCause::Refused { in_a_row });
+        let is_enough = in_a_row >= self.config.suspect_after_refused || refusal == Refusal::DeviceLost;
+        if is_enough || known.state != PeerState::Ready {
+            self.fault(peer, ChangeCause::Refused { in_a_row, refusal }, self.config.probe_interval_max);
         }
+    }
+
+    pub(crate) fn count_corrupt(&mut self, peer: PeerId, cause: ChangeCause) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        known.corrupt += 1;
+        known.last_done = self.now;
+        known.held = 0;
+        self.fault(peer, cause, self.config.probe_interval_max);
     }
 
     /// Takes back all that a lost peer has and gives it to others.
@@ -110,9 +118,32 @@ impl Coordinator {
         let gone: Vec<TaskId> = self.tasks.iter().filter(|(_, task)| task.peer == peer).map(|(id, _)| *id).collect();
         let gone: Vec<Task> = gone.iter().filter_map(|id| self.tasks.remove(id)).collect();
         for task in gone.iter().filter(|task| task.state != TaskState::Cancelled) {
-            self.replace(task);
+            self.reassign(task);
         }
         self.end_hopeless_frames();
+    }
+
+    /// A peer does not do a task, and it is forgotten: another does, if it can make the deadline.
+    pub(crate) fn take_over(&mut self, task: &Task) {
+        if task.state != TaskState::Cancelled {
+            self.reassign(task);
+        }
+        self.end_hopeless_frames();
+    }
+
+    /// True when some frame waits for this task's pixels.
+    pub(crate) fn is_awaited(&self, task: &Task) -> bool {
+        let frame = self.frames.iter().find(|frame| frame.serial == task.serial);
+        frame.zip(task.cell).and_then(|(frame, cell)| frame.cells.get(cell)).is_some_and(|cell| !cell.is_done)
+    }
+
+    /// Lets another peer do what one does not: true when one can in time, or has it already.
+    pub(crate) fn reassign(&mut self, task: &Task) -> bool {
+        let has_it = |other: &Task| {
+            let is_same = other.serial == task.serial && other.cell == task.cell;
+            is_same && other.is_outstanding() && other.peer != task.peer
+        };
+        self.is_awaited(task) && (self.tasks.values().any(has_it) || self.replace(task).is_some())
     }
 
     /// Gives a task's cell to the peer that is predicted to finish it first, if that is in time: the new task.
@@ -163,30 +194,7 @@ impl Coordinator {
         }
     }
 
-    /// From now on a peer gets probes only; its unfinished tiles go to others.
-    fn suspect(&mut self, peer: PeerId, cause: SuspectCause) {
-        let now = self.now;
-        let Some(known) = self.peers.get_mut(&peer).filter(|peer| peer.state == PeerState::Ready) else { return };
-        known.state = PeerState::Suspect;
-        known.held = 0;
-        known.share = 0.0;
-        known.probe_soon(now);
-        self.push(Action::PeerSuspect { peer, cause });
-        let tasks: Vec<(TaskId, Task)> = self.outstanding(peer).map(|(id, task)| (id, task.clone())).collect();
-        let mut unwanted = Vec::new();
-        for (id, task) in tasks {
-            let is_awaited = self.frames.iter().any(|frame| frame.serial == task.serial);
-            if self.replace(&task).is_some() || !is_awaited {
-                unwanted.push(id);
-            } else if let Some(task) = self.tasks.get_mut(&id) {
-                // Nobody else can: its late answer is better than none.
-                task.state = TaskState::Released;
-            }
-        }
-        self.cancel(unwanted);
-    }
-
-    fn cancel(&mut self, tasks: Vec<TaskId>) {
+    pub(crate) fn cancel(&mut self, tasks: Vec<TaskId>) {
         let mut by_peer: BTreeMap<PeerId, Vec<TaskId>> = BTreeMap::new();
         for id in tasks {
             if let Some(task) = self.tasks.get_mut(&id).filter(|task| task.state != TaskState::Cancelled) {

@@ -3,6 +3,7 @@
 use crate::peer::Peer;
 use crate::{Constraints, PeerId, TaskId, Time};
 use rayloom_frame::{Extent, Rect};
+use std::time::Duration;
 
 /// A frame that has begun and not ended.
 #[derive(Clone, Debug)]
@@ -83,6 +84,8 @@ pub(crate) struct Task {
     pub(crate) hedge_at: Option<Time>,
     /// When it counts as missed.
     pub(crate) due: Time,
+    /// It has been waited for longer since the caller stood still.
+    pub(crate) is_extended: bool,
     /// Nothing was in the peer's queue before it.
     pub(crate) waited_for_none: bool,
     pub(crate) state: TaskState,
@@ -91,6 +94,14 @@ pub(crate) struct Task {
 impl Task {
     pub(crate) fn is_outstanding(&self) -> bool {
         self.state == TaskState::Outstanding
+    }
+
+    /// The caller did not look for so long; once.
+    pub(crate) fn wait_longer(&mut self, late: Duration) {
+        if !std::mem::replace(&mut self.is_extended, true) {
+            self.due = self.due + late;
+            self.hedge_at = self.hedge_at.map(|at| at + late);
+        }
     }
 
     /// How long it holds up the tile behind it: one is traced while the other's answer is on the link.

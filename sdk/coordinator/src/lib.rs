@@ -26,11 +26,13 @@
 //!     Time(2_000),
 //! );
 //! assert_eq!(plan.tiles.iter().map(|tile| tile.rect.pixels()).sum::<usize>(), 256 * 144);
+//! assert!(matches!(coordinator.poll_action(), Some(Action::PeerChanged(_))), "peer 1 is ready");
 //! assert!(matches!(coordinator.poll_action(), Some(Action::Assign { peer: PeerId(1), .. })));
 //! ```
 #![forbid(unsafe_code)]
 
 mod action;
+mod blame;
 mod config;
 mod constraints;
 mod coordinator;
@@ -38,8 +40,10 @@ mod event;
 mod faults;
 mod flight;
 mod foresight;
+mod layout;
 mod least_squares;
 mod link;
+mod membership;
 mod model;
 mod peer;
 mod planning;
@@ -49,11 +53,12 @@ mod share;
 pub mod sim;
 mod speed;
 mod split;
+mod standing;
 mod time;
 mod work_map;
 mod work_sum;
 
-pub use action::{Action, FramePlan, PeerState, PeerView, PlannedTile, SuspectCause, TileAssignment};
+pub use action::{Action, FramePlan, PeerView, PlannedTile, TileAssignment};
 pub use config::Config;
 pub use constraints::{Constraints, ExpiryCause, PeerTraits, Requirement};
 pub use coordinator::Coordinator;
@@ -61,4 +66,5 @@ pub use event::{CostMap, FrameRequest, GROUPS, PeerId, PeerPrior, TaskId, TileRe
 pub use foresight::Foresight;
 pub use model::CostModelView;
 pub use quality::Lowering;
+pub use standing::{ChangeCause, Flaw, PeerChange, PeerState, Refusal};
 pub use time::Time;

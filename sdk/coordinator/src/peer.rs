@@ -1,9 +1,10 @@
 //! What the coordinator remembers of a peer.
 
+use crate::blame::Blame;
 use crate::flight::Task;
 use crate::link::Link;
 use crate::speed::Speed;
-use crate::{PeerId, PeerPrior, PeerState, Time};
+use crate::{Config, PeerId, PeerPrior, PeerState, Time};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ const UNRELIABLE: f32 = 0.05;
 pub(crate) struct Peer {
     pub(crate) id: PeerId,
     pub(crate) state: PeerState,
+    /// Since when.
+    pub(crate) stands_since: Time,
+    pub(crate) blame: Blame,
     pub(crate) prior: PeerPrior,
     pub(crate) speed: Speed,
     ready: VecDeque<(u32, u64)>,
@@ -37,6 +41,7 @@ pub(crate) struct Peer {
     pub(crate) missed_in_a_row: u32,
     pub(crate) refused: u64,
     pub(crate) refused_in_a_row: u32,
+    pub(crate) corrupt: u64,
     /// Tiles answered in time since it became suspect.
     pub(crate) held: u32,
     pub(crate) next_probe: Time,
@@ -46,10 +51,12 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(id: PeerId, prior: PeerPrior, speed: Speed, now: Time) -> Peer {
+    pub(crate) fn new(id: PeerId, prior: PeerPrior, speed: Speed, blame: Blame, now: Time) -> Peer {
         Peer {
             id,
             state: PeerState::Joining,
+            stands_since: now,
+            blame,
             prior,
             speed,
             ready: VecDeque::new(),
@@ -63,6 +70,7 @@ impl Peer {
             missed_in_a_row: 0,
             refused: 0,
             refused_in_a_row: 0,
+            corrupt: 0,
             held: 0,
             next_probe: now,
             probe_pause: Duration::ZERO,
@@ -81,9 +89,14 @@ impl Peer {
             self.ready.pop_front();
         }
         self.ready.push_back((scene, revision));
-        if self.state == PeerState::Joining {
-            self.state = PeerState::Ready;
+    }
+
+    /// One more fault is held against it, less what it made good since it was ready.
+    pub(crate) fn add_fault(&mut self, config: &Config, now: Time) {
+        if self.state == PeerState::Ready {
+            self.blame.forgive(now.since(self.stands_since), config);
         }
+        self.blame.add_fault(config, now);
     }
 
     /// What a tile cost it that it answers now: what it claims, unless the clock here has contradicted it again and again.
@@ -141,6 +154,11 @@ impl Peer {
     /// Predicted time until the answer to a tile given to it now is here: queue, service, and what the link takes.
     pub(crate) fn turnaround_ns(&self, queue_ns: f64, service_ns: f64, (up_ns, down_ns): (f64, f64)) -> f64 {
         self.start_ns(queue_ns, up_ns) + service_ns + down_ns + 0.5 * self.link.ns
+    }
+
+    /// It has failed so often that its probes come at the longest pause.
+    pub(crate) fn is_probed_rarely(&self, config: &Config) -> bool {
+        self.probe_pause >= config.probe_interval_max
     }
 
     /// Probe it at once.

@@ -3,7 +3,8 @@ mod request;
 
 use proptest::prelude::*;
 use rayloom_coordinator::{
-    Action, Config, Coordinator, CostMap, FramePlan, FrameRequest, PeerId, PeerPrior, TaskId, TileReport, Time,
+    Action, Config, Coordinator, CostMap, Flaw, FramePlan, FrameRequest, PeerId, PeerPrior, Refusal, TaskId,
+    TileReport, Time,
 };
 use rayloom_frame::{Extent, Rect};
 use request::request;
@@ -18,6 +19,9 @@ enum Event {
     Begin { id: u64, group: u8, revision: u64, width: u32, height: u32, ghost: u32, deadline: u64, cost: Option<f32> },
     Done(u64, u64, u32),
     Refused(u64),
+    Corrupt(u64),
+    Draining(u32),
+    Lied(u32),
     Timeout,
 }
 
@@ -34,6 +38,8 @@ fn event() -> impl Strategy<Value = Event> {
             }),
         6 => (0_u64..60, any::<u64>(), any::<u32>()).prop_map(|(t, ns, rays)| Event::Done(t, ns, rays)),
         1 => (0_u64..60).prop_map(Event::Refused),
+        1 => (0_u64..60).prop_map(Event::Corrupt),
+        1 => (0_u32..6, any::<bool>()).prop_map(|(p, lies)| if lies { Event::Lied(p) } else { Event::Draining(p) }),
         2 => Just(Event::Timeout),
     ]
 }
@@ -70,7 +76,10 @@ proptest! {
                     let rect = Rect::new(0, 0, service_ns as u32, 1);
                     coordinator.tile_done(TaskId(task), TileReport { block_rays: &rays, ..TileReport::new(service_ns, rect) }, now);
                 }
-                Event::Refused(task) => coordinator.tile_refused(TaskId(task), now),
+                Event::Refused(task) => coordinator.tile_refused(TaskId(task), Refusal::DeviceLost, now),
+                Event::Corrupt(task) => coordinator.tile_corrupt(TaskId(task), Flaw::NotFinite, now),
+                Event::Draining(p) => coordinator.peer_draining(PeerId(p), now),
+                Event::Lied(p) => coordinator.peer_lied(PeerId(p), now),
                 Event::Timeout => coordinator.handle_timeout(now),
             }
             drain(&mut coordinator, &mut open, &mut ended);
@@ -98,8 +107,11 @@ fn answers_that_nobody_asked_for_are_ignored() {
     let mut coordinator = Coordinator::new(Config::default());
     let report = TileReport::new(1, Rect::new(0, 0, 1, 1));
     coordinator.tile_done(TaskId(99), report, Time(5));
-    coordinator.tile_refused(TaskId(99), Time(5));
+    coordinator.tile_refused(TaskId(99), Refusal::Other, Time(5));
+    coordinator.tile_corrupt(TaskId(99), Flaw::WrongSize, Time(5));
     coordinator.peer_ready(PeerId(3), 1, 1, Time(5));
+    coordinator.peer_draining(PeerId(3), Time(5));
+    coordinator.peer_lied(PeerId(3), Time(5));
     coordinator.peer_lost(PeerId(3), Time(5));
     assert_eq!(coordinator.poll_action(), None);
     assert_eq!(coordinator.peers().count(), 0);

@@ -61,7 +61,7 @@ fn begin(coordinator: &mut Coordinator, frame_id: u64, constraints: Constraints)
     let deadline = Time(frame_id * 100_000_000 + 90_000_000);
     let request = FrameRequest { constraints, ..request(frame_id, VIEW, deadline) };
     coordinator.begin_frame(request, Time(frame_id * 100_000_000));
-    coordinator.poll_action()
+    std::iter::from_fn(|| coordinator.poll_action()).find(|action| !matches!(action, Action::PeerChanged(_)))
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! The same seed gives the same run, event for event.
 
 use rayloom_coordinator::sim::{Fault, FrameRecord, Pace, SimPeer, Simulation, city_under_sky};
-use rayloom_coordinator::{Action, Config, Time};
+use rayloom_coordinator::{Config, PeerChange, Time};
 use rayloom_frame::Extent;
 use std::time::Duration;
 
-fn run(seed: u64) -> (Vec<FrameRecord>, Vec<(Time, Action)>) {
+fn run(seed: u64) -> (Vec<FrameRecord>, Vec<(Time, PeerChange)>) {
     let extent = Extent::new(320, 180);
     let mut peers: Vec<SimPeer> = [1.0, 0.7, 0.3].map(SimPeer::new).to_vec();
     peers[1].faults.push(Fault::Stall { from: Time(400_000_000), until: Time(700_000_000) });

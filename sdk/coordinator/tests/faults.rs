@@ -1,7 +1,7 @@
 //! Peers that die, stall, throttle, join late or all vanish: frames go on and end by their deadlines.
 
 use rayloom_coordinator::sim::{Fault, Pace, SimPeer, Simulation, city_under_sky};
-use rayloom_coordinator::{Action, Config, PeerId, PeerState, Time};
+use rayloom_coordinator::{Config, PeerChange, PeerId, PeerState, Time};
 use rayloom_frame::Extent;
 use std::time::Duration;
 
@@ -84,9 +84,12 @@ fn a_stalled_peer_is_suspected_then_recovered() {
     peers[1] = SimPeer::new(1.0).with(Fault::Stall { from: ms(1001), until: ms(1600) });
     let simulation = run(peers, 60);
     assert_all_end(&simulation);
-    let suspected = simulation.events.iter().find(|(_, e)| matches!(e, Action::PeerSuspect { peer: PeerId(1), .. }));
-    let recovered = simulation.events.iter().find(|(_, e)| *e == Action::PeerRecovered { peer: PeerId(1) });
-    let (suspected, recovered) = (suspected.expect("it stalled").0, recovered.expect("it went on").0);
+    let change = |from: PeerState, to: PeerState| {
+        let is_it = |e: &PeerChange| (e.peer, e.from, e.to) == (PeerId(1), from, to);
+        simulation.events.iter().find(|(_, e)| is_it(e)).map(|(at, _)| *at)
+    };
+    let suspected = change(PeerState::Ready, PeerState::Suspect).expect("it stalled");
+    let recovered = change(PeerState::Suspect, PeerState::Ready).expect("it went on");
     assert!(suspected <= ms(1110), "{suspected:?}");
     assert!(recovered > ms(1600) && recovered < ms(2700), "{recovered:?}");
     let broken: Vec<u64> = simulation.frames.iter().filter(|f| f.missing > 0).map(|f| f.frame_id).collect();

@@ -2,7 +2,8 @@
 mod request;
 
 use rayloom_coordinator::{
-    Action, Config, Coordinator, ExpiryCause, FramePlan, PeerId, PeerPrior, PeerState, SuspectCause, TileReport, Time,
+    Action, ChangeCause, Config, Coordinator, ExpiryCause, FramePlan, PeerChange, PeerId, PeerPrior, PeerState,
+    Refusal, TileReport, Time,
 };
 use rayloom_frame::Extent;
 use request::request;
@@ -36,7 +37,7 @@ fn refuse(coordinator: &mut Coordinator, plan: &FramePlan, now: Time) -> Vec<Act
     actions(coordinator);
     for tile in &plan.tiles {
         if tile.peer == PeerId(1) {
-            coordinator.tile_refused(tile.task, now);
+            coordinator.tile_refused(tile.task, Refusal::Other, now);
         } else {
             let report = TileReport::new(2_000_000, tile.ghost_rect);
             coordinator.tile_done(tile.task, report, now);
@@ -75,8 +76,8 @@ fn who_keeps_refusing_is_suspect_and_gets_redundant_tiles() {
         probed.extend(plan.probes.iter().map(|tile| tile.peer));
         seen.extend(refuse(&mut coordinator, &plan, ms(frame * 100 + 10)));
     }
-    let is_cause =
-        |a: &Action| matches!(a, Action::PeerSuspect { peer: PeerId(1), cause: SuspectCause::Refused { in_a_row: 3 } });
+    let cause = ChangeCause::Refused { in_a_row: 3, refusal: Refusal::Other };
+    let is_cause = |a: &Action| matches!(a, Action::PeerChanged(PeerChange { peer: PeerId(1), to: PeerState::Suspect, cause: why, .. }) if *why == cause);
     assert!(seen.iter().any(is_cause), "{seen:?}");
     assert_eq!(probed, [PeerId(1)], "one probe at a time");
     let plan = begin(&mut coordinator, 9, ms(1000));

@@ -2,8 +2,8 @@
 
 use super::{Fault, FrameRecord, SimPeer, SplitMix, Truth};
 use crate::{
-    Action, Config, Constraints, Coordinator, CostMap, Foresight, FrameRequest, GROUPS, Lowering, PeerId, TaskId,
-    TileAssignment, TileReport, Time,
+    Action, ChangeCause, Config, Constraints, Coordinator, CostMap, Foresight, FrameRequest, GROUPS, Lowering,
+    PeerChange, PeerId, PeerState, TaskId, TileAssignment, TileReport, Time,
 };
 use rayloom_frame::features::BlockFeatures;
 use rayloom_frame::{Extent, LayerRequest, Rect};
@@ -75,8 +75,8 @@ pub struct Simulation {
     pub frames: Vec<FrameRecord>,
     /// Of each later group, the same; shorter where its frames are not begun.
     pub later: [Vec<FrameRecord>; GROUPS - 1],
-    /// Suspicions and recoveries.
-    pub events: Vec<(Time, Action)>,
+    /// Suspicions, blocks and recoveries.
+    pub events: Vec<(Time, PeerChange)>,
     /// What peers did, in the order in which they were through.
     pub spans: Vec<Span>,
     /// What a pixel of each block was believed to cost when the last frames were cut, by frame id, see
@@ -367,7 +367,10 @@ impl Simulation {
                 Action::FrameExpired { frame_id, group, missing, .. } => {
                     self.end((frame_id, group), false, missing.len());
                 }
-                other => self.events.push((self.now, other)),
+                // Coming and going is not what a run is judged by.
+                Action::PeerChanged(change) if matches!(change.to, PeerState::Lost | PeerState::Draining) => {}
+                Action::PeerChanged(change) if change.cause == ChangeCause::SceneReady => {}
+                Action::PeerChanged(change) => self.events.push((self.now, change)),
             }
         }
     }

@@ -1,0 +1,191 @@
+//! The cut of a frame: whose tiles lie where, near last frame's.
+
+use crate::config::{AT_ANY_COST, Config};
+use crate::coordinator::Coordinator;
+use crate::share::{Candidate, Demand, Share, choose, fill};
+use crate::split::{Ground, Slot, Tree};
+use crate::{FrameRequest, PeerId, Time};
+use rayloom_frame::{Extent, Rect};
+
+/// Times that weights are corrected for what the ghost zones of a cut turned out to cost.
+const REFINEMENTS: usize = 3;
+/// A tree's topology stays until a peer's share of the work has changed by this factor.
+const TOPOLOGY_BAND: f64 = 1.5;
+/// What splitting may cost where a frame is too much: its middle is to come before its edges.
+const FINE_OVERHEAD: f32 = 0.2;
+/// Share of the time to a deadline in which work must be predicted to be done for it to be left to few peers.
+const IN_TIME: f64 = 0.8;
+
+/// The last frame's cuts.
+#[derive(Clone, Debug)]
+pub(crate) struct LastPlan {
+    pub(crate) extent: Extent,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) tree: Tree,
+}
+
+/// A cut of the view and when its slowest peer is predicted to finish.
+pub(crate) struct Layout {
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) tree: Tree,
+    pub(crate) finish_ns: f64,
+    /// When all would finish if the same work were divided perfectly.
+    ideal_ns: f64,
+}
+
+impl Coordinator {
+    /// Whether a peer's link, jitter included, leaves it any time before a deadline.
+    pub(crate) fn is_near(&self, peer: PeerId, deadline: Time) -> bool {
+        self.peers[&peer].link.latest_ns() < deadline.ns_since(self.now) as f64
+    }
+
+    /// The cut. Layers that are due later go to peers that are too far away for those that are due first, if these peers alone
+    /// can make it: the others are left to what is in a hurry.
+    pub(crate) fn lay_out_in_time(
+        &self,
+        frame: &FrameRequest,
+        is_too_much: bool,
+        ground: &Ground<'_>,
+        candidates: &[Candidate],
+    ) -> Layout {
+        let siblings = self.frames.iter().filter(|other| other.id == frame.frame_id && other.group < frame.group);
+        if let Some(first_due) = siblings.map(|other| other.deadline).min() {
+            let far = |candidate: &&Candidate| !self.is_near(candidate.peer, first_due);
+            let far: Vec<Candidate> = candidates.iter().filter(far).copied().collect();
+            let in_time_ns = IN_TIME * frame.deadline.ns_since(self.now) as f64;
+            if !far.is_empty() {
+                let layout = self.lay_out(frame.group, is_too_much, ground, &far);
+                if layout.finish_ns <= in_time_ns {
+                    return layout;
+                }
+            }
+        }
+        self.lay_out(frame.group, is_too_much, ground, candidates)
+    }
+
+    /// The cut: last frame's if it is still within the dead band, else a new one near it.
+    fn lay_out(&self, group: u8, is_too_much: bool, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
+        let units = ground.work.total();
+        let min_side_px = self.config.min_tile_side_px;
+        let demand = Demand { units, extent: ground.extent, ghost_px: ground.ghost_px, min_side_px };
+        let dead_band = f64::from(self.config.dead_band);
+        let last = self.group(group).last_plan.as_ref().filter(|last| last.extent == ground.extent);
+        let previous = last.map(|last| tiles_of(&last.slots)).unwrap_or_default();
+        // What comes first can only be told apart in tiles of its own.
+        let finely = is_too_much.then(|| {
+            let max_split_overhead = self.config.max_split_overhead.max(FINE_OVERHEAD);
+            Config { max_split_overhead, ..self.config.clone() }
+        });
+        let mut shares = choose(candidates, &demand, finely.as_ref().unwrap_or(&self.config), &previous);
+        let mut slots = slots(&shares);
+        let is_same = |last: &&LastPlan| tiles_of(&last.slots) == tiles_of(&slots) && is_near(&last.slots, &slots);
+        let last = last.filter(is_same);
+        if let Some(last) = last {
+            let layout = measure(ground, &mut shares, last.slots.clone(), last.tree.clone());
+            if layout.finish_ns <= layout.ideal_ns * (1.0 + dead_band) {
+                return layout;
+            }
+        }
+        let mut best: Option<Layout> = None;
+        for _ in 0..REFINEMENTS {
+            let tree = Tree::build(ground, &slots, last.map(|last| &last.tree), dead_band / 3.0);
+            let layout = measure(ground, &mut shares, slots.clone(), tree);
+            let is_good = layout.finish_ns <= layout.ideal_ns * (1.0 + dead_band / 2.0);
+            let work = work_of(ground, &layout.tree, &layout.slots);
+            // What each slot should weigh so that its rectangle, ghost zone included, holds what its peer is due.
+            for (slot, (units, pixels)) in slots.iter_mut().zip(&work) {
+                let Some(share) = shares.iter().find(|share| share.candidate.peer == slot.peer) else { continue };
+                let due = share.units / f64::from(share.tiles);
+                let held = share.candidate.equivalent_units(*units, *pixels, share.tiles);
+                slot.weight *= (due / held.max(f64::MIN_POSITIVE)).clamp(0.5, 2.0);
+            }
+            if best.as_ref().is_none_or(|best| layout.finish_ns < best.finish_ns) {
+                best = Some(layout);
+            }
+            if is_good {
+                break;
+            }
+        }
+        let best = best.expect("at least one refinement is made");
+        let alone = |candidate: &Candidate| candidate.alone_ns(units);
+        let single = candidates.iter().min_by(|a, b| alone(a).total_cmp(&alone(b)));
+        // Whoever wants tiles at any cost gets them.
+        let is_asked_for = self.config.max_split_overhead >= AT_ANY_COST;
+        let is_worse = |single: &&Candidate| best.slots.len() > 1 && alone(single) < 0.98 * best.finish_ns;
+        match single.filter(|single| !is_asked_for && is_worse(single)) {
+            Some(single) => {
+                let slots = vec![Slot { peer: single.peer, weight: 1.0 }];
+                Layout { slots, tree: Tree::Leaf { slot: 0 }, finish_ns: alone(single), ideal_ns: alone(single) }
+            }
+            None => best,
+        }
+    }
+}
+
+/// Tiles that are given: each, in their order, to the peer that would be through with it first.
+pub(crate) fn hand_out(ground: &Ground<'_>, candidates: &[Candidate], cut: &[Rect]) -> (Layout, Vec<(Rect, usize)>) {
+    let slots = candidates.iter().map(|candidate| Slot { peer: candidate.peer, weight: 1.0 }).collect();
+    // When each peer is through with its tiles, and when its link is through with their answers.
+    let mut traced_ns: Vec<f64> = candidates.iter().map(|candidate| candidate.start_ns).collect();
+    let mut sent_ns = traced_ns.clone();
+    let mut leaves = Vec::with_capacity(cut.len());
+    for rect in cut {
+        let ghost_rect = rect.grown(ground.ghost_px, ground.extent);
+        let (units, pixels) = (ground.work.within(ghost_rect), ghost_rect.pixels() as f64);
+        let through = |slot: usize| {
+            let candidate = &candidates[slot];
+            let waits_ns = traced_ns[slot].max(candidate.start_ns + pixels * candidate.up_ns_per_px);
+            let traced = waits_ns + candidate.overhead_ns + units * candidate.ns_per_unit;
+            (traced, traced.max(sent_ns[slot]) + pixels * candidate.down_ns_per_px)
+        };
+        let first = (0..candidates.len()).min_by(|a, b| through(*a).1.total_cmp(&through(*b).1));
+        let slot = first.expect("a frame without candidates has expired");
+        (traced_ns[slot], sent_ns[slot]) = through(slot);
+        leaves.push((*rect, slot));
+    }
+    let finish_ns = sent_ns.into_iter().fold(0.0, f64::max);
+    (Layout { slots, tree: Tree::Leaf { slot: 0 }, finish_ns, ideal_ns: finish_ns }, leaves)
+}
+
+/// A slot a tile, all of a peer's of the same weight.
+fn slots(shares: &[Share]) -> Vec<Slot> {
+    let slot = |share: &Share| Slot { peer: share.candidate.peer, weight: share.units / f64::from(share.tiles) };
+    shares.iter().flat_map(|share| vec![slot(share); share.tiles as usize]).collect()
+}
+
+/// Peers and how many slots they have, from slots sorted by peer.
+fn tiles_of(slots: &[Slot]) -> Vec<(PeerId, u32)> {
+    slots.chunk_by(|a, b| a.peer == b.peer).map(|own| (own[0].peer, own.len() as u32)).collect()
+}
+
+/// True when no slot's share of the weight has changed by more than [`TOPOLOGY_BAND`].
+fn is_near(last: &[Slot], next: &[Slot]) -> bool {
+    let total = |slots: &[Slot]| slots.iter().map(|slot| slot.weight).sum::<f64>();
+    let scale = total(last) / total(next);
+    let ratio = |(a, b): (&Slot, &Slot)| b.weight * scale / a.weight;
+    last.iter().zip(next).map(ratio).all(|r| (1.0 / TOPOLOGY_BAND..=TOPOLOGY_BAND).contains(&r))
+}
+
+/// Work and pixels of each slot's rectangle with its ghost zone.
+fn work_of(ground: &Ground<'_>, tree: &Tree, slots: &[Slot]) -> Vec<(f64, f64)> {
+    let mut work = vec![(0.0, 0.0); slots.len()];
+    for (rect, slot) in tree.leaves(ground.extent, ground.ghost_px, usize::MAX) {
+        let rect = rect.grown(ground.ghost_px, ground.extent);
+        work[slot].0 += ground.work.within(rect);
+        work[slot].1 += rect.pixels() as f64;
+    }
+    work
+}
+
+/// Predicts a cut's times, and fills `shares` with what a perfect division of the same work would give.
+fn measure(ground: &Ground<'_>, shares: &mut [Share], slots: Vec<Slot>, tree: Tree) -> Layout {
+    let work = work_of(ground, &tree, &slots);
+    let finish = |share: &Share| {
+        let own = slots.iter().zip(&work).filter(|(slot, _)| slot.peer == share.candidate.peer);
+        let (units, pixels) = own.fold((0.0, 0.0), |sum, (_, work)| (sum.0 + work.0, sum.1 + work.1));
+        share.before_work_ns() + share.candidate.time_ns(units, pixels, share.tiles)
+    };
+    let finish_ns = shares.iter().map(finish).fold(0.0, f64::max);
+    let ideal_ns = fill(shares, work.iter().map(|work| work.0).sum());
+    Layout { slots, tree, finish_ns, ideal_ns }
+}

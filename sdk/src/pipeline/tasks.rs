@@ -1,0 +1,166 @@
+//! What a frame asks of its peers: tasks in messages, numbered over all views of the session.
+
+use super::Pipeline;
+use crate::director::TASK_VIEW_SHIFT;
+use crate::fleet::Fleet;
+use crate::flight::{Before, Flight, FlightPlanes, FlightTile};
+use crate::revisions::Resolved;
+use crate::verify::{Subject, Verifier};
+use rayloom_coordinator::{PeerId, TaskId, TileAssignment, Time};
+use rayloom_scene::Camera;
+use rayloom_wire::{FrameTasks, GivenPlanes, LayerSpec, Message, PreviousFrame, StateDelta, Task, TaskKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Tasks of a frame whose coordinator may number them: the bits below the view's and the pipeline's.
+const TASK_PIPELINE_SHIFT: u32 = TASK_VIEW_SHIFT - 1;
+
+impl Pipeline {
+    pub(super) fn assign(
+        &mut self,
+        peer: PeerId,
+        frame_id: u64,
+        tiles: &[TileAssignment],
+        fleet: &mut Fleet,
+        verifier: &mut Verifier,
+    ) {
+        let Some(index) = self.flights.iter().position(|flight| flight.desc.frame_id == frame_id) else { return };
+        let Some(state) = self.flights[index].state.clone() else { return };
+        let previous = self.previous_frame(&self.flights[index], &state, peer, fleet);
+        let message = Message::FrameTasks(self.frame_tasks(index, &state, previous, tiles));
+        let now = self.desc.clock.now_ns();
+        for tile in tiles {
+            if verifier.chooses(peer, self.global_task(tile.task), fleet) {
+                verifier.watch(peer, self.subject(index, &state, *tile), Time(now));
+            }
+        }
+        let extent = self.view.size;
+        let flight = &mut self.flights[index];
+        for tile in tiles {
+            let ghost_rect = tile.rect.grown(tile.ghost_px, extent);
+            flight.tiles.push(FlightTile::new(peer, tile, ghost_rect, now));
+        }
+        self.send(fleet, peer, &message);
+        if let Some(planes) = &self.flights[index].planes {
+            // What layers of half resolution stand for may lie a pixel outside of the tile.
+            let region = |tile: &TileAssignment| tile.rect.grown(tile.ghost_px, extent).whole_blocks(2, extent);
+            let tiles = tiles.iter().map(|tile| (self.global_task(tile.task), region(tile))).collect();
+            fleet.send_planes(peer, frame_id, planes, tiles);
+            self.plane_bytes_per_px = fleet.plane_bytes_per_px();
+        }
+    }
+
+    /// A task as another peer can do it again, whatever frames it has seen.
+    fn subject(&self, index: usize, state: &Resolved, tile: TileAssignment) -> Subject {
+        let flight = &self.flights[index];
+        let (camera, delta) = previous_state(flight, state);
+        let previous = PreviousFrame::Explicit(camera, StateDelta::clone(&delta));
+        Subject {
+            message: FrameTasks { lossless: true, ..self.frame_tasks(index, state, previous, &[tile]) },
+            rect: tile.rect.grown(tile.ghost_px, self.view.size),
+            planes: flight.planes.as_ref().map(|planes| FlightPlanes::new(Arc::clone(&planes.gbuffer))),
+            was_lossless: self.desc.lossless,
+        }
+    }
+
+    fn frame_tasks(
+        &self,
+        index: usize,
+        state: &Resolved,
+        previous: PreviousFrame,
+        tiles: &[TileAssignment],
+    ) -> FrameTasks {
+        let flight = &self.flights[index];
+        let desc = &flight.desc;
+        let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
+        let deadline_ms = |deadline: Duration| u16::try_from(deadline.as_millis()).unwrap_or(u16::MAX);
+        FrameTasks {
+            view: self.wire_view(),
+            frame_id: desc.frame_id,
+            scene: state.scene,
+            revision: state.base,
+            extent: self.view.size,
+            camera: desc.camera,
+            delta: StateDelta::clone(&state.delta),
+            previous,
+            // Lowered layers are those that were asked for, in their order.
+            layers: flight
+                .layers
+                .iter()
+                .zip(layers)
+                .map(|(request, asked)| LayerSpec { request: *request, deadline_ms: deadline_ms(asked.deadline) })
+                .collect(),
+            filter_radius: self.view.filter_radius,
+            pre_exposure: desc.pre_exposure,
+            primary: flight.planes.is_none(),
+            planes: flight.planes.as_ref().map(|planes| GivenPlanes {
+                geometric_normal: !planes.gbuffer.geometric_normal.is_empty(),
+                emissive: !planes.gbuffer.emissive.is_empty(),
+                depth_error: planes.gbuffer.depth_error,
+            }),
+            lossless: self.desc.lossless,
+            tasks: tiles
+                .iter()
+                .map(|tile| Task {
+                    id: self.global_task(tile.task),
+                    kind: TaskKind::Trace,
+                    rect: tile.rect,
+                    ghost: u8::try_from(tile.ghost_px).unwrap_or(u8::MAX),
+                })
+                .collect(),
+        }
+    }
+
+    /// What the frame before was: by its id where the peer has seen it, else told whole.
+    fn previous_frame(&self, flight: &Flight, state: &Resolved, peer: PeerId, fleet: &Fleet) -> PreviousFrame {
+        let (camera, delta) = previous_state(flight, state);
+        match flight.before.as_ref().filter(|_| !flight.desc.cut) {
+            Some(before)
+                if has_same_base(before, state)
+                    && camera == before.camera
+                    && fleet.has_frame(peer, self.wire_view(), before.frame_id) =>
+            {
+                PreviousFrame::Known(before.frame_id)
+            }
+            _ => PreviousFrame::Explicit(camera, StateDelta::clone(&delta)),
+        }
+    }
+
+    pub(super) fn send(&self, fleet: &mut Fleet, peer: PeerId, message: &Message) {
+        if let Err(error) = fleet.send(peer, message) {
+            // Its tiles will miss their deadline, which is how every kind of loss is seen.
+            tracing::debug!("nothing sent to peer {}: {error}", peer.0);
+        }
+    }
+
+    /// Peers keep frames by view; a view's two pipelines are two views to them.
+    fn wire_view(&self) -> u16 {
+        self.desc.view << 1 | u16::from(self.desc.is_local)
+    }
+
+    pub(super) fn global_task(&self, task: TaskId) -> u64 {
+        u64::from(self.desc.view) << TASK_VIEW_SHIFT | u64::from(self.desc.is_local) << TASK_PIPELINE_SHIFT | task.0
+    }
+}
+
+/// Camera and state of the frame before; its own after a cut. Across base revisions nothing is known to have moved.
+fn previous_state(flight: &Flight, state: &Resolved) -> (Camera, Arc<StateDelta>) {
+    let Some(before) = flight.before.as_ref().filter(|_| !flight.desc.cut) else {
+        return (flight.desc.camera, Arc::clone(&state.delta));
+    };
+    let delta = before.state.as_ref().filter(|_| has_same_base(before, state)).unwrap_or(state).delta.clone();
+    (flight.desc.previous_camera.unwrap_or(before.camera), delta)
+}
+
+fn has_same_base(before: &Before, state: &Resolved) -> bool {
+    before.state.as_ref().is_some_and(|before| before.scene == state.scene && before.base == state.base)
+}
+
+/// True when the task belongs to the pipeline of the embedded peer.
+pub(crate) fn is_local_task(task: u64) -> bool {
+    task >> TASK_PIPELINE_SHIFT & 1 == 1
+}
+
+pub(super) fn local_task(task: u64) -> TaskId {
+    TaskId(task & ((1 << TASK_PIPELINE_SHIFT) - 1))
+}
