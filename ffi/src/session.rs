@@ -4,7 +4,7 @@ use crate::boundary;
 use crate::handles::{self, SessionState};
 use crate::pointer::{self, descriptor};
 use crate::result::{Failure, RAYLOOM_HEADER_VERSION, RAYLOOM_NOT_READY, RAYLOOM_UNSUPPORTED, rayloom_result};
-use sdk::{Embedded, Event, PeerAddress, Session, SessionDesc};
+use sdk::{Embedded, Event, PeerAddress, Session, SessionDesc, Verification};
 use std::ffi::{c_char, c_void};
 
 /// The embedded peer is not used: without peers frames are reprojected history.
@@ -83,6 +83,15 @@ pub struct rayloom_session_desc {
     pub cache_dir: *const c_char,
     /// Most bytes of GPU memory that the embedded peer's buffers may take together; 0 = what there is.
     pub memory_limit: u64,
+    /// Bit i: peers[i] is trusted. It may trace views with RAYLOOM_VIEW_TRUSTED_PEERS, and what it traces is not checked.
+    pub trusted_peers: u64,
+    /// Folder in which what proves that a peer lied is written (RAYLOOM_EVENT_PEER_CAUGHT), made where it is not there; NULL =
+    /// nowhere.
+    pub evidence_dir: *const c_char,
+    /// Share of the tiles of other peers that are traced again by another one and compared, up to 1; 0 = 0.01, below 0 = none.
+    pub verified_share: f32,
+    /// 0.
+    pub reserved: u32,
 }
 descriptor!(rayloom_session_desc, RAYLOOM_STRUCT_SESSION_DESC);
 
@@ -158,13 +167,21 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
             url: url.to_owned(),
             token: token.map(str::to_owned),
             tls_pin,
-            ..PeerAddress::default()
+            is_trusted: desc.trusted_peers >> i & 1 != 0,
         });
     }
     // SAFETY: the caller vouches for it.
     let device = unsafe { pointer::optional_text("desc->embedded_device", desc.embedded_device) }?;
     // SAFETY: the caller vouches for it.
     let capture = unsafe { pointer::optional_text("desc->capture_path", desc.capture_path) }?;
+    // SAFETY: the caller vouches for it.
+    let evidence = unsafe { pointer::optional_text("desc->evidence_dir", desc.evidence_dir) }?;
+    let share = match desc.verified_share {
+        0.0 => Verification::default().share,
+        share if share < 0.0 => 0.0,
+        share if share <= 1.0 => share,
+        share => return Err(Failure::argument(format!("desc->verified_share is {share}, allowed is up to 1"))),
+    };
     // SAFETY: the caller vouches for it.
     let cache_dir = unsafe { pointer::optional_text("desc->cache_dir", desc.cache_dir) }?;
     Ok(SessionDesc {
@@ -180,6 +197,7 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
         cache_dir: cache_dir.map(Into::into),
         capture: capture.map(Into::into),
         accept_stored_traces: false,
+        verification: Verification { share, evidence: evidence.map(Into::into) },
     })
 }
 
@@ -217,6 +235,13 @@ pub const RAYLOOM_EVENT_CONVENTION: u32 = 9;
 pub const RAYLOOM_EVENT_CAPTURE_FAILED: u32 = 10;
 /// With RAYLOOM_SESSION_VALIDATE: the planes of a frame are what a peer traces of it. Told once a view.
 pub const RAYLOOM_EVENT_CONVENTION_AGREES: u32 = 11;
+/// Peers hold the scene of a view, and none is what the view asks for; told once until that changes.
+pub const RAYLOOM_EVENT_UNTRACEABLE: u32 = 12;
+/// A peer did not trace what it was asked for: nothing of it is used any more in this session. Text: what it did, and where what
+/// proves it was written.
+pub const RAYLOOM_EVENT_PEER_CAUGHT: u32 = 13;
+/// A peer will go: it finishes what it has and gets nothing more.
+pub const RAYLOOM_EVENT_PEER_LEAVING: u32 = 14;
 /// Something that this header does not know; text says it.
 pub const RAYLOOM_EVENT_OTHER: u32 = 0xFFFF_FFFF;
 
@@ -295,6 +320,9 @@ fn describe(event: &Event) -> rayloom_event {
         Event::PlanesReleased { .. } => (RAYLOOM_EVENT_PLANES_RELEASED, RAYLOOM_EMBEDDED_PEER, 0),
         Event::Convention { agrees: false, .. } => (RAYLOOM_EVENT_CONVENTION, RAYLOOM_EMBEDDED_PEER, 0),
         Event::Convention { agrees: true, .. } => (RAYLOOM_EVENT_CONVENTION_AGREES, RAYLOOM_EMBEDDED_PEER, 0),
+        Event::Untraceable { .. } => (RAYLOOM_EVENT_UNTRACEABLE, RAYLOOM_EMBEDDED_PEER, 0),
+        Event::PeerCaught { peer, .. } => (RAYLOOM_EVENT_PEER_CAUGHT, *peer, 0),
+        Event::PeerLeaving { peer, .. } => (RAYLOOM_EVENT_PEER_LEAVING, *peer, 0),
         Event::CaptureFailed { .. } => (RAYLOOM_EVENT_CAPTURE_FAILED, RAYLOOM_EMBEDDED_PEER, 0),
         _ => (RAYLOOM_EVENT_OTHER, RAYLOOM_EMBEDDED_PEER, 0),
     };

@@ -9,7 +9,7 @@ use crate::result::{Failure, RAYLOOM_UNSUPPORTED, rayloom_result};
 use crate::session::{check_flags, rayloom_session};
 use crate::{boundary, output};
 use sdk::frame::{Extent, LayerKind, LayerRequest, PictureFormat};
-use sdk::{Accumulation, Denoise, LayerDesc, Overlay, Tier, ViewDesc, ViewMode};
+use sdk::{Accumulation, Denoise, LayerDesc, Lowering, Overlay, PeerConstraints, Tier, ViewDesc, ViewMode};
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +53,22 @@ pub const RAYLOOM_VIEW_DENOISE_GPU: u32 = 8;
 /// run time, where it is installed or from where the environment's RAYLOOM_OIDN says; RAYLOOM_UNSUPPORTED without.
 pub const RAYLOOM_VIEW_DENOISE_OPEN_IMAGE: u32 = 16;
 
+/// Peers must be GPUs to trace the view. Where no peer is what a view asks for, RAYLOOM_EVENT_UNTRACEABLE says so and its frames are
+/// history.
+pub const RAYLOOM_VIEW_GPU_PEERS: u32 = 32;
+
+/// Peers must be GPUs with ray tracing units that are in use.
+pub const RAYLOOM_VIEW_RAY_TRACING_PEERS: u32 = 64;
+
+/// Peers must be trusted (trusted_peers of rayloom_session_desc; the embedded one is): for assets that nobody else may have.
+pub const RAYLOOM_VIEW_TRUSTED_PEERS: u32 = 128;
+
+/// Where a frame is predicted to be late, fewer samples are traced, down to one a pixel.
+pub const RAYLOOM_VIEW_LOWER_SAMPLES: u32 = 256;
+
+/// As RAYLOOM_VIEW_LOWER_SAMPLES, and then layers at full resolution are traced at half of it.
+pub const RAYLOOM_VIEW_LOWER_RESOLUTION: u32 = 512;
+
 /// What the peers traced.
 pub const RAYLOOM_VIEW_MODE_REMOTE: u32 = 0;
 /// What the embedded peer traced.
@@ -71,7 +87,9 @@ pub const RAYLOOM_OVERLAY_PREDICTION: u32 = 3;
 /// How much longer (red) or shorter (blue) than predicted each tile took, and by how many percent.
 pub const RAYLOOM_OVERLAY_ERROR: u32 = 4;
 
-const VIEW_FLAGS: u32 = RAYLOOM_VIEW_OUTPUT_PLANES | RAYLOOM_VIEW_GBUFFER | DENOISE_FLAGS;
+const VIEW_FLAGS: u32 = RAYLOOM_VIEW_OUTPUT_PLANES | RAYLOOM_VIEW_GBUFFER | DENOISE_FLAGS | PEER_FLAGS | LOWERING_FLAGS;
+const PEER_FLAGS: u32 = RAYLOOM_VIEW_GPU_PEERS | RAYLOOM_VIEW_RAY_TRACING_PEERS | RAYLOOM_VIEW_TRUSTED_PEERS;
+const LOWERING_FLAGS: u32 = RAYLOOM_VIEW_LOWER_SAMPLES | RAYLOOM_VIEW_LOWER_RESOLUTION;
 const DENOISE_FLAGS: u32 = RAYLOOM_VIEW_DENOISE | RAYLOOM_VIEW_DENOISE_GPU | RAYLOOM_VIEW_DENOISE_OPEN_IMAGE;
 
 /// struct_type of rayloom_view_desc.
@@ -185,6 +203,16 @@ pub unsafe extern "C" fn rayloom_view_create(
         };
         view.picture = picture_format(desc.color_format)?;
         view.gbuffer = desc.flags & RAYLOOM_VIEW_GBUFFER != 0;
+        view.constraints = PeerConstraints {
+            gpu: desc.flags & RAYLOOM_VIEW_GPU_PEERS != 0,
+            ray_tracing: desc.flags & RAYLOOM_VIEW_RAY_TRACING_PEERS != 0,
+            trusted: desc.flags & RAYLOOM_VIEW_TRUSTED_PEERS != 0,
+        };
+        view.lowering = match desc.flags & LOWERING_FLAGS {
+            0 => Lowering::Never,
+            RAYLOOM_VIEW_LOWER_SAMPLES => Lowering::Samples,
+            _ => Lowering::SamplesAndResolution,
+        };
         view.convention = convention;
         let view = ViewState { view: state.session.create_view(view)?, convention, open_frames: Arc::default() };
         out.write(handles::add(session, Object::View(Arc::new(view)))?);

@@ -117,6 +117,10 @@ pub(crate) struct Options {
     /// End once no engine was here for so long, as 90s, 10m or 2h; counted from the ready line. Off by default.
     #[arg(long, env = "RAYLOOM_EXIT_WHEN_IDLE", value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) exit_when_idle: Option<Duration>,
+    /// On SIGTERM or SIGINT, engines have so long to take back what is being traced for them, as 5s or 1m. A second signal ends
+    /// the process on the spot.
+    #[arg(long, env = "RAYLOOM_DRAIN_WITHIN", value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
+    pub(crate) drain_within: Duration,
 }
 
 /// What else the binary does.

@@ -143,7 +143,11 @@ async fn serve(options: Options, mut signals: watch::Receiver<u32>) -> Result<()
         }
     };
     let failed = tokio::select! {
-        _ = signals.changed() => None,
+        _ = signals.changed() => {
+            tracing::info!(engines = peer.session_count(), within = ?options.drain_within, "leaving");
+            peer.drain(options.drain_within).await;
+            None
+        }
         () = idle => {
             tracing::info!(limit = ?options.exit_when_idle, "no engine was here for so long; ending");
             None

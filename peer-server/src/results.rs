@@ -5,12 +5,12 @@ use crate::clock::{now_ns, stamp_ns};
 use crate::outbound::{LinkClosed, Outbound};
 use crate::quota::TaskGuard;
 use crate::render::TileOutcome;
-use crate::tracer::Traced;
+use crate::tracer::{TraceError, Traced};
 use bytes::Bytes;
 use rayloom_frame::codec::{CodecMode, Slice, TileEncoder};
 use rayloom_frame::digest;
 use rayloom_transport::{Channel, SendError};
-use rayloom_wire::{Message, TaskRefused, TileDone, TileSlice, TileTimings, limits};
+use rayloom_wire::{Message, TaskRefusal, TaskRefused, TileDone, TileSlice, TileTimings, limits};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -65,7 +65,13 @@ pub(crate) async fn answer(mut traced: mpsc::UnboundedReceiver<TileOutcome<TileT
             let traced = match result {
                 Ok(traced) => traced,
                 Err(error) => {
-                    refuse.control(refusal(task, frame_id, error.to_string())).await?;
+                    let lacks = match error {
+                        TraceError::Refused(_) => TaskRefusal::Other,
+                        TraceError::OutOfMemory(_) => TaskRefusal::Memory,
+                        TraceError::DeviceLost(_) => TaskRefusal::Device,
+                    };
+                    let refused = TaskRefused { task, frame_id, lacks, reason: error.to_string() };
+                    refuse.control(Message::TaskRefused(refused)).await?;
                     continue;
                 }
             };
@@ -184,6 +190,7 @@ async fn send_tile(out: &Outbound, tile: Outgoing) -> Result<(), LinkClosed> {
     out.control(refusal(task, frame_id, reason.into())).await
 }
 
+/// The answer to a task that this peer can't do, though it lacks nothing.
 pub(crate) fn refusal(task: u64, frame_id: u64, reason: String) -> Message {
-    Message::TaskRefused(TaskRefused { task, frame_id, reason })
+    Message::TaskRefused(TaskRefused { task, frame_id, lacks: TaskRefusal::Other, reason })
 }

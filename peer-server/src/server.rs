@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How long a start waits for a STUN and a TURN server, which lose a request now and then.
@@ -58,14 +58,29 @@ pub(crate) struct Shared {
     pub(crate) cache: Arc<BlobCache>,
     pub(crate) assembler: Arc<Mutex<Assembler>>,
     pub(crate) device: Arc<Device<TileTag>>,
-    health: watch::Sender<Health>,
+    pub(crate) health: watch::Sender<Health>,
     sessions: watch::Sender<usize>,
     next_session: AtomicU64,
 }
 
+impl Shared {
+    /// What failed stays failed.
+    fn shut_down(&self) {
+        self.health.send_if_modified(|health| {
+            let works = matches!(health, Health::Running | Health::Draining(_));
+            if works {
+                *health = Health::ShuttingDown;
+            }
+            works
+        });
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Health {
+pub(crate) enum Health {
     Running,
+    /// Takes no new engine, and finishes what it has until then.
+    Draining(Instant),
     ShuttingDown,
     Failed(String),
 }
@@ -168,6 +183,7 @@ impl PeerServer {
             get(move || async move {
                 match &*ready.health.borrow() {
                     Health::Running => (StatusCode::OK, "ready".to_owned()),
+                    Health::Draining(_) => (StatusCode::SERVICE_UNAVAILABLE, "leaving".to_owned()),
                     Health::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting down".to_owned()),
                     Health::Failed(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason.clone()),
                 }
@@ -215,16 +231,27 @@ impl PeerServer {
         }
     }
 
-    /// Tells every session that the peer is going, and ends the threads; returns within a few seconds whatever happens.
-    pub async fn shutdown(&self) {
+    /// Tells every session that the peer will go, takes no new one, and waits until none is left: engines hand what they have
+    /// here to others and end the link. Returns after `within` at the latest.
+    pub async fn drain(&self, within: Duration) {
         let shared = &self.owner.shared;
         shared.health.send_if_modified(|health| {
             let running = *health == Health::Running;
             if running {
-                *health = Health::ShuttingDown;
+                *health = Health::Draining(Instant::now() + within);
             }
             running
         });
+        let mut sessions = shared.sessions.subscribe();
+        if tokio::time::timeout(within, sessions.wait_for(|count| *count == 0)).await.is_err() {
+            tracing::warn!(sessions = self.session_count(), "engines were still here after {within:?}");
+        }
+    }
+
+    /// Tells every session that the peer is going, and ends the threads; returns within a few seconds whatever happens.
+    pub async fn shutdown(&self) {
+        let shared = &self.owner.shared;
+        shared.shut_down();
         shared.device.stop();
         let mut sessions = shared.sessions.subscribe();
         let gone = tokio::time::timeout(SHUTDOWN_WITHIN, sessions.wait_for(|count| *count == 0)).await;
@@ -270,13 +297,7 @@ fn data_port(config: &ListenConfig, addr: SocketAddr) -> Result<SharedPort, Peer
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.shared.health.send_if_modified(|health| {
-            let running = *health == Health::Running;
-            if running {
-                *health = Health::ShuttingDown;
-            }
-            running
-        });
+        self.shared.shut_down();
         self.shared.device.stop();
         self.threads.get_mut().drain(..).for_each(join);
     }
@@ -333,10 +354,14 @@ async fn serve(shared: Arc<Shared>, connection: Connection) {
             let most = shared.config.max_sessions;
             End::Refuse(RefusalCode::Capacity, format!("{most} sessions are open, which is the most (--max-sessions)"))
         }
+        Some(_) if matches!(*shared.health.borrow(), Health::Draining(_)) => {
+            End::Refuse(RefusalCode::Shutdown, "the peer is leaving and takes no new engine".into())
+        }
         Some(_) => {
             let mut health = shared.health.subscribe();
             let ill = async {
-                match health.wait_for(|health| *health != Health::Running).await.as_deref() {
+                let works = |health: &Health| matches!(health, Health::Running | Health::Draining(_));
+                match health.wait_for(|health| !works(health)).await.as_deref() {
                     Ok(Health::Failed(reason)) => End::Refuse(RefusalCode::Device, reason.clone()),
                     _ => End::Refuse(RefusalCode::Shutdown, "the peer is shutting down".into()),
                 }

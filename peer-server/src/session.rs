@@ -8,19 +8,19 @@ use crate::quota::Quota;
 use crate::render::{BuildEvent, BuildJob, TileJob, TileOutcome};
 use crate::results::{FRESH_FRAMES, TileTag, refusal};
 use crate::scenes::{SceneTable, status};
-use crate::server::Shared;
+use crate::server::{Health, Shared};
 use crate::transfer::{Transfer, TransferEvent};
 use rayloom_frame::GBuffer;
 use rayloom_transport::{Channel, Events, LinkEvent};
 use rayloom_wire::{
-    BlobNeed, BlobPart, FrameTasks, Hello, Message, Pong, RefusalCode, Refused, Role, SceneOffer, SceneStage, Task,
-    VERSION, limits,
+    BlobNeed, BlobPart, FrameTasks, Hello, Leaving, Message, Pong, RefusalCode, Refused, Role, SceneOffer, SceneStage,
+    Task, VERSION, limits,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
-use tokio::sync::mpsc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
 
 /// How long the other side may take to say what it is.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -116,8 +116,17 @@ enum Never {}
 impl Session {
     async fn talk(&mut self, events: &mut Events, mut inbox: mpsc::UnboundedReceiver<Notice>) -> Result<Never, End> {
         self.greet(events).await?;
+        let mut health = self.shared.health.subscribe();
+        let mut is_leaving = false;
         loop {
             tokio::select! {
+                until = leaving(&mut health), if !is_leaving => {
+                    is_leaving = true;
+                    let within = until.saturating_duration_since(Instant::now());
+                    let within_ms = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
+                    let reason = "the peer is being shut down".to_owned();
+                    self.out.control(Message::Leaving(Leaving { within_ms, reason })).await?;
+                }
                 event = events.next() => {
                     let (channel, bytes) = message_of(event)?;
                     match Message::decode(bytes) {
@@ -190,7 +199,8 @@ impl Session {
             | Message::BlobNeed(_)
             | Message::SceneStatus(_)
             | Message::TileDone(_)
-            | Message::TaskRefused(_) => {
+            | Message::TaskRefused(_)
+            | Message::Leaving(_) => {
                 Err(broken(format!("a message on the {} channel that only peers send", channel.name())))
             }
         }
@@ -426,6 +436,19 @@ impl Session {
             ));
         }
         Ok((rect, self.quota.take(task.id, rect.pixels())?))
+    }
+}
+
+/// Waits until the peer will go, and says when.
+async fn leaving(health: &mut watch::Receiver<Health>) -> Instant {
+    loop {
+        if let Health::Draining(until) = *health.borrow_and_update() {
+            return until;
+        }
+        if health.changed().await.is_err() {
+            // Its end is told by who runs this.
+            std::future::pending::<()>().await;
+        }
     }
 }
 

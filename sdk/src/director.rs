@@ -20,7 +20,7 @@ use crate::verify::{Caught, VerificationStats, Verifier};
 use crate::view::{MergePanicked, Starts, View, ViewShared};
 use crate::{ViewDesc, blob_store::BlobStore};
 use parking_lot::Mutex;
-use rayloom_coordinator::{PeerId, Time};
+use rayloom_coordinator::{Flaw, PeerId, Time};
 use rayloom_frame::GBuffer;
 use rayloom_frame::codec::DecodedSlice;
 use rayloom_transport::Link;
@@ -87,6 +87,8 @@ pub(crate) enum PeerEvent {
     Slice(ArrivedSlice),
     TileDone { done: TileDone, arrived_ns: u64 },
     TaskRefused(TaskRefused),
+    TileCorrupt { task: u64, flaw: Flaw },
+    Leaving { cause: String },
     Clock { rtt_ns: u64, offset_ns: i64 },
 }
 
@@ -351,8 +353,19 @@ impl Director {
                 }
                 self.verifier.refused(peer, refused.task);
                 if let Some(view) = self.views.get_mut(&view_of(refused.task)) {
-                    view.tile_refused(peer, refused.task, now);
+                    view.tile_refused(peer, &refused, now);
                 }
+            }
+            PeerEvent::TileCorrupt { task, flaw } => {
+                self.verifier.refused(peer, task);
+                if let Some(view) = self.views.get_mut(&view_of(task)) {
+                    view.tile_corrupt(peer, task, flaw, now);
+                }
+            }
+            PeerEvent::Leaving { cause } => {
+                self.desc.events.push(Event::PeerLeaving { peer: peer.0, cause });
+                self.fleet.set_leaving(peer);
+                self.views.values_mut().for_each(|view| view.peer_draining(peer, now));
             }
             PeerEvent::Clock { rtt_ns, offset_ns } => {
                 self.fleet.clock_measured(peer, rtt_ns, offset_ns);
@@ -406,12 +419,18 @@ impl Director {
     fn act(&mut self) {
         let caught = self.verifier.advance(&mut self.fleet, &self.revisions, self.desc.clock.now());
         if let Some(Caught { peer, cause }) = caught {
+            let now = self.desc.clock.now();
             self.fleet.close(peer, CAUGHT);
+            self.views.values_mut().for_each(|view| view.peer_lied(peer, now));
             self.let_go(peer);
             self.desc.events.push(Event::PeerCaught { peer: peer.0, cause });
         }
         for view in self.views.values_mut() {
             view.act(&mut self.fleet, &mut self.verifier, &self.desc.events);
+        }
+        // Who leaves may go once nothing of it is waited for; a peer that goes without a word is seen by its silence.
+        for peer in self.fleet.take_leaving(|peer| self.views.values().any(|view| view.is_asked(peer))) {
+            self.fleet.close(peer, "the peer leaves, and nothing of it is waited for");
         }
     }
 }

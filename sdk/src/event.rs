@@ -49,6 +49,13 @@ pub enum Event {
         /// Which peer, what it did, and where what proves it was written.
         cause: String,
     },
+    /// A peer will go: it finishes what it has, and gets nothing more.
+    PeerLeaving {
+        /// Index in the session's list of peers.
+        peer: u32,
+        /// Which peer, and why.
+        cause: String,
+    },
     /// A suspect peer holds its deadlines again.
     PeerRecovered {
         /// Index in the session's list of peers.
@@ -158,6 +165,7 @@ impl std::fmt::Display for Event {
             Event::PeerLost { peer, cause } => write!(f, "peer {} lost: {cause}", name(*peer)),
             Event::PeerSuspect { peer, cause } => write!(f, "peer {} is suspect: {cause}", name(*peer)),
             Event::PeerCaught { peer, cause } => write!(f, "peer {} is caught and blocked: {cause}", name(*peer)),
+            Event::PeerLeaving { peer, cause } => write!(f, "peer {} leaves: {cause}", name(*peer)),
             Event::PeerRecovered { peer } => write!(f, "peer {} recovered", name(*peer)),
             Event::SceneReady { revision, peer } => write!(f, "peer {} holds scene revision {revision}", name(*peer)),
             Event::SceneFailed { revision, peer, cause } => {

@@ -48,6 +48,17 @@ struct Peer {
     bytes_sent: u64,
     bytes_received: u64,
     stage: Option<(u32, u64, SceneStage)>,
+    /// It will go: nothing new is asked of it.
+    leaving: Leaving,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// Something of it is waited for.
+    Soon,
+    /// Its link is closed.
+    Now,
 }
 
 impl Peer {
@@ -136,6 +147,7 @@ impl Fleet {
             bytes_sent: 0,
             bytes_received: 0,
             stage: None,
+            leaving: Leaving::No,
         };
         self.peers.insert(id, peer);
     }
@@ -149,9 +161,22 @@ impl Fleet {
         self.peers.remove(&id);
     }
 
-    /// True for a connected peer that traces what it is asked to, whatever the camera.
+    /// A peer will go.
+    pub(crate) fn set_leaving(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.leaving == Leaving::No) {
+            peer.leaving = Leaving::Soon;
+        }
+    }
+
+    /// Peers that will go and of which nothing is waited for any more; each once.
+    pub(crate) fn take_leaving(&mut self, is_asked: impl Fn(PeerId) -> bool) -> Vec<PeerId> {
+        let ready = self.peers.iter_mut().filter(|(id, peer)| peer.leaving == Leaving::Soon && !is_asked(**id));
+        ready.map(|(id, peer)| (peer.leaving = Leaving::Now, *id).1).collect()
+    }
+
+    /// True for a connected peer that traces what it is asked to, whatever the camera, and stays.
     pub(crate) fn traces(&self, id: PeerId) -> bool {
-        self.peers.get(&id).is_some_and(|peer| !peer.info.stored_traces)
+        self.peers.get(&id).is_some_and(|peer| !peer.info.stored_traces && peer.leaving == Leaving::No)
     }
 
     /// A connected peer that traces what it is asked to, as an examination knows it.

@@ -8,7 +8,7 @@ use crate::flight::decoded_bytes;
 use crate::revisions::Offered;
 use crate::upload;
 use bytes::Bytes;
-use rayloom_coordinator::PeerId;
+use rayloom_coordinator::{Flaw, PeerId};
 use rayloom_frame::Extent;
 use rayloom_frame::codec::{DecodeLimits, Decoder, Slice};
 use rayloom_transport::webrtc::{DialOptions, dial};
@@ -253,16 +253,19 @@ impl PeerLink {
         let arrived_ns = self.clock.now_ns();
         let name = self.name();
         let event = match Message::decode(bytes).map_err(|error| format!("{name} broke the protocol: {error}"))? {
-            Message::TileSlice(slice) => match self.decode(slice, arrived_ns, decoding).await {
-                Ok(arrived) => PeerEvent::Slice(arrived),
-                // The tile misses its deadline, which is how every kind of loss is seen.
-                Err(error) => {
-                    tracing::warn!("{name} sent a slice that can't be used: {error}");
-                    return Ok(());
+            Message::TileSlice(slice) => {
+                let task = slice.task;
+                match self.decode(slice, arrived_ns, decoding).await {
+                    Ok(arrived) => PeerEvent::Slice(arrived),
+                    Err((flaw, error)) => {
+                        tracing::warn!("{name} sent a slice that can't be used: {error}");
+                        PeerEvent::TileCorrupt { task, flaw }
+                    }
                 }
-            },
+            }
             Message::TileDone(done) => PeerEvent::TileDone { done, arrived_ns },
             Message::TaskRefused(refused) => PeerEvent::TaskRefused(refused),
+            Message::Leaving(leaving) => PeerEvent::Leaving { cause: format!("{name}: {}", leaving.reason) },
             Message::Pong(pong) => {
                 let (rtt_ns, offset_ns) = pong.measure(arrived_ns);
                 PeerEvent::Clock { rtt_ns, offset_ns }
@@ -283,15 +286,21 @@ impl PeerLink {
     }
 
     /// Decodes here, so that several links' slices are decoded at the same time and the director only places them.
-    async fn decode(&self, slice: TileSlice, arrived_ns: u64, decoding: &mut Decoding) -> Result<ArrivedSlice, String> {
+    async fn decode(
+        &self,
+        slice: TileSlice,
+        arrived_ns: u64,
+        decoding: &mut Decoding,
+    ) -> Result<ArrivedSlice, (Flaw, String)> {
         let TileSlice { task, index, count, plane, scale, codec, rect, payload, .. } = slice;
         let coded_bytes = payload.len();
         // The view that it is for is the director's to know; the tile's rectangle is checked there.
         let limits = DecodeLimits::new(Extent::new(limits::VIEW_SIDE, limits::VIEW_SIDE));
         let slice = Slice { plane, scale, codec, rect, payload };
-        let decoded = decoding.decoder.decode(&slice, limits).map_err(|error| error.to_string())?;
+        let decoded = decoding.decoder.decode(&slice, limits);
+        let decoded = decoded.map_err(|error| (Flaw::WrongSize, error.to_string()))?;
         if let Some(pixel) = decoded.impossible() {
-            return Err(format!("{pixel}, which nobody can have traced"));
+            return Err((Flaw::NotFinite, format!("{pixel}, which nobody can have traced")));
         }
         let kib =
             u32::try_from(decoded_bytes(&decoded).div_ceil(1024)).unwrap_or(DECODED_AHEAD_KIB).min(DECODED_AHEAD_KIB);

@@ -19,12 +19,12 @@ use crate::overlay::CostMaps;
 use crate::revisions::Resolved;
 use crate::verify::Verifier;
 use rayloom_coordinator::{
-    Action, Config, Constraints, Coordinator, CostMap, ExpiryCause, Foresight, FrameRequest, PeerChange, PeerId,
-    PeerPrior, PeerState, PeerView, PlannedTile, Refusal, TaskId, TileReport, Time,
+    Action, ChangeCause, Config, Constraints, Coordinator, CostMap, ExpiryCause, Flaw, Foresight, FrameRequest,
+    PeerChange, PeerId, PeerPrior, PeerState, PeerView, PlannedTile, Refusal, TaskId, TileReport, Time,
 };
 use rayloom_frame::features::{block_motion, estimated_cost};
 use rayloom_frame::{GBuffer, Rect};
-use rayloom_wire::{CancelTasks, Message, TileDone};
+use rayloom_wire::{CancelTasks, Message, TaskRefusal, TaskRefused, TileDone};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,6 +149,24 @@ impl Pipeline {
         if self.has(peer) {
             self.coordinator.peer_ready(peer, scene, revision, now);
         }
+    }
+
+    pub(crate) fn peer_draining(&mut self, peer: PeerId, now: Time) {
+        if let Some(may_be_asked) = self.members.get_mut(&peer) {
+            *may_be_asked = false;
+            self.coordinator.peer_draining(peer, now);
+        }
+    }
+
+    pub(crate) fn peer_lied(&mut self, peer: PeerId, now: Time) {
+        if self.has(peer) {
+            self.coordinator.peer_lied(peer, now);
+        }
+    }
+
+    /// True while a tile of the peer is waited for.
+    pub(crate) fn is_asked(&self, peer: PeerId) -> bool {
+        self.coordinator.peers().any(|view| view.id == peer && view.queue > 0)
     }
 
     pub(crate) fn peer_lost(&mut self, peer: PeerId, now: Time) {
@@ -347,10 +365,23 @@ impl Pipeline {
         }
     }
 
-    pub(crate) fn tile_refused(&mut self, peer: PeerId, task: u64, now: Time) {
+    pub(crate) fn tile_refused(&mut self, peer: PeerId, refused: &TaskRefused, now: Time) {
+        let task = local_task(refused.task);
+        if self.coordinator.task_peer(task) == Some(peer) {
+            let refusal = match refused.lacks {
+                TaskRefusal::Other => Refusal::Other,
+                TaskRefusal::Memory => Refusal::OutOfMemory,
+                TaskRefusal::Device => Refusal::DeviceLost,
+            };
+            self.coordinator.tile_refused(task, refusal, now);
+        }
+    }
+
+    /// An answer that can't be used.
+    pub(crate) fn tile_corrupt(&mut self, peer: PeerId, task: u64, flaw: Flaw, now: Time) {
         let task = local_task(task);
         if self.coordinator.task_peer(task) == Some(peer) {
-            self.coordinator.tile_refused(task, Refusal::Other, now);
+            self.coordinator.tile_corrupt(task, flaw, now);
         }
     }
 
@@ -433,10 +464,12 @@ impl Pipeline {
     }
 }
 
-/// Tells the engine of a peer that fails or holds again; whether it is connected it learns from the link.
+/// Tells the engine of a peer that fails or holds again; whether it is connected it learns from the link, and of one that lied
+/// or leaves from the session.
 fn tell_change(change: &PeerChange, fleet: &Fleet, events: &EventQueue) {
     let peer = change.peer.0;
     match change.to {
+        PeerState::Blocked if change.cause == ChangeCause::Lied => {}
         PeerState::Suspect if change.from == PeerState::Ready => {
             let cause = format!("{}: {}", fleet.description(change.peer), change.cause);
             events.push(Event::PeerSuspect { peer, cause });

@@ -188,7 +188,7 @@ mod tests {
     use crate::scene_handle::BaseRevision;
     use rayloom_scene::Scene;
     use rayloom_transport::{LinkEvent, loopback};
-    use rayloom_wire::PeerInfo;
+    use rayloom_wire::{PeerInfo, TaskRefusal};
     use std::collections::BTreeSet;
     use std::sync::Arc;
     use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
@@ -256,7 +256,8 @@ mod tests {
         };
         assert_eq!(cancelled.ids, [first.tasks[0].id]);
         assert!(second.primary && second.layers.is_empty() && second.frame_id > first.frame_id);
-        let refusal = |task| TaskRefused { task, frame_id: second.frame_id, reason: "busy".into() };
+        let refusal =
+            |task| TaskRefused { task, frame_id: second.frame_id, lacks: TaskRefusal::Other, reason: "busy".into() };
         probes.tile_refused(PeerId(0), refusal(first.tasks[0].id));
         assert!(matches!(refused.try_recv(), Err(TryRecvError::Empty)), "an old task's");
         probes.tile_refused(PeerId(0), refusal(second.tasks[0].id));

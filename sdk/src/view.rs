@@ -13,9 +13,9 @@ use crate::revisions::Revisions;
 use crate::stats::{FRESH_SHARE, PeerStats, Rates, ViewStats};
 use crate::verify::Verifier;
 use parking_lot::Mutex;
-use rayloom_coordinator::{PeerId, PeerPrior, Time};
+use rayloom_coordinator::{Flaw, PeerId, PeerPrior, Time};
 use rayloom_frame::GBuffer;
-use rayloom_wire::TileDone;
+use rayloom_wire::{TaskRefused, TileDone};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -133,6 +133,19 @@ impl View {
         self.both().for_each(|pipeline| pipeline.peer_ready(peer, scene, revision, now));
     }
 
+    pub(crate) fn peer_draining(&mut self, peer: PeerId, now: Time) {
+        self.both().for_each(|pipeline| pipeline.peer_draining(peer, now));
+    }
+
+    pub(crate) fn peer_lied(&mut self, peer: PeerId, now: Time) {
+        self.both().for_each(|pipeline| pipeline.peer_lied(peer, now));
+    }
+
+    /// True while a tile of the peer is waited for.
+    pub(crate) fn is_asked(&self, peer: PeerId) -> bool {
+        [&self.remote, &self.local].into_iter().any(|pipeline| pipeline.is_asked(peer))
+    }
+
     pub(crate) fn peer_lost(&mut self, peer: PeerId, now: Time) {
         self.both().for_each(|pipeline| pipeline.peer_lost(peer, now));
     }
@@ -203,8 +216,12 @@ impl View {
         self.pipeline_of(done.task).tile_done(peer, done, arrived_ns, offset_ns, now);
     }
 
-    pub(crate) fn tile_refused(&mut self, peer: PeerId, task: u64, now: Time) {
-        self.pipeline_of(task).tile_refused(peer, task, now);
+    pub(crate) fn tile_refused(&mut self, peer: PeerId, refused: &TaskRefused, now: Time) {
+        self.pipeline_of(refused.task).tile_refused(peer, refused, now);
+    }
+
+    pub(crate) fn tile_corrupt(&mut self, peer: PeerId, task: u64, flaw: Flaw, now: Time) {
+        self.pipeline_of(task).tile_corrupt(peer, task, flaw, now);
     }
 
     /// Carries out decisions.

@@ -69,6 +69,11 @@ impl Peer {
     /// SIGTERM, and the exit code.
     pub(crate) fn terminate(&mut self) -> Option<i32> {
         signal(&self.child, "TERM");
+        self.wait()
+    }
+
+    /// Waits until it ends by itself: the exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 

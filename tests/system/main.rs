@@ -12,6 +12,7 @@ mod c_engine;
 mod captured;
 mod command_line;
 mod killed_peer;
+mod leaving_peer;
 mod networks;
 mod raster_engine;
 mod refused_tokens;

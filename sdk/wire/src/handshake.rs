@@ -4,7 +4,7 @@ use crate::WireError;
 use crate::cursor::{Reader, Writer, out_of_range, unknown};
 
 /// Versions of the protocol that this build speaks.
-pub const VERSION: VersionRange = VersionRange { min: 4, max: 4 };
+pub const VERSION: VersionRange = VersionRange { min: 5, max: 5 };
 
 /// An inclusive range of protocol versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +102,15 @@ pub struct Refused {
     pub reason: String,
 }
 
+/// Peer to engine: this peer will go. It does what it has been asked to do; an engine that waits for nothing more ends the link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// Milliseconds from now in which it ends the link by itself.
+    pub within_ms: u32,
+    /// For people: why.
+    pub reason: String,
+}
+
 impl Hello {
     pub(crate) fn write(&self, w: &mut Writer) {
         // Fixed forever: the version range comes first, so that any two versions can tell each other apart.
@@ -166,6 +175,17 @@ impl Refused {
             value => return Err(unknown("refusal code", value)),
         };
         Ok(Refused { code, reason: r.text("refused.reason")? })
+    }
+}
+
+impl Leaving {
+    pub(crate) fn write(&self, w: &mut Writer) {
+        w.u32(self.within_ms);
+        w.text(&self.reason);
+    }
+
+    pub(crate) fn read(r: &mut Reader) -> Result<Leaving, WireError> {
+        Ok(Leaving { within_ms: r.u32("leaving.within_ms")?, reason: r.text("leaving.reason")? })
     }
 }
 

@@ -18,9 +18,9 @@ mod task;
 
 pub use clock::{Ping, Pong};
 pub use error::WireError;
-pub use handshake::{Hello, PeerInfo, RefusalCode, Refused, Role, VERSION, VersionRange};
+pub use handshake::{Hello, Leaving, PeerInfo, RefusalCode, Refused, Role, VERSION, VersionRange};
 pub use message::Message;
 pub use pose::pose_bytes;
-pub use result::{TaskRefused, TileDone, TileSlice, TileTimings};
+pub use result::{TaskRefusal, TaskRefused, TileDone, TileSlice, TileTimings};
 pub use scene_sync::{BlobNeed, BlobPart, SceneOffer, SceneStage, SceneStatus, StateDelta};
 pub use task::{CancelTasks, FrameTasks, GivenPlanes, LayerSpec, PreviousFrame, Task, TaskKind};

@@ -3,8 +3,8 @@
 use crate::clock::{Ping, Pong};
 use crate::cursor::{Reader, Writer, bounded, unknown};
 use crate::{
-    BlobNeed, BlobPart, CancelTasks, FrameTasks, Hello, Refused, SceneOffer, SceneStatus, TaskRefused, TileDone,
-    TileSlice, WireError, limits,
+    BlobNeed, BlobPart, CancelTasks, FrameTasks, Hello, Leaving, Refused, SceneOffer, SceneStatus, TaskRefused,
+    TileDone, TileSlice, WireError, limits,
 };
 use bytes::Bytes;
 
@@ -52,6 +52,7 @@ messages! {
     2 Refused: "Last, from the side that ends the link.",
     3 Ping: "Engine to peer: clock and round trip.",
     4 Pong: "Its answer.",
+    5 Leaving: "Peer to engine: nothing new, please; what it has is finished.",
     8 SceneOffer: "Engine to peer: hold this scene revision.",
     9 BlobNeed: "Peer to engine: blobs that it lacks.",
     10 BlobPart: "Engine to peer: a piece of one.",

@@ -63,6 +63,18 @@ pub struct TileDone {
     pub block_rays: Vec<u32>,
 }
 
+/// What a peer lacks for a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TaskRefusal {
+    /// Something else; the reason says what.
+    Other = 0,
+    /// Memory on its device.
+    Memory = 1,
+    /// Its device, for good.
+    Device = 2,
+}
+
 /// Peer to engine: a task will not be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskRefused {
@@ -70,6 +82,8 @@ pub struct TaskRefused {
     pub task: u64,
     /// The frame.
     pub frame_id: u64,
+    /// What it lacks.
+    pub lacks: TaskRefusal,
     /// Why, and what to do.
     pub reason: String,
 }
@@ -139,6 +153,7 @@ impl TaskRefused {
     pub(crate) fn write(&self, w: &mut Writer) {
         w.u64(self.task);
         w.u64(self.frame_id);
+        w.u8(self.lacks as u8);
         w.text(&self.reason);
     }
 
@@ -146,6 +161,12 @@ impl TaskRefused {
         Ok(TaskRefused {
             task: r.u64("task_refused.task")?,
             frame_id: r.u64("task_refused.frame_id")?,
+            lacks: match r.u8("task_refused.lacks")? {
+                0 => TaskRefusal::Other,
+                1 => TaskRefusal::Memory,
+                2 => TaskRefusal::Device,
+                value => return Err(unknown("task refusal", value)),
+            },
             reason: r.text("task_refused.reason")?,
         })
     }

@@ -31,7 +31,7 @@ fn errors_name_the_field_and_the_value() {
 fn unknown_kinds_are_refused_by_name() {
     let error = Message::decode(Bytes::from_static(&[250, 1, 2])).unwrap_err();
     assert!(matches!(error, WireError::Unknown { what: "message", value: 250, .. }), "{error}");
-    assert!(error.to_string().contains("versions 4 to 4"));
+    assert!(error.to_string().contains("versions 5 to 5"));
 }
 
 proptest! {

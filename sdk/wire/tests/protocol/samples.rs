@@ -101,6 +101,12 @@ pub(crate) fn all() -> Vec<Message> {
             digest: [9; 32],
             block_rays: vec![100, 200, 300],
         }),
-        Message::TaskRefused(TaskRefused { task: 1, frame_id: 77, reason: "queue is full".into() }),
+        Message::TaskRefused(TaskRefused {
+            task: 1,
+            frame_id: 77,
+            lacks: TaskRefusal::Memory,
+            reason: "queue is full".into(),
+        }),
+        Message::Leaving(Leaving { within_ms: 5000, reason: "SIGTERM".into() }),
     ]
 }
