@@ -343,6 +343,19 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_EVENT_CONVENTION_AGREES = 11;
         /// <summary>
+        ///  Peers hold the scene of a view, and none is what the view asks for; told once until that changes.
+        /// </summary>
+        public const uint RAYLOOM_EVENT_UNTRACEABLE = 12;
+        /// <summary>
+        ///  A peer did not trace what it was asked for: nothing of it is used any more in this session. Text: what it did, and where what
+        ///  proves it was written.
+        /// </summary>
+        public const uint RAYLOOM_EVENT_PEER_CAUGHT = 13;
+        /// <summary>
+        ///  A peer will go: it finishes what it has and gets nothing more.
+        /// </summary>
+        public const uint RAYLOOM_EVENT_PEER_LEAVING = 14;
+        /// <summary>
         ///  Something that this header does not know; text says it.
         /// </summary>
         public const uint RAYLOOM_EVENT_OTHER = 4294967295;
@@ -410,6 +423,27 @@ namespace Rayloom
         ///  run time, where it is installed or from where the environment's RAYLOOM_OIDN says; RAYLOOM_UNSUPPORTED without.
         /// </summary>
         public const uint RAYLOOM_VIEW_DENOISE_OPEN_IMAGE = 16;
+        /// <summary>
+        ///  Peers must be GPUs to trace the view. Where no peer is what a view asks for, RAYLOOM_EVENT_UNTRACEABLE says so and its frames are
+        ///  history.
+        /// </summary>
+        public const uint RAYLOOM_VIEW_GPU_PEERS = 32;
+        /// <summary>
+        ///  Peers must be GPUs with ray tracing units that are in use.
+        /// </summary>
+        public const uint RAYLOOM_VIEW_RAY_TRACING_PEERS = 64;
+        /// <summary>
+        ///  Peers must be trusted (trusted_peers of rayloom_session_desc; the embedded one is): for assets that nobody else may have.
+        /// </summary>
+        public const uint RAYLOOM_VIEW_TRUSTED_PEERS = 128;
+        /// <summary>
+        ///  Where a frame is predicted to be late, fewer samples are traced, down to one a pixel.
+        /// </summary>
+        public const uint RAYLOOM_VIEW_LOWER_SAMPLES = 256;
+        /// <summary>
+        ///  As RAYLOOM_VIEW_LOWER_SAMPLES, and then layers at full resolution are traced at half of it.
+        /// </summary>
+        public const uint RAYLOOM_VIEW_LOWER_RESOLUTION = 512;
         /// <summary>
         ///  What the peers traced.
         /// </summary>
@@ -1514,6 +1548,23 @@ namespace Rayloom
         ///  Most bytes of GPU memory that the embedded peer's buffers may take together; 0 = what there is.
         /// </summary>
         public ulong memory_limit;
+        /// <summary>
+        ///  Bit i: peers[i] is trusted. It may trace views with RAYLOOM_VIEW_TRUSTED_PEERS, and what it traces is not checked.
+        /// </summary>
+        public ulong trusted_peers;
+        /// <summary>
+        ///  Folder in which what proves that a peer lied is written (RAYLOOM_EVENT_PEER_CAUGHT), made where it is not there; NULL =
+        ///  nowhere.
+        /// </summary>
+        public byte* evidence_dir;
+        /// <summary>
+        ///  Share of the tiles of other peers that are traced again by another one and compared, up to 1; 0 = 0.01, below 0 = none.
+        /// </summary>
+        public float verified_share;
+        /// <summary>
+        ///  0.
+        /// </summary>
+        public uint reserved;
     }
 
     /// <summary>

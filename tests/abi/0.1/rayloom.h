@@ -36,7 +36,7 @@
 #define RAYLOOM_LAYER_INIT { RAYLOOM_LAYER_DIRECT, RAYLOOM_TIER_T2, 0, 1, 1, 0, 0 }
 #define RAYLOOM_PEER_ADDRESS_INIT { NULL, NULL, NULL }
 #define RAYLOOM_SESSION_DESC_INIT { RAYLOOM_STRUCT_SESSION_DESC, sizeof(rayloom_session_desc), NULL, RAYLOOM_HEADER_VERSION, \
-  RAYLOOM_EMBEDDED_FALLBACK, NULL, 0, 0, NULL, 2, 2, NULL, NULL, 0 }
+  RAYLOOM_EMBEDDED_FALLBACK, NULL, 0, 0, NULL, 2, 2, NULL, NULL, 0, 0, NULL, 0, 0 }
 #define RAYLOOM_EVENT_INIT { RAYLOOM_STRUCT_EVENT, sizeof(rayloom_event), NULL, 0, 0, 0, 0, { 0 } }
 /* glTF's; rayloom_convention_init fills in others. */
 #define RAYLOOM_CONVENTION_DESC_INIT { RAYLOOM_STRUCT_CONVENTION_DESC, sizeof(rayloom_convention_desc), NULL, RAYLOOM_UP_Y, \
@@ -478,6 +478,22 @@
 #define RAYLOOM_EVENT_CONVENTION_AGREES 11
 
 /**
+ * Peers hold the scene of a view, and none is what the view asks for; told once until that changes.
+ */
+#define RAYLOOM_EVENT_UNTRACEABLE 12
+
+/**
+ * A peer did not trace what it was asked for: nothing of it is used any more in this session. Text: what it did, and where what
+ * proves it was written.
+ */
+#define RAYLOOM_EVENT_PEER_CAUGHT 13
+
+/**
+ * A peer will go: it finishes what it has and gets nothing more.
+ */
+#define RAYLOOM_EVENT_PEER_LEAVING 14
+
+/**
  * Something that this header does not know; text says it.
  */
 #define RAYLOOM_EVENT_OTHER 4294967295
@@ -560,6 +576,32 @@
  * run time, where it is installed or from where the environment's RAYLOOM_OIDN says; RAYLOOM_UNSUPPORTED without.
  */
 #define RAYLOOM_VIEW_DENOISE_OPEN_IMAGE 16
+
+/**
+ * Peers must be GPUs to trace the view. Where no peer is what a view asks for, RAYLOOM_EVENT_UNTRACEABLE says so and its frames are
+ * history.
+ */
+#define RAYLOOM_VIEW_GPU_PEERS 32
+
+/**
+ * Peers must be GPUs with ray tracing units that are in use.
+ */
+#define RAYLOOM_VIEW_RAY_TRACING_PEERS 64
+
+/**
+ * Peers must be trusted (trusted_peers of rayloom_session_desc; the embedded one is): for assets that nobody else may have.
+ */
+#define RAYLOOM_VIEW_TRUSTED_PEERS 128
+
+/**
+ * Where a frame is predicted to be late, fewer samples are traced, down to one a pixel.
+ */
+#define RAYLOOM_VIEW_LOWER_SAMPLES 256
+
+/**
+ * As RAYLOOM_VIEW_LOWER_SAMPLES, and then layers at full resolution are traced at half of it.
+ */
+#define RAYLOOM_VIEW_LOWER_RESOLUTION 512
 
 /**
  * What the peers traced.
@@ -1301,6 +1343,23 @@ typedef struct rayloom_session_desc {
    * Most bytes of GPU memory that the embedded peer's buffers may take together; 0 = what there is.
    */
   uint64_t memory_limit;
+  /**
+   * Bit i: peers[i] is trusted. It may trace views with RAYLOOM_VIEW_TRUSTED_PEERS, and what it traces is not checked.
+   */
+  uint64_t trusted_peers;
+  /**
+   * Folder in which what proves that a peer lied is written (RAYLOOM_EVENT_PEER_CAUGHT), made where it is not there; NULL =
+   * nowhere.
+   */
+  const char *evidence_dir;
+  /**
+   * Share of the tiles of other peers that are traced again by another one and compared, up to 1; 0 = 0.01, below 0 = none.
+   */
+  float verified_share;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
 } rayloom_session_desc;
 
 /**
