@@ -1,7 +1,9 @@
 //! The simulator at the command line, behind `cargo xtask sim`: prints a table, writes a picture.
 
 use rayloom_coordinator::sim::figures::{on_recording, quantile};
-use rayloom_coordinator::sim::{FleetKind, FrameRecord, Pace, Recording, SimPeer, Simulation, fleet, svg};
+use rayloom_coordinator::sim::{
+    FleetKind, FrameRecord, Pace, Recording, Schedule, SimPeer, Simulation, fleet, svg, violations,
+};
 use rayloom_coordinator::{Config, PeerId};
 use rayloom_frame::Extent;
 use std::path::PathBuf;
@@ -23,6 +25,7 @@ usage: cargo xtask sim [OPTION...]
   --seed S         the same seed gives the same run (1)
   --costs FILE     recorded costs (target/bench/costs-1280x720.bin, written by `cargo xtask bench balance`, or made up)
   --planes         the engine gives its planes: features are of the frame itself
+  --schedules N    instead: so many seeded schedules of faults, from --seed on, of which all that must hold is checked
   --out FILE       the picture (target/bench/sim.svg)
 ";
 
@@ -36,6 +39,7 @@ struct Options {
     seed: u64,
     costs: Option<PathBuf>,
     planes: bool,
+    schedules: u64,
     out: PathBuf,
 }
 
@@ -61,6 +65,7 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Option<Options>, S
         seed: 1,
         costs: None,
         planes: false,
+        schedules: 0,
         out: PathBuf::from("target/bench/sim.svg"),
     };
     while let Some(word) = words.next() {
@@ -88,6 +93,7 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Option<Options>, S
             "--frame-ms" => options.frame_ms = number(0.1, 1e6)?,
             "--hedge" => options.hedge = number(0.0, 1.0)? as f32,
             "--seed" => options.seed = value.parse().map_err(|_| format!("--seed takes a number, not {value}"))?,
+            "--schedules" => options.schedules = number(1.0, 1e9)? as u64,
             "--costs" => options.costs = Some(value.into()),
             "--out" => options.out = value.into(),
             _ => return Err(format!("there is no option {word}\n\n{USAGE}")),
@@ -96,7 +102,25 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Option<Options>, S
     Ok(Some(options))
 }
 
+/// Runs schedules of faults, and shows those in which something did not hold.
+fn schedules(count: u64, first: u64) -> Result<(), String> {
+    let mut failed = 0;
+    for seed in first..first.saturating_add(count) {
+        let schedule = Schedule::new(seed);
+        let wrong = violations(&schedule);
+        if !wrong.is_empty() {
+            failed += 1;
+            println!("{schedule}  {}\n", wrong.join("\n  "));
+        }
+    }
+    println!("schedules {count} from seed {first}, in which something did not hold {failed}");
+    if failed == 0 { Ok(()) } else { Err(format!("{failed} of {count} schedules")) }
+}
+
 fn run(options: &Options) -> Result<(), String> {
+    if options.schedules > 0 {
+        return schedules(options.schedules, options.seed);
+    }
     let (recording, source) = recording(options.costs.as_ref())?;
     let recording = Rc::new(recording);
     let interval = Duration::from_secs_f64(1.0 / options.fps);
@@ -175,5 +199,5 @@ fn summary(run: &Simulation, options: &Options) {
     );
     println!("longest over mean p50 {:.3}, p95 {:.3}", quantile(&mut imbalance, 0.5), quantile(&mut imbalance, 0.95));
     println!("pixels traced twice {:.1} %", 100.0 * quantile(&mut ghosts, 0.5));
-    println!("suspicions and recoveries {}", run.events.len());
+    println!("suspicions, blocks and recoveries {}", run.events.len());
 }

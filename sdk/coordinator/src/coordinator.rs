@@ -22,7 +22,7 @@ use std::time::Duration;
 /// Answers to tasks that are no longer waited for are welcome this long.
 const LATE_ANSWERS: Duration = Duration::from_secs(2);
 /// A clock that goes back by so much has been set; by less, its readings came in another order.
-const CLOCK_SET: Duration = Duration::from_secs(1);
+const CLOCK_SET: Duration = Duration::from_millis(20);
 /// A caller that looks so much later than it was to has stood still itself.
 const LATE_LOOK: Duration = Duration::from_millis(20);
 /// Most actions that wait to be polled; beyond, the oldest is dropped.
@@ -172,6 +172,11 @@ impl Coordinator {
         self.hedged_ns / self.assigned_ns.max(1.0)
     }
 
+    /// Tasks that are remembered: those in peers' queues, and those of the last two seconds whose answers are welcome.
+    pub fn tasks_remembered(&self) -> usize {
+        self.tasks.len()
+    }
+
     /// Actions that were dropped because nobody polled.
     pub fn actions_dropped(&self) -> u64 {
         self.actions_dropped
@@ -318,9 +323,9 @@ impl Coordinator {
         }
         let now = now + self.skew;
         // Who did not look in time can't say who did not answer in time.
-        let late = now.since(self.next_due().filter(|_| now.since(self.now) >= LATE_LOOK).unwrap_or(now).max(self.now));
-        if late >= LATE_LOOK {
-            self.tasks.values_mut().filter(|task| task.is_outstanding()).for_each(|task| task.wait_longer(late));
+        let gap = now.since(self.now);
+        if gap >= LATE_LOOK && self.next_due().is_some_and(|due| now.since(due) >= LATE_LOOK) {
+            self.tasks.values_mut().filter(|task| task.is_outstanding()).for_each(|task| task.wait_longer(gap));
         }
         self.now = self.now.max(now);
     }
@@ -430,6 +435,7 @@ impl Coordinator {
         if service_ns < 1.0 {
             return;
         }
+        peer.note_cost(service_ns / task.ghost_rect.pixels() as f64);
         if is_alone {
             peer.link.learn(elapsed_ns - service_ns - transfer_ns, peer.last_done, self.now);
         }

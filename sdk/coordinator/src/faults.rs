@@ -2,7 +2,7 @@
 
 use crate::coordinator::Coordinator;
 use crate::flight::{Frame, Task, TaskState};
-use crate::{Action, ChangeCause, ExpiryCause, PeerId, PeerState, Refusal, TaskId};
+use crate::{Action, ChangeCause, ExpiryCause, PeerId, PeerState, Refusal, TaskId, Time};
 use std::collections::{BTreeMap, VecDeque};
 
 impl Coordinator {
@@ -70,9 +70,17 @@ impl Coordinator {
         for id in missed {
             let head = self.tasks.get(&id).and_then(|task| self.outstanding(task.peer).next()).map(|head| head.0);
             let Some(task) = self.tasks.get(&id).filter(|task| task.is_outstanding()).cloned() else { continue };
+            let is_head = head == Some(id);
+            let until = self.patience_with(&task, is_head).filter(|until| *until > self.now);
+            // Who answers others and never this one has lost it.
+            if let Some(until) = until.filter(|_| !is_head || !task.is_extended) {
+                let task = self.tasks.get_mut(&id).expect("it was found above");
+                (task.due, task.is_extended) = (until, is_head);
+                continue;
+            }
             let Some(peer) = self.peers.get_mut(&task.peer) else { continue };
             let waited = self.now.since(task.assigned);
-            if head == Some(id) && self.is_calibrated {
+            if is_head && self.is_calibrated {
                 peer.speed.raise(peer.busy_ns(&task, self.now), task.units);
             }
             if peer.state == PeerState::Draining {
@@ -90,6 +98,14 @@ impl Coordinator {
             }
         }
         self.end_hopeless_frames();
+    }
+
+    /// Until when a tile that is due may still come from a peer that is well: the tile before it took longer than was thought, or may
+    /// yet.
+    fn patience_with(&self, task: &Task, is_head: bool) -> Option<Time> {
+        let (_, head) = self.outstanding(task.peer).next()?;
+        let head_until = self.peers.get(&task.peer)?.may_have_begun(head) + head.patience;
+        if is_head { Some(head_until) } else { (head_until > self.now).then(|| head_until + task.patience) }
     }
 
     pub(crate) fn count_refusal(&mut self, peer: PeerId, refusal: Refusal) {

@@ -5,6 +5,9 @@ use crate::{Constraints, PeerId, TaskId, Time};
 use rayloom_frame::{Extent, Rect};
 use std::time::Duration;
 
+/// Most times that a task is waited for longer since the caller stood still.
+const LATE_LOOKS: u8 = 8;
+
 /// A frame that has begun and not ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
@@ -82,10 +85,14 @@ pub(crate) struct Task {
     pub(crate) assigned: Time,
     /// When a backup is due, if backups are wanted.
     pub(crate) hedge_at: Option<Time>,
+    /// How long a peer that is well may be at it.
+    pub(crate) patience: Duration,
     /// When it counts as missed.
     pub(crate) due: Time,
-    /// It has been waited for longer since the caller stood still.
+    /// It has been waited for longer than until it was due, since its peer has just answered another.
     pub(crate) is_extended: bool,
+    /// How often it has been waited for longer since the caller stood still.
+    pub(crate) late_looks: u8,
     /// Nothing was in the peer's queue before it.
     pub(crate) waited_for_none: bool,
     pub(crate) state: TaskState,
@@ -96,9 +103,10 @@ impl Task {
         self.state == TaskState::Outstanding
     }
 
-    /// The caller did not look for so long; once.
+    /// The caller did not look for so long; who never looks in time must notice a loss all the same.
     pub(crate) fn wait_longer(&mut self, late: Duration) {
-        if !std::mem::replace(&mut self.is_extended, true) {
+        if self.late_looks < LATE_LOOKS {
+            self.late_looks += 1;
             self.due = self.due + late;
             self.hedge_at = self.hedge_at.map(|at| at + late);
         }

@@ -33,6 +33,8 @@ pub(crate) struct Peer {
     low_claims: u32,
     /// Share of its latest tiles that it missed.
     risk: f32,
+    /// What a pixel of its tiles has cost it, by its own times alone: rises fast, falls slowly.
+    pub(crate) ns_per_px: f64,
     /// Its last answer.
     pub(crate) last_done: Time,
     pub(crate) last_tile_ns: u64,
@@ -63,6 +65,7 @@ impl Peer {
             link: Link::default(),
             low_claims: 0,
             risk: 0.0,
+            ns_per_px: 0.0,
             last_done: now,
             last_tile_ns: 0,
             tiles: 0,
@@ -112,6 +115,12 @@ impl Peer {
         if self.low_claims >= LOW_CLAIMS { seen_ns } else { claimed_ns }
     }
 
+    /// A pixel of a tile has cost it this much.
+    pub(crate) fn note_cost(&mut self, ns_per_px: f64) {
+        let gain = if ns_per_px > self.ns_per_px { 0.5 } else { 0.05 };
+        self.ns_per_px += gain * (ns_per_px - self.ns_per_px);
+    }
+
     /// It missed a tile.
     pub(crate) fn note_miss(&mut self) {
         self.risk += 0.2 * (1.0 - self.risk);
@@ -130,8 +139,12 @@ impl Peer {
     /// What its first outstanding tile has cost it at least, as far as can be known here: the tile was on its way, then
     /// in the queue behind the last one answered, and an answer may be on its way back.
     pub(crate) fn busy_ns(&self, task: &Task, now: Time) -> f64 {
-        let waited_ns = now.ns_since(task.assigned.plus_ns(self.link.ns).max(self.last_done)) as f64;
-        (waited_ns - task.up_ns - task.down_ns).max(0.0)
+        now.ns_since(self.may_have_begun(task)) as f64
+    }
+
+    /// Since when it may have been at its first outstanding tile, shifted by what task and answer take on the link.
+    pub(crate) fn may_have_begun(&self, task: &Task) -> Time {
+        task.assigned.plus_ns(self.link.ns).max(self.last_done).plus_ns(task.up_ns + task.down_ns)
     }
 
     /// Predicted time until it is through with its first outstanding tile. One that is overdue will take as long again.

@@ -15,9 +15,12 @@ use crate::{
 };
 use rayloom_frame::{Extent, LayerRequest, Rect};
 use rayloom_wire::limits;
+use std::time::Duration;
 
 /// Bytes of a task beside the engine's planes: about what a frame's state and a tile take.
 const TASK_BYTES: f64 = 1000.0;
+/// What any tile may be late, however short it is.
+const SLACK_NS: f64 = 5e6;
 /// What a task can say.
 const GHOST_PX: u32 = u8::MAX as u32;
 
@@ -153,11 +156,15 @@ impl Coordinator {
         let late_ns = peer.turnaround_ns(queue_ns.unwrap_or(0.0), p95_ns, transfer).max(1.1 * turnaround_ns)
             + peer.link.spread_ns();
         let hedge_at = if peer.is_unreliable() { now } else { now.plus_ns(late_ns + 1e6) };
-        let mut due = frame.deadline.max(now.plus_ns(f64::from(self.config.tile_slack) * turnaround_ns + 5e6));
+        let slack = |ns: f64| Duration::from_nanos((f64::from(self.config.tile_slack) * ns + SLACK_NS) as u64);
         let is_known = peer.speed.is_measured() && map_variance < KNOWN_VARIANCE;
-        if !is_known {
-            due = due.max(now + self.config.first_tile_grace);
-        }
+        let grace = if is_known { Duration::ZERO } else { self.config.first_tile_grace };
+        // What the map says of a place may have been taught by who lies: any place may cost what its own tiles did.
+        let own_ns = peer.ns_per_px * pixels;
+        let own = |ns: f64| slack(ns).min(self.config.first_tile_grace).max(grace);
+        let least = own(turnaround_ns - predicted_ns + own_ns);
+        let patience = slack(predicted_ns.max(transfer.1)).max(own(own_ns));
+        let due = frame.deadline.max(now + slack(turnaround_ns).max(least));
         let wants_backup = cell.is_some() && self.config.hedge_budget > 0.0 && is_known;
         let task = self.add_task(Task {
             peer: to,
@@ -174,8 +181,10 @@ impl Coordinator {
             assigned: now,
             hedge_at: wants_backup.then_some(hedge_at),
             map_variance,
+            patience,
             due,
             is_extended: false,
+            late_looks: 0,
             waited_for_none: queue_ns.is_none(),
             state: TaskState::Outstanding,
         });

@@ -2,8 +2,10 @@
 //! same run.
 
 mod alternatives;
+mod audit;
 mod baseline;
 mod city;
+mod fault;
 pub mod figures;
 mod fleet;
 pub mod forecast;
@@ -15,16 +17,20 @@ mod random;
 mod record;
 mod recording;
 pub mod scale;
+mod schedule;
 mod simulation;
 
 pub use alternatives::{Equalizer, Sharing};
+pub use audit::{CALM, violations};
 pub use baseline::Baseline;
 pub use city::city_under_sky;
+pub use fault::{Fault, Trouble};
 pub use figures::{BalanceFigures, balance};
 pub use fleet::{FleetKind, fleet};
-pub use peer::{Fault, SimPeer};
+pub use peer::SimPeer;
 pub use picture::svg;
 pub use random::SplitMix;
 pub use record::{FrameRecord, Truth};
 pub use recording::{RecordedFrame, Recording};
+pub use schedule::Schedule;
 pub use simulation::{Foreseen, Pace, Simulation, Span, Tier};

@@ -103,6 +103,10 @@ impl Speed {
             self.ns_per_unit = self.measured_ns_per_unit;
             self.p[1][1] = self.p[1][1].max((0.3 * self.ns_per_unit).powi(2));
         }
+        if self.takes_work_for_overhead(service_ns, units) {
+            let measured = self.measured;
+            *self = Speed { measured, ..Speed::guess((service_ns - PRIOR_OVERHEAD_NS) / units, 0.5) };
+        }
         let predicted = self.service_ns(units);
         let work_ns = (units * self.ns_per_unit).max(1.0);
         self.watch_for_a_change((service_ns / predicted.max(1.0)).ln());
@@ -131,6 +135,13 @@ impl Speed {
         // What is well known moves little at once, what was never measured as far as it must.
         let bound = 6.0 * (map_variance + PRIOR_NOISE * PRIOR_NOISE).sqrt();
         MapLesson { log_ratio: (measured_work / work_ns).ln().clamp(-bound, bound), gain: map_part / s }
+    }
+
+    /// Small tiles have said what a large one contradicts: nearly all of their time was fixed. The filter would go on believing that,
+    /// since a cost of work that is nearly nothing is as certain as it is small.
+    fn takes_work_for_overhead(&self, service_ns: f64, units: f64) -> bool {
+        let overhead_ns = self.overhead_ns.max(PRIOR_OVERHEAD_NS);
+        self.measured > 0 && units * self.ns_per_unit < 0.2 * self.overhead_ns && service_ns > 4.0 * overhead_ns
     }
 
     /// A tile has kept its peer busy for `elapsed_ns` and is not done: its time is at least that.

@@ -1,7 +1,7 @@
 //! Peers that die, stall, throttle, join late or all vanish: frames go on and end by their deadlines.
 
-use rayloom_coordinator::sim::{Fault, Pace, SimPeer, Simulation, city_under_sky};
-use rayloom_coordinator::{Config, PeerChange, PeerId, PeerState, Time};
+use rayloom_coordinator::sim::{Fault, Pace, Schedule, SimPeer, Simulation, Trouble, city_under_sky, violations};
+use rayloom_coordinator::{ChangeCause, Config, Flaw, PeerChange, PeerId, PeerState, Refusal, Time};
 use rayloom_frame::Extent;
 use std::time::Duration;
 
@@ -172,4 +172,116 @@ fn backups_cover_a_peer_that_dies_and_it_is_suspect_all_the_same() {
     let broken: Vec<u64> = simulation.frames.iter().filter(|f| f.missing > 0).map(|f| f.frame_id).collect();
     assert!(broken.is_empty(), "{broken:?}");
     assert_eq!(state(&simulation, 2), PeerState::Suspect);
+}
+
+fn changes(simulation: &Simulation, peer: u32) -> Vec<PeerChange> {
+    simulation.events.iter().map(|(_, change)| *change).filter(|change| change.peer == PeerId(peer)).collect()
+}
+
+fn with_spell(from: u64, until: u64, trouble: Trouble) -> Simulation {
+    let mut peers = healthy();
+    peers[2] = SimPeer::new(1.0).with(Fault::Spell { from: ms(from), until: ms(until), trouble });
+    let simulation = run(peers, 60);
+    assert_all_end(&simulation);
+    assert!([0, 1, 3].iter().all(|peer| changes(&simulation, *peer).is_empty()), "{:?}", simulation.events);
+    simulation
+}
+
+#[test]
+fn a_link_that_is_open_one_way_only_is_a_missed_tile() {
+    for trouble in [Trouble::Mute, Trouble::Deaf] {
+        let simulation = with_spell(1001, 1400, trouble);
+        let seen = changes(&simulation, 2);
+        assert!(matches!(seen[0].cause, ChangeCause::MissedDeadline { .. }), "{seen:?}");
+        let broken: Vec<u64> = simulation.frames.iter().filter(|f| f.missing > 0).map(|f| f.frame_id).collect();
+        assert!(broken == [21] || broken == [22], "{trouble:?}: {broken:?}");
+        assert_eq!(state(&simulation, 2), PeerState::Ready);
+    }
+}
+
+#[test]
+fn a_corrupt_answer_is_traced_again_at_once_and_its_peer_is_suspect() {
+    let simulation = with_spell(1001, 1300, Trouble::Corrupt(Flaw::DigestMismatch));
+    assert!(simulation.frames.iter().all(|frame| frame.missing == 0), "others had the time");
+    let seen = changes(&simulation, 2);
+    let first = seen.first().expect("its answers were corrupt");
+    assert_eq!((first.from, first.to), (PeerState::Ready, PeerState::Suspect));
+    assert!(matches!(first.cause, ChangeCause::Corrupt { flaw: Flaw::DigestMismatch, .. }), "{first:?}");
+    assert_eq!(state(&simulation, 2), PeerState::Ready);
+}
+
+#[test]
+fn who_has_lost_its_device_is_suspect_at_the_first_refusal() {
+    let simulation = with_spell(1001, 1300, Trouble::Refuses(Refusal::DeviceLost));
+    assert!(simulation.frames.iter().all(|frame| frame.missing == 0), "others had the time");
+    let cause = ChangeCause::Refused { in_a_row: 1, refusal: Refusal::DeviceLost };
+    assert_eq!(changes(&simulation, 2).first().map(|change| change.cause), Some(cause));
+}
+
+#[test]
+fn who_fails_again_and_again_is_blocked_for_longer_each_time() {
+    let mut peers = healthy();
+    for second in 1..60 {
+        let from = ms(1000 * second + 1);
+        peers[1].faults.push(Fault::Spell { from, until: from + 2 * INTERVAL, trouble: Trouble::Mute });
+    }
+    let simulation = run(peers, 1200);
+    assert_all_end(&simulation);
+    let pauses: Vec<u64> =
+        changes(&simulation, 1).iter().filter(|c| c.to == PeerState::Blocked).map(|c| c.pause.as_secs()).collect();
+    assert_eq!(pauses, [2, 4, 8, 16, 32], "in a minute");
+    assert!(changes(&simulation, 1).iter().all(|change| change.pause.is_zero() == (change.to != PeerState::Blocked)));
+}
+
+#[test]
+fn who_was_caught_lying_gets_nothing_more_not_even_by_coming_back() {
+    let mut peers = healthy();
+    let back = Fault::Restart { at: ms(1200), back: ms(1300), scene_after: Some(Duration::ZERO) };
+    peers[2] = SimPeer::new(1.0).with(Fault::Caught { at: ms(1001) }).with(back);
+    let simulation = run(peers, 60);
+    assert_all_end(&simulation);
+    let last = changes(&simulation, 2).pop().expect("it was caught");
+    assert_eq!((last.to, last.cause, last.pause), (PeerState::Blocked, ChangeCause::FailedBefore, Duration::MAX));
+    let later = simulation.frames[21..].iter().flat_map(|frame| frame.plan.tiles.iter().chain(&frame.plan.probes));
+    assert!(later.into_iter().all(|tile| tile.peer != PeerId(2)));
+    assert!(simulation.frames.iter().all(|frame| frame.missing == 0), "others had the time");
+}
+
+#[test]
+fn who_says_that_it_goes_finishes_and_is_not_at_fault() {
+    let mut peers = healthy();
+    peers[2] = SimPeer::new(1.0).with(Fault::Drain { at: ms(1001), leaves: ms(1300) });
+    let simulation = run(peers, 40);
+    assert_all_end(&simulation);
+    assert!(simulation.events.is_empty(), "{:?}", simulation.events);
+    assert!(simulation.frames.iter().all(|frame| frame.missing == 0));
+    let later = simulation.frames[21..].iter().flat_map(|frame| frame.plan.tiles.iter().chain(&frame.plan.probes));
+    assert!(later.into_iter().all(|tile| tile.peer != PeerId(2)));
+}
+
+#[test]
+fn a_clock_that_is_set_makes_nobody_suspect() {
+    for by_ms in [-600_000, -50, 1500, 600_000] {
+        let set = vec![(ms(1001), by_ms * 1_000_000)];
+        let mut simulation = simulation(healthy()).with_clock(set);
+        simulation.run(60, Pace::Every(INTERVAL), INTERVAL, None);
+        assert!(simulation.events.is_empty(), "{by_ms} ms: {:?}", simulation.events);
+        assert!(simulation.frames[22..].iter().all(|frame| frame.missing == 0), "{by_ms} ms");
+    }
+}
+
+/// What the schedules have found. Each made a peer suspect that was well, or kept one from its share.
+#[test]
+fn schedules_that_once_failed() {
+    let once = [
+        (4, "a tile behind one of which nobody knew how long it takes"),
+        (222, "a clock that is set twice within a frame"),
+        (333, "a tile behind several that took longer than was thought"),
+        (403, "a place that a liar had taught to be cheap"),
+        (1959, "a fixed cost that was taken for the cost of work"),
+        (6530, "a clock that stands still after it was set back a little"),
+    ];
+    for (seed, what) in once {
+        assert_eq!(violations(&Schedule::new(seed)), Vec::<String>::new(), "{seed}: {what}");
+    }
 }

@@ -1,45 +1,8 @@
-//! Simulated peers and what happens to them.
+//! Simulated peers.
 
+use super::Fault;
 use crate::{PeerPrior, Time};
 use std::time::Duration;
-
-/// What happens to a simulated peer.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fault {
-    /// It stops for good, and nobody is told.
-    Crash {
-        /// When.
-        at: Time,
-    },
-    /// It stops for good, and the transport notices at once.
-    Disconnect {
-        /// When.
-        at: Time,
-    },
-    /// It stands still for a while.
-    Stall {
-        /// When it stops.
-        from: Time,
-        /// When it goes on.
-        until: Time,
-    },
-    /// It becomes this many times slower.
-    Throttle {
-        /// When.
-        at: Time,
-        /// How much.
-        factor: f64,
-    },
-    /// Somebody else works on the same GPU again and again: this many times slower for `busy` of every `period`.
-    Neighbour {
-        /// From one begin to the next.
-        period: Duration,
-        /// How long.
-        busy: Duration,
-        /// How much.
-        factor: f64,
-    },
-}
 
 /// A simulated peer.
 #[derive(Clone, Debug)]
@@ -62,8 +25,10 @@ pub struct SimPeer {
     pub noise: f64,
     /// What it tells of itself.
     pub prior: PeerPrior,
-    /// When it joins, with its scene.
+    /// When it joins.
     pub joins: Time,
+    /// When it holds its scene from then on; none = never.
+    pub scene_after: Option<Duration>,
     /// What happens to it.
     pub faults: Vec<Fault>,
 }
@@ -82,6 +47,7 @@ impl SimPeer {
             noise: 0.02,
             prior: PeerPrior::default(),
             joins: Time(0),
+            scene_after: Some(Duration::ZERO),
             faults: Vec::new(),
         }
     }
@@ -96,34 +62,5 @@ impl SimPeer {
     pub fn at_rtt(mut self, rtt: Duration) -> SimPeer {
         (self.one_way, self.jitter) = (rtt / 2, rtt / 10);
         self
-    }
-
-    /// How many times slower it is at a time.
-    pub(crate) fn slowness(&self, now: Time) -> f64 {
-        let factor = |fault: &Fault| match fault {
-            Fault::Throttle { at, factor } if *at <= now => *factor,
-            Fault::Neighbour { period, busy, factor } => {
-                let phase = now.0 % (period.as_nanos() as u64).max(1);
-                if phase < busy.as_nanos() as u64 { *factor } else { 1.0 }
-            }
-            _ => 1.0,
-        };
-        self.faults.iter().map(factor).product()
-    }
-
-    /// How long it stands still when it begins at `now` what takes `service`.
-    pub(crate) fn pause(&self, now: Time, service: Duration) -> Duration {
-        let pause = |fault: &Fault| match fault {
-            Fault::Stall { from, until } if *from <= now + service && *until > now => until.since(now.max(*from)),
-            _ => Duration::ZERO,
-        };
-        self.faults.iter().map(pause).sum()
-    }
-
-    /// It is gone by then.
-    pub(crate) fn is_gone(&self, at: Time) -> bool {
-        let ends =
-            |fault: &Fault| matches!(fault, Fault::Crash { at: end } | Fault::Disconnect { at: end } if *end <= at);
-        self.faults.iter().any(ends)
     }
 }

@@ -36,8 +36,10 @@ pub struct FrameRecord {
     pub plan: FramePlan,
     /// When it ended, and whether it was complete.
     pub ended: Option<(Time, bool)>,
-    /// Tiles that were missing then.
+    /// Tiles that were missing then, as the coordinator says.
     pub missing: usize,
+    /// Tiles of its plan that nobody had answered then.
+    pub unanswered: usize,
     /// Predicted and real service time of each tile done, in nanoseconds, and who did it.
     pub tiles: Vec<(PeerId, u64, u64)>,
     /// The same tiles' rectangles with their ghost zones, in the same order.
@@ -45,6 +47,11 @@ pub struct FrameRecord {
 }
 
 impl FrameRecord {
+    pub(crate) fn begun(frame_id: u64, begun: Time, plan: FramePlan) -> FrameRecord {
+        let (tiles, rects) = (Vec::new(), Vec::new());
+        FrameRecord { frame_id, begun, plan, ended: None, missing: 0, unanswered: 0, tiles, rects }
+    }
+
     /// Longest over mean service time of the peers' parts.
     pub fn peer_imbalance(&self) -> f64 {
         let mut parts: BTreeMap<PeerId, u64> = BTreeMap::new();

@@ -1,9 +1,9 @@
 //! The simulated session: a real coordinator, a seeded clock, links and peers.
 
-use super::{Fault, FrameRecord, SimPeer, SplitMix, Truth};
+use super::{Fault, FrameRecord, SimPeer, SplitMix, Trouble, Truth};
 use crate::{
     Action, ChangeCause, Config, Constraints, Coordinator, CostMap, Foresight, FrameRequest, GROUPS, Lowering,
-    PeerChange, PeerId, PeerState, TaskId, TileAssignment, TileReport, Time,
+    PeerChange, PeerId, PeerState, Refusal, TaskId, TileAssignment, TileReport, Time,
 };
 use rayloom_frame::features::BlockFeatures;
 use rayloom_frame::{Extent, LayerRequest, Rect};
@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Frames whose truth is kept: late tiles ask for it too.
 const TRUTHS: usize = 32;
+/// Where a clock starts that is set, in nanoseconds.
+const CLOCK_START: i64 = 3_600_000_000_000;
 /// Bytes of a pixel's results on the link.
 const BYTES_PER_PX: f64 = 2.0;
 
@@ -82,6 +84,8 @@ pub struct Simulation {
     /// What a pixel of each block was believed to cost when the last frames were cut, by frame id, see
     /// [`Coordinator::ns_per_pixel`].
     pub predictions: VecDeque<(u64, Vec<f32>)>,
+    /// Most tasks that the coordinator remembered at once.
+    pub most_tasks: usize,
     /// Nanoseconds of a clock, if plans are to be timed, and what each took by it.
     pub stopwatch: Option<fn() -> u64>,
     /// See `stopwatch`.
@@ -98,13 +102,19 @@ pub struct Simulation {
     queue: BinaryHeap<Reverse<(Time, u64, Event)>>,
     sequence: u64,
     now: Time,
+    /// When the engine's clock is set, and by how many nanoseconds.
+    clock: Vec<(Time, i64)>,
     random: SplitMix,
 }
 
 struct Station {
     peer: SimPeer,
+    /// How often it has ended: what was on its way then is of a process that is no more.
+    life: u32,
     waiting: VecDeque<Job>,
     is_busy: bool,
+    /// When the last message to it arrives: they come in the order in which they were sent.
+    arrives: Time,
     /// Until when results are on their way onto the link.
     link_busy: Time,
 }
@@ -123,12 +133,24 @@ struct Job {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Join(usize),
+    HoldScene(usize),
+    Drain(usize),
+    Caught(usize),
     Leave(usize),
-    Arrive(usize, Vec<Job>),
-    Cancel(usize, Vec<TaskId>),
-    Served(usize),
-    /// Peer, tile, service time, and how long the link took for its answer, in nanoseconds.
-    Done(usize, Job, u64, u64),
+    /// The engine's clock is set: whoever waits for it looks again.
+    ClockSet,
+    /// A message on its way to a peer or from it, in which of its lives.
+    Message(usize, u32, Message),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Message {
+    Arrive(Vec<Job>),
+    Cancel(Vec<TaskId>),
+    Served,
+    /// Tile, service time, and how long the link took for its answer, in nanoseconds.
+    Done(Job, u64, u64),
+    Refused(Job),
 }
 
 impl Simulation {
@@ -147,6 +169,7 @@ impl Simulation {
             events: Vec::new(),
             spans: Vec::new(),
             predictions: VecDeque::new(),
+            most_tasks: 0,
             stopwatch: None,
             plan_ns: Vec::new(),
             extent,
@@ -161,16 +184,40 @@ impl Simulation {
             queue: BinaryHeap::new(),
             sequence: 0,
             now: Time(0),
+            clock: Vec::new(),
             random: SplitMix(seed),
         };
         for (index, peer) in peers.into_iter().enumerate() {
             simulation.after(peer.joins, Event::Join(index));
             for fault in &peer.faults {
-                if let Fault::Disconnect { at } = fault {
-                    simulation.after(*at, Event::Leave(index));
+                match fault {
+                    Fault::Disconnect { at } => simulation.after(*at, Event::Leave(index)),
+                    Fault::Restart { at, back, scene_after } => {
+                        simulation.after(*at, Event::Leave(index));
+                        simulation.after(*back, Event::Join(index));
+                        if let Some(after) = scene_after {
+                            simulation.after(*back + *after, Event::HoldScene(index));
+                        }
+                    }
+                    Fault::Drain { at, leaves } => {
+                        simulation.after(*at, Event::Drain(index));
+                        simulation.after(*leaves, Event::Leave(index));
+                    }
+                    Fault::Caught { at } => simulation.after(*at, Event::Caught(index)),
+                    _ => {}
                 }
             }
-            let station = Station { peer, waiting: VecDeque::new(), is_busy: false, link_busy: Time(0) };
+            if let Some(after) = peer.scene_after {
+                simulation.after(peer.joins + after, Event::HoldScene(index));
+            }
+            let station = Station {
+                peer,
+                life: 0,
+                waiting: VecDeque::new(),
+                is_busy: false,
+                arrives: Time(0),
+                link_busy: Time(0),
+            };
             simulation.peers.push(station);
         }
         simulation
@@ -208,6 +255,13 @@ impl Simulation {
         self
     }
 
+    /// The engine's clock is set at these times, by so many nanoseconds, and starts at an hour.
+    pub fn with_clock(mut self, steps: Vec<(Time, i64)>) -> Simulation {
+        steps.iter().for_each(|(at, _)| self.after(*at, Event::ClockSet));
+        self.clock = steps;
+        self
+    }
+
     /// Begins `count` frames at a pace, each with `deadline` from its begin and an estimate of cost if given, and lets the last
     /// one end.
     pub fn run(
@@ -232,9 +286,20 @@ impl Simulation {
         &self.frames
     }
 
-    /// The clock.
+    /// The true time.
     pub fn now(&self) -> Time {
         self.now
+    }
+
+    /// What the engine's clock is ahead of the true time.
+    fn ahead(&self) -> i64 {
+        let set: i64 = self.clock.iter().filter(|(at, _)| *at <= self.now).map(|(_, by)| by).sum();
+        if self.clock.is_empty() { 0 } else { CLOCK_START + set }
+    }
+
+    /// The engine's clock.
+    fn told(&self) -> Time {
+        Time(self.now.0.saturating_add_signed(self.ahead()))
     }
 
     fn begin(&mut self, deadline: Duration, estimate: Option<&dyn Fn(u64) -> CostMap>) {
@@ -245,6 +310,7 @@ impl Simulation {
         if let Some((Foreseen { features, motion, is_current }, layers)) = foreseen {
             self.coordinator.foresee(&Foresight { features: &features, is_current, motion: &motion, layers });
         }
+        let now = self.told();
         let first = self.tiers.first().map_or(deadline, |tier| tier.deadline);
         let request = |group: u8, deadline: Duration, cost: Option<CostMap>| FrameRequest {
             frame_id,
@@ -253,15 +319,14 @@ impl Simulation {
             revision: 1,
             extent: self.extent,
             ghost_px: self.ghost_px,
-            deadline: self.now + deadline,
+            deadline: now + deadline,
             cost,
             constraints: self.constraints,
             layers: self.foresee.as_ref().map_or(Vec::new(), |(_, layers)| layers.clone()),
             lowering: self.lowering,
             ..FrameRequest::default()
         };
-        let plan =
-            self.coordinator.begin_frame(request(0, first, estimate.map(|estimate| estimate(frame_id))), self.now);
+        let plan = self.coordinator.begin_frame(request(0, first, estimate.map(|estimate| estimate(frame_id))), now);
         let took = self.stopwatch.map_or(0, |stopwatch| stopwatch()).saturating_sub(before);
         if self.stopwatch.is_some() {
             self.plan_ns.push(took as f64);
@@ -270,13 +335,10 @@ impl Simulation {
             self.predictions.pop_front();
         }
         self.predictions.push_back((frame_id, self.coordinator.ns_per_pixel()));
-        let (begun, ended, missing, tiles, rects) = (self.now, None, 0, Vec::new(), Vec::new());
-        self.frames.push(FrameRecord { frame_id, begun, plan, ended, missing, tiles, rects });
+        self.frames.push(FrameRecord::begun(frame_id, self.now, plan));
         for (group, tier) in (0..).zip(&self.tiers).skip(1).take(GROUPS - 1) {
-            let plan = self.coordinator.begin_frame(request(group, tier.deadline, None), self.now);
-            let (tiles, rects) = (Vec::new(), Vec::new());
-            let record = FrameRecord { frame_id, begun, plan, ended: None, missing: 0, tiles, rects };
-            self.later[usize::from(group) - 1].push(record);
+            let plan = self.coordinator.begin_frame(request(group, tier.deadline, None), now);
+            self.later[usize::from(group) - 1].push(FrameRecord::begun(frame_id, self.now, plan));
         }
         self.act();
     }
@@ -300,12 +362,13 @@ impl Simulation {
     /// The next event or timeout, if there is one until then.
     fn step(&mut self, until: Time) -> bool {
         let event = self.queue.peek().map(|event| event.0.0);
-        let timeout = self.coordinator.poll_timeout().map(|timeout| timeout.max(self.now));
+        let true_time = |told: Time| Time(told.0.saturating_add_signed(-self.ahead()));
+        let timeout = self.coordinator.poll_timeout().map(|timeout| true_time(timeout).max(self.now));
         let next = [event, timeout].into_iter().flatten().min();
         let Some(next) = next.filter(|next| *next <= until) else { return false };
         self.now = self.now.max(next);
         if timeout == Some(next) {
-            self.coordinator.handle_timeout(next);
+            self.coordinator.handle_timeout(self.told());
         } else if let Some(Reverse((_, _, event))) = self.queue.pop() {
             self.handle(event);
         }
@@ -314,42 +377,103 @@ impl Simulation {
     }
 
     fn handle(&mut self, event: Event) {
+        let now = self.told();
         match event {
             Event::Join(index) => {
                 let (id, peer) = (PeerId(index as u32), &self.peers[index].peer);
-                self.coordinator.peer_joined(id, peer.prior, self.now);
-                self.coordinator.link_measured(id, 2 * peer.one_way, self.now);
-                self.coordinator.peer_ready(id, 1, 1, self.now);
+                self.coordinator.peer_joined(id, peer.prior, now);
+                self.coordinator.link_measured(id, 2 * peer.one_way, now);
             }
-            Event::Leave(index) => self.coordinator.peer_lost(PeerId(index as u32), self.now),
-            Event::Arrive(index, jobs) => {
+            Event::HoldScene(index) => self.coordinator.peer_ready(PeerId(index as u32), 1, 1, now),
+            Event::Drain(index) => self.coordinator.peer_draining(PeerId(index as u32), now),
+            Event::Caught(index) => self.coordinator.peer_lied(PeerId(index as u32), now),
+            Event::Leave(index) => {
+                let station = &mut self.peers[index];
+                station.life += 1;
+                (station.is_busy, station.link_busy) = (false, self.now);
+                station.waiting.clear();
+                self.coordinator.peer_lost(PeerId(index as u32), now);
+            }
+            Event::ClockSet => self.coordinator.handle_timeout(now),
+            Event::Message(index, life, message) => {
+                if self.peers[index].life == life {
+                    self.deliver(index, message);
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, index: usize, message: Message) {
+        let now = self.now;
+        match message {
+            Message::Arrive(jobs) => {
                 self.peers[index].waiting.extend(jobs);
                 self.serve(index);
             }
-            Event::Cancel(index, tasks) => self.peers[index].waiting.retain(|job| !tasks.contains(&job.task)),
-            Event::Served(index) => {
+            Message::Cancel(tasks) => {
+                let Station { peer, waiting, .. } = &mut self.peers[index];
+                if !peer.is(Trouble::Stubborn, now) {
+                    waiting.retain(|job| !tasks.contains(&job.task));
+                }
+            }
+            Message::Served => {
                 self.peers[index].is_busy = false;
                 self.serve(index);
             }
-            Event::Done(index, job, service_ns, transfer_ns) => {
-                let rect = rect_of(job);
-                let rays = self.truth(job.frame_id).block_rays(self.extent, rect);
-                let claimed = (service_ns as f64 * self.peers[index].peer.claims) as u64;
-                let bytes = (rect.pixels() as f64 * BYTES_PER_PX) as u64;
-                let transfer_ns = Some(transfer_ns);
-                let report = TileReport { block_rays: &rays, bytes, transfer_ns, ..TileReport::new(claimed, rect) };
-                if let Some(peer) = self.coordinator.task_peer(job.task).filter(|_| !job.redundant) {
-                    let record = self.record(job.frame_id, job.group);
-                    record.tiles.push((peer, job.predicted_ns, service_ns));
-                    record.rects.push(rect);
-                }
-                self.coordinator.tile_done(job.task, report, self.now);
+            Message::Refused(job) => {
+                self.coordinator.tile_refused(job.task, self.refusal(index).unwrap_or_default(), self.told());
             }
+            Message::Done(job, service_ns, transfer_ns) => self.answer(index, job, service_ns, transfer_ns),
+        }
+    }
+
+    fn refusal(&self, index: usize) -> Option<Refusal> {
+        self.peers[index].peer.troubles(self.now).find_map(|trouble| match trouble {
+            Trouble::Refuses(refusal) => Some(refusal),
+            _ => None,
+        })
+    }
+
+    /// An answer is here.
+    fn answer(&mut self, index: usize, job: Job, service_ns: u64, transfer_ns: u64) {
+        let (rect, now) = (rect_of(job), self.told());
+        let troubles: Vec<Trouble> = self.peers[index].peer.troubles(self.now).collect();
+        let flaw = troubles.iter().find_map(|trouble| match trouble {
+            Trouble::Corrupt(flaw) => Some(*flaw),
+            _ => None,
+        });
+        if let Some(flaw) = flaw {
+            return self.coordinator.tile_corrupt(job.task, flaw, now);
+        }
+        let lie = troubles.iter().find_map(|trouble| match trouble {
+            Trouble::Claims(times) => Some(*times),
+            _ => None,
+        });
+        let mut rays = self.truth(job.frame_id).block_rays(self.extent, rect);
+        if let Some(times) = lie {
+            rays.iter_mut().for_each(|rays| *rays = (f64::from(*rays) * times) as u32);
+        }
+        let claimed = (service_ns as f64 * self.peers[index].peer.claims * lie.unwrap_or(1.0)) as u64;
+        let bytes = (rect.pixels() as f64 * BYTES_PER_PX) as u64;
+        let transfer_ns = Some(transfer_ns);
+        let report = TileReport { block_rays: &rays, bytes, transfer_ns, ..TileReport::new(claimed, rect) };
+        if let Some(peer) = self.coordinator.task_peer(job.task).filter(|_| !job.redundant) {
+            let record = self.record(job.frame_id, job.group);
+            record.tiles.push((peer, job.predicted_ns, service_ns));
+            record.rects.push(rect);
+        }
+        self.coordinator.tile_done(job.task, report, now);
+        if troubles.contains(&Trouble::Twice) {
+            self.coordinator.tile_done(job.task, report, now);
+        }
+        if troubles.contains(&Trouble::Unasked) {
+            self.coordinator.tile_done(TaskId(u64::MAX - job.task.0), report, now);
         }
     }
 
     /// Carries out what the coordinator wants.
     fn act(&mut self) {
+        self.most_tasks = self.most_tasks.max(self.coordinator.tasks_remembered());
         while let Some(action) = self.coordinator.poll_action() {
             match action {
                 Action::Assign { peer, frame_id, group, tiles } => {
@@ -360,9 +484,9 @@ impl Simulation {
                         Job { task, frame_id, group, rect, predicted_ns, redundant }
                     };
                     let jobs = tiles.into_iter().map(job).collect();
-                    self.send(peer, |index| Event::Arrive(index, jobs));
+                    self.send(peer, Message::Arrive(jobs));
                 }
-                Action::Cancel { peer, tasks } => self.send(peer, |index| Event::Cancel(index, tasks)),
+                Action::Cancel { peer, tasks } => self.send(peer, Message::Cancel(tasks)),
                 Action::FrameComplete { frame_id, group } => self.end((frame_id, group), true, 0),
                 Action::FrameExpired { frame_id, group, missing, .. } => {
                     self.end((frame_id, group), false, missing.len());
@@ -390,12 +514,21 @@ impl Simulation {
         assert!(frame.ended.is_none(), "group {group} of frame {frame_id} ended twice");
         frame.ended = Some((now, complete));
         frame.missing = missing;
+        let is_answered = |rect: &Rect| frame.rects.contains(rect);
+        frame.unanswered = frame.plan.tiles.iter().filter(|tile| !is_answered(&tile.ghost_rect)).count();
     }
 
-    fn send(&mut self, peer: PeerId, event: impl FnOnce(usize) -> Event) {
+    fn send(&mut self, peer: PeerId, message: Message) {
         let index = peer.0 as usize;
-        let at = self.now + self.link(index);
-        self.after(at, event(index));
+        let at = (self.now + self.link(index)).max(self.peers[index].arrives);
+        self.peers[index].arrives = at;
+        if !self.peers[index].peer.is(Trouble::Deaf, self.now) {
+            self.message(at, index, message);
+        }
+    }
+
+    fn message(&mut self, at: Time, index: usize, message: Message) {
+        self.after(at, Event::Message(index, self.peers[index].life, message));
     }
 
     /// What a message takes one way.
@@ -418,6 +551,15 @@ impl Simulation {
         let job = if station.is_busy { None } else { station.waiting.pop_front() };
         let Some(job) = job else { return };
         station.is_busy = true;
+        let is_mute = station.peer.is(Trouble::Mute, now);
+        if self.refusal(index).is_some() {
+            let refused = now + self.link(index);
+            self.message(now + Duration::from_micros(50), index, Message::Served);
+            if !is_mute {
+                self.message(refused, index, Message::Refused(job));
+            }
+            return;
+        }
         let rect = rect_of(job);
         let part = self.tiers.get(usize::from(job.group)).map_or(1.0, |tier| tier.work);
         let part = part * self.traced_share(job);
@@ -427,9 +569,10 @@ impl Simulation {
         let ns = (peer.tile_overhead.as_nanos() as f64 + work_ns / peer.speed)
             * (1.0 + peer.noise * noise)
             * peer.slowness(now);
-        let service = Duration::from_nanos(ns as u64);
+        let service = peer.slowed(now, Duration::from_nanos(ns as u64));
+        let ns = service.as_nanos();
         let end = now + service + peer.pause(now, service);
-        if peer.is_gone(end) {
+        if peer.is_gone(now, end) {
             return;
         }
         let sending_ns = match peer.bits_per_second {
@@ -449,12 +592,14 @@ impl Simulation {
             redundant,
             work_ns,
         });
-        self.after(end, Event::Served(index));
+        self.message(end, index, Message::Served);
         let delay = self.link(index);
         // The first bytes came without jitter, the last ones with: a measurement is never too short.
         let late = delay.saturating_sub(self.peers[index].peer.one_way);
         let transfer_ns = if sending_ns > 0.0 { sending_ns as u64 + late.as_nanos() as u64 } else { 0 };
-        self.after(sent + delay, Event::Done(index, job, ns as u64, transfer_ns));
+        if !is_mute {
+            self.message(sent + delay, index, Message::Done(job, ns as u64, transfer_ns));
+        }
     }
 
     /// How much of what was foreseen is traced of a frame.
