@@ -8,7 +8,7 @@ use rayloom_frame::{
     Extent, FrameError, LayerKind, LayerRequest, PlaneKind, TracedTile,
     codec::{CodecMode, encode_tile},
     compose::{ToneMap, compose},
-    merge::{Added, FrameInputs, MergeCounts, MergeMode, Merger, PlannedTile},
+    merge::{Added, FrameInputs, LATE_BYTES_PER_PIXEL, MergeCounts, MergeMode, Merger, PlannedTile},
     metrics::{psnr_layer, psnr_rgba8},
 };
 use synthetic::{LAYERS, Shot, cut, whole};
@@ -358,4 +358,30 @@ fn another_order_of_late_tiles_gives_the_same_bits() {
     reversed.reverse();
     assert_eq!(digest(&order), digest(&reversed));
     assert_ne!(digest(&order), digest(&order[1..]), "the first one matters");
+}
+
+#[test]
+fn of_more_than_is_kept_the_oldest_is_dropped() {
+    let shot = |frame_id| Shot::moving(EXTENT, frame_id, 0.04);
+    let mut merger = Merger::new(EXTENT);
+    let all: Vec<usize> = (0..tiles().len()).collect();
+    for frame_id in 0..7 {
+        merger.finish();
+        deliver(&mut merger, &shot(frame_id), Planes::Traced, &all);
+    }
+    let before = merger.held_bytes();
+    // Six frames of a view, when a link that hung goes on.
+    for frame_id in 0..6 {
+        for (tile, plan) in (0..).zip(tiles()) {
+            assert_eq!(merger.add_tile(frame_id, tile, 0, &shot(frame_id).trace(plan, &LAYERS)), Ok(Added::Late));
+            assert!(merger.held_bytes() - before <= LATE_BYTES_PER_PIXEL * EXTENT.pixels());
+        }
+    }
+    let counts = merger.counts();
+    assert_eq!(counts.late, 36);
+    // Of ten planes each; the tiles of the newest frame are among those that are kept.
+    assert!(counts.late_dropped >= 200 && counts.late_dropped.is_multiple_of(10), "{}", counts.late_dropped);
+    let frame = merger.finish().unwrap();
+    assert!(frame.ages.iter().filter(|age| **age == 1).count() > EXTENT.pixels() * 9 / 10);
+    assert_eq!(merger.held_bytes(), before, "what waited is given back");
 }

@@ -340,7 +340,7 @@ impl FoldBand<'_, '_, '_> {
                 let mut samples = surface.0.read(layer);
                 // A reflection moves with what is seen in it, where its mirror is seen there.
                 if kind == LayerKind::Specular && guides.is_some() {
-                    let mirrored = self.mirrored(frame, eight, position);
+                    let mirrored = self.mirrored(frame, eight, (position, alphas(&samples)));
                     let taps = self.taps(frame, guides.as_ref(), &grid, eight, mirrored);
                     let shown = taps.found & is_inside(rect, mirrored);
                     if shown.mask_bits() != 0 {
@@ -354,7 +354,8 @@ impl FoldBand<'_, '_, '_> {
                 seen = self.layer(kind, frame, eight, samples, surface.1);
             }
             // What came of the tile in time is merged.
-            if !source.is_later && !(layer.is_empty() && pixels.tile.whole[kind as usize]) {
+            let came_in_time = layer.is_empty() && pixels.tile.whole[kind as usize];
+            if !(source.is_later || came_in_time) {
                 all = all & seen;
             }
         }
@@ -395,15 +396,14 @@ impl FoldBand<'_, '_, '_> {
     }
 
     /// Where what is mirrored was seen in a late frame: as if it stood as far behind the surface as the reflection's rays went
-    /// (the merged layer's alpha), the less so the rougher the surface is.
+    /// from there, the less so the rougher the surface is.
     #[inline(always)]
-    fn mirrored<L: Lanes>(&self, frame: &LateFrame, eight: &Eight<L>, surface: (L, L)) -> (L, L) {
+    fn mirrored<L: Lanes>(&self, frame: &LateFrame, eight: &Eight<L>, (surface, distances): ((L, L), L)) -> (L, L) {
         let index = (eight.y * self.inputs.extent.width + eight.x) as usize;
         let roughness = (L::load_from(&self.planes.material, index) & L::splat_bits(255)).integer_to_float();
         let share = (L::splat(1.0) - roughness * L::splat(1.0 / (255.0 * ROUGHEST_MIRROR))).max(L::zero());
-        let [.., distance] =
-            L::load_pixels(&padded(&self.band.currents[LayerKind::Specular as usize][eight.range.clone()]));
-        let behind = distance.max(L::zero()) / self.inputs.optics.ray_lengths(eight.across, eight.down);
+        // NaN becomes 0.
+        let behind = distances.max(L::zero()) / self.inputs.optics.ray_lengths(eight.across, eight.down);
         let mirrored = eight.positions(frame, eight.here.depth + behind);
         (surface.0 + (mirrored.0 - surface.0) * share, surface.1 + (mirrored.1 - surface.1) * share)
     }
@@ -503,6 +503,17 @@ fn bytes<L: Lanes>(plane: &[u8], range: &Range<usize>) -> L {
     L::load_bytes(&padded)
 }
 
+/// The last channel of eight pixels, two in each of the four.
+#[inline(always)]
+fn alphas<L: Lanes>(samples: &[L; 4]) -> L {
+    let mut alphas = [0.0; 8];
+    for k in 0..4 {
+        let channels = samples[k].to_array();
+        (alphas[2 * k], alphas[2 * k + 1]) = (channels[3], channels[7]);
+    }
+    L::load(&alphas)
+}
+
 /// A mask of pixels, two in each of the four, whose four channels are numbers that half floats hold.
 #[inline(always)]
 fn are_numbers<L: Lanes>(samples: &[L; 4]) -> L {
@@ -556,5 +567,245 @@ fn sum_paths<L: Lanes>(
                 sum[3] += count;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glam::Vec3;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        Inline, LayerPlane, LayerRequest, TracedTile,
+        merge::{
+            FrameInputs, LaterLayers, Merger, PlannedTile,
+            resolve::{self, Outputs},
+            warp::{LateTarget, primary_bands},
+        },
+        normal::encode_normal,
+        simd::{Portable, dispatch},
+    };
+
+    const EXTENT: Extent = Extent::new(45, 27);
+
+    /// Numbers in [0, 1) of nothing but a seed.
+    struct Random(u64);
+
+    impl Random {
+        fn next(&mut self) -> f32 {
+            self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            (self.0 >> 40) as f32 / (1 << 24) as f32
+        }
+    }
+
+    /// A wavy wall with things before it, of which some move, and garbage among its light.
+    fn traced(random: &mut Random, rect: Rect, layers: &[LayerRequest], with_planes: bool) -> TracedTile {
+        let mut primary = Primary::default();
+        for (x, y) in (rect.y..rect.bottom()).flat_map(|y| (rect.x..rect.right()).map(move |x| (x, y))) {
+            let thing = u32::from((x / 9 + y / 7) % 3 == 0);
+            let wave = (x as f32 * 0.3).sin() + (y as f32 * 0.2).cos();
+            let normal = Vec3::new(0.1 * wave, 0.1, 1.0).normalize();
+            primary.depth.push(if (x + y) % 23 == 0 { f32::INFINITY } else { 6.0 + 0.2 * wave - 3.0 * thing as f32 });
+            primary.normal.push(encode_normal(normal));
+            primary.base_color.push((random.next() * 1e9) as u32);
+            primary.material.push((random.next() * 255.0) as u32);
+            let motion = |v: f32| u32::from(half::f16::from_f32(v * thing as f32).to_bits());
+            primary.motion.push(motion(random.next() * 3.0 - 1.5) | motion(random.next() - 0.5) << 16);
+            primary.instance_id.push(1 + thing);
+        }
+        let mut layer = |request: &LayerRequest| {
+            let rect = rect.scaled(u32::from(request.scale));
+            let mut sample = || {
+                let garbage = random.next() < 0.01;
+                [0.0; 4].map(|_: f32| if garbage { 0x7e00 } else { half::f16::from_f32(random.next() * 2.0).to_bits() })
+            };
+            let pixels = (0..rect.pixels()).map(|_| sample()).collect();
+            LayerPlane { kind: request.kind, scale: request.scale, rect, pixels }
+        };
+        let layers = layers.iter().map(&mut layer).collect();
+        TracedTile { rect, layers, primary: Some(primary).filter(|_| with_planes), block_rays: Vec::new() }
+    }
+
+    /// A merger with a frame open and tiles of frames before it that came late, of a camera that moves.
+    fn opened(seed: u64) -> Merger {
+        let mut random = Random(seed);
+        let layer = |kind, scale| LayerRequest { scale, ..LayerRequest::new(kind) };
+        let due = [layer(LayerKind::Direct, 1), layer(LayerKind::Specular, 2), layer(LayerKind::Path, 1)];
+        let later = [layer(LayerKind::Indirect, 1 + (seed % 2) as u8)];
+        let cut = 10 + (random.next() * 25.0) as u32;
+        let tile = |x, width| PlannedTile { rect: Rect::new(x, 0, width, EXTENT.height), ghost: 0 };
+        let (tiles, whole) = ([tile(0, cut), tile(cut, EXTENT.width - cut)], [tile(0, EXTENT.width)]);
+        let camera = |frame: f32| {
+            let position = Vec3::new(frame * 0.05, 0.02 * frame, 6.0);
+            Camera::look_at(position, position - Vec3::new(0.01 * frame, 0.0, 1.0), 1.0, 45.0 / 27.0)
+        };
+        let has_planes = seed & 4 != 0;
+        let mut merger = Merger::new(EXTENT);
+        for frame_id in 0..5u64 {
+            merger.finish();
+            let planes = traced(&mut random, EXTENT.rect(), &[], true).primary.filter(|_| has_planes);
+            let later = [LaterLayers { layers: &later, tiles: &whole }];
+            let inputs = FrameInputs::new(frame_id, camera(frame_id as f32), &due, &tiles);
+            let previous_camera = camera(frame_id as f32 - 1.0);
+            let pre_exposure = 1.0 + random.next();
+            let inputs =
+                FrameInputs { previous_camera, planes: planes.as_ref(), later: &later, pre_exposure, ..inputs };
+            merger.begin(inputs).unwrap();
+            for i in (0..2).filter(|i| frame_id == 0 || (frame_id + i) % 3 == 0) {
+                let traced = traced(&mut random, tiles[i as usize].rect, &due, !has_planes);
+                merger.add_tile(frame_id, i as u32, 0, &traced).unwrap();
+            }
+        }
+        for frame_id in 0..5u64 {
+            for i in 0..2 {
+                let traced = traced(&mut random, tiles[i].rect, &due, !has_planes);
+                if frame_id < 4 {
+                    merger.add_tile(frame_id, i as u32, 0, &traced).unwrap();
+                }
+            }
+            let traced = traced(&mut random, EXTENT.rect(), &later, false);
+            merger.add_tile(frame_id, 2, 0, &traced).unwrap();
+        }
+        assert!(merger.counts().late > 5);
+        merger
+    }
+
+    /// Layers, ages and lengths after the late tiles were folded in, and planes into which they were warped.
+    fn folded(seed: u64, is_portable: bool) -> (Vec<[u16; 4]>, Vec<u8>, Primary) {
+        let mut merger = opened(seed);
+        let frame = merger.frame.unwrap();
+        let late = merger.late_frames(&frame);
+        let mut warped = Primary::default();
+        {
+            let (inputs, outputs) = merger.parts(&frame, &[]);
+            resolve::resolve(&inputs, outputs, &Inline);
+            let (inputs, outputs) = merger.parts(&frame, &late);
+            warped.clone_from(outputs.planes);
+            let target = LateTarget { extent: EXTENT, last: inputs.history.as_ref().map(|h| &h.last) };
+            for late in &late {
+                for tile in late.tiles.iter().filter(|tile| tile.tile.has_primary()) {
+                    let width = EXTENT.width as usize;
+                    for (y, mut row) in primary_bands(&mut warped, width).enumerate() {
+                        let warp = WarpRow(row.part(0..width), late, &tile.tile, &target, y as u32);
+                        if is_portable { warp.run::<Portable>() } else { dispatch(warp) }
+                    }
+                }
+            }
+        }
+        let (inputs, outputs) = merger.parts(&frame, &late);
+        let Outputs { planes, ages, lengths, layers, changes } = outputs;
+        let (limits, differences) = changes.split();
+        let mut parts = layers.each_mut().map(|layer| layer.split(false));
+        let sources = parts.each_ref().map(|part| part.source);
+        let mut band = Band {
+            first_row: 0,
+            ages,
+            lengths,
+            currents: parts.each_mut().map(|part| std::mem::take(&mut part.current)),
+            own: parts.each_mut().map(|part| part.own.take()),
+            differences,
+            path_sums: std::mem::take(&mut parts[LayerKind::Path as usize].sums),
+        };
+        let fold = FoldBand { inputs: &inputs, planes, sources: &sources, limits, band: &mut band };
+        if is_portable {
+            fold.run::<Portable>()
+        } else {
+            dispatch(fold)
+        }
+        let own = band.own.iter().flatten().flat_map(|own| [&*own.ages, &*own.lengths]);
+        let bytes = [&*band.ages, &*band.lengths].into_iter().chain(own).flatten().copied().collect();
+        (band.currents.iter().flat_map(|layer| layer.iter().copied()).collect(), bytes, warped)
+    }
+
+    struct WarpRow<'a, 'b>(crate::merge::warp::PrimaryRow<'b>, &'a LateFrame, &'a LateTile, &'a LateTarget<'a>, u32);
+
+    impl Kernel for WarpRow<'_, '_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<H: Half4>(self) {
+            let WarpRow(mut row, late, tile, target, y) = self;
+            row.warp_late::<H::Lanes>(late, tile, target, (0, y));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn late_tiles_give_the_same_bits_on_any_processor(seed: u64) {
+            let (here, anywhere) = (folded(seed, false), folded(seed, true));
+            prop_assert!(here.0 == anywhere.0, "layers");
+            prop_assert!(here.1 == anywhere.1, "ages and lengths");
+            prop_assert!(here.2 == anywhere.2, "planes");
+        }
+    }
+
+    /// Weights of eight samples of an age.
+    struct Weigh(u8, [u32; 8], [u32; 8], [u32; 8]);
+
+    impl Kernel for Weigh {
+        type Output = [f32; 8];
+
+        #[inline(always)]
+        fn run<H: Half4>(self) -> [f32; 8] {
+            let Weigh(age, ages, lengths, most) = self;
+            let lanes = |values: [u32; 8]| H::Lanes::load_bits(&values);
+            weights(age, lanes(ages), lanes(lengths), lanes(most)).to_array()
+        }
+    }
+
+    #[test]
+    fn a_late_sample_weighs_what_it_would_had_it_come_in_time() {
+        let found = dispatch(Weigh(
+            3,
+            [0, 2, 3, 9, 0, 0, 255, 0],
+            [10, 10, 10, 10, 40, 10, 7, 0],
+            [31, 31, 31, 31, 31, 2, 31, 31],
+        ));
+        let kept: f32 = 31.0 / 32.0;
+        let expected = [
+            kept.powi(3) / 11.0,
+            kept / 11.0,
+            // Nothing newer was seen: as in time.
+            1.0 / 11.0,
+            1.0 / 11.0,
+            kept.powi(3) / 32.0,
+            // Light changed since.
+            0.0,
+            // Nothing was ever seen.
+            1.0,
+            1.0,
+        ];
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+        }
+    }
+
+    /// Own motion of a pixel at (10.5, 10.5) whose vector and camera's part are these.
+    struct Own([f32; 2], [f32; 2]);
+
+    impl Kernel for Own {
+        type Output = [f32; 2];
+
+        #[inline(always)]
+        fn run<H: Half4>(self) -> [f32; 2] {
+            let Own(motion, camera) = self;
+            let half = |v: f32| u32::from(half::f16::from_f32(v).to_bits());
+            let at = H::Lanes::splat(10.5);
+            let still = (H::Lanes::splat(10.5 + camera[0]), H::Lanes::splat(10.5 + camera[1]));
+            let own = own_motion(H::Lanes::splat_bits(half(motion[0]) | half(motion[1]) << 16), (at, at), still);
+            [own.0.to_array()[0], own.1.to_array()[0]]
+        }
+    }
+
+    #[test]
+    fn rounding_of_motion_vectors_is_no_motion() {
+        assert_eq!(dispatch(Own([-40.32, 3.1], [-40.33, 3.1])), [0.0, 0.0]);
+        let [right, down] = dispatch(Own([-42.5, 3.0], [-40.25, 3.0]));
+        assert!((right + 2.25).abs() < 0.01 && down == 0.0, "{right}, {down}");
+        assert_eq!(dispatch(Own([1.0, 1.0], [f32::NAN, 0.0])), [0.0, 0.0]);
+        assert_eq!(dispatch(Own([f32::INFINITY, 1.0], [0.0, 0.0])), [0.0, 0.0]);
     }
 }

@@ -38,7 +38,7 @@ const ROWS_PER_MEASURED: u64 = 2;
 
 /// Whether a row is one of these.
 pub(super) fn is_measured(y: u32, frame_id: u64) -> bool {
-    (u64::from(y) + frame_id) % ROWS_PER_MEASURED == 0
+    (u64::from(y) + frame_id).is_multiple_of(ROWS_PER_MEASURED)
 }
 
 /// The last finished frame, where its pixels may be used.
