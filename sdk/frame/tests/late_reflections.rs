@@ -71,7 +71,7 @@ fn late_quality(roughness: u32) -> f64 {
     assert!(came.len() > 44 * EXTENT.height as usize * 9 / 10, "{} pixels", came.len());
     let of = |layer: &[[u16; 4]]| came.iter().map(|i| layer[*i]).collect::<Vec<_>>();
     let (found, truth) = (frame.layer(LayerKind::Specular).unwrap(), floor(4, roughness).1);
-    f64::from(psnr_layer(&of(found), &of(&truth.layers[0].pixels), 1.0))
+    psnr_layer(&of(found), &of(&truth.layers[0].pixels), 1.0)
 }
 
 /// The layers of a part of a tile.

@@ -2,7 +2,7 @@
 
 use super::{Added, Merger, late::Piece, layer::copy_rows, tile::TileState};
 use crate::{
-    Extent, FrameError, LayerKind, PlaneKind, Primary, Rect, TracedTile,
+    Extent, FrameError, LayerKind, LayerPlane, PlaneKind, Primary, Rect, TracedTile,
     codec::{DecodeLimits, DecodedSlice, Slice, SlicePixels, primary_words},
 };
 
@@ -89,18 +89,11 @@ impl Merger {
     }
 
     fn try_late_decoded(&mut self, frame: usize, tile: u32, slice: &DecodedSlice) -> Result<Added, FrameError> {
-        let DecodedSlice { plane, scale, rect, pixels } = slice;
+        let DecodedSlice { plane, scale, rect, .. } = slice;
         if !self.late.wants(frame, tile, (*plane, *scale, *rect), self.extent)? {
             return Ok(Added::Duplicate);
         }
-        let piece = match (plane, pixels) {
-            (PlaneKind::Layer(kind), SlicePixels::Layer(pixels)) if pixels.len() == rect.pixels() => {
-                Piece::Layer(*kind, pixels)
-            }
-            (PlaneKind::Layer(_), _) | (_, SlicePixels::Layer(_)) => return Err(mismatch(tile, slice)),
-            (_, SlicePixels::Primary(words)) if words.len() == rect.pixels() => Piece::Words(*plane, words),
-            _ => return Err(mismatch(tile, slice)),
-        };
+        let piece = piece_of(slice).ok_or_else(|| mismatch(tile, slice))?;
         let Some(dropped) = self.late.put(frame, tile, *rect, piece, self.extent) else { return Ok(Added::Stale) };
         self.counts.late_dropped += dropped;
         Ok(Added::Late)
@@ -119,13 +112,7 @@ impl Merger {
             let twice = traced.layers[..i].iter().any(|l| l.kind == layer.kind);
             let own = (1..=2).contains(&layer.scale).then(|| rect.scaled(u32::from(layer.scale)));
             if twice || own != Some(layer.rect) || layer.pixels.len() != layer.rect.pixels() {
-                return refuse(format!(
-                    "layer {} at scale {} in {:?} with {} pixels",
-                    layer.kind.name(),
-                    layer.scale,
-                    layer.rect,
-                    layer.pixels.len()
-                ));
+                return refuse(described(layer));
             }
             if !self.late.wants(frame, tile, (PlaneKind::Layer(layer.kind), layer.scale, layer.rect), self.extent)? {
                 return Ok(Added::Duplicate);
@@ -173,20 +160,14 @@ impl Merger {
     }
 
     fn try_add_decoded(&mut self, tile: u32, peer: u32, slice: &DecodedSlice) -> Result<Added, FrameError> {
-        let DecodedSlice { plane, scale, rect, pixels } = slice;
+        let DecodedSlice { plane, scale, rect, .. } = slice;
         if !self.wants(tile, *plane, *scale, *rect)? {
             return Ok(Added::Duplicate);
         }
-        match (plane, pixels) {
-            (PlaneKind::Layer(kind), SlicePixels::Layer(pixels)) if pixels.len() == rect.pixels() => {
-                Ok(self.place_layer(tile, peer, *kind, *rect, pixels))
-            }
-            (PlaneKind::Layer(_), _) | (_, SlicePixels::Layer(_)) => Err(mismatch(tile, slice)),
-            (_, SlicePixels::Primary(words)) if words.len() == rect.pixels() => {
-                Ok(self.place_words(tile, peer, *plane, *rect, words))
-            }
-            _ => Err(mismatch(tile, slice)),
-        }
+        Ok(match piece_of(slice).ok_or_else(|| mismatch(tile, slice))? {
+            Piece::Layer(kind, pixels) => self.place_layer(tile, peer, kind, *rect, pixels),
+            Piece::Words(plane, words) => self.place_words(tile, peer, plane, *rect, words),
+        })
     }
 
     /// False when some of it came before.
@@ -239,13 +220,7 @@ impl Merger {
                 || layer.rect != rect.scaled(scale as u32)
                 || layer.pixels.len() != layer.rect.pixels()
             {
-                return refuse(format!(
-                    "layer {} at scale {} in {:?} with {} pixels",
-                    layer.kind.name(),
-                    layer.scale,
-                    layer.rect,
-                    layer.pixels.len()
-                ));
+                return refuse(described(layer));
             }
             if state.has_any_of(plane, layer.rect) {
                 return Ok(Added::Duplicate);
@@ -279,6 +254,23 @@ fn planned(tiles: &[TileState], tile: u32) -> Result<&TileState, FrameError> {
     tiles
         .get(tile as usize)
         .ok_or_else(|| FrameError::NotPlanned { tile, what: format!("one of {} tiles", tiles.len()) })
+}
+
+fn described(layer: &LayerPlane) -> String {
+    let LayerPlane { kind, scale, rect, pixels } = layer;
+    format!("layer {} at scale {scale} in {rect:?} with {} pixels", kind.name(), pixels.len())
+}
+
+/// A decoded slice's pixels, if they are those of its rectangle and plane.
+fn piece_of(slice: &DecodedSlice) -> Option<Piece<'_>> {
+    match (slice.plane, &slice.pixels) {
+        (PlaneKind::Layer(kind), SlicePixels::Layer(pixels)) if pixels.len() == slice.rect.pixels() => {
+            Some(Piece::Layer(kind, pixels))
+        }
+        (PlaneKind::Layer(_), _) | (_, SlicePixels::Layer(_)) => None,
+        (plane, SlicePixels::Primary(words)) if words.len() == slice.rect.pixels() => Some(Piece::Words(plane, words)),
+        _ => None,
+    }
 }
 
 fn mismatch(tile: u32, slice: &DecodedSlice) -> FrameError {

@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use super::{
-    fold::{LateFrame, own_motion},
     late::LateTile,
+    late_frame::{LateFrame, own_motion},
     reproject::{LastFrame, Reprojection},
 };
 use crate::{Extent, Primary, simd::Lanes};
