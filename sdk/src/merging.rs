@@ -141,6 +141,7 @@ impl Merging {
             layers: &this.1,
             // Nobody to trace: everything comes from history.
             tiles: if tiles.is_empty() { &whole } else { &tiles },
+            later: &[],
             planes: planes.as_ref().map(|planes| &planes.primary),
             pre_exposure,
             is_unchanged,

@@ -6,7 +6,10 @@
 mod accumulate;
 mod arrivals;
 mod change;
+mod fold;
 mod ghost;
+mod late;
+mod late_frame;
 mod layer;
 mod reproject;
 mod resolve;
@@ -16,6 +19,9 @@ mod warp;
 
 use change::Changes;
 use ghost::GhostPixels;
+use late::{Asked, Late};
+pub use late::{LATE_BYTES_PER_PIXEL, LATE_FRAMES, LaterLayers, MAX_LATE_TILES};
+use late_frame::{LateFrame, LatePixels, Optics};
 use layer::LayerBuffers;
 use rayloom_scene::Camera;
 use reproject::{LastFrame, Reprojection};
@@ -42,16 +48,18 @@ pub struct PlannedTile {
 /// What a frame is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameInputs<'a> {
-    /// The frame. Results for other frames are stale.
+    /// The frame.
     pub frame_id: u64,
     /// Its camera.
     pub camera: Camera,
     /// The camera that the peers' motion vectors lead to.
     pub previous_camera: Camera,
-    /// The traced layers, each kind at most once.
+    /// The traced layers that are due with the frame, each kind at most once.
     pub layers: &'a [LayerRequest],
     /// The plan.
     pub tiles: &'a [PlannedTile],
+    /// Layers that are due later, in groups with a plan each; they need [`MergeMode::Accumulate`].
+    pub later: &'a [LaterLayers<'a>],
     /// What the engine's own raster saw: the peers send layers alone then. `None`: what primary rays hit comes with them.
     pub planes: Option<&'a Primary>,
     /// What the light of layers was multiplied by when it was traced; above 0. History is brought to it.
@@ -64,7 +72,8 @@ impl<'a> FrameInputs<'a> {
     /// A frame without planes of its own, that may have changed, of a camera that did not move, at pre-exposure 1.
     pub fn new(frame_id: u64, camera: Camera, layers: &'a [LayerRequest], tiles: &'a [PlannedTile]) -> FrameInputs<'a> {
         let (previous_camera, planes, pre_exposure) = (camera, None, 1.0);
-        FrameInputs { frame_id, camera, previous_camera, layers, tiles, planes, pre_exposure, is_unchanged: false }
+        let (later, is_unchanged): (&[_], _) = (&[], false);
+        FrameInputs { frame_id, camera, previous_camera, layers, tiles, later, planes, pre_exposure, is_unchanged }
     }
 }
 
@@ -103,7 +112,9 @@ pub enum Added {
     },
     /// It, or some of it, had come before; it was ignored.
     Duplicate,
-    /// It is for another frame, or this one is finished; it was ignored.
+    /// It is for a finished frame, or a layer of it that is due later: it counts in the next frame that finishes.
+    Late,
+    /// It is for a frame that is too old, or was never begun, or passed through; it was ignored.
     Stale,
 }
 
@@ -114,7 +125,11 @@ pub struct MergeCounts {
     pub stored: u64,
     /// Slices or tiles that had come before.
     pub duplicates: u64,
-    /// Slices or tiles for another frame.
+    /// Slices or tiles that came after their frame, or were due after it, and were taken for the next frame that finishes.
+    pub late: u64,
+    /// Of these, slices or tiles that were dropped before that, because more came than is kept.
+    pub late_dropped: u64,
+    /// Slices or tiles for frames that are too old or unknown.
     pub stale: u64,
     /// Slices or tiles that were refused with an error.
     pub rejected: u64,
@@ -146,12 +161,15 @@ pub struct MergedFrame<'a> {
     pub pre_exposure: f32,
     /// What the primary rays hit; of missing tiles, what the last frame's hits look like from here.
     pub planes: &'a Primary,
-    /// Age of each pixel in frames: 0 was traced for exactly this frame, 255 never was.
+    /// Age of each pixel in frames: 0 was traced for exactly this frame, 255 never was. All layers that are due with frames are
+    /// at most as old.
     pub ages: &'a [u8],
     /// Frames gathered in each pixel; 0 and 1 where the surface has just become visible.
     pub lengths: &'a [u8],
     /// The plan with what came of it.
     pub tiles: &'a [TileResult],
+    /// Of each kind, where it is due later than its frames.
+    later_ages: [Option<&'a [u8]>; LayerKind::ALL.len()],
     /// Of each kind, where it was requested.
     pub(crate) layers: [Option<&'a [[u16; 4]]>; LayerKind::ALL.len()],
     fresh_pixels: usize,
@@ -161,6 +179,21 @@ impl<'a> MergedFrame<'a> {
     /// A merged, demodulated layer: bits of four half floats a pixel; `None` when it was not requested.
     pub fn layer(&self, kind: LayerKind) -> Option<&'a [[u16; 4]]> {
         self.layers[kind as usize]
+    }
+
+    /// Ages of a layer's pixels, as [`MergedFrame::ages`]: of one that is due later than its frames its own, else the frame's.
+    /// `None` when it was not requested.
+    pub fn layer_ages(&self, kind: LayerKind) -> Option<&'a [u8]> {
+        self.layer(kind)?;
+        Some(self.later_ages[kind as usize].unwrap_or(self.ages))
+    }
+
+    /// How old a layer is; `None` when it was not requested. It looks at each pixel once.
+    pub fn layer_age(&self, kind: LayerKind) -> Option<LayerAge> {
+        let ages = self.layer_ages(kind)?;
+        let sum: u64 = ages.iter().map(|age| u64::from(*age)).sum();
+        let oldest = ages.iter().copied().max().unwrap_or(0);
+        Some(LayerAge { oldest, mean: sum as f32 / ages.len().max(1) as f32 })
     }
 
     /// The frame with another layer, of the same size, in place of the one of this kind; a kind that it doesn't have stays away.
@@ -199,6 +232,15 @@ impl<'a> MergedFrame<'a> {
     pub fn fresh_fraction(&self) -> f32 {
         self.fresh_pixels as f32 / self.extent.pixels().max(1) as f32
     }
+}
+
+/// How old a layer's pixels are, in frames; those that were never traced count as 255.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerAge {
+    /// The oldest pixel's age.
+    pub oldest: u8,
+    /// The mean of all pixels.
+    pub mean: f32,
 }
 
 /// What is known of a frame from its begin on.
@@ -246,6 +288,9 @@ pub struct Merger {
     layers: [LayerBuffers; LayerKind::ALL.len()],
     changes: Changes,
     fresh_pixels: usize,
+    late: Late,
+    /// The first of the finished frames that show exactly what the last one does, and what was asked for.
+    unchanged_since: u64,
     decoded: Decoder,
 }
 
@@ -285,6 +330,8 @@ impl Merger {
             layers: Default::default(),
             changes: Changes::default(),
             fresh_pixels: 0,
+            late: Late::default(),
+            unchanged_since: 0,
             decoded: Decoder::default(),
         }
     }
@@ -299,7 +346,7 @@ impl Merger {
         self.counts
     }
 
-    /// Bytes of the planes that it holds.
+    /// Bytes of the planes that it holds, and of what came late and waits.
     pub fn held_bytes(&self) -> usize {
         let words = |p: &Primary| {
             [&p.normal, &p.base_color, &p.material, &p.motion, &p.instance_id]
@@ -316,8 +363,10 @@ impl Merger {
             8 * (l.current.capacity() + l.history.capacity() + l.coarse.capacity())
                 + 16 * l.sums.capacity()
                 + l.coarse_from.capacity()
+                + l.times.held_bytes()
         });
-        planes(&self.planes) + planes(&self.last_planes) + bytes + layers.sum::<usize>() + self.changes.held_bytes()
+        let blocks_and_late = self.changes.held_bytes() + self.late.held_bytes();
+        planes(&self.planes) + planes(&self.last_planes) + bytes + layers.sum::<usize>() + blocks_and_late
     }
 
     /// The frame being assembled: begun and not finished.
@@ -325,7 +374,7 @@ impl Merger {
         self.frame.filter(|_| !self.is_finished).map(|frame| frame.id)
     }
 
-    /// True when everything of the open frame has come.
+    /// True when everything that is due with the open frame has come.
     pub fn is_complete(&self) -> bool {
         self.open_frame().is_some() && self.tiles[..self.tile_count].iter().all(TileState::is_complete)
     }
@@ -341,18 +390,19 @@ impl Merger {
         self.blend_ghosts = blend;
     }
 
-    /// Drops the history, for example after a cut to another place.
+    /// Drops the history, for example after a cut to another place; what comes of earlier frames is stale from here on.
     pub fn forget(&mut self) {
         self.history = None;
         self.is_finished = false;
         self.frame = None;
+        self.late.forget();
     }
 
     /// Opens a frame; one that was open and not finished is dropped.
     ///
     /// # Errors
     /// Tiles that leave the view, overlap or leave gaps; a layer twice, or at a scale other than 1 and 2; planes of
-    /// another size.
+    /// another size; layers that are due later where frames pass through.
     pub fn begin(&mut self, inputs: FrameInputs<'_>) -> Result<(), FrameError> {
         check_plan(self.extent, inputs.tiles)?;
         if !(inputs.pre_exposure.is_finite() && inputs.pre_exposure > 0.0) {
@@ -362,16 +412,7 @@ impl Merger {
         if let Some(planes) = inputs.planes {
             check_planes(self.extent, planes)?;
         }
-        let mut scales = [0; LayerKind::ALL.len()];
-        for request in inputs.layers {
-            if scales[request.kind as usize] != 0 || !(1..=2).contains(&request.scale) {
-                let (name, scale) = (request.kind.name(), request.scale);
-                return Err(FrameError::Plan(format!(
-                    "layer {name} at scale {scale}: ask for each layer once, at scale 1 or 2"
-                )));
-            }
-            scales[request.kind as usize] = request.scale;
-        }
+        let asked = self.check_layers(&inputs)?;
         // A frame that was dropped leaves the history as it was.
         let last_finished = self.is_finished;
         if last_finished {
@@ -382,9 +423,22 @@ impl Merger {
             std::mem::swap(&mut self.ages, &mut self.last_ages);
             std::mem::swap(&mut self.lengths, &mut self.last_lengths);
         }
+        let later = inputs.later.iter().flat_map(|group| group.layers);
         for kind in LayerKind::ALL {
-            let request = inputs.layers.iter().find(|r| r.kind == kind).copied();
-            self.layers[kind as usize].begin(request, self.extent, last_finished);
+            let request = inputs.layers.iter().chain(later.clone()).find(|r| r.kind == kind).copied();
+            self.layers[kind as usize].begin(request, asked.groups[kind as usize] > 0, self.extent, last_finished);
+        }
+        let mut scales = asked.scales;
+        for (scale, group) in scales.iter_mut().zip(asked.groups) {
+            *scale = if group == 0 { *scale } else { 0 };
+        }
+        if self.mode == MergeMode::Passthrough {
+            self.late.forget();
+        } else {
+            self.late.open(asked, inputs.tiles.iter());
+            for (group, layers) in (1..).zip(inputs.later) {
+                self.late.open_group(group, layers.tiles);
+            }
         }
         self.tile_count = inputs.tiles.len();
         if self.tiles.len() < self.tile_count {
@@ -410,9 +464,42 @@ impl Merger {
         } else {
             self.changes.forget();
         }
+        if !(is_unchanged && self.history.is_some_and(|last| last.camera == camera)) {
+            self.unchanged_since = id;
+        }
         self.frame = Some(frame);
         self.is_finished = false;
         Ok(())
+    }
+
+    /// What a frame asks for, if it can be asked for.
+    fn check_layers(&self, inputs: &FrameInputs<'_>) -> Result<Asked, FrameError> {
+        let (mut scales, mut groups) = ([0; LayerKind::ALL.len()], [0; LayerKind::ALL.len()]);
+        let due = std::iter::once((0, inputs.layers));
+        for (group, layers) in due.chain((1..).zip(inputs.later.iter().map(|group| group.layers))) {
+            for request in layers {
+                if scales[request.kind as usize] != 0 || !(1..=2).contains(&request.scale) {
+                    let (name, scale) = (request.kind.name(), request.scale);
+                    return Err(FrameError::Plan(format!(
+                        "layer {name} at scale {scale}: ask for each layer once, at scale 1 or 2"
+                    )));
+                }
+                (scales[request.kind as usize], groups[request.kind as usize]) = (request.scale, group);
+            }
+        }
+        for group in inputs.later {
+            if group.layers.is_empty() {
+                return Err(FrameError::Plan("a group of 0 layers that are due later; leave it out".into()));
+            }
+            if self.mode == MergeMode::Passthrough {
+                let name = group.layers[0].kind.name();
+                let text = "nothing stands for it where frames pass through; have it due with the frame, or accumulate";
+                return Err(FrameError::Plan(format!("layer {name} is due later: {text}")));
+            }
+            check_plan(self.extent, group.tiles)?;
+        }
+        let FrameInputs { frame_id: id, camera, previous_camera, pre_exposure, planes, .. } = *inputs;
+        Ok(Asked { id, camera, previous_camera, pre_exposure, has_planes: planes.is_some(), scales, groups })
     }
 
     /// Closes the open frame: what did not come is filled from history. Without an open frame, the last one again;
@@ -438,6 +525,7 @@ impl Merger {
             lengths: &self.lengths,
             tiles: &self.results,
             layers: self.layers.each_ref().map(|layer| layer.request.map(|_| layer.current.as_slice())),
+            later_ages: self.layers.each_ref().map(|layer| layer.is_later.then(|| layer.times.ages())),
             fresh_pixels: self.fresh_pixels,
         })
     }
@@ -449,14 +537,18 @@ impl Merger {
         let rect = change::inner_blocks(state.plan().rect, self.extent);
         // Slices of the ghost zone may come when the tile itself is whole.
         if !rect.is_empty() && state.merged().is_none() {
-            let (inputs, outputs) = self.parts(&frame);
+            let (inputs, outputs) = self.parts(&frame, &[]);
             resolve::merge_blocks(&inputs, outputs, rect);
             self.tiles[tile as usize].set_merged(rect);
         }
     }
 
     /// What the open frame is made of, and what it becomes.
-    fn parts(&mut self, frame: &OpenFrame) -> (resolve::Inputs<'_>, resolve::Outputs<'_>) {
+    fn parts<'a>(
+        &'a mut self,
+        frame: &OpenFrame,
+        late: &'a [LateFrame],
+    ) -> (resolve::Inputs<'a>, resolve::Outputs<'a>) {
         let history = self.history.filter(|_| frame.accumulates()).map(|last| History {
             last: LastFrame {
                 extent: self.extent,
@@ -478,6 +570,8 @@ impl Merger {
             from_left: &self.from_left,
             ghosts: (frame.blend_ghosts && frame.accumulates()).then_some(&self.ghosts),
             history,
+            late,
+            optics: Optics::new(&frame.camera, &frame.previous_camera, self.extent),
         };
         let outputs = resolve::Outputs {
             planes: &mut self.planes,
@@ -489,12 +583,41 @@ impl Merger {
         (inputs, outputs)
     }
 
+    /// What came late, for a frame that is being finished.
+    fn late_frames(&mut self, frame: &OpenFrame) -> Vec<LateFrame> {
+        let mut tiles = self.late.take().into_iter().peekable();
+        let mut frames = Vec::new();
+        let Some((this, _)) = self.late.asked(frame.id) else { return frames };
+        while let Some(id) = tiles.peek().map(|tile| tile.frame_id) {
+            let of_frame = std::iter::from_fn(|| tiles.next_if(|tile| tile.frame_id == id));
+            let Some((asked, age)) = self.late.asked(id) else { continue };
+            let whole = match age {
+                0 => Some(&self.planes),
+                1 if self.history.is_some_and(|last| last.id == id) => Some(&self.last_planes),
+                _ => None,
+            };
+            let tiles = of_frame.map(|tile| {
+                let kept = self.late.kept(id, tile.tile).map(|planes| (planes, tile.rect));
+                let planes = whole.map(|planes| (planes, self.extent.rect())).or(kept);
+                LatePixels::new(tile, id, self.extent, planes)
+            });
+            let tiles = tiles.collect();
+            let is_unchanged = (self.unchanged_since..=frame.id).contains(&id);
+            frames.push(LateFrame::new((asked, age), &this, self.extent, is_unchanged, tiles));
+        }
+        frames
+    }
+
     fn resolve(&mut self, frame: &OpenFrame, workers: &dyn Workers) {
         self.is_history = frame.accumulates();
         self.ghosts.sort();
-        let (inputs, outputs) = self.parts(frame);
+        let late = self.late_frames(frame);
+        let (inputs, outputs) = self.parts(frame, &late);
         self.fresh_pixels = resolve::resolve(&inputs, outputs, workers);
         let tiles = &self.tiles[..self.tile_count];
+        if frame.accumulates() {
+            self.late.close(tiles, &self.planes, self.extent);
+        }
         self.results.clear();
         let (ages, width) = (&self.ages, self.extent.width as usize);
         self.results.extend(tiles.iter().map(|tile| {

@@ -4,7 +4,7 @@ use super::{
     MergeMode,
     change::{Difference, FEWEST_FRAMES},
     layer::LayerSource,
-    reproject::HistoryTaps,
+    reproject::Taps,
     upsample::{BlockRow, BlockTaps, upsample},
 };
 use crate::simd::Lanes;
@@ -20,10 +20,10 @@ pub(super) enum Signal<'a, L> {
     Coarse(&'a BlockRow<'a>, &'a BlockTaps<L>),
 }
 
-/// Where eight pixels read the last frame, the same of all layers.
+/// Where eight pixels read what was before, the same of all layers.
 #[derive(Clone, Copy)]
 pub(super) struct Before<L> {
-    pub(super) taps: HistoryTaps<L>,
+    pub(super) taps: Taps<L>,
     /// Offsets of the right and the lower neighbour.
     steps: (usize, usize),
     /// The four neighbours' weights, each for the channels of two pixels.
@@ -32,7 +32,7 @@ pub(super) struct Before<L> {
 
 impl<L: Lanes> Before<L> {
     #[inline(always)]
-    pub(super) fn new(taps: HistoryTaps<L>, steps: (usize, usize)) -> Before<L> {
+    pub(super) fn new(taps: Taps<L>, steps: (usize, usize)) -> Before<L> {
         let mut weights = [spread(taps.weights[0]), [L::zero(); 4], [L::zero(); 4], [L::zero(); 4]];
         // A picture that stands still reads one pixel each.
         if !(taps.contiguous && taps.is_single) {
@@ -45,7 +45,7 @@ impl<L: Lanes> Before<L> {
 
     /// A layer there, two pixels in each.
     #[inline(always)]
-    fn read(&self, history: &[[u16; 4]]) -> [L; 4] {
+    pub(super) fn read(&self, history: &[[u16; 4]]) -> [L; 4] {
         let (right, down) = self.steps;
         let mut sums = [L::zero(); 4];
         if self.taps.contiguous {
@@ -96,6 +96,8 @@ pub(super) struct MergePixels<'a, L> {
     pub(super) signal: Signal<'a, L>,
     /// `None` where there is no history: the signal counts alone.
     pub(super) before: Option<&'a Before<L>>,
+    /// Integers: frames gathered there; 0 where the surface was not visible.
+    pub(super) lengths: L,
     pub(super) mode: MergeMode,
     /// Integers: frames that history counts for at most.
     pub(super) most: L,
@@ -130,7 +132,7 @@ impl<L: Lanes> MergePixels<'_, L> {
             before = at.read(self.source.history);
             let is_plain = self.brightening == 1.0 && self.sums.is_none() && !matches!(self.signal, Signal::Missing);
             if is_plain {
-                let lengths = at.taps.lengths;
+                let lengths = self.lengths;
                 let merged = mix(samples, before, lengths.min_signed(self.most), lengths);
                 let merged =
                     [merged[0].to_halves(), merged[1].to_halves(), merged[2].to_halves(), merged[3].to_halves()];
@@ -157,8 +159,8 @@ impl<L: Lanes> MergePixels<'_, L> {
         let mut merged = match (self.before, self.signal) {
             (None, _) => samples,
             (Some(_), Signal::Missing) => before,
-            (Some(at), _) => {
-                let lengths = at.taps.lengths;
+            (Some(_), _) => {
+                let lengths = self.lengths;
                 if let Some(difference) = self.difference {
                     measure(samples, before, lengths, difference);
                 }
@@ -167,7 +169,7 @@ impl<L: Lanes> MergePixels<'_, L> {
         };
         if let Some(sums) = self.sums {
             let gathered = match self.before {
-                Some(at) => at.taps.lengths.min_signed(self.most),
+                Some(_) => self.lengths.min_signed(self.most),
                 None => L::zero(),
             };
             let signal = (!matches!(self.signal, Signal::Missing)).then_some(samples);
@@ -187,7 +189,7 @@ impl<L: Lanes> MergePixels<'_, L> {
 
 /// Tells how samples differ from history, where that has gathered some frames.
 #[inline(always)]
-fn measure<L: Lanes>(samples: [L; 4], before: [L; 4], lengths: L, difference: &mut Difference) {
+pub(super) fn measure<L: Lanes>(samples: [L; 4], before: [L; 4], lengths: L, difference: &mut Difference) {
     let counts = lengths.gt_signed(L::splat_bits(FEWEST_FRAMES - 1));
     let pixels = counts.mask_bits().count_ones();
     if pixels == 0 {
@@ -205,7 +207,7 @@ fn measure<L: Lanes>(samples: [L; 4], before: [L; 4], lengths: L, difference: &m
 
 /// Factors of the channels of two pixels: of light, not of alpha.
 #[inline(always)]
-fn brightened<L: Lanes>(factor: f32) -> L {
+pub(super) fn brightened<L: Lanes>(factor: f32) -> L {
     L::load(&[factor, factor, factor, 1.0, factor, factor, factor, 1.0])
 }
 

@@ -1,8 +1,8 @@
 //! What arrives for the open frame: checked against the plan, and put in its place.
 
-use super::{Added, Merger, layer::copy_rows, tile::TileState};
+use super::{Added, Merger, late::Piece, layer::copy_rows, tile::TileState};
 use crate::{
-    Extent, FrameError, LayerKind, PlaneKind, Primary, Rect, TracedTile,
+    Extent, FrameError, LayerKind, LayerPlane, PlaneKind, Primary, Rect, TracedTile,
     codec::{DecodeLimits, DecodedSlice, Slice, SlicePixels, primary_words},
 };
 
@@ -12,7 +12,8 @@ impl Merger {
     /// # Errors
     /// What [`crate::codec::decode_slice`] refuses, and what the plan does not ask for. Nothing of a refused slice counts.
     pub fn add_slice(&mut self, frame_id: u64, tile: u32, peer: u32, slice: &Slice) -> Result<Added, FrameError> {
-        self.add(frame_id, tile, |merger| merger.try_add_slice(tile, peer, slice))
+        let add_late = |merger: &mut Merger, frame| merger.try_late_slice(frame, tile, slice);
+        self.add(frame_id, tile, |merger| merger.try_add_slice(tile, peer, slice), add_late)
     }
 
     /// Takes a whole traced tile, as a peer in this process gives it.
@@ -20,7 +21,8 @@ impl Merger {
     /// # Errors
     /// A tile whose rectangle, layers or primary planes are not those of the plan. Nothing of a refused tile counts.
     pub fn add_tile(&mut self, frame_id: u64, tile: u32, peer: u32, traced: &TracedTile) -> Result<Added, FrameError> {
-        self.add(frame_id, tile, |merger| merger.try_add_tile(tile, peer, traced))
+        let add_late = |merger: &mut Merger, frame| merger.try_late_tile(frame, tile, traced);
+        self.add(frame_id, tile, |merger| merger.try_add_tile(tile, peer, traced), add_late)
     }
 
     /// Takes a slice that was decoded elsewhere, for example by threads with a [`crate::codec::Decoder`] each.
@@ -34,20 +36,32 @@ impl Merger {
         peer: u32,
         slice: &DecodedSlice,
     ) -> Result<Added, FrameError> {
-        self.add(frame_id, tile, |merger| merger.try_add_decoded(tile, peer, slice))
+        let add_late = |merger: &mut Merger, frame| merger.try_late_decoded(frame, tile, slice);
+        self.add(frame_id, tile, |merger| merger.try_add_decoded(tile, peer, slice), add_late)
     }
 
-    /// Places what is for the open frame, and counts what became of it.
+    /// Places what is for the open frame, keeps what is for those before it, and counts what became of it.
     fn add(
         &mut self,
         frame_id: u64,
         tile: u32,
         place: impl FnOnce(&mut Merger) -> Result<Added, FrameError>,
+        place_late: impl FnOnce(&mut Merger, usize) -> Result<Added, FrameError>,
     ) -> Result<Added, FrameError> {
-        let added = if self.open_frame() == Some(frame_id) { place(self) } else { Ok(Added::Stale) };
+        let is_open = self.open_frame() == Some(frame_id);
+        let late = self.late.position(frame_id);
+        let added = match late {
+            // Tiles beyond the frame's own are of layers that are due later.
+            Some(frame) if !is_open || self.late.has_tile(frame, tile) && tile as usize >= self.tile_count => {
+                place_late(self, frame)
+            }
+            _ if is_open => place(self),
+            _ => Ok(Added::Stale),
+        };
         *match &added {
             Ok(Added::Stored { .. }) => &mut self.counts.stored,
             Ok(Added::Duplicate) => &mut self.counts.duplicates,
+            Ok(Added::Late) => &mut self.counts.late,
             Ok(Added::Stale) => &mut self.counts.stale,
             Err(_) => &mut self.counts.rejected,
         } += 1;
@@ -55,6 +69,77 @@ impl Merger {
             self.merge_ahead(tile);
         }
         added
+    }
+
+    fn try_late_slice(&mut self, frame: usize, tile: u32, slice: &Slice) -> Result<Added, FrameError> {
+        let limits = DecodeLimits::new(self.extent);
+        slice.check(limits)?;
+        let of = (slice.plane, slice.scale, slice.rect);
+        if !self.late.wants(frame, tile, of, self.extent)? {
+            return Ok(Added::Duplicate);
+        }
+        self.decoded.decode_here(slice, limits)?;
+        let piece = match slice.plane {
+            PlaneKind::Layer(kind) => Piece::Layer(kind, &self.decoded.layer),
+            plane => Piece::Words(plane, &self.decoded.words),
+        };
+        let Some(dropped) = self.late.put(frame, tile, slice.rect, piece, self.extent) else { return Ok(Added::Stale) };
+        self.counts.late_dropped += dropped;
+        Ok(Added::Late)
+    }
+
+    fn try_late_decoded(&mut self, frame: usize, tile: u32, slice: &DecodedSlice) -> Result<Added, FrameError> {
+        let DecodedSlice { plane, scale, rect, .. } = slice;
+        if !self.late.wants(frame, tile, (*plane, *scale, *rect), self.extent)? {
+            return Ok(Added::Duplicate);
+        }
+        let piece = piece_of(slice).ok_or_else(|| mismatch(tile, slice))?;
+        let Some(dropped) = self.late.put(frame, tile, *rect, piece, self.extent) else { return Ok(Added::Stale) };
+        self.counts.late_dropped += dropped;
+        Ok(Added::Late)
+    }
+
+    /// A whole tile may bring some of the layers alone.
+    fn try_late_tile(&mut self, frame: usize, tile: u32, traced: &TracedTile) -> Result<Added, FrameError> {
+        let refuse = |what: String| Err(FrameError::NotPlanned { tile, what });
+        let Some(rect) = self.late.traced(frame, tile, self.extent) else {
+            return refuse("a tile that the frame does not have".into());
+        };
+        if traced.rect != rect {
+            return refuse(format!("a tile of {:?} where {rect:?} is", traced.rect));
+        }
+        for (i, layer) in traced.layers.iter().enumerate() {
+            let twice = traced.layers[..i].iter().any(|l| l.kind == layer.kind);
+            let own = (1..=2).contains(&layer.scale).then(|| rect.scaled(u32::from(layer.scale)));
+            if twice || own != Some(layer.rect) || layer.pixels.len() != layer.rect.pixels() {
+                return refuse(described(layer));
+            }
+            if !self.late.wants(frame, tile, (PlaneKind::Layer(layer.kind), layer.scale, layer.rect), self.extent)? {
+                return Ok(Added::Duplicate);
+            }
+        }
+        for plane in PlaneKind::PRIMARY {
+            let Some(primary) = &traced.primary else { break };
+            let pixels = primary_words(primary, plane).len();
+            if pixels != rect.pixels() {
+                return refuse(format!("{plane:?} with {pixels} pixels in {rect:?}"));
+            }
+            if !self.late.wants(frame, tile, (plane, 1, rect), self.extent)? {
+                return Ok(Added::Duplicate);
+            }
+        }
+        let mut is_kept = false;
+        let layers = traced.layers.iter().map(|layer| (layer.rect, Piece::Layer(layer.kind, &layer.pixels)));
+        let planes = traced.primary.iter().flat_map(|primary| {
+            PlaneKind::PRIMARY.map(|plane| (rect, Piece::Words(plane, primary_words(primary, plane))))
+        });
+        for (rect, piece) in layers.chain(planes) {
+            if let Some(dropped) = self.late.put(frame, tile, rect, piece, self.extent) {
+                self.counts.late_dropped += dropped;
+                is_kept = true;
+            }
+        }
+        Ok(if is_kept { Added::Late } else { Added::Stale })
     }
 
     fn try_add_slice(&mut self, tile: u32, peer: u32, slice: &Slice) -> Result<Added, FrameError> {
@@ -75,20 +160,14 @@ impl Merger {
     }
 
     fn try_add_decoded(&mut self, tile: u32, peer: u32, slice: &DecodedSlice) -> Result<Added, FrameError> {
-        let DecodedSlice { plane, scale, rect, pixels } = slice;
+        let DecodedSlice { plane, scale, rect, .. } = slice;
         if !self.wants(tile, *plane, *scale, *rect)? {
             return Ok(Added::Duplicate);
         }
-        match (plane, pixels) {
-            (PlaneKind::Layer(kind), SlicePixels::Layer(pixels)) if pixels.len() == rect.pixels() => {
-                Ok(self.place_layer(tile, peer, *kind, *rect, pixels))
-            }
-            (PlaneKind::Layer(_), _) | (_, SlicePixels::Layer(_)) => Err(mismatch(tile, slice)),
-            (_, SlicePixels::Primary(words)) if words.len() == rect.pixels() => {
-                Ok(self.place_words(tile, peer, *plane, *rect, words))
-            }
-            _ => Err(mismatch(tile, slice)),
-        }
+        Ok(match piece_of(slice).ok_or_else(|| mismatch(tile, slice))? {
+            Piece::Layer(kind, pixels) => self.place_layer(tile, peer, kind, *rect, pixels),
+            Piece::Words(plane, words) => self.place_words(tile, peer, plane, *rect, words),
+        })
     }
 
     /// False when some of it came before.
@@ -141,13 +220,7 @@ impl Merger {
                 || layer.rect != rect.scaled(scale as u32)
                 || layer.pixels.len() != layer.rect.pixels()
             {
-                return refuse(format!(
-                    "layer {} at scale {} in {:?} with {} pixels",
-                    layer.kind.name(),
-                    layer.scale,
-                    layer.rect,
-                    layer.pixels.len()
-                ));
+                return refuse(described(layer));
             }
             if state.has_any_of(plane, layer.rect) {
                 return Ok(Added::Duplicate);
@@ -183,6 +256,23 @@ fn planned(tiles: &[TileState], tile: u32) -> Result<&TileState, FrameError> {
         .ok_or_else(|| FrameError::NotPlanned { tile, what: format!("one of {} tiles", tiles.len()) })
 }
 
+fn described(layer: &LayerPlane) -> String {
+    let LayerPlane { kind, scale, rect, pixels } = layer;
+    format!("layer {} at scale {scale} in {rect:?} with {} pixels", kind.name(), pixels.len())
+}
+
+/// A decoded slice's pixels, if they are those of its rectangle and plane.
+fn piece_of(slice: &DecodedSlice) -> Option<Piece<'_>> {
+    match (slice.plane, &slice.pixels) {
+        (PlaneKind::Layer(kind), SlicePixels::Layer(pixels)) if pixels.len() == slice.rect.pixels() => {
+            Some(Piece::Layer(kind, pixels))
+        }
+        (PlaneKind::Layer(_), _) | (_, SlicePixels::Layer(_)) => None,
+        (plane, SlicePixels::Primary(words)) if words.len() == slice.rect.pixels() => Some(Piece::Words(plane, words)),
+        _ => None,
+    }
+}
+
 fn mismatch(tile: u32, slice: &DecodedSlice) -> FrameError {
     let (kind, pixels) = match &slice.pixels {
         SlicePixels::Layer(pixels) => ("layer pixels", pixels.len()),
@@ -192,14 +282,20 @@ fn mismatch(tile: u32, slice: &DecodedSlice) -> FrameError {
 }
 
 fn write_primary(planes: &mut Primary, plane: PlaneKind, extent: Extent, core: Rect, rect: Rect, words: &[u32]) {
-    let plane: &mut [u32] = match plane {
+    if let Some(plane) = primary_words_mut(planes, plane) {
+        copy_rows(plane, extent.width, core, rect, words);
+    }
+}
+
+/// A plane of primary hits as words; `None` for planes that are none.
+pub(super) fn primary_words_mut(planes: &mut Primary, plane: PlaneKind) -> Option<&mut [u32]> {
+    Some(match plane {
         PlaneKind::Depth => bytemuck::cast_slice_mut(&mut planes.depth),
         PlaneKind::Normal => &mut planes.normal,
         PlaneKind::BaseColor => &mut planes.base_color,
         PlaneKind::Material => &mut planes.material,
         PlaneKind::Motion => &mut planes.motion,
         PlaneKind::InstanceId => &mut planes.instance_id,
-        PlaneKind::GeometricNormal | PlaneKind::Emissive | PlaneKind::Layer(_) => return,
-    };
-    copy_rows(plane, extent.width, core, rect, words);
+        PlaneKind::GeometricNormal | PlaneKind::Emissive | PlaneKind::Layer(_) => return None,
+    })
 }

@@ -1,5 +1,6 @@
 //! One layer's pixels: this frame's signal, which becomes the merged layer in place, and the last frame's result.
 
+use super::resolve::NEVER;
 use crate::{Extent, LayerKind, LayerRequest, Rect};
 
 /// The buffers of a layer that has been requested at least once.
@@ -13,6 +14,10 @@ pub(super) struct LayerBuffers {
     pub(super) history: Vec<[u16; 4]>,
     /// False until the last frame had this layer too.
     pub(super) has_history: bool,
+    /// It is due later than the frame, and was later than the last one: its pixels have ages and lengths of their own.
+    pub(super) is_later: bool,
+    was_later: bool,
+    pub(super) times: Times,
     /// Of paths: the sums of samples' red, green and blue over unchanged frames, and how many samples that is.
     pub(super) sums: Vec<[f32; 4]>,
     /// Signal of layers at half resolution, one pixel a block.
@@ -21,11 +26,50 @@ pub(super) struct LayerBuffers {
     pub(super) coarse_from: Vec<u8>,
 }
 
+/// Ages of a layer's own samples and frames gathered of it, in this frame and the last one; nothing of layers that are due
+/// with their frames.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    ages: Vec<u8>,
+    lengths: Vec<u8>,
+    last_ages: Vec<u8>,
+    last_lengths: Vec<u8>,
+}
+
+impl Times {
+    pub(super) fn ages(&self) -> &[u8] {
+        &self.ages
+    }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        [&self.ages, &self.lengths, &self.last_ages, &self.last_lengths].map(|v| v.capacity()).iter().sum()
+    }
+}
+
+/// A layer's own ages and lengths.
+pub(super) struct Own<'a> {
+    pub(super) ages: &'a mut [u8],
+    pub(super) lengths: &'a mut [u8],
+}
+
+/// A layer, taken apart into what is read and what is written.
+pub(super) struct LayerParts<'a> {
+    pub(super) source: LayerSource<'a>,
+    /// What becomes the merged layer.
+    pub(super) current: &'a mut [[u16; 4]],
+    pub(super) sums: &'a mut [[f32; 4]],
+    pub(super) own: Option<Own<'a>>,
+}
+
 /// What a layer's merged pixels are made of, but for those that become it in place.
 #[derive(Clone, Copy)]
 pub(super) struct LayerSource<'a> {
     pub(super) request: Option<LayerRequest>,
     pub(super) has_history: bool,
+    /// Nothing of it comes with the frame's own tiles.
+    pub(super) is_later: bool,
+    /// The last frame's own ages and lengths, where it was due later then.
+    pub(super) last_own: Option<(&'a [u8], &'a [u8])>,
     pub(super) history: &'a [[u16; 4]],
     pub(super) coarse: &'a [[u16; 4]],
     pub(super) coarse_from: &'a [u8],
@@ -41,19 +85,30 @@ const OWNER: u8 = 2;
 
 impl LayerBuffers {
     /// Makes the last result the history, if there is one, and takes the new request.
-    pub(super) fn begin(&mut self, request: Option<LayerRequest>, extent: Extent, last_finished: bool) {
+    pub(super) fn begin(&mut self, request: Option<LayerRequest>, is_later: bool, extent: Extent, last_finished: bool) {
         if last_finished {
             self.has_history = self.request.is_some();
+            self.was_later = self.is_later;
             std::mem::swap(&mut self.current, &mut self.history);
+            std::mem::swap(&mut self.times.ages, &mut self.times.last_ages);
+            std::mem::swap(&mut self.times.lengths, &mut self.times.last_lengths);
         }
         self.request = request;
+        self.is_later = is_later;
+        if is_later {
+            let Times { ages, lengths, last_ages, last_lengths } = &mut self.times;
+            [ages, last_ages].into_iter().for_each(|ages| ages.resize(extent.pixels(), NEVER));
+            [lengths, last_lengths].into_iter().for_each(|lengths| lengths.resize(extent.pixels(), 0));
+        } else if !self.was_later {
+            self.times = Times::default();
+        }
         let Some(request) = request else { return };
         self.current.resize(extent.pixels(), [0; 4]);
         self.history.resize(extent.pixels(), [0; 4]);
         if request.kind == LayerKind::Path {
             self.sums.resize(extent.pixels(), [0.0; 4]);
         }
-        if request.scale == 2 {
+        if request.scale == 2 && !is_later {
             let blocks = extent.scaled(2).pixels();
             self.coarse.resize(blocks, [0; 4]);
             self.coarse_from.clear();
@@ -61,18 +116,22 @@ impl LayerBuffers {
         }
     }
 
-    /// What is read, and the pixels that become the merged layer; `is_whole`: no block that will be read is missing.
-    pub(super) fn split(&mut self, is_whole: bool) -> (LayerSource<'_>, &mut [[u16; 4]], &mut [[f32; 4]]) {
-        let LayerBuffers { request, current, history, has_history, sums, coarse, coarse_from } = self;
+    /// What is read, and what is written; `is_whole`: no block that will be read is missing.
+    pub(super) fn split(&mut self, is_whole: bool) -> LayerParts<'_> {
+        let Times { ages, lengths, last_ages, last_lengths } = &mut self.times;
         let source = LayerSource {
-            request: *request,
-            has_history: *has_history,
-            history,
-            coarse,
-            coarse_from,
-            all_blocks_came: is_whole || !coarse_from.contains(&MISSING),
+            request: self.request,
+            has_history: self.has_history,
+            is_later: self.is_later,
+            last_own: self.was_later.then_some((&**last_ages, &**last_lengths)),
+            history: &self.history,
+            coarse: &self.coarse,
+            coarse_from: &self.coarse_from,
+            all_blocks_came: is_whole || self.is_later || !self.coarse_from.contains(&MISSING),
         };
-        (source, current, sums)
+        let own = (self.is_later && self.request.is_some()).then_some(Own { ages, lengths });
+        let current = if self.request.is_some() { self.current.as_mut_slice() } else { &mut [] };
+        LayerParts { source, current, sums: &mut self.sums, own }
     }
 
     /// Takes a decoded rectangle of a tile whose core is `core`, all in this layer's own pixels except the core.

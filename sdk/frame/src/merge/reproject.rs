@@ -79,7 +79,7 @@ impl Reprojection {
 
     /// Only the depths in the other camera, at most [`FAR`].
     #[inline(always)]
-    fn depths<L: Lanes>(&self, x: L, y: f32, depth: L) -> L {
+    pub(super) fn depths<L: Lanes>(&self, x: L, y: f32, depth: L) -> L {
         let [_, _, there] = self.homogeneous(x, y, depth);
         L::splat(FAR).select(L::splat(FAR).le(depth), there)
     }
@@ -167,7 +167,7 @@ impl<L: Lanes> Guides<L> {
 
     /// The same of four pixels each; what is known of the normals here is worked out once.
     #[inline(always)]
-    fn same_surfaces(&self, there: &[Guides<L>; 4], tolerance: f32) -> [L; 4] {
+    pub(super) fn same_surfaces(&self, there: &[Guides<L>; 4], tolerance: f32) -> [L; 4] {
         let (mut same, mut unsure) = ([L::zero(); 4], [L::zero(); 4]);
         for k in 0..4 {
             let place = self.same_place(&there[k], tolerance);
@@ -191,9 +191,9 @@ impl<L: Lanes> Guides<L> {
     }
 }
 
-/// Where eight pixels read the last frame: four neighbours each, their weights, and how many frames they have gathered.
+/// Where eight pixels read a grid of pixels: four neighbours each, and their weights.
 #[derive(Clone, Copy)]
-pub(super) struct HistoryTaps<L> {
+pub(super) struct Taps<L> {
     /// Index of each pixel's top left neighbour.
     pub(super) first: [u32; 8],
     /// True when the indices follow one another, as they do on a surface.
@@ -202,10 +202,22 @@ pub(super) struct HistoryTaps<L> {
     pub(super) is_single: bool,
     /// Of the four neighbours (top left, top right, bottom left, bottom right); the sum is 1.
     pub(super) weights: [L; 4],
-    /// Integers: frames gathered; 0 where the surface was not visible: the neighbours are then only the best that there is.
+    /// A mask of pixels whose place is in the grid and shows their surface: elsewhere the neighbours are only the best that
+    /// there is.
+    pub(super) found: L,
+}
+
+/// Where eight pixels read the last frame, and how many frames they have gathered.
+#[derive(Clone, Copy)]
+pub(super) struct HistoryTaps<L> {
+    pub(super) taps: Taps<L>,
+    /// Integers: frames gathered; 0 where the surface was not visible.
     pub(super) lengths: L,
     /// Integers: the age of the nearest neighbour, where it was asked for.
     pub(super) ages: L,
+    /// Masks: which neighbour is nearest.
+    pub(super) is_right: L,
+    pub(super) is_lower: L,
 }
 
 /// Which of the four neighbours of eight pixels is nearest.
@@ -258,14 +270,13 @@ pub(super) struct LastFrame<'a> {
 }
 
 /// Relative difference of depth beyond which a surface is another one.
-const HISTORY_DEPTH_TOLERANCE: f32 = 0.08;
+pub(super) const HISTORY_DEPTH_TOLERANCE: f32 = 0.08;
 
 impl LastFrame<'_> {
-    /// Offsets of the right and the lower neighbour; none in a view one pixel wide or high.
+    /// Offsets of the right and the lower neighbour.
     #[inline(always)]
     pub(super) fn steps(&self) -> (usize, usize) {
-        let Extent { width, height } = self.extent;
-        ((width > 1) as usize, if height > 1 { width as usize } else { 0 })
+        steps(self.extent)
     }
 
     /// The taps for eight pixels of a row at (`x`, `y`) (their centres), which were at `position` in the last frame.
@@ -277,8 +288,58 @@ impl LastFrame<'_> {
         position: (L, L),
         with_ages: bool,
     ) -> HistoryTaps<L> {
-        let Extent { width, height } = self.extent;
+        let corners = Corners::new(self.extent, position);
+        let depth = self.reprojection.depths(x, y, here.depth);
+        let here = Guides { depth, ..*here };
+        let taps = corners.taps(here.same_surfaces(&corners.read(self.planes), HISTORY_DEPTH_TOLERANCE));
+        let half = L::splat(0.5);
+        let (is_right, is_lower) = (half.lt(corners.fx), half.lt(corners.fy));
+        let mut history = HistoryTaps { taps, lengths: L::zero(), ages: L::zero(), is_right, is_lower };
+        history.lengths = self.lengths_at(&history, self.lengths);
+        if with_ages {
+            history.ages = self.nearest(&history, self.ages);
+        }
+        history
+    }
+
+    /// Frames gathered where the taps read, of a plane of them: at least 1 where the surface was visible, else 0.
+    #[inline(always)]
+    pub(super) fn lengths_at<L: Lanes>(&self, history: &HistoryTaps<L>, lengths: &[u8]) -> L {
+        self.nearest(history, lengths).max_signed(L::splat_bits(1)) & history.taps.found
+    }
+
+    /// The nearest neighbours' bytes in a plane, as integers.
+    #[inline(always)]
+    pub(super) fn nearest<L: Lanes>(&self, history: &HistoryTaps<L>, plane: &[u8]) -> L {
         let (right, down) = self.steps();
+        let HistoryTaps { taps: Taps { first, contiguous, .. }, is_right, is_lower, .. } = *history;
+        Nearest { places: &first, contiguous, right, down, is_right, is_lower }.of(plane)
+    }
+}
+
+/// Offsets of the right and the lower neighbour in a grid; none in one that is one pixel wide or high.
+#[inline(always)]
+pub(super) fn steps(Extent { width, height }: Extent) -> (usize, usize) {
+    ((width > 1) as usize, if height > 1 { width as usize } else { 0 })
+}
+
+/// Eight places in a grid of pixels, between four pixels each.
+pub(super) struct Corners<L> {
+    places: [u32; 8],
+    first: L,
+    contiguous: bool,
+    steps: (usize, usize),
+    fx: L,
+    fy: L,
+    inside: L,
+}
+
+impl<L: Lanes> Corners<L> {
+    /// Of positions in pixels; those beyond the grid, and those that are no numbers, lie at its edge.
+    #[inline(always)]
+    pub(super) fn new(extent: Extent, position: (L, L)) -> Corners<L> {
+        let Extent { width, height } = extent;
+        let (right, down) = steps(extent);
         let (last_x, last_y) = (L::splat((width - 1) as f32), L::splat((height - 1) as f32));
         let half = L::splat(0.5);
         let (corner_x, corner_y) = (position.0 - half, position.1 - half);
@@ -291,68 +352,74 @@ impl LastFrame<'_> {
         let x0 = cx.min(L::splat(width.saturating_sub(2) as f32)).float_to_integer();
         let y0 = cy.min(L::splat(height.saturating_sub(2) as f32)).float_to_integer();
         let (fx, fy) = (cx - x0.integer_to_float(), cy - y0.integer_to_float());
-        let (gx, gy) = (L::splat(1.0) - fx, L::splat(1.0) - fy);
-        let bilinear = [gx * gy, fx * gy, gx * fy, fx * fy];
         let first = y0.mul_bits(L::splat_bits(width)).add_bits(x0);
         let places = first.to_bits();
         let follows = first.eq_bits(L::splat_bits(places[0]).add_bits(L::counting()));
         let contiguous = follows.mask_bits() == 0xff && right == 1 && down > 0;
+        Corners { places, first, contiguous, steps: (right, down), fx, fy, inside }
+    }
+
+    /// What a plane of the grid's size shows at the four pixels.
+    #[inline(always)]
+    pub(super) fn read(&self, planes: &Primary) -> [Guides<L>; 4] {
+        let (right, down) = self.steps;
         let offsets = [0, right, down, right + down];
-        let depth = self.reprojection.depths(x, y, here.depth);
-        let here = Guides { depth, ..*here };
-        let there = if contiguous {
-            let at = places[0] as usize;
+        if self.contiguous {
+            let at = self.places[0] as usize;
+            return [
+                Guides::load(planes, at),
+                Guides::load(planes, at + offsets[1]),
+                Guides::load(planes, at + offsets[2]),
+                Guides::load(planes, at + offsets[3]),
+            ];
+        }
+        // Where the picture shrinks or grows a neighbour is left out or read twice.
+        let steps = self.first.sub_bits(L::splat_bits(self.places[0]));
+        let is_near = L::splat_bits(15).gt_signed(steps) & steps.gt_signed(L::splat_bits(u32::MAX));
+        if is_near.mask_bits() == 0xff && offsets[1] == 1 {
+            let at = self.places[0] as usize;
             [
-                Guides::load(self.planes, at),
-                Guides::load(self.planes, at + offsets[1]),
-                Guides::load(self.planes, at + offsets[2]),
-                Guides::load(self.planes, at + offsets[3]),
+                Guides::window(planes, at, steps),
+                Guides::window(planes, at + offsets[1], steps),
+                Guides::window(planes, at + offsets[2], steps),
+                Guides::window(planes, at + offsets[3], steps),
             ]
         } else {
-            self.scattered(&places, first, offsets)
-        };
-        let same = here.same_surfaces(&there, HISTORY_DEPTH_TOLERANCE);
+            [
+                Guides::gather(planes, &self.places, offsets[0]),
+                Guides::gather(planes, &self.places, offsets[1]),
+                Guides::gather(planes, &self.places, offsets[2]),
+                Guides::gather(planes, &self.places, offsets[3]),
+            ]
+        }
+    }
+
+    /// The four pixels' centres as seen from the positions, to the right and down.
+    #[inline(always)]
+    pub(super) fn offsets(&self) -> [(L, L); 4] {
+        let (right, down) = (L::splat(self.steps.0 as f32), L::splat((self.steps.1 > 0) as u8 as f32));
+        let (x, y) = (L::zero() - self.fx, L::zero() - self.fy);
+        [(x, y), (x + right, y), (x, y + down), (x + right, y + down)]
+    }
+
+    /// The taps, of masks of the pixels that show the surface that is looked for.
+    #[inline(always)]
+    pub(super) fn taps(&self, same: [L; 4]) -> Taps<L> {
+        let (fx, fy) = (self.fx, self.fy);
+        let (gx, gy) = (L::splat(1.0) - fx, L::splat(1.0) - fy);
+        let bilinear = [gx * gy, fx * gy, gx * fy, fx * fy];
         let mut weights = bilinear;
         for k in 0..4 {
             weights[k] = bilinear[k] & same[k];
         }
         let sum = (weights[0] + weights[1]) + (weights[2] + weights[3]);
-        let found = L::splat(0.05).lt(sum) & inside;
+        let found = L::splat(0.05).lt(sum) & self.inside;
         let inverse = L::splat(1.0) / sum;
         for k in 0..4 {
             weights[k] = (weights[k] * inverse).select(found, bilinear[k]);
         }
-
-        let nearest =
-            Nearest { places: &places, contiguous, right, down, is_right: half.lt(fx), is_lower: half.lt(fy) };
-        let lengths = nearest.of(self.lengths).max_signed(L::splat_bits(1)) & found;
-        let ages = if with_ages { nearest.of(self.ages) } else { L::zero() };
         let is_single = (weights[1] | weights[2] | weights[3]).eq_bits(L::zero()).mask_bits() == 0xff;
-        HistoryTaps { first: places, contiguous, is_single, weights, lengths, ages }
-    }
-
-    /// The four neighbours at places that don't follow one another.
-    #[inline(always)]
-    fn scattered<L: Lanes>(&self, places: &[u32; 8], first: L, offsets: [usize; 4]) -> [Guides<L>; 4] {
-        // Where the picture shrinks or grows a neighbour is left out or read twice.
-        let steps = first.sub_bits(L::splat_bits(places[0]));
-        let is_near = L::splat_bits(15).gt_signed(steps) & steps.gt_signed(L::splat_bits(u32::MAX));
-        if is_near.mask_bits() == 0xff && offsets[1] == 1 {
-            let at = places[0] as usize;
-            [
-                Guides::window(self.planes, at, steps),
-                Guides::window(self.planes, at + offsets[1], steps),
-                Guides::window(self.planes, at + offsets[2], steps),
-                Guides::window(self.planes, at + offsets[3], steps),
-            ]
-        } else {
-            [
-                Guides::gather(self.planes, places, offsets[0]),
-                Guides::gather(self.planes, places, offsets[1]),
-                Guides::gather(self.planes, places, offsets[2]),
-                Guides::gather(self.planes, places, offsets[3]),
-            ]
-        }
+        Taps { first: self.places, contiguous: self.contiguous, is_single, weights, found }
     }
 }
 

@@ -11,15 +11,17 @@ use super::{
     MergeMode,
     accumulate::{Before, MergePixels, Signal, Sums},
     change::{Changes, Difference, Limits, SIDE, Ways},
+    fold::FoldBand,
     ghost::GhostPixels,
-    layer::{LayerBuffers, LayerSource},
+    late_frame::{LateFrame, Optics},
+    layer::{LayerBuffers, LayerParts, LayerSource, Own},
     reproject::{Guides, HistoryTaps, LastFrame, Reprojection},
     tile::TileState,
     upsample::BlockRow,
-    warp::{PrimaryRow, primary_bands},
+    warp::{LateTarget, PrimaryRow, primary_bands},
 };
 use crate::{
-    Extent, LayerKind, LayerRequest, PlaneKind, Primary, Rect, Workers,
+    Extent, LayerKind, PlaneKind, Primary, Rect, Workers,
     simd::{Half4, Kernel, Lanes, dispatch},
     workers::{BAND_ROWS, for_each},
 };
@@ -30,10 +32,15 @@ pub(super) const NEVER: u8 = u8::MAX;
 /// Pixels ahead of which memory is asked for: a row reads from over ten planes, more than processors follow by themselves.
 const AHEAD: usize = 64;
 
-const LAYERS: usize = LayerKind::ALL.len();
+pub(super) const LAYERS: usize = LayerKind::ALL.len();
 
 /// One row of so many is looked at for changes of light, another one each frame.
 const ROWS_PER_MEASURED: u64 = 2;
+
+/// Whether a row is one of these.
+pub(super) fn is_measured(y: u32, frame_id: u64) -> bool {
+    (u64::from(y) + frame_id).is_multiple_of(ROWS_PER_MEASURED)
+}
 
 /// The last finished frame, where its pixels may be used.
 pub(super) struct History<'a> {
@@ -58,6 +65,9 @@ pub(super) struct Inputs<'a> {
     pub(super) from_left: &'a [u32],
     pub(super) ghosts: Option<&'a GhostPixels>,
     pub(super) history: Option<History<'a>>,
+    /// What came late, the oldest frame first; none before the frame is finished.
+    pub(super) late: &'a [LateFrame],
+    pub(super) optics: Optics,
 }
 
 /// What arrived, and becomes the merged frame.
@@ -83,27 +93,28 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn W
     let (limits, mut differences) = changes.split();
     let ahead = inputs.tiles.iter().filter_map(TileState::merged).map(Rect::pixels).sum();
     let fresh_pixels = AtomicUsize::new(ahead);
-    let [direct, specular, indirect, unlit, path] = layers.each_mut().map(|layer| {
-        let (source, current, sums) = layer.split(false);
-        let empty: &mut [[u16; 4]] = &mut [];
-        (source, if source.request.is_some() { current } else { empty }, sums)
-    });
-    let sources = [direct.0, specular.0, indirect.0, unlit.0, path.0];
-    let mut sums = path.2.chunks_mut(band_pixels);
-    let mut currents = [direct.1, specular.1, indirect.1, unlit.1, path.1];
+    let mut parts = layers.each_mut().map(|layer| layer.split(false));
+    let sources = parts.each_ref().map(|part| part.source);
     let band_blocks = BAND_ROWS / SIDE * (inputs.extent.width as usize).div_ceil(SIDE);
     let rows = ages.chunks_mut(band_pixels).zip(lengths.chunks_mut(band_pixels)).enumerate();
     let bands = rows.map(|(index, (ages, lengths))| Band {
         first_row: index * BAND_ROWS,
         ages,
         lengths,
-        currents: currents.each_mut().map(|rest| take(rest, band_pixels)),
+        currents: parts.each_mut().map(|part| take(&mut part.current, band_pixels)),
+        own: parts.each_mut().map(|part| {
+            let Own { ages, lengths } = part.own.as_mut()?;
+            Some(Own { ages: take(ages, band_pixels), lengths: take(lengths, band_pixels) })
+        }),
         differences: differences.each_mut().map(|rest| take(rest, band_blocks)),
-        path_sums: sums.next().filter(|_| path.0.request.is_some()).unwrap_or_default(),
+        path_sums: take(&mut parts[LayerKind::Path as usize].sums, band_pixels),
     });
-    for_each(workers, bands, |band| {
-        let fresh = dispatch(MergeBand { inputs, planes, sources: &sources, limits, band, ahead: None });
-        fresh_pixels.fetch_add(fresh, Ordering::Relaxed);
+    for_each(workers, bands, |mut band| {
+        let merge = MergeBand { inputs, planes, sources: &sources, limits, band: &mut band, ahead: None };
+        fresh_pixels.fetch_add(dispatch(merge), Ordering::Relaxed);
+        if !inputs.late.is_empty() {
+            dispatch(FoldBand { inputs, planes, sources: &sources, limits, band: &mut band });
+        }
     });
     fresh_pixels.into_inner()
 }
@@ -117,21 +128,30 @@ pub(super) fn merge_blocks(inputs: &Inputs<'_>, outputs: Outputs<'_>, rect: Rect
     let width = inputs.extent.width as usize;
     let pixels = rect.y as usize * width..rect.bottom() as usize * width;
     let first_block = rect.y as usize / SIDE * width.div_ceil(SIDE);
-    let [direct, specular, indirect, unlit, path] = layers.each_mut().map(|layer| {
-        let (source, current, sums) = layer.split(true);
-        let part = if source.request.is_some() { &mut current[pixels.clone()] } else { &mut [] };
-        (source, part, sums)
-    });
-    let sources = [direct.0, specular.0, indirect.0, unlit.0, path.0];
-    let band = Band {
+    let parts = layers.each_mut().map(|layer| layer.split(true));
+    let sources = parts.each_ref().map(|part| part.source);
+    let (mut currents, mut own): ([&mut [[u16; 4]]; LAYERS], [Option<Own<'_>>; LAYERS]) = Default::default();
+    let mut path_sums: &mut [[f32; 4]] = &mut [];
+    for (layer, LayerParts { current, sums, own: times, .. }) in parts.into_iter().enumerate() {
+        currents[layer] = current.get_mut(pixels.clone()).unwrap_or_default();
+        own[layer] = times.map(|Own { ages, lengths }| Own {
+            ages: &mut ages[pixels.clone()],
+            lengths: &mut lengths[pixels.clone()],
+        });
+        if layer == LayerKind::Path as usize && sources[layer].request.is_some() {
+            path_sums = &mut sums[pixels.clone()];
+        }
+    }
+    let mut band = Band {
         first_row: rect.y as usize,
         ages: &mut ages[pixels.clone()],
-        lengths: &mut lengths[pixels.clone()],
-        currents: [direct.1, specular.1, indirect.1, unlit.1, path.1],
+        lengths: &mut lengths[pixels],
+        currents,
+        own,
         differences: differences.map(|all| all.get_mut(first_block..).unwrap_or_default()),
-        path_sums: if path.0.request.is_some() { &mut path.2[pixels] } else { &mut [] },
+        path_sums,
     };
-    dispatch(MergeBand { inputs, planes, sources: &sources, limits, band, ahead: Some(rect) });
+    dispatch(MergeBand { inputs, planes, sources: &sources, limits, band: &mut band, ahead: Some(rect) });
 }
 
 /// Finds out how many frames the history of these pixels counts for.
@@ -155,7 +175,7 @@ fn take<'a, T>(rest: &mut &'a mut [T], count: usize) -> &'a mut [T] {
     first
 }
 
-/// Fills the missing rows of a band of planes from the last frame.
+/// Fills the missing rows of a band of planes from the last frame, and from newer ones that came late.
 struct FillPlanes<'a, 'b> {
     inputs: &'a Inputs<'a>,
     first_row: usize,
@@ -181,29 +201,38 @@ impl Kernel for FillPlanes<'_, '_> {
                     Some(h) => part.warp::<H::Lanes>(h.last.planes, &h.to_this, inputs.extent, (rect.x, y)),
                     None => part.blank(),
                 }
+                for late in inputs.late {
+                    for tile in late.tiles.iter().filter(|late| late.tile.has_primary()) {
+                        let target =
+                            LateTarget { extent: inputs.extent, last: inputs.history.as_ref().map(|h| &h.last) };
+                        part.warp_late::<H::Lanes>(late, &tile.tile, &target, (rect.x, y));
+                    }
+                }
             }
         }
     }
 }
 
 /// Whole rows of what is written.
-struct Band<'a> {
-    first_row: usize,
-    ages: &'a mut [u8],
-    lengths: &'a mut [u8],
-    currents: [&'a mut [[u16; 4]]; LAYERS],
+pub(super) struct Band<'a> {
+    pub(super) first_row: usize,
+    pub(super) ages: &'a mut [u8],
+    pub(super) lengths: &'a mut [u8],
+    pub(super) currents: [&'a mut [[u16; 4]]; LAYERS],
+    /// Of layers that are due later than the frame.
+    pub(super) own: [Option<Own<'a>>; LAYERS],
     /// Of its blocks; none of layers that are not measured.
-    differences: [&'a mut [Difference]; LAYERS],
+    pub(super) differences: [&'a mut [Difference]; LAYERS],
     /// Where paths are traced.
-    path_sums: &'a mut [[f32; 4]],
+    pub(super) path_sums: &'a mut [[f32; 4]],
 }
 
-struct MergeBand<'a, 'b> {
+struct MergeBand<'a, 'b, 'c> {
     inputs: &'a Inputs<'a>,
     planes: &'a Primary,
     sources: &'a [LayerSource<'a>; LAYERS],
     limits: Limits<'a>,
-    band: Band<'b>,
+    band: &'b mut Band<'c>,
     /// Only these pixels, of which all came, of the band's rows.
     ahead: Option<Rect>,
 }
@@ -215,22 +244,31 @@ struct Segment {
     came: Came,
 }
 
+/// Which layers come with a frame's tiles, and which later.
+#[derive(Clone, Copy)]
+struct Expected {
+    is_due: [bool; LAYERS],
+    is_later: [bool; LAYERS],
+}
+
 /// What came of a tile's row.
 #[derive(Clone, Copy, PartialEq)]
 struct Came {
     has_primary: bool,
     has_layer: [bool; LAYERS],
-    /// All that was asked for.
+    /// All that is due.
     fresh: bool,
 }
 
 impl Came {
-    fn of(tile: &TileState, y: u32, requests: [Option<LayerRequest>; LAYERS]) -> Came {
+    fn of(tile: &TileState, y: u32, expected: &Expected) -> Came {
         let complete = tile.is_complete();
         let has_primary = complete || tile.has_primary_row(y);
         // A layer's row without its primary hits can't be placed: it does not count.
-        let has_layer = LayerKind::ALL.map(|kind| has_primary && (complete || tile.has_row(PlaneKind::Layer(kind), y)));
-        let fresh = has_primary && requests.iter().zip(has_layer).all(|(request, has)| request.is_none() || has);
+        let has_layer = LayerKind::ALL.map(|kind| {
+            !expected.is_later[kind as usize] && has_primary && (complete || tile.has_row(PlaneKind::Layer(kind), y))
+        });
+        let fresh = has_primary && expected.is_due.iter().zip(has_layer).all(|(is_due, has)| !is_due || has);
         Came { has_primary, has_layer, fresh }
     }
 }
@@ -239,18 +277,18 @@ impl Came {
 struct Parts<'a> {
     tiles: &'a [TileState],
     from_left: std::slice::Iter<'a, u32>,
-    requests: [Option<LayerRequest>; LAYERS],
+    expected: Expected,
     y: u32,
     /// What is right of what was merged ahead of the last tile.
     pending: Option<Segment>,
 }
 
 impl<'a> Parts<'a> {
-    fn new(inputs: &Inputs<'a>, requests: [Option<LayerRequest>; LAYERS], y: u32, ahead: Option<Rect>) -> Parts<'a> {
-        let came = Came { has_primary: true, has_layer: [true; LAYERS], fresh: true };
+    fn new(inputs: &Inputs<'a>, expected: Expected, y: u32, ahead: Option<Rect>) -> Parts<'a> {
+        let came = Came { has_primary: true, has_layer: expected.is_later.map(|is_later| !is_later), fresh: true };
         let pending = ahead.map(|rect| Segment { rect: Rect::new(rect.x, y, rect.width, 1), came });
         let from_left = if ahead.is_some() { &[] } else { inputs.from_left };
-        Parts { tiles: inputs.tiles, from_left: from_left.iter(), requests, y, pending }
+        Parts { tiles: inputs.tiles, from_left: from_left.iter(), expected, y, pending }
     }
 }
 
@@ -268,7 +306,7 @@ impl Iterator for Parts<'_> {
             if !(rect.y..rect.bottom()).contains(&y) {
                 continue;
             }
-            let came = Came::of(tile, y, self.requests);
+            let came = Came::of(tile, y, &self.expected);
             let part =
                 |from: u32, to: u32| (from < to).then_some(Segment { rect: Rect::new(from, y, to - from, 1), came });
             let Some(merged) = tile.merged().filter(|merged| (merged.y..merged.bottom()).contains(&y)) else {
@@ -282,26 +320,29 @@ impl Iterator for Parts<'_> {
     }
 }
 
-impl Kernel for MergeBand<'_, '_> {
+impl Kernel for MergeBand<'_, '_, '_> {
     type Output = usize;
 
     #[inline(always)]
     fn run<H: Half4>(mut self) -> usize {
         let width = self.inputs.extent.width as usize;
-        let requests = self.sources.each_ref().map(|source| source.request);
+        let expected = Expected {
+            is_due: self.sources.each_ref().map(|source| source.request.is_some() && !source.is_later),
+            is_later: self.sources.each_ref().map(|source| source.is_later),
+        };
         let mut fresh_pixels = 0;
         for row in 0..self.band.ages.len() / width {
             let y = (self.band.first_row + row) as u32;
             if let Some(ghosts) = self.inputs.ghosts {
                 for kind in LayerKind::ALL {
-                    if requests[kind as usize].is_some_and(|r| r.scale == 1) {
+                    if self.sources[kind as usize].request.is_some_and(|r| r.scale == 1) {
                         let pixels = &mut self.band.currents[kind as usize][row * width..(row + 1) * width];
                         ghosts.blend_row::<H>(kind, y, self.inputs.tiles, pixels);
                     }
                 }
             }
             // Parts in a row meet end to end; those of which the same came are one piece of work.
-            let mut parts = Parts::new(self.inputs, requests, y, self.ahead);
+            let mut parts = Parts::new(self.inputs, expected, y, self.ahead);
             let mut open: Option<Segment> = None;
             loop {
                 let next = parts.next();
@@ -324,7 +365,7 @@ impl Kernel for MergeBand<'_, '_> {
     }
 }
 
-impl MergeBand<'_, '_> {
+impl MergeBand<'_, '_, '_> {
     /// Merges a segment in row `row` of the band; gives back its fresh pixels.
     #[inline(always)]
     fn segment<L: Lanes>(&mut self, row: usize, segment: Segment) -> usize {
@@ -333,7 +374,7 @@ impl MergeBand<'_, '_> {
         let blocks = BlockRow::new(self.planes, *extent, *frame_id, rect.y);
         // Warped pixels carry the way to where they were found.
         let by_motion = history.as_ref().is_some_and(|h| !came.has_primary || h.motion_leads_there);
-        let is_measured = (u64::from(rect.y) + frame_id) % ROWS_PER_MEASURED == 0;
+        let is_measured = is_measured(rect.y, *frame_id);
         let blocks_x = (extent.width as usize).div_ceil(SIDE);
         let has_coarse = LayerKind::ALL.into_iter().any(|kind| {
             came.has_layer[kind as usize] && self.sources[kind as usize].request.is_some_and(|r| r.scale == 2)
@@ -365,19 +406,25 @@ impl MergeBand<'_, '_> {
             }
             if let (Some(taps), Some(history)) = (&taps, history) {
                 // The upper neighbours came with the row before.
-                let lower = taps.first[0] as usize + history.last.steps().1 + AHEAD;
+                let lower = taps.taps.first[0] as usize + history.last.steps().1 + AHEAD;
                 here.prefetch(history.last.planes, lower);
                 L::prefetch(history.last.lengths, lower);
             }
-            self.ages_and_lengths(range.clone(), came.fresh, &taps);
-            let mut before = None;
+            ages_and_lengths(self.band.ages, self.band.lengths, &range, came.fresh, &taps);
+            let (mut before, mut lengths) = (None, L::zero());
             if let (Some(taps), Some(history)) = (taps, history) {
-                before = Some(Before::new(taps, history.last.steps()));
+                lengths = taps.lengths;
+                before = Some(Before::new(taps.taps, history.last.steps()));
             }
             let block_taps = if has_coarse { Some(blocks.taps(x, &here)) } else { None };
             for kind in LayerKind::ALL {
                 let source = &self.sources[kind as usize];
                 let Some(request) = source.request else { continue };
+                let mut layer_lengths = lengths;
+                if source.is_later || source.last_own.is_some() {
+                    let own = self.band.own[kind as usize].as_mut();
+                    layer_lengths = own_times(source, own, &range, history.as_ref().map(|h| &h.last), &taps);
+                }
                 let signal = match &block_taps {
                     _ if !came.has_layer[kind as usize] => Signal::Missing,
                     Some(taps) if request.scale == 2 => Signal::Coarse(&blocks, taps),
@@ -407,6 +454,7 @@ impl MergeBand<'_, '_> {
                     source,
                     signal,
                     before: if source.has_history { before.as_ref() } else { None },
+                    lengths: layer_lengths,
                     mode: self.inputs.mode,
                     most,
                     difference,
@@ -426,22 +474,55 @@ impl MergeBand<'_, '_> {
         }
         if came.fresh { rect.width as usize } else { 0 }
     }
+}
 
-    #[inline(always)]
-    fn ages_and_lengths<L: Lanes>(&mut self, range: Range<usize>, fresh: bool, taps: &Option<HistoryTaps<L>>) {
-        let (ages, lengths) = (&mut self.band.ages[range.clone()], &mut self.band.lengths[range]);
-        let Some(taps) = taps else {
-            ages.fill(if fresh { 0 } else { NEVER });
-            lengths.fill(fresh as u8);
-            return;
-        };
-        let (one, most) = (L::splat_bits(1), L::splat_bits(255));
-        if fresh {
-            ages.fill(0);
-            lengths.copy_from_slice(&taps.lengths.add_bits(one).min_signed(most).to_bytes()[..lengths.len()]);
-        } else {
-            ages.copy_from_slice(&taps.ages.add_bits(one).min_signed(most).to_bytes()[..ages.len()]);
-            lengths.copy_from_slice(&taps.lengths.to_bytes()[..lengths.len()]);
-        }
+#[inline(always)]
+fn ages_and_lengths<L: Lanes>(
+    ages: &mut [u8],
+    lengths: &mut [u8],
+    range: &Range<usize>,
+    fresh: bool,
+    taps: &Option<HistoryTaps<L>>,
+) {
+    let (ages, lengths) = (&mut ages[range.clone()], &mut lengths[range.clone()]);
+    let Some(taps) = taps else {
+        ages.fill(if fresh { 0 } else { NEVER });
+        lengths.fill(fresh as u8);
+        return;
+    };
+    let (one, most) = (L::splat_bits(1), L::splat_bits(255));
+    if fresh {
+        ages.fill(0);
+        lengths.copy_from_slice(&taps.lengths.add_bits(one).min_signed(most).to_bytes()[..lengths.len()]);
+    } else {
+        ages.copy_from_slice(&taps.ages.add_bits(one).min_signed(most).to_bytes()[..ages.len()]);
+        lengths.copy_from_slice(&taps.lengths.to_bytes()[..lengths.len()]);
+    }
+}
+
+/// The frames gathered of a layer that is due later than this frame or was later than the last: its own, which are carried
+/// on to this frame where it is.
+#[inline(always)]
+fn own_times<L: Lanes>(
+    source: &LayerSource<'_>,
+    own: Option<&mut Own<'_>>,
+    range: &Range<usize>,
+    last: Option<&LastFrame<'_>>,
+    taps: &Option<HistoryTaps<L>>,
+) -> L {
+    let mut found = None;
+    if let (Some(last), Some(taps), true) = (last, taps, source.has_history) {
+        let (ages, lengths) = source.last_own.unwrap_or((last.ages, last.lengths));
+        // A surface of which nothing of this layer has come has gathered nothing.
+        let lengths = last.nearest(taps, lengths) & taps.taps.found;
+        // The taps read ages only where the frame's own tile is missing.
+        found = Some(HistoryTaps { ages: last.nearest(taps, ages), lengths, ..*taps });
+    }
+    if let Some(own) = own {
+        ages_and_lengths(own.ages, own.lengths, range, false, &found);
+    }
+    match found {
+        Some(found) => found.lengths,
+        None => L::zero(),
     }
 }

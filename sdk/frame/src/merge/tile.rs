@@ -86,6 +86,11 @@ impl TileState {
         plan.rect.grown(plan.ghost, extent).scaled(scale as u32)
     }
 
+    /// What came, in the planes' own pixels.
+    pub(super) fn received(&self) -> &[(PlaneKind, Rect)] {
+        &self.received
+    }
+
     pub(super) fn has_any_of(&self, plane: PlaneKind, rect: Rect) -> bool {
         self.received.iter().any(|(p, r)| *p == plane && !r.intersection(rect).is_empty())
     }

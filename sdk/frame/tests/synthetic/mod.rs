@@ -25,8 +25,10 @@ pub(crate) struct Shot {
     pub(crate) frame_id: u64,
     pub(crate) camera: Camera,
     pub(crate) previous_camera: Camera,
-    /// Centre of the ball; it does not move between this frame and the last.
+    /// Centre of the ball.
     pub(crate) ball: Vec3,
+    /// What it moved since the last frame.
+    pub(crate) ball_step: Vec3,
     /// Standard deviation of the noise in the layers, relative.
     pub(crate) noise: f32,
     /// Factor of all light.
@@ -46,7 +48,8 @@ impl Shot {
             )
         };
         let (camera, previous_camera) = (camera(frame_id as f32), camera(frame_id as f32 - 1.0));
-        Shot { extent, frame_id, camera, previous_camera, ball: Vec3::new(0.0, 0.7, 0.0), noise: 0.0, light: 1.0 }
+        let (ball, ball_step) = (Vec3::new(0.0, 0.7, 0.0), Vec3::ZERO);
+        Shot { extent, frame_id, camera, previous_camera, ball, ball_step, noise: 0.0, light: 1.0 }
     }
 
     fn size(&self) -> Vec2 {
@@ -111,7 +114,8 @@ impl Shot {
             let hit = self.hit(x, y);
             let pixel = Vec2::new(x as f32 + 0.5, y as f32 + 0.5);
             let far = self.previous_camera.position + self.camera.ray(pixel, self.size()) * 1e6;
-            let (before, _) = self.previous_camera.project(hit.map_or(far, |h| h.1), self.size());
+            let was = hit.map_or(far, |h| if h.3 == 2 { h.1 - self.ball_step } else { h.1 });
+            let (before, _) = self.previous_camera.project(was, self.size());
             let motion = before - pixel;
             primary.depth.push(hit.map_or(SKY_DEPTH, |h| h.0));
             primary.normal.push(hit.map_or(0, |h| encode_normal(h.2)));
