@@ -1,7 +1,7 @@
 //! A frame between its begin and its output: which tiles were asked for, what has arrived, and when.
 
 use crate::capture::MergedSlice;
-use crate::config::FrameDesc;
+use crate::config::{FrameDesc, LayerDesc};
 use crate::director::ArrivedSlice;
 use crate::merging::Opening;
 use crate::output::{StageTimes, TileOutcome};
@@ -19,20 +19,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A frame in flight.
 pub(crate) struct Flight {
     pub(crate) desc: FrameDesc,
-    /// What is traced, and by how many steps it is less than what was asked for.
-    pub(crate) layers: Vec<LayerRequest>,
+    /// What is traced together: first what is due with the frame, then what is due after it.
+    pub(crate) groups: Vec<Group>,
+    /// By how many steps less is traced than was asked for.
     pub(crate) lowered: u32,
     pub(crate) state: Option<Resolved>,
     pub(crate) planes: Option<FlightPlanes>,
     pub(crate) before: Option<Before>,
-    /// How the view was cut; every pixel belongs to one tile.
-    pub(crate) plan: Vec<TilePlan>,
     /// Tasks given out; a tile of the plan has several when it was given to another peer again.
     pub(crate) tiles: Vec<FlightTile>,
     /// All that may become part of it, where it is made again, until it is opened.
     pub(crate) prescribed: Option<BTreeSet<MergedSlice>>,
     /// The view's thread has what it is merged from.
     pub(crate) is_open: bool,
+    /// Exactly what was asked for, and nothing that comes late: it is recorded, made again, or compared.
+    pub(crate) is_exact: bool,
     /// It is shown even where a newer one is ready: it is compared with another pipeline's, or with what it was before.
     pub(crate) is_surely_shown: bool,
     /// Nothing more is waited for.
@@ -62,6 +63,21 @@ impl Drop for FlightPlanes {
     }
 }
 
+/// Layers that are traced together.
+pub(crate) struct Group {
+    pub(crate) asked: Vec<LayerDesc>,
+    /// What is traced of them.
+    pub(crate) layers: Vec<LayerRequest>,
+    /// How the view was cut for them; every pixel belongs to one tile.
+    pub(crate) plan: Vec<TilePlan>,
+}
+
+/// Tiles of a frame that is out: what comes of them still counts.
+pub(crate) struct LateTiles {
+    pub(crate) frame_id: u64,
+    pub(crate) tiles: Vec<FlightTile>,
+}
+
 /// A tile of the plan.
 pub(crate) struct TilePlan {
     pub(crate) rect: Rect,
@@ -79,9 +95,14 @@ pub(crate) struct Before {
 const TRACED_BYTES_PER_PIXEL: usize = 4 * PlaneKind::PRIMARY.len() + 8 * LayerKind::ALL.len();
 
 /// A tile of a frame in flight.
+#[derive(Clone)]
 pub(crate) struct FlightTile {
     pub(crate) task: TaskId,
     pub(crate) peer: PeerId,
+    /// Of which group of layers.
+    pub(crate) group: u8,
+    /// Its place in the plans of all groups, one after the other; none for a redundant probe.
+    pub(crate) place: Option<u32>,
     /// Without and with the ghost zone.
     pub(crate) rect: Rect,
     pub(crate) ghost_rect: Rect,
@@ -100,7 +121,7 @@ pub(crate) struct FlightTile {
 }
 
 /// The coded bytes of a tile's slices on the engine's clock.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Arrivals {
     bytes: u64,
     /// Of the slice that came first.
@@ -130,6 +151,7 @@ impl Arrivals {
 }
 
 /// When what happened to a tile, on the engine's clock.
+#[derive(Clone)]
 struct Done {
     received_ns: u64,
     started_ns: u64,
@@ -149,6 +171,8 @@ impl FlightTile {
         FlightTile {
             task: tile.task,
             peer,
+            group: 0,
+            place: None,
             rect: tile.rect,
             ghost_rect,
             waiting: Vec::new(),
@@ -246,15 +270,30 @@ impl FlightTile {
 }
 
 impl Flight {
-    pub(crate) fn tile(&mut self, task: TaskId) -> Option<&mut FlightTile> {
-        self.tiles.iter_mut().find(|tile| tile.task == task)
+    /// The place of a group's tile in the plans of all groups, one after the other.
+    pub(crate) fn place(&self, group: u8, rect: Rect) -> Option<u32> {
+        let (before, rest) = self.groups.split_at_checked(usize::from(group))?;
+        let first: usize = before.iter().map(|group| group.plan.len().max(1)).sum();
+        let index = rest.first()?.plan.iter().position(|plan| plan.rect == rect)?;
+        u32::try_from(first + index).ok()
     }
 
-    /// Which tile of the plan a task is for, and whose it is; none for a redundant probe.
-    pub(crate) fn plan_index(&self, task: TaskId) -> Option<(u32, PeerId)> {
-        let tile = self.tiles.iter().find(|tile| tile.task == task)?;
-        let index = self.plan.iter().position(|plan| plan.rect == tile.rect)?;
-        Some((u32::try_from(index).ok()?, tile.peer))
+    /// What was asked for together with what is due with the frame, and later.
+    pub(crate) fn layers(&self) -> Vec<LayerRequest> {
+        self.groups.iter().flat_map(|group| &group.layers).copied().collect()
+    }
+
+    /// Tiles of what is due with the frame.
+    pub(crate) fn due_tiles(&self) -> impl Iterator<Item = &FlightTile> {
+        self.tiles.iter().filter(|tile| tile.group == 0)
+    }
+
+    /// Takes the tiles of which something may still come once the frame is out. Those that are due with it stay, as they are.
+    pub(crate) fn take_late(&mut self) -> LateTiles {
+        let mut tiles: Vec<FlightTile> = self.tiles.extract_if(.., |tile| tile.group > 0).collect();
+        tiles.extend(self.due_tiles().filter(|tile| !tile.is_complete()).cloned());
+        tiles.retain(|tile| !tile.is_complete());
+        LateTiles { frame_id: self.desc.frame_id, tiles }
     }
 
     /// What it is merged from; `prescribed` goes along.
@@ -266,8 +305,7 @@ impl Flight {
             camera: self.desc.camera,
             previous_camera: self.desc.previous_camera.unwrap_or(before),
             cut: self.desc.cut,
-            layers: self.layers.clone(),
-            tiles: self.plan.iter().map(tile).collect(),
+            groups: self.groups.iter().map(|g| (g.layers.clone(), g.plan.iter().map(tile).collect())).collect(),
             planes: self.planes.as_ref().map(|planes| Arc::clone(&planes.gbuffer)),
             pre_exposure: self.desc.pre_exposure,
             state: self.state.clone(),
@@ -283,7 +321,7 @@ impl Flight {
             predicted_ms: tile.predicted_ns as f32 / 1e6,
             arrived: tile.is_complete(),
         };
-        self.tiles.iter().map(outcome).collect()
+        self.due_tiles().map(outcome).collect()
     }
 
     /// Stage times along the way of the tile that came last; stages that no tile passed are zero.
@@ -301,7 +339,7 @@ impl Flight {
             total_ms: ms(self.begun_ns, composed_ns),
             ..StageTimes::default()
         };
-        let complete = self.tiles.iter().filter(|tile| tile.is_complete());
+        let complete = self.due_tiles().filter(|tile| tile.is_complete());
         let last =
             complete.filter_map(|tile| tile.done.as_ref().map(|done| (tile, done))).max_by_key(|(_, d)| d.complete_ns);
         match last {

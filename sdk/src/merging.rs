@@ -14,8 +14,8 @@ use rayloom_coordinator::PeerId;
 use rayloom_frame::codec::DecodedSlice;
 use rayloom_frame::compose::{Display, compose_into_with};
 use rayloom_frame::features::BlockFeatures;
-use rayloom_frame::merge::{Added, FrameInputs, MergeMode, MergedFrame, Merger, PlannedTile};
-use rayloom_frame::{Extent, GBuffer, LayerRequest, PictureFormat};
+use rayloom_frame::merge::{Added, FrameInputs, LaterLayers, LayerAge, MergeMode, MergedFrame, Merger, PlannedTile};
+use rayloom_frame::{Extent, GBuffer, LayerKind, LayerRequest, PictureFormat};
 use rayloom_scene::Camera;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,9 +27,8 @@ pub(crate) struct Opening {
     pub(crate) previous_camera: Camera,
     /// History starts anew.
     pub(crate) cut: bool,
-    pub(crate) layers: Vec<LayerRequest>,
-    /// None: nobody traces it.
-    pub(crate) tiles: Vec<PlannedTile>,
+    /// Layers and plan of what is due with the frame, and of what is due later; no tiles: nobody traces it.
+    pub(crate) groups: Vec<(Vec<LayerRequest>, Vec<PlannedTile>)>,
     pub(crate) planes: Option<Arc<GBuffer>>,
     pub(crate) pre_exposure: f32,
     pub(crate) state: Option<Resolved>,
@@ -37,9 +36,10 @@ pub(crate) struct Opening {
     pub(crate) prescribed: Option<BTreeSet<MergedSlice>>,
 }
 
-/// A slice of the open frame.
+/// A slice of the open frame, or of one before it.
 pub(crate) struct Part {
-    /// The tile's place in the plan, and whose it is.
+    pub(crate) frame_id: u64,
+    /// The tile's place in the plans of all groups, and whose it is.
     pub(crate) tile: u32,
     pub(crate) peer: PeerId,
     pub(crate) slice: DecodedSlice,
@@ -125,12 +125,19 @@ impl Merging {
 
     /// Opens a frame: the one before is finished.
     pub(crate) fn open(&mut self, opening: Opening) {
-        let Opening { frame_id, camera, previous_camera, cut, layers, tiles, planes, pre_exposure, state, prescribed } =
+        let Opening { frame_id, camera, previous_camera, cut, groups, planes, pre_exposure, state, prescribed } =
             opening;
         if cut {
             self.merger.forget();
         }
         let whole = [PlannedTile { rect: self.size.rect(), ghost: 0 }];
+        // Nobody to trace: everything comes from history.
+        let plan = |tiles: &Vec<PlannedTile>| if tiles.is_empty() { whole.to_vec() } else { tiles.clone() };
+        let plans: Vec<Vec<PlannedTile>> = groups.iter().map(|(_, tiles)| plan(tiles)).collect();
+        let layers: Vec<LayerRequest> = groups.iter().flat_map(|(layers, _)| layers).copied().collect();
+        let due = groups.first().map_or(0, |(layers, _)| layers.len());
+        let later = groups.iter().zip(&plans).skip(1).map(|((layers, _), tiles)| LaterLayers { layers, tiles });
+        let later: Vec<LaterLayers<'_>> = later.collect();
         let this = (state, layers);
         // Planes of the engine's own may show anything.
         let is_unchanged = planes.is_none() && self.last.as_ref() == Some(&this);
@@ -138,10 +145,9 @@ impl Merging {
             frame_id,
             camera,
             previous_camera,
-            layers: &this.1,
-            // Nobody to trace: everything comes from history.
-            tiles: if tiles.is_empty() { &whole } else { &tiles },
-            later: &[],
+            layers: &this.1[..due],
+            tiles: plans.first().map_or(&whole[..], Vec::as_slice),
+            later: &later,
             planes: planes.as_ref().map(|planes| &planes.primary),
             pre_exposure,
             is_unchanged,
@@ -149,7 +155,7 @@ impl Merging {
         if let Err(error) = self.merger.begin(inputs) {
             // A bug of the plan's maker. The frame goes out all the same, from history.
             tracing::error!("frame {frame_id} can't be merged as planned: {error}");
-            let without_tiles = FrameInputs { tiles: &whole, ..inputs };
+            let without_tiles = FrameInputs { layers: &this.1, tiles: &whole, later: &[], ..inputs };
             self.merger.begin(without_tiles).expect("the whole view is one tile, and its layers were checked before");
         }
         self.open = Some((frame_id, this));
@@ -157,15 +163,14 @@ impl Merging {
         self.merged.clear();
     }
 
-    /// Takes a slice of the open frame.
+    /// Takes a slice of the open frame, or of one before it: that one counts in the next that finishes.
     pub(crate) fn add(&mut self, part: &Part) {
-        let Some((frame_id, _)) = self.open else { return };
-        let Part { tile, peer, slice } = part;
+        let Part { frame_id, tile, peer, slice } = part;
         let this = MergedSlice::new(*tile, slice.plane, slice.rect);
         if self.prescribed.as_ref().is_some_and(|prescribed| !prescribed.contains(&this)) {
             return;
         }
-        match self.merger.add_decoded(frame_id, *tile, peer.0, slice) {
+        match self.merger.add_decoded(*frame_id, *tile, peer.0, slice) {
             Ok(Added::Stored { .. }) if self.is_recorded => self.merged.push(this),
             Ok(_) => {}
             Err(error) => tracing::warn!("peer {} sent a slice that can't be used: {error}", peer.0),
@@ -183,7 +188,7 @@ impl Merging {
             view: self.view,
             frame_id,
             is_local: self.is_local,
-            tiles: flight.plan.iter().map(|tile| tile.rect).collect(),
+            tiles: flight.groups.first().map_or_else(Vec::new, |due| due.plan.iter().map(|tile| tile.rect).collect()),
             merged: std::mem::take(&mut self.merged),
             digest: frame.digest(),
             fresh: frame.fresh_fraction(),
@@ -194,6 +199,7 @@ impl Merging {
         let began_ns = self.clock.now_ns();
         let is_denoised = self.filter.filters(&frame);
         let fresh = frame.fresh_fraction();
+        let layer_ages = ages_of(&frame, flight);
         let shown = self.filter.run(frame, &self.threads, is_wanted);
         if !is_wanted() {
             return Finished { output: None, record };
@@ -218,7 +224,8 @@ impl Merging {
             tiles: flight.outcomes(),
             costs: None,
             fresh,
-            traced: flight.layers.clone(),
+            traced: flight.layers(),
+            layer_ages,
             lowered: flight.lowered,
             times: flight.stage_times([merge_ns, merged_ns, began_ns, filtered_ns, composed_ns]),
         };
@@ -229,6 +236,15 @@ impl Merging {
     pub(crate) fn is_filtered(&self) -> bool {
         self.filter.is_on()
     }
+}
+
+/// How old each layer is; those that are due with the frame are as old as each other.
+fn ages_of(frame: &MergedFrame<'_>, flight: &Flight) -> Vec<(LayerKind, LayerAge)> {
+    let ages = flight.groups.iter().flat_map(|group| {
+        let first = group.layers.first().and_then(|layer| frame.layer_age(layer.kind));
+        group.layers.iter().filter_map(move |layer| Some((layer.kind, first?)))
+    });
+    ages.collect()
 }
 
 fn planes_of(frame: &MergedFrame<'_>) -> OutputPlanes {

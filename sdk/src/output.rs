@@ -4,6 +4,7 @@ use crate::Error;
 use crate::overlay::CostMaps;
 use crate::picture::Picture;
 use parking_lot::{Condvar, Mutex};
+use rayloom_frame::merge::LayerAge;
 use rayloom_frame::{Extent, LayerKind, LayerRequest, PictureFormat, Primary, Rect};
 use rayloom_scene::Camera;
 use std::sync::Arc;
@@ -92,6 +93,8 @@ pub struct Output {
     pub(crate) costs: Option<CostMaps>,
     /// Share of pixels traced for this very frame, 0 to 1.
     pub fresh: f32,
+    /// How old each layer is: those that are due later than the frame are by design ([`crate::LayerDesc::deadline`]).
+    pub layer_ages: Vec<(LayerKind, LayerAge)>,
     /// What was traced of each layer: what the frame asked for, or less where [`crate::ViewDesc::lowering`] allows it.
     pub traced: Vec<LayerRequest>,
     /// Steps by which that is less than what was asked for; 0 = not at all.
@@ -175,6 +178,7 @@ mod tests {
             planes: None,
             tiles: Vec::new(),
             costs: None,
+            layer_ages: Vec::new(),
             fresh: 0.0,
             traced: Vec::new(),
             lowered: 0,

@@ -49,7 +49,7 @@ impl CostMaps {
     pub(crate) fn measured(predicted: Vec<f32>, flight: &Flight, extent: Extent, peers: &[PeerView]) -> CostMaps {
         let across = extent.scaled(BLOCK_SIZE).width as usize;
         let mut sums = vec![(0.0_f64, 0.0_f64); extent.scaled(BLOCK_SIZE).pixels()];
-        for tile in flight.tiles.iter().filter(|tile| tile.is_complete()) {
+        for tile in flight.due_tiles().filter(|tile| tile.is_complete()) {
             let Some(peer) = peers.iter().find(|peer| peer.id == tile.peer) else { continue };
             let work_ns = work_ns(tile, peer);
             let blocks = tile.ghost_rect.scaled(BLOCK_SIZE);

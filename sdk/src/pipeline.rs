@@ -1,17 +1,19 @@
 //! One way to make a view's frames: a coordinator, the frames in flight, and the merger's history.
 
 mod tasks;
+mod tiers;
 
 pub(crate) use tasks::is_local_task;
 use tasks::local_task;
+use tiers::{DueTogether, Tiers};
 
 use crate::capture::{MergedSlice, Recorder};
 use crate::clock::Clock;
-use crate::config::{FrameDesc, Lowering, PeerConstraints, ViewDesc};
+use crate::config::{Accumulation, FrameDesc, Lowering, PeerConstraints, ViewDesc};
 use crate::director::ArrivedSlice;
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
-use crate::flight::{Before, Flight, FlightPlanes, TilePlan};
+use crate::flight::{Before, Flight, FlightPlanes, FlightTile, Group, LateTiles, TilePlan};
 use crate::merge_thread::Merge;
 use crate::merging::{Finished, Part};
 use crate::output::Output;
@@ -23,6 +25,7 @@ use rayloom_coordinator::{
     PeerChange, PeerId, PeerPrior, PeerState, PeerView, PlannedTile, Refusal, TaskId, TileReport, Time,
 };
 use rayloom_frame::features::{block_motion, estimated_cost};
+use rayloom_frame::merge::LATE_FRAMES;
 use rayloom_frame::{GBuffer, Rect};
 use rayloom_wire::{CancelTasks, Message, TaskRefusal, TaskRefused, TileDone};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -82,6 +85,11 @@ pub(crate) struct Pipeline {
     /// Tiles and milliseconds of each peer in the last finished frame.
     work: BTreeMap<PeerId, (u32, f32)>,
     flights: VecDeque<Flight>,
+    /// Of frames that are out, the latest.
+    late: VecDeque<LateTiles>,
+    tiers: Tiers,
+    /// What the last frame was predicted to take until all of it is there.
+    predicted: Option<Duration>,
     last: Option<Before>,
     skipped: Skipped,
     keeps_costs: bool,
@@ -110,6 +118,9 @@ impl Pipeline {
             merge,
             work: BTreeMap::new(),
             flights: VecDeque::new(),
+            late: VecDeque::new(),
+            tiers: Tiers::default(),
+            predicted: None,
             last: None,
             skipped: Skipped::default(),
             keeps_costs: false,
@@ -201,7 +212,9 @@ impl Pipeline {
     /// Tells every peer to drop the tiles that are still asked of it.
     pub(crate) fn cancel(&mut self, fleet: &mut Fleet) {
         let mut open: BTreeMap<PeerId, Vec<u64>> = BTreeMap::new();
-        for tile in self.flights.iter().flat_map(|flight| &flight.tiles).filter(|tile| !tile.is_complete()) {
+        let late = self.late.iter().flat_map(|late| &late.tiles);
+        let asked = self.flights.iter().flat_map(|flight| &flight.tiles).chain(late);
+        for tile in asked.filter(|tile| !tile.is_complete()) {
             open.entry(tile.peer).or_default().push(self.global_task(tile.task));
         }
         for (peer, ids) in open {
@@ -225,50 +238,25 @@ impl Pipeline {
             desc.previous_camera = None;
         }
         let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
-        let longest = layers.iter().map(|layer| layer.deadline).max().unwrap_or_default();
-        let requests: Vec<_> = layers.iter().map(|layer| layer.request).collect();
-        let seen = self.merge.seen();
-        let cost = seen.as_ref().map(|seen| CostMap {
-            blocks_x: seen.features.blocks_x,
-            blocks_y: seen.features.blocks_y,
-            cost: estimated_cost(&seen.features, &requests),
-        });
-        if let Some(seen) = seen.filter(|_| !desc.cut) {
-            let motion = block_motion(&seen.features, &seen.camera, &desc.camera, self.view.size);
-            let features = &seen.features;
-            self.coordinator.foresee(&Foresight { features, is_current: false, motion: &motion, layers: &requests });
-        }
         // Whoever makes a frame again or compares it counts on what was asked for.
         let is_exact = self.desc.recorder.is_some() || prescribed.is_some() || is_surely_shown;
-        let (scene, revision) = state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
-        let request = FrameRequest {
-            frame_id: desc.frame_id,
-            group: 0,
-            scene,
-            revision,
-            extent: self.view.size,
-            ghost_px: u32::from(self.view.filter_radius),
-            deadline: Time(begun_ns) + longest,
-            cost,
-            layers: requests.clone(),
-            lowering: if is_exact { Lowering::Never } else { self.view.lowering },
-            constraints: self.constraints(),
-            up_bytes_per_px: if planes.is_some() { self.plane_bytes_per_px } else { 0.0 },
+        let groups = match is_exact || self.view.accumulation == Accumulation::Off {
+            true => tiers::together(layers),
+            false => self.tiers.groups(layers, self.predicted.take()),
         };
-        let ghost_px = u32::from(self.view.filter_radius);
         let (cut, prescribed) = prescribed.map(|Prescribed { tiles, merged }| (tiles, merged)).unzip();
         let this = Before { frame_id: desc.frame_id, camera: desc.camera, state: state.clone() };
         let flight = Flight {
             desc,
-            layers: requests,
+            groups: Vec::new(),
             lowered: 0,
             state,
             planes: planes.map(FlightPlanes::new),
             before: self.last.replace(this),
-            plan: Vec::new(),
             tiles: Vec::new(),
             prescribed,
             is_open: false,
+            is_exact,
             is_surely_shown,
             ended: false,
             predicted_costs: None,
@@ -277,24 +265,68 @@ impl Pipeline {
             planned_ns: now.0,
         };
         self.flights.push_back(flight);
-        let plan = match &cut {
-            Some(cut) => self.coordinator.begin_frame_as_cut(request, cut, now),
-            None => self.coordinator.begin_frame(request, now),
-        };
-        tracing::trace!("{} tiles, {:.1} % ghosts", plan.tiles.len(), plan.ghost_share * 100.0);
+        for (group, due) in (0..).zip(groups) {
+            self.plan_group(group, due, cut.as_deref(), now);
+        }
         let planned_ns = self.desc.clock.now_ns();
         if let Some(flight) = self.flights.back_mut() {
             flight.planned_ns = planned_ns;
             flight.predicted_costs = self.keeps_costs.then(|| self.coordinator.ns_per_pixel());
-            if plan.lowered > 0 {
-                (flight.layers, flight.lowered) = (plan.layers, plan.lowered);
-            }
-            let planned = plan.tiles.iter().map(|tile: &PlannedTile| tile.rect);
-            // Slices are told apart by their tile's place: a frame that is made again keeps it, whoever traces what.
-            let rects: Vec<Rect> = cut.filter(|_| !plan.tiles.is_empty()).unwrap_or_else(|| planned.collect());
-            flight.plan = rects.into_iter().map(|rect| TilePlan { rect, ghost_px }).collect();
         }
         self.open_oldest();
+    }
+
+    /// Has layers of the newest frame planned that are due together.
+    fn plan_group(&mut self, group: u8, due: DueTogether, cut: Option<&[Rect]>, now: Time) {
+        let DueTogether { layers: asked, deadline } = due;
+        let Some(flight) = self.flights.back() else { return };
+        let requests: Vec<_> = asked.iter().map(|layer| layer.request).collect();
+        let seen = self.merge.seen();
+        let cost = seen.as_ref().map(|seen| CostMap {
+            blocks_x: seen.features.blocks_x,
+            blocks_y: seen.features.blocks_y,
+            cost: estimated_cost(&seen.features, &requests),
+        });
+        if let Some(seen) = seen.filter(|_| !flight.desc.cut) {
+            let motion = block_motion(&seen.features, &seen.camera, &flight.desc.camera, self.view.size);
+            let features = &seen.features;
+            self.coordinator.foresee(&Foresight { features, is_current: false, motion: &motion, layers: &requests });
+        }
+        let (scene, revision) = flight.state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
+        let ghost_px = u32::from(self.view.filter_radius);
+        let request = FrameRequest {
+            frame_id: flight.desc.frame_id,
+            group,
+            scene,
+            revision,
+            extent: self.view.size,
+            ghost_px,
+            deadline: Time(flight.begun_ns) + deadline,
+            cost,
+            layers: requests.clone(),
+            lowering: if flight.is_exact { Lowering::Never } else { self.view.lowering },
+            constraints: self.constraints(),
+            up_bytes_per_px: if flight.planes.is_some() { self.plane_bytes_per_px } else { 0.0 },
+        };
+        let plan = match cut {
+            Some(cut) => self.coordinator.begin_frame_as_cut(request, cut, now),
+            None => self.coordinator.begin_frame(request, now),
+        };
+        tracing::trace!("{} tiles, {:.1} % ghosts", plan.tiles.len(), plan.ghost_share * 100.0);
+        if !plan.tiles.is_empty() {
+            self.predicted = self.predicted.max(Some(Duration::from_nanos(plan.predicted_ns)));
+        }
+        let planned = plan.tiles.iter().map(|tile: &PlannedTile| tile.rect);
+        // Slices are told apart by their tile's place: a frame that is made again keeps it, whoever traces what.
+        let cut = cut.filter(|_| !plan.tiles.is_empty());
+        let rects: Vec<Rect> = cut.map_or_else(|| planned.collect(), <[Rect]>::to_vec);
+        let Some(flight) = self.flights.back_mut() else { return };
+        flight.groups.push(Group {
+            asked,
+            layers: if plan.lowered > 0 { plan.layers } else { requests },
+            plan: rects.into_iter().map(|rect| TilePlan { rect, ghost_px }).collect(),
+        });
+        flight.lowered = flight.lowered.max(plan.lowered);
     }
 
     /// The view's thread has the oldest frame in flight open, and takes what has arrived of it before.
@@ -302,11 +334,11 @@ impl Pipeline {
         let Some(flight) = self.flights.front_mut().filter(|flight| !flight.is_open) else { return };
         flight.is_open = true;
         self.merge.open(flight.opening());
-        for index in 0..flight.tiles.len() {
-            let task = flight.tiles[index].task;
-            for slice in flight.tiles[index].take_waiting() {
-                if let Some((tile, peer)) = flight.plan_index(task) {
-                    self.merge.add(Part { tile, peer, slice });
+        let frame_id = flight.desc.frame_id;
+        for tile in &mut flight.tiles {
+            for slice in tile.take_waiting() {
+                if let Some(place) = tile.place {
+                    self.merge.add(Part { frame_id, tile: place, peer: tile.peer, slice });
                 }
             }
         }
@@ -314,11 +346,8 @@ impl Pipeline {
 
     pub(crate) fn slice(&mut self, peer: PeerId, slice: ArrivedSlice, now: Time) {
         let task = local_task(slice.task);
-        let Some(index) = self.flights.iter().position(|flight| flight.tiles.iter().any(|tile| tile.task == task))
-        else {
-            return;
-        };
-        let Some(tile) = self.flights[index].tile(task) else { return };
+        let now_ns = self.desc.clock.now_ns();
+        let Some((tile, frame_id, waits)) = find(&mut self.flights, &mut self.late, task) else { return };
         if tile.peer != peer {
             tracing::warn!("peer {} sent pixels of a task of peer {}", peer.0, tile.peer.0);
             return;
@@ -326,24 +355,26 @@ impl Pipeline {
         if !tile.arrives(&slice) {
             return;
         }
-        tile.touched(self.desc.clock.now_ns());
-        // The oldest frame is open; what comes of later ones waits for its turn.
-        if index > 0 {
-            tile.wait(slice.decoded);
-        } else if let Some((tile, peer)) = self.flights[0].plan_index(task) {
-            self.merge.add(Part { tile, peer, slice: slice.decoded });
+        tile.touched(now_ns);
+        // The oldest frame is open, and what comes of those before it counts too; what comes of later ones waits for its turn.
+        match tile.place {
+            _ if waits => tile.wait(slice.decoded),
+            Some(place) => self.merge.add(Part { frame_id, tile: place, peer, slice: slice.decoded }),
+            None => {}
         }
         self.report_if_complete(task, None, now);
     }
 
     pub(crate) fn tile_done(&mut self, peer: PeerId, done: TileDone, arrived_ns: u64, offset_ns: i64, now: Time) {
         let task = local_task(done.task);
-        match self.flights.iter_mut().find_map(|flight| flight.tile(task)) {
-            Some(tile) if tile.peer == peer => {
+        match find(&mut self.flights, &mut self.late, task) {
+            Some((tile, frame_id, _)) if tile.peer == peer => {
                 tile.done(&done, arrived_ns, offset_ns);
+                let is_due = tile.group == 0;
+                self.misses.late_tiles += u64::from(is_due && self.late.iter().any(|late| late.frame_id == frame_id));
                 self.report_if_complete(task, Some(done), now);
             }
-            Some(tile) => tracing::warn!("peer {} answered a task of peer {}", peer.0, tile.peer.0),
+            Some((tile, ..)) => tracing::warn!("peer {} answered a task of peer {}", peer.0, tile.peer.0),
             None if self.coordinator.task_peer(task) != Some(peer) => {}
             None => {
                 // The frame is out. What the tile cost is still worth knowing.
@@ -356,7 +387,7 @@ impl Pipeline {
     }
 
     fn report_if_complete(&mut self, task: TaskId, done: Option<TileDone>, now: Time) {
-        let Some(tile) = self.flights.iter_mut().find_map(|flight| flight.tile(task)) else { return };
+        let Some((tile, ..)) = find(&mut self.flights, &mut self.late, task) else { return };
         if let Some(done) = done {
             tile.block_rays = done.block_rays;
         }
@@ -389,19 +420,25 @@ impl Pipeline {
     pub(crate) fn act(&mut self, fleet: &mut Fleet, verifier: &mut Verifier, events: &EventQueue) {
         while let Some(action) = self.coordinator.poll_action() {
             match action {
-                Action::Assign { peer, frame_id, tiles, .. } => self.assign(peer, frame_id, &tiles, fleet, verifier),
+                Action::Assign { peer, frame_id, group, tiles } => {
+                    self.assign(peer, (frame_id, group), &tiles, fleet, verifier);
+                }
                 Action::Cancel { peer, tasks } => {
                     let ids = tasks.into_iter().map(|task| self.global_task(task)).collect();
                     self.send(fleet, peer, &Message::CancelTasks(CancelTasks { ids }));
                 }
-                Action::FrameComplete { frame_id, .. } => {
+                // The frame goes out with what is due with it.
+                Action::FrameComplete { frame_id, group: 0 } => {
                     self.untraceable = None;
                     self.end(frame_id);
                 }
-                Action::FrameExpired { frame_id, missing, cause, .. } => {
+                Action::FrameComplete { .. } => {}
+                Action::FrameExpired { frame_id, group, missing, cause } => {
                     self.misses.missing_tiles += missing.len() as u64;
                     self.tell_untraceable(cause, events);
-                    self.end(frame_id);
+                    if group == 0 {
+                        self.end(frame_id);
+                    }
                 }
                 Action::PeerChanged(change) => tell_change(&change, fleet, events),
                 other => tracing::debug!("nothing to do for {other:?}"),
@@ -427,8 +464,16 @@ impl Pipeline {
     fn finish_ended(&mut self) {
         while self.flights.front().is_some_and(|flight| flight.ended) {
             if let Some(mut flight) = self.flights.pop_front() {
-                // Nobody goes on sending what the engine's raster saw.
-                flight.planes = None;
+                // Nobody goes on sending what the engine's raster saw, unless something is still due.
+                if flight.groups.len() < 2 {
+                    flight.planes = None;
+                }
+                if !flight.is_exact {
+                    self.late.push_back(flight.take_late());
+                    if self.late.len() > LATE_FRAMES {
+                        self.late.pop_front();
+                    }
+                }
                 self.merge.finish(flight);
                 self.open_oldest();
             }
@@ -462,6 +507,20 @@ impl Pipeline {
     pub(crate) fn work_of(&self, peer: PeerId) -> (u32, f32) {
         self.work.get(&peer).copied().unwrap_or_default()
     }
+}
+
+/// A tile that was asked for, its frame, and whether that is one whose turn has not come.
+fn find<'a>(
+    flights: &'a mut VecDeque<Flight>,
+    late: &'a mut VecDeque<LateTiles>,
+    task: TaskId,
+) -> Option<(&'a mut FlightTile, u64, bool)> {
+    let flights = flights.iter_mut().enumerate();
+    let asked = flights.map(|(index, flight)| (&mut flight.tiles, flight.desc.frame_id, index > 0));
+    let late = late.iter_mut().map(|late| (&mut late.tiles, late.frame_id, false));
+    asked.chain(late).find_map(|(tiles, frame_id, waits)| {
+        tiles.iter_mut().find(|tile| tile.task == task).map(|tile| (tile, frame_id, waits))
+    })
 }
 
 /// Tells the engine of a peer that fails or holds again; whether it is connected it learns from the link, and of one that lied

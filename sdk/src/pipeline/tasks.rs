@@ -1,12 +1,14 @@
 //! What a frame asks of its peers: tasks in messages, numbered over all views of the session.
 
 use super::Pipeline;
+use crate::config::LayerDesc;
 use crate::director::TASK_VIEW_SHIFT;
 use crate::fleet::Fleet;
 use crate::flight::{Before, Flight, FlightPlanes, FlightTile};
 use crate::revisions::Resolved;
 use crate::verify::{Subject, Verifier};
 use rayloom_coordinator::{PeerId, TaskId, TileAssignment, Time};
+use rayloom_frame::LayerRequest;
 use rayloom_scene::Camera;
 use rayloom_wire::{FrameTasks, GivenPlanes, LayerSpec, Message, PreviousFrame, StateDelta, Task, TaskKind};
 use std::sync::Arc;
@@ -19,7 +21,7 @@ impl Pipeline {
     pub(super) fn assign(
         &mut self,
         peer: PeerId,
-        frame_id: u64,
+        (frame_id, group): (u64, u8),
         tiles: &[TileAssignment],
         fleet: &mut Fleet,
         verifier: &mut Verifier,
@@ -27,18 +29,21 @@ impl Pipeline {
         let Some(index) = self.flights.iter().position(|flight| flight.desc.frame_id == frame_id) else { return };
         let Some(state) = self.flights[index].state.clone() else { return };
         let previous = self.previous_frame(&self.flights[index], &state, peer, fleet);
-        let message = Message::FrameTasks(self.frame_tasks(index, &state, previous, tiles));
+        let message = Message::FrameTasks(self.frame_tasks((index, group), &state, previous, tiles));
         let now = self.desc.clock.now_ns();
         for tile in tiles {
             if verifier.chooses(peer, self.global_task(tile.task), fleet) {
-                verifier.watch(peer, self.subject(index, &state, *tile), Time(now));
+                verifier.watch(peer, self.subject((index, group), &state, *tile), Time(now));
             }
         }
         let extent = self.view.size;
         let flight = &mut self.flights[index];
         for tile in tiles {
             let ghost_rect = tile.rect.grown(tile.ghost_px, extent);
-            flight.tiles.push(FlightTile::new(peer, tile, ghost_rect, now));
+            let place = flight.place(group, tile.rect);
+            let mut tile = FlightTile::new(peer, tile, ghost_rect, now);
+            (tile.group, tile.place) = (group, place);
+            flight.tiles.push(tile);
         }
         self.send(fleet, peer, &message);
         if let Some(planes) = &self.flights[index].planes {
@@ -51,12 +56,12 @@ impl Pipeline {
     }
 
     /// A task as another peer can do it again, whatever frames it has seen.
-    fn subject(&self, index: usize, state: &Resolved, tile: TileAssignment) -> Subject {
+    fn subject(&self, (index, group): (usize, u8), state: &Resolved, tile: TileAssignment) -> Subject {
         let flight = &self.flights[index];
         let (camera, delta) = previous_state(flight, state);
         let previous = PreviousFrame::Explicit(camera, StateDelta::clone(&delta));
         Subject {
-            message: FrameTasks { lossless: true, ..self.frame_tasks(index, state, previous, &[tile]) },
+            message: FrameTasks { lossless: true, ..self.frame_tasks((index, group), state, previous, &[tile]) },
             rect: tile.rect.grown(tile.ghost_px, self.view.size),
             planes: flight.planes.as_ref().map(|planes| FlightPlanes::new(Arc::clone(&planes.gbuffer))),
             was_lossless: self.desc.lossless,
@@ -65,15 +70,19 @@ impl Pipeline {
 
     fn frame_tasks(
         &self,
-        index: usize,
+        (index, group): (usize, u8),
         state: &Resolved,
         previous: PreviousFrame,
         tiles: &[TileAssignment],
     ) -> FrameTasks {
         let flight = &self.flights[index];
         let desc = &flight.desc;
-        let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
+        let group = flight.groups.get(usize::from(group));
         let deadline_ms = |deadline: Duration| u16::try_from(deadline.as_millis()).unwrap_or(u16::MAX);
+        let spec = |(request, asked): (&LayerRequest, &LayerDesc)| LayerSpec {
+            request: *request,
+            deadline_ms: deadline_ms(asked.deadline),
+        };
         FrameTasks {
             view: self.wire_view(),
             frame_id: desc.frame_id,
@@ -84,12 +93,7 @@ impl Pipeline {
             delta: StateDelta::clone(&state.delta),
             previous,
             // Lowered layers are those that were asked for, in their order.
-            layers: flight
-                .layers
-                .iter()
-                .zip(layers)
-                .map(|(request, asked)| LayerSpec { request: *request, deadline_ms: deadline_ms(asked.deadline) })
-                .collect(),
+            layers: group.into_iter().flat_map(|g| g.layers.iter().zip(&g.asked)).map(spec).collect(),
             filter_radius: self.view.filter_radius,
             pre_exposure: desc.pre_exposure,
             primary: flight.planes.is_none(),

@@ -18,4 +18,6 @@ mod refusals;
 #[cfg(feature = "embedded-peer")]
 mod served;
 #[cfg(feature = "embedded-peer")]
+mod tiers;
+#[cfg(feature = "embedded-peer")]
 mod validation;
