@@ -7,7 +7,7 @@ use glam::{Quat, Vec3};
 use rayloom::frame::{Extent, LayerKind, LayerRequest};
 use rayloom::scene::city::city;
 use rayloom::scene::{Camera, Scene};
-use rayloom::{Accumulation, Embedded, FrameDesc, Output, Session, SessionDesc, StageTimes, ViewDesc};
+use rayloom::{Accumulation, Embedded, FrameDesc, Output, STAGES, Session, SessionDesc, StageTimes, ViewDesc};
 use rayloom_peer::{CaptureWriter, Frame, RendererOptions, StoredTracer, Tracer, VulkanTracer};
 use std::f32::consts::TAU;
 use std::path::{Path, PathBuf};
@@ -125,22 +125,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     report.unknown("digests_checked", "layers come as RGB9E5, which a digest of the traced bits does not cover");
     Ok(report)
 }
-
-type Stage = (&'static str, fn(&StageTimes) -> f32);
-const STAGES: [Stage; 12] = [
-    ("submit", |t| t.submit_ms),
-    ("plan", |t| t.plan_ms),
-    ("send", |t| t.send_ms),
-    ("queue", |t| t.queue_ms),
-    ("upload", |t| t.upload_ms),
-    ("trace", |t| t.trace_ms),
-    ("encode", |t| t.encode_ms),
-    ("return", |t| t.return_ms),
-    ("wait", |t| t.wait_ms),
-    ("merge", |t| t.merge_ms),
-    ("filter", |t| t.filter_ms),
-    ("compose", |t| t.compose_ms),
-];
 
 fn column(frames: &[StageTimes], of: impl Fn(&StageTimes) -> f32) -> Vec<f64> {
     frames.iter().map(|times| f64::from(of(times))).collect()

@@ -26,7 +26,7 @@ structs! {
     rayloom_session_desc {
         struct_type, struct_size, next, header_version, embedded, peers, peer_count, flags, embedded_device,
         max_frames_in_flight, worker_threads, capture_path, cache_dir, memory_limit,
-        trusted_peers, evidence_dir, verified_share, reserved,
+        trusted_peers, evidence_dir, timeline_path, verified_share, reserved,
     }
     rayloom_event { struct_type, struct_size, next, kind, peer, revision, frame_id, text }
     rayloom_convention_desc {

@@ -4,7 +4,7 @@ use crate::boundary;
 use crate::handles::{self, SessionState};
 use crate::pointer::{self, descriptor};
 use crate::result::{Failure, RAYLOOM_HEADER_VERSION, RAYLOOM_NOT_READY, RAYLOOM_UNSUPPORTED, rayloom_result};
-use sdk::{Embedded, Event, PeerAddress, Session, SessionDesc, Verification};
+use sdk::{Embedded, Event, PeerAddress, Session, SessionDesc, StageTimes, Verification};
 use std::ffi::{c_char, c_void};
 
 /// The embedded peer is not used: without peers frames are reprojected history.
@@ -88,6 +88,8 @@ pub struct rayloom_session_desc {
     /// Folder in which what proves that a peer lied is written (RAYLOOM_EVENT_PEER_CAUGHT), made where it is not there; NULL =
     /// nowhere.
     pub evidence_dir: *const c_char,
+    /// Writes where each frame's time went to this file (replaced if it is there), as Perfetto and chrome://tracing read it; NULL = none.
+    pub timeline_path: *const c_char,
     /// Share of the tiles of other peers that are traced again by another one and compared, up to 1; 0 = 0.01, below 0 = none.
     pub verified_share: f32,
     /// 0.
@@ -176,6 +178,8 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
     let capture = unsafe { pointer::optional_text("desc->capture_path", desc.capture_path) }?;
     // SAFETY: the caller vouches for it.
     let evidence = unsafe { pointer::optional_text("desc->evidence_dir", desc.evidence_dir) }?;
+    // SAFETY: the caller vouches for it.
+    let timeline = unsafe { pointer::optional_text("desc->timeline_path", desc.timeline_path) }?;
     let share = match desc.verified_share {
         0.0 => Verification::default().share,
         share if share < 0.0 => 0.0,
@@ -197,6 +201,8 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
         cache_dir: cache_dir.map(Into::into),
         capture: capture.map(Into::into),
         accept_stored_traces: false,
+        timeline: timeline.map(Into::into),
+        inserted: StageTimes::default(),
         verification: Verification { share, evidence: evidence.map(Into::into) },
     })
 }

@@ -5,6 +5,7 @@ use rayloom_renderer::RendererOptions;
 use rayloom_transport::tls::ServerTls;
 use rayloom_transport::webrtc::{Advertised, IceConfig, StunServer, TurnServer};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What a peer may be told at start; the default suits a peer inside the engine's own process.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,21 @@ pub struct ServiceConfig {
     pub pixels_per_session: usize,
     /// Scenes that stay on the device though no session uses them.
     pub idle_scenes: usize,
+    /// Time that is spent for nothing, to see that it is told where it is.
+    #[doc(hidden)]
+    pub inserted: InsertedTime,
+}
+
+/// Where a peer spends time for nothing; what the tracer does it can do itself.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InsertedTime {
+    /// Between a task's arrival and its turn.
+    pub queue: Duration,
+    /// While a tile is coded.
+    pub encode: Duration,
+    /// Before a coded tile's report is sent.
+    pub answer: Duration,
 }
 
 impl Default for ServiceConfig {
@@ -40,6 +56,7 @@ impl Default for ServiceConfig {
             tasks_per_session: 64,
             pixels_per_session: 4 * 3840 * 2160,
             idle_scenes: 2,
+            inserted: InsertedTime::default(),
         }
     }
 }

@@ -30,6 +30,8 @@ mod vulkan;
 
 pub use cache::CacheConfig;
 pub use certificate::{kept_certificate, kept_certificate_file, own_certificate};
+#[doc(hidden)]
+pub use config::InsertedTime;
 pub use config::{ListenConfig, PeerConfig, ServiceConfig};
 pub use error::PeerError;
 pub use rayloom_renderer::{

@@ -2,6 +2,7 @@
 //! link takes it, dropped once stale.
 
 use crate::clock::{now_ns, stamp_ns};
+use crate::config::InsertedTime;
 use crate::outbound::{LinkClosed, Outbound};
 use crate::quota::TaskGuard;
 use crate::render::TileOutcome;
@@ -52,7 +53,11 @@ enum Part {
 }
 
 /// Answers tiles in the order in which they were traced, until the session or its link ends.
-pub(crate) async fn answer(mut traced: mpsc::UnboundedReceiver<TileOutcome<TileTag>>, out: Outbound) {
+pub(crate) async fn answer(
+    mut traced: mpsc::UnboundedReceiver<TileOutcome<TileTag>>,
+    out: Outbound,
+    inserted: InsertedTime,
+) {
     let (to_send, mut outgoing) = mpsc::channel::<Outgoing>(CODED_AHEAD);
     let refuse = out.clone();
     let code = async move {
@@ -76,8 +81,15 @@ pub(crate) async fn answer(mut traced: mpsc::UnboundedReceiver<TileOutcome<TileT
                 }
             };
             let (parts, received) = mpsc::channel(PARCELS_AHEAD);
-            let coding =
-                Coding { task, frame_id, received_ns: tag.received_ns, lossless: tag.lossless, started, parts };
+            let coding = Coding {
+                task,
+                frame_id,
+                received_ns: tag.received_ns,
+                lossless: tag.lossless,
+                started,
+                parts,
+                inserted,
+            };
             if to_send.send(Outgoing { task, frame_id, tag, parts: received }).await.is_err() {
                 return Err(LinkClosed);
             }
@@ -104,11 +116,13 @@ struct Coding {
     lossless: bool,
     started: Instant,
     parts: mpsc::Sender<Part>,
+    inserted: InsertedTime,
 }
 
 impl Coding {
     fn run(self, traced: Traced) {
-        let Coding { task, frame_id, received_ns, lossless, started, parts } = self;
+        let Coding { task, frame_id, received_ns, lossless, started, parts, inserted } = self;
+        std::thread::sleep(inserted.encode);
         let Traced { tile, uploaded, traced, .. } = traced;
         let mode = if lossless { CodecMode::Lossless } else { CodecMode::Rgb9e5 };
         let encoder = TileEncoder::new(&tile, mode, limits::SLICE_PAYLOAD_BYTES);
@@ -145,6 +159,7 @@ impl Coding {
             traced_ns: stamp_ns(traced),
             encoded_ns: now_ns().saturating_sub(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX)),
         };
+        std::thread::sleep(inserted.answer);
         // Hashed while the slices are on their way.
         let digest = digest(&tile);
         let done =

@@ -81,6 +81,7 @@ pub(crate) async fn run(id: u64, shared: Arc<Shared>, out: Outbound, events: &mu
     // Bounded by the quota: a tile is in there only while its guard lives.
     let (traced, to_answer) = mpsc::unbounded_channel();
     let (notices, inbox) = mpsc::unbounded_channel();
+    let inserted = shared.config.inserted;
     let quota = Quota::new(shared.config.tasks_per_session, shared.config.pixels_per_session);
     let mut session = Session {
         id,
@@ -95,7 +96,7 @@ pub(crate) async fn run(id: u64, shared: Arc<Shared>, out: Outbound, events: &mu
         traced,
         notices,
     };
-    let answers = crate::results::answer(to_answer, out);
+    let answers = crate::results::answer(to_answer, out, inserted);
     tokio::select! {
         end = session.talk(events, inbox) => match end {
             Ok(never) => match never {},
@@ -335,6 +336,9 @@ impl Session {
 
     async fn tasks(&mut self, message: FrameTasks) -> Result<(), End> {
         let received_ns = now_ns();
+        if !self.shared.config.inserted.queue.is_zero() {
+            tokio::time::sleep(self.shared.config.inserted.queue).await;
+        }
         let frame_id = message.frame_id;
         let resolved = self.resolve(&message);
         let (scene, frame, newest) = match resolved {

@@ -1,6 +1,7 @@
 //! What an engine says when it creates sessions, views and frames.
 
 use crate::Error;
+use crate::output::StageTimes;
 use glam::DVec3;
 use rayloom_frame::{Convention, Extent, LayerKind, LayerRequest, PictureFormat};
 use rayloom_scene::Camera;
@@ -103,6 +104,12 @@ pub struct SessionDesc {
     pub capture: Option<PathBuf>,
     /// Peers that answer with stored captures are used too (benches); without it they are refused.
     pub accept_stored_traces: bool,
+    /// Writes where each frame's time went to this file, as Perfetto and chrome://tracing read it; one of that name is replaced.
+    pub timeline: Option<PathBuf>,
+    /// Milliseconds that are spent in stages for nothing, to see that they are told where they are. Those of the session's own
+    /// stages.
+    #[doc(hidden)]
+    pub inserted: StageTimes,
     /// Whether peers that are not trusted are checked; who is caught is blocked ([`crate::Event::PeerCaught`]).
     pub verification: Verification,
 }
@@ -122,6 +129,8 @@ impl Default for SessionDesc {
             validate: false,
             capture: None,
             accept_stored_traces: false,
+            timeline: None,
+            inserted: StageTimes::default(),
             verification: Verification::default(),
         }
     }

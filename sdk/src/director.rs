@@ -10,12 +10,14 @@ use crate::config::{Embedded, FrameDesc, Verification, ViewMode};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
 use crate::merge_thread::MergeThread;
+use crate::output::{StageTimes, spend};
 use crate::overlay::Overlay;
 use crate::pipeline::PipelineDesc;
 use crate::probe::{PROBE_VIEW, ProbeRequest, Probes};
 use crate::progress::ProgressBoard;
 use crate::revisions::{Offered, Revisions};
 use crate::scene_handle::BaseRevision;
+use crate::timeline::Timeline;
 use crate::verify::{Caught, VerificationStats, Verifier};
 use crate::view::{MergePanicked, Starts, View, ViewShared};
 use crate::{ViewDesc, blob_store::BlobStore};
@@ -123,14 +125,17 @@ pub(crate) struct DirectorDesc {
     pub(crate) events: Arc<EventQueue>,
     pub(crate) progress: Arc<ProgressBoard>,
     pub(crate) recorder: Option<Recorder>,
+    pub(crate) timeline: Option<Arc<Timeline>>,
+    pub(crate) inserted: StageTimes,
     pub(crate) verification: Verification,
     pub(crate) verified: Arc<Mutex<VerificationStats>>,
 }
 
 impl DirectorDesc {
     fn pipeline(&self, view: u16) -> PipelineDesc {
-        let DirectorDesc { clock, lossless, ref recorder, .. } = *self;
-        PipelineDesc { view, is_local: false, lossless, clock, recorder: recorder.clone() }
+        let DirectorDesc { clock, lossless, inserted, ref recorder, ref timeline, .. } = *self;
+        let (recorder, timeline) = (recorder.clone(), timeline.clone());
+        PipelineDesc { view, is_local: false, lossless, clock, recorder, timeline, inserted }
     }
 
     /// Records what an ended thread made.
@@ -238,6 +243,9 @@ impl Director {
     fn handle(&mut self, command: Command) {
         for ended in self.ending.extract_if(.., |thread| thread.has_ended()) {
             self.desc.keep(&ended);
+        }
+        if matches!(command, Command::BeginFrame { .. }) {
+            spend(self.desc.inserted.submit_ms);
         }
         let now = self.desc.clock.now();
         match command {
@@ -489,6 +497,8 @@ mod tests {
             events: Arc::default(),
             progress: Arc::default(),
             recorder: None,
+            timeline: None,
+            inserted: StageTimes::default(),
             verification: Verification::default(),
             verified: Arc::default(),
         })
@@ -504,6 +514,7 @@ mod tests {
                 threads: MergeThreads { count: 1 },
                 clock: self.desc.clock,
                 is_recorded: self.desc.recorder.is_some(),
+                inserted: StageTimes::default(),
                 news: Arc::clone(&self.desc.made),
             });
             self.handle(Command::CreateView { id, desc, merge: merge.unwrap(), shared: Arc::clone(&shared) });

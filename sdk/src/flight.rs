@@ -263,6 +263,17 @@ impl FlightTile {
         }
     }
 
+    /// What happened to it and when, on the engine's clock; nothing where it is not done.
+    pub(crate) fn spans(&self) -> Vec<(&'static str, u64, u64)> {
+        let Some(done) = &self.done else { return Vec::new() };
+        vec![
+            ("queue", done.received_ns, done.started_ns),
+            ("upload", done.started_ns, done.uploaded_ns),
+            ("trace", done.uploaded_ns, done.traced_ns),
+            ("encode", done.traced_ns, done.encoded_ns),
+        ]
+    }
+
     /// Nanoseconds from starting to having coded it.
     pub(crate) fn service_ns(&self) -> u64 {
         self.done.as_ref().map_or(0, |done| done.encoded_ns.saturating_sub(done.started_ns))

@@ -35,6 +35,7 @@ mod revisions;
 mod scene_handle;
 mod session;
 mod stats;
+mod timeline;
 mod upload;
 mod validation;
 mod verify;
@@ -50,7 +51,7 @@ pub use config::{
 pub use error::Error;
 pub use event::{EVENT_LIMIT, Event};
 pub use frame_handle::FrameHandle;
-pub use output::{Output, OutputPlanes, StageTimes, TileOutcome};
+pub use output::{Output, OutputPlanes, STAGES, Stage, StageTimes, TileOutcome};
 pub use overlay::Overlay;
 pub use picture::Picture;
 pub use planes::Plane;

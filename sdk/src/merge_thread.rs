@@ -11,6 +11,7 @@ use crate::config::ViewDesc;
 use crate::denoise::Filters;
 use crate::flight::Flight;
 use crate::merging::{Finished, Merging, Opening, Part, Seen};
+use crate::output::StageTimes;
 use crate::workers::MergeThreads;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -30,6 +31,8 @@ pub(crate) struct MergeDesc {
     pub(crate) clock: Clock,
     /// What frames consist of is told with them.
     pub(crate) is_recorded: bool,
+    /// See [`crate::SessionDesc::inserted`].
+    pub(crate) inserted: StageTimes,
     /// Told when something was made.
     pub(crate) news: Arc<Notify>,
 }

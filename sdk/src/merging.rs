@@ -6,7 +6,7 @@ use crate::config::{Accumulation, FrameDesc};
 use crate::denoise::Filtering;
 use crate::flight::Flight;
 use crate::merge_thread::MergeDesc;
-use crate::output::{Output, OutputPlanes};
+use crate::output::{Output, OutputPlanes, StageTimes, spend};
 use crate::picture::PicturePool;
 use crate::revisions::Resolved;
 use crate::workers::MergeThreads;
@@ -74,6 +74,7 @@ pub(crate) struct Merging {
     features: BlockFeatures,
     /// What frames consist of is told with them.
     is_recorded: bool,
+    inserted: StageTimes,
 }
 
 /// What a frame was traced from, and what was asked for.
@@ -113,6 +114,7 @@ impl Merging {
             pictures: Arc::default(),
             features: BlockFeatures::default(),
             is_recorded: desc.is_recorded,
+            inserted: desc.inserted,
         }
     }
 
@@ -179,7 +181,9 @@ impl Merging {
 
     /// Fills what is missing of the open frame; where it is to be shown, filters and composes it too.
     pub(crate) fn finish(&mut self, flight: &Flight, is_shown: bool, is_wanted: &dyn Fn() -> bool) -> Finished {
+        spend(self.inserted.wait_ms);
         let merge_ns = self.clock.now_ns();
+        spend(self.inserted.merge_ms);
         let Some((frame_id, made)) = self.open.take() else { return Finished::default() };
         self.last = Some(made);
         let Some(frame) = self.merger.finish_with(&self.threads) else { return Finished::default() };
@@ -197,6 +201,7 @@ impl Merging {
             return Finished { output: None, record };
         }
         let began_ns = self.clock.now_ns();
+        spend(self.inserted.filter_ms);
         let is_denoised = self.filter.filters(&frame);
         let fresh = frame.fresh_fraction();
         let layer_ages = ages_of(&frame, flight);
@@ -205,6 +210,7 @@ impl Merging {
             return Finished { output: None, record };
         }
         let filtered_ns = self.clock.now_ns();
+        spend(self.inserted.compose_ms);
         let FrameDesc { exposure, tone_map, .. } = flight.desc;
         let format = self.picture;
         let mut color = self.pictures.take(self.size.pixels() * format.bytes_per_pixel());

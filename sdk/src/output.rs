@@ -56,6 +56,32 @@ pub struct StageTimes {
     pub total_ms: f32,
 }
 
+/// A stage's name and its milliseconds.
+pub type Stage = (&'static str, fn(&StageTimes) -> f32);
+
+/// The stages in the order in which a frame passes them; together they are its whole time.
+pub const STAGES: [Stage; 12] = [
+    ("submit", |times| times.submit_ms),
+    ("plan", |times| times.plan_ms),
+    ("send", |times| times.send_ms),
+    ("queue", |times| times.queue_ms),
+    ("upload", |times| times.upload_ms),
+    ("trace", |times| times.trace_ms),
+    ("encode", |times| times.encode_ms),
+    ("return", |times| times.return_ms),
+    ("wait", |times| times.wait_ms),
+    ("merge", |times| times.merge_ms),
+    ("filter", |times| times.filter_ms),
+    ("compose", |times| times.compose_ms),
+];
+
+/// Spends milliseconds for nothing.
+pub(crate) fn spend(ms: f32) {
+    if ms > 0.0 {
+        std::thread::sleep(Duration::from_secs_f32(ms / 1e3));
+    }
+}
+
 /// Planes of a finished frame, each of the view's size, rows from the top, no padding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputPlanes {

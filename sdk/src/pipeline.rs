@@ -16,9 +16,10 @@ use crate::fleet::Fleet;
 use crate::flight::{Before, Flight, FlightPlanes, FlightTile, Group, LateTiles, TilePlan};
 use crate::merge_thread::Merge;
 use crate::merging::{Finished, Part};
-use crate::output::Output;
+use crate::output::{Output, StageTimes, spend};
 use crate::overlay::CostMaps;
 use crate::revisions::Resolved;
+use crate::timeline::Timeline;
 use crate::verify::Verifier;
 use rayloom_coordinator::{
     Action, ChangeCause, Config, Constraints, Coordinator, CostMap, ExpiryCause, Flaw, Foresight, FrameRequest,
@@ -55,6 +56,9 @@ pub(crate) struct PipelineDesc {
     pub(crate) lossless: bool,
     pub(crate) clock: Clock,
     pub(crate) recorder: Option<Recorder>,
+    pub(crate) timeline: Option<Arc<Timeline>>,
+    /// See [`crate::SessionDesc::inserted`].
+    pub(crate) inserted: StageTimes,
 }
 
 /// What a pipeline makes a frame with.
@@ -265,6 +269,7 @@ impl Pipeline {
             planned_ns: now.0,
         };
         self.flights.push_back(flight);
+        spend(self.desc.inserted.plan_ms);
         for (group, due) in (0..).zip(groups) {
             self.plan_group(group, due, cut.as_deref(), now);
         }
@@ -497,6 +502,9 @@ impl Pipeline {
             if let (Some(output), Some(predicted)) = (&mut output, flight.predicted_costs.take()) {
                 let peers: Vec<PeerView> = self.coordinator.peers().collect();
                 output.costs = Some(CostMaps::measured(predicted, &flight, self.view.size, &peers));
+            }
+            if let (Some(timeline), Some(output)) = (&self.desc.timeline, &output) {
+                timeline.add(self.desc.view, &flight, output);
             }
             frames.push((flight.desc.frame_id, output));
         }

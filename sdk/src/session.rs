@@ -9,12 +9,14 @@ use crate::denoise::{Denoising, Filters};
 use crate::director::{COMMAND_LIMIT, Command, Director, DirectorDesc};
 use crate::event::{Event, EventQueue};
 use crate::merge_thread::{MergeDesc, MergeThread};
+use crate::output::StageTimes;
 use crate::packing::PackQueue;
 use crate::peer_link::{PeerLink, Reach};
 use crate::planes::{PlanesJob, PlanesQueue};
 use crate::probe::PROBE_VIEW;
 use crate::progress::ProgressBoard;
 use crate::scene_handle::SceneHandle;
+use crate::timeline::Timeline;
 use crate::validation::Validation;
 use crate::verify::{VERIFY_VIEW, VerificationStats};
 use crate::view_handle::ViewHandle;
@@ -57,6 +59,7 @@ pub(crate) struct Shared {
     /// Told when a view's thread has made something.
     made: Arc<Notify>,
     verified: Arc<Mutex<VerificationStats>>,
+    inserted: StageTimes,
 }
 
 impl Shared {
@@ -77,6 +80,7 @@ impl Shared {
             threads: self.merge_threads,
             clock: self.clock,
             is_recorded: self.recorder.is_some(),
+            inserted: self.inserted,
             news: Arc::clone(&self.made),
         })
     }
@@ -224,6 +228,7 @@ impl Session {
         let progress = Arc::new(ProgressBoard::default());
         let capture = desc.capture.as_ref().map(|path| create_capture(path, &desc, clock, &events)).transpose()?;
         let recorder = capture.clone().map(Recorder::File).or(recorder);
+        let timeline = desc.timeline.as_ref().map(|path| create_timeline(path)).transpose()?;
         let made = Arc::new(Notify::new());
         let verified = Arc::<Mutex<VerificationStats>>::default();
         let director = Director::new(DirectorDesc {
@@ -238,6 +243,8 @@ impl Session {
             events: Arc::clone(&events),
             progress: Arc::clone(&progress),
             recorder: recorder.clone(),
+            timeline,
+            inserted: desc.inserted,
             verification: desc.verification.clone(),
             verified: Arc::clone(&verified),
         });
@@ -308,6 +315,7 @@ impl Session {
             merge_threads: threads,
             made,
             verified,
+            inserted: desc.inserted,
         });
         let threads = Threads { runtime, links, director, packer, planes_reader, doctor, capture };
         Ok(Session { shared, events, threads: Mutex::new(Some(threads)) })
@@ -406,6 +414,14 @@ impl Drop for Session {
             tracing::error!("ending the session panicked");
         }
     }
+}
+
+fn create_timeline(path: &Path) -> Result<Arc<Timeline>, Error> {
+    let timeline = Timeline::create(path).map_err(|error| {
+        let path = path.display();
+        Error::InvalidArgument(format!("the timeline {path} can't be made: {error}; name a file that can"))
+    })?;
+    Ok(Arc::new(timeline))
 }
 
 fn create_capture(

@@ -1,6 +1,6 @@
 //! Figures of a view and its peers, for the engine to show.
 
-use crate::output::StageTimes;
+use crate::output::{STAGES, StageTimes};
 use rayloom_wire::SceneStage;
 use std::collections::VecDeque;
 
@@ -106,22 +106,8 @@ impl std::fmt::Display for ViewStats {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let t = &self.times;
         write!(f, "fresh {:.1} fps, shown {:.1} fps | {:.0} ms", self.fresh_fps, self.shown_fps, t.total_ms)?;
-        let stages = [
-            ("submit", t.submit_ms),
-            ("plan", t.plan_ms),
-            ("send", t.send_ms),
-            ("queue", t.queue_ms),
-            ("upload", t.upload_ms),
-            ("trace", t.trace_ms),
-            ("encode", t.encode_ms),
-            ("return", t.return_ms),
-            ("wait", t.wait_ms),
-            ("merge", t.merge_ms),
-            ("filter", t.filter_ms),
-            ("compose", t.compose_ms),
-        ];
-        for (i, (name, ms)) in stages.iter().enumerate() {
-            write!(f, "{}{name} {ms:.1}", if i == 0 { " = " } else { " + " })?;
+        for (i, (name, stage)) in STAGES.iter().enumerate() {
+            write!(f, "{}{name} {:.1}", if i == 0 { " = " } else { " + " }, stage(t))?;
         }
         write!(f, " |")?;
         for peer in &self.peers {

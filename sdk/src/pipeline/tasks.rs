@@ -5,6 +5,7 @@ use crate::config::LayerDesc;
 use crate::director::TASK_VIEW_SHIFT;
 use crate::fleet::Fleet;
 use crate::flight::{Before, Flight, FlightPlanes, FlightTile};
+use crate::output::spend;
 use crate::revisions::Resolved;
 use crate::verify::{Subject, Verifier};
 use rayloom_coordinator::{PeerId, TaskId, TileAssignment, Time};
@@ -45,6 +46,7 @@ impl Pipeline {
             (tile.group, tile.place) = (group, place);
             flight.tiles.push(tile);
         }
+        spend(self.desc.inserted.send_ms);
         self.send(fleet, peer, &message);
         if let Some(planes) = &self.flights[index].planes {
             // What layers of half resolution stand for may lie a pixel outside of the tile.

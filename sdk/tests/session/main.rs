@@ -11,6 +11,8 @@ mod gbuffer;
 #[cfg(feature = "embedded-peer")]
 mod goodbye;
 #[cfg(feature = "embedded-peer")]
+mod ledger;
+#[cfg(feature = "embedded-peer")]
 mod lies;
 #[cfg(feature = "embedded-peer")]
 mod pictures;

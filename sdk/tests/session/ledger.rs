@@ -1,0 +1,135 @@
+//! Where a frame's time went is told where it went: time spent for nothing in a stage is seen in that stage and in no other. And the
+//! timeline has it too.
+
+use crate::embedded::{PATIENCE, event, square};
+use crate::lies::tracer;
+use crate::served::Served;
+use glam::Vec3;
+use rayloom::frame::{Extent, GBuffer, Rect};
+use rayloom::scene::{Camera, Scene};
+use rayloom::{Embedded, Event, FrameDesc, STAGES, Session, SessionDesc, StageTimes, ViewDesc};
+use rayloom_peer::{Frame, InsertedTime, PeerServer, ServiceConfig, TraceError, Traced, Tracer, VulkanTracer};
+use rayloom_wire::PeerInfo;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Spent in one stage after the other.
+const INSERTED: Duration = Duration::from_millis(20);
+/// Small: without that no stage takes as long, in the fastest of so many frames.
+const SIZE: Extent = Extent::new(32, 32);
+const FRAMES: u64 = 24;
+
+/// Spends time while scene state goes to the device, and while it traces.
+struct Spending {
+    tracer: VulkanTracer,
+    upload: Duration,
+    trace: Duration,
+}
+
+impl Tracer for Spending {
+    type Scene = <VulkanTracer as Tracer>::Scene;
+
+    fn info(&self) -> PeerInfo {
+        self.tracer.info()
+    }
+
+    fn create_scene(&self, scene: &Scene, progress: &mut dyn FnMut(f32)) -> Result<Self::Scene, TraceError> {
+        self.tracer.create_scene(scene, progress)
+    }
+
+    fn trace(
+        &self,
+        scene: &Self::Scene,
+        frame: &Frame,
+        rect: Rect,
+        planes: Option<&GBuffer>,
+    ) -> Result<Traced, TraceError> {
+        std::thread::sleep(self.upload);
+        let traced = self.tracer.trace(scene, frame, rect, planes)?;
+        std::thread::sleep(self.trace);
+        // As a device without a clock of its own tells it.
+        Ok(Traced { traced: Instant::now(), on_device: None, ..traced })
+    }
+}
+
+/// The fastest of some frames in each stage.
+fn fastest(stage: &str, timeline: Option<PathBuf>) -> Vec<f32> {
+    let spent = |name: &str| if name == stage { INSERTED } else { Duration::ZERO };
+    let ms = |name: &str| spent(name).as_secs_f32() * 1e3;
+    let inserted = InsertedTime { queue: spent("queue"), encode: spent("encode"), answer: spent("return") };
+    let tracer = Spending { tracer: tracer(), upload: spent("upload"), trace: spent("trace") };
+    let service = ServiceConfig { inserted, ..ServiceConfig::default() };
+    let peer = Served::with(PeerServer::with_tracer(tracer, service).unwrap());
+    let inserted = StageTimes {
+        submit_ms: ms("submit"),
+        plan_ms: ms("plan"),
+        send_ms: ms("send"),
+        wait_ms: ms("wait"),
+        merge_ms: ms("merge"),
+        filter_ms: ms("filter"),
+        compose_ms: ms("compose"),
+        ..StageTimes::default()
+    };
+    let peers = vec![peer.address()];
+    let desc = SessionDesc { peers, embedded: Embedded::Never, inserted, timeline, ..SessionDesc::default() };
+    let session = Session::new(desc).unwrap();
+    let scene = session.create_scene();
+    scene.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
+    let revision = scene.commit().unwrap();
+    event(&session, |event| matches!(event, Event::SceneReady { .. }).then_some(()));
+    let mut desc = ViewDesc { tiles_per_peer: (1, 1), ..ViewDesc::new(SIZE) };
+    desc.layers.iter_mut().for_each(|layer| layer.deadline = PATIENCE / 4);
+    let view = session.create_view(desc).unwrap();
+    let mut least = vec![f32::INFINITY; STAGES.len()];
+    for frame_id in 0..FRAMES {
+        view.begin_frame(FrameDesc::new(frame_id, revision, Camera::with_fov(0.9, 1.0))).unwrap();
+        let output = view.acquire(frame_id, PATIENCE).unwrap();
+        assert_eq!(output.fresh, 1.0, "{:?}", output.tiles);
+        let times = STAGES.map(|(_, of)| of(&output.times));
+        least.iter_mut().zip(times).for_each(|(least, ms)| *least = least.min(ms));
+    }
+    least
+}
+
+#[test]
+fn time_that_is_spent_in_a_stage_is_seen_there_and_nowhere_else() {
+    for (place, (stage, _)) in STAGES.iter().enumerate() {
+        let least = fastest(stage, None);
+        for (other, ms) in least.iter().enumerate() {
+            // Half of it: between the clocks of two sides lies what measuring them is off by.
+            let is_spent = *ms >= INSERTED.as_secs_f32() * 1e3 / 2.0;
+            assert_eq!(is_spent, other == place, "{stage}: {ms} ms in {}; {least:?}", STAGES[other].0);
+        }
+    }
+}
+
+#[test]
+fn the_timeline_has_every_stage_of_every_frame_where_it_was() {
+    let path = std::env::temp_dir().join(format!("rayloom-timeline-{}.json", std::process::id()));
+    fastest("merge", Some(path.clone()));
+    let events: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let merges = events.iter().filter(|event| event["name"] == "merge");
+    let frames: Vec<u64> = merges.clone().map(|event| event["args"]["frame"].as_u64().unwrap()).collect();
+    assert_eq!(frames, (0..FRAMES).collect::<Vec<_>>());
+    for merge in merges {
+        let (ts, dur) = (merge["ts"].as_f64().unwrap(), merge["dur"].as_f64().unwrap());
+        assert!(dur >= 20e3, "{merge}");
+        // The peer traced it before, on the engine's clock.
+        let frame = &merge["args"]["frame"];
+        let traced = |event: &&serde_json::Value| {
+            event["name"] == "trace" && event["tid"].as_u64() == Some(1 << 16) && event["args"]["frame"] == *frame
+        };
+        let traced = events.iter().find(traced).expect("the peer's own span");
+        assert!(traced["ts"].as_f64().unwrap() < ts, "{traced} before {merge}");
+    }
+    let named = |wanted: &str| events.iter().any(|event| event["ph"] == "M" && event["args"]["name"] == wanted);
+    assert!(named("view 0") && named("peer 0"));
+}
+
+#[test]
+fn a_timeline_that_can_t_be_made_is_an_error_at_once() {
+    let timeline = Some(PathBuf::from("/nowhere/at/all.json"));
+    let error = Session::new(SessionDesc { timeline, ..SessionDesc::default() }).err().unwrap().to_string();
+    assert!(error.contains("/nowhere/at/all.json"), "{error}");
+}
