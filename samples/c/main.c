@@ -14,7 +14,7 @@ static void stop(int signal_number) { (void)signal_number; stopped = 1; }
 typedef struct { /* What the command line says. */
   rayloom_peer_address peers[MAX_PEERS];
   uint32_t peer_count, width, height, triangles, embedded, mode, overlay;
-  const char *token, *listen, *scene, *png, *capture;
+  const char *token, *listen, *scene, *png, *capture, *timeline, *evidence;
   int half, paused;
   uint32_t denoise; /* A flag of the view. */
   uint32_t animation; /* Of a scene from a file. */
@@ -56,6 +56,8 @@ static Options parse(int argc, char **argv) {
     else if (!strcmp(name, "--frames")) o.frames = strtoull(value, NULL, 10);
     else if (!strcmp(name, "--png")) o.png = value;
     else if (!strcmp(name, "--capture")) o.capture = value; /* For `rayloom replay`. */
+    else if (!strcmp(name, "--trace-out")) o.timeline = value; /* For Perfetto. */
+    else if (!strcmp(name, "--evidence")) o.evidence = value; /* Of peers that lie. */
     else { fprintf(stderr, "%s %s is not understood\n", name, value); exit(2); }
   }
   for (uint32_t i = 0; i < o.peer_count; i++) o.peers[i].token = o.token;
@@ -100,7 +102,7 @@ int main(int argc, char **argv) {
   rayloom_session_desc session_desc = RAYLOOM_SESSION_DESC_INIT;
   session_desc.peers = o.peers; session_desc.peer_count = o.peer_count;
   session_desc.embedded = o.embedded; session_desc.flags = RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU;
-  session_desc.capture_path = o.capture;
+  session_desc.capture_path = o.capture; session_desc.timeline_path = o.timeline; session_desc.evidence_dir = o.evidence;
   rayloom_session *session; check(rayloom_session_create(&session_desc, &session));
   rayloom_stream_desc stream_desc = RAYLOOM_STREAM_DESC_INIT;
   stream_desc.listen = o.listen; stream_desc.width = o.width; stream_desc.height = o.height; stream_desc.max_fps = 60;

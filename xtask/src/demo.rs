@@ -27,6 +27,7 @@ usage: cargo xtask demo [OPTIONS]
   --port P                  where the page is served (8080)
   --frames N                ends after N frames
   --capture FILE            writes all that decides pixels to a file, for `cargo run -p rayloom-cli -- replay FILE`
+  --trace-out FILE          writes where each frame's time went, for ui.perfetto.dev
   --png DIR                 writes the frames as PNG too
 ";
 
@@ -143,9 +144,9 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
                 std::fs::create_dir_all(&path).map_err(|error| format!("--png {folder}: {error}"))?;
                 options.engine.extend([word.clone(), path.to_string_lossy().into_owned()]);
             }
-            "--capture" => {
+            "--capture" | "--trace-out" => {
                 let file = value()?;
-                let path = std::path::absolute(&file).map_err(|error| format!("--capture {file}: {error}"))?;
+                let path = std::path::absolute(&file).map_err(|error| format!("{word} {file}: {error}"))?;
                 options.engine.extend([word.clone(), path.to_string_lossy().into_owned()]);
             }
             "--animation" => {

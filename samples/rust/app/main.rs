@@ -89,6 +89,7 @@ impl Engine {
             embedded_allow_cpu: true,
             validate: options.validate,
             capture: options.capture.clone(),
+            timeline: options.trace_out.clone(),
             ..SessionDesc::default()
         })?;
         let size = options.size;

@@ -61,6 +61,9 @@ pub(crate) struct Options {
     /// Writes all that decides pixels to a file, for `rayloom replay`.
     #[arg(long, value_name = "FILE")]
     pub(crate) capture: Option<PathBuf>,
+    /// Write where each frame's time went to this file, for Perfetto.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace_out: Option<PathBuf>,
     /// Ends after so many frames.
     #[arg(long, value_name = "N")]
     pub(crate) frames: Option<u64>,
