@@ -8,6 +8,7 @@ mod merge;
 mod overhead;
 mod peers;
 mod picture;
+mod predict;
 mod report;
 mod scale;
 mod state;
@@ -36,6 +37,8 @@ enum Bench {
     Overhead(overhead::Arguments),
     /// Pictures against references of another renderer, by paths and by layers.
     Picture(picture::Arguments),
+    /// Pixels whose light comes late, against many samples at the true camera.
+    Predict(predict::Arguments),
     /// Simulated fleets: efficiency, latency, and against the best peer alone.
     Scale(scale::Arguments),
     /// Bytes of a frame's state, as a session sends them.
@@ -55,6 +58,7 @@ fn main() -> std::process::ExitCode {
         Bench::Merge(arguments) => merge::run(&arguments),
         Bench::Overhead(arguments) => overhead::run(&arguments),
         Bench::Picture(arguments) => picture::run(&arguments),
+        Bench::Predict(arguments) => predict::run(&arguments),
         Bench::Scale(arguments) => scale::run(&arguments),
         Bench::State(arguments) => state::run(&arguments),
         Bench::Stream(arguments) => stream::run(&arguments),
