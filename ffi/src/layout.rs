@@ -62,7 +62,7 @@ structs! {
     }
     rayloom_output_info {
         struct_type, struct_size, next, frame_id, time_ns, width, height, color, color_row_pitch, camera, fresh, tile_count, tiles,
-        planes, plane_count, flags, color_format, pre_exposure, times,
+        planes, plane_count, flags, color_format, pre_exposure, times, layer_ages,
     }
     rayloom_scene_desc { struct_type, struct_size, next, convention, reserved }
     rayloom_environment_desc { struct_type, struct_size, next, zenith, horizon, ground, reserved }

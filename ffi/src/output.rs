@@ -183,6 +183,9 @@ pub struct rayloom_output_info {
     pub pre_exposure: f32,
     /// Where the time went.
     pub times: rayloom_stage_times,
+    /// How old the pixels of each layer are in the mean, in frames, by its RAYLOOM_LAYER_ number; layers that are due later than the
+    /// frame are by design. Below 0 where a layer was not asked for; a pixel that was never traced counts as 255.
+    pub layer_ages: [f32; 8],
 }
 descriptor!(rayloom_output_info, RAYLOOM_STRUCT_OUTPUT_INFO);
 
@@ -252,6 +255,8 @@ pub unsafe extern "C" fn rayloom_output_describe(
         // SAFETY: the header's contract.
         let out = unsafe { pointer::out_struct("info", info) }?;
         let output = &*state.output;
+        let mut layer_ages = [-1.0; 8];
+        output.layer_ages.iter().for_each(|(kind, age)| layer_ages[*kind as usize] = age.mean);
         out.write(rayloom_output_info {
             struct_type: RAYLOOM_STRUCT_OUTPUT_INFO,
             struct_size: size_of::<rayloom_output_info>() as u32,
@@ -276,6 +281,7 @@ pub unsafe extern "C" fn rayloom_output_describe(
             },
             pre_exposure: output.pre_exposure,
             times: output.times.into(),
+            layer_ages,
         });
         Ok(())
     })
