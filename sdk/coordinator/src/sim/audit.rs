@@ -92,7 +92,7 @@ fn peers(schedule: &Schedule, run: &Simulation, wrong: &mut Vec<String>) {
         if staying.contains(&index) {
             let state = views.iter().find(|view| view.id == id).map(|view| view.state);
             if state != Some(PeerState::Ready) {
-                let last = events().last();
+                let last = events().next_back();
                 wrong.push(format!("peer {index} is {state:?} long after its last fault: {last:?}"));
                 continue;
             }
