@@ -169,7 +169,8 @@ impl Coordinator {
         let own = |ns: f64| slack(ns).min(self.config.first_tile_grace).max(grace);
         let least = own(turnaround_ns - predicted_ns + own_ns);
         let patience = slack(predicted_ns.max(transfer.1)).max(own(own_ns));
-        let due = frame.deadline.max(now + slack(turnaround_ns).max(least));
+        // Nor is the queue before it: who goes on answering is waited for anyway.
+        let due = frame.deadline.max(now + slack(turnaround_ns.min(predicted_ns + transfer.1 + most_ns)).max(least));
         let wants_backup = cell.is_some() && self.config.hedge_budget > 0.0 && is_known;
         let task = self.add_task(Task {
             peer: to,
