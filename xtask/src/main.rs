@@ -27,7 +27,8 @@ usage: cargo xtask COMMAND
   test [--long]  installs what is missing and runs every test
   bench NAME...  measures; writes target/bench/NAME.json (--full for more, --scene FILE)
   sim [--peers N] [--rtt MS] [--seed S]
-                 the coordinator among simulated peers: a table and a picture; see `cargo xtask sim --help`
+                 the coordinator among simulated peers: a table and a picture; --schedules N: schedules of faults, checked;
+                 see `cargo xtask sim --help`
   package [--profile dev|release] [--test]
                  the SDK and the peer as archives in target/package; --test builds the samples from them elsewhere
   install        installs what the demo and the tests need, and says why

@@ -156,7 +156,12 @@ impl Coordinator {
         let late_ns = peer.turnaround_ns(queue_ns.unwrap_or(0.0), p95_ns, transfer).max(1.1 * turnaround_ns)
             + peer.link.spread_ns();
         let hedge_at = if peer.is_unreliable() { now } else { now.plus_ns(late_ns + 1e6) };
-        let slack = |ns: f64| Duration::from_nanos((f64::from(self.config.tile_slack) * ns + SLACK_NS) as u64);
+        // What is thought to take long is not waited for as much longer: a tile that was lost would hold its peer up.
+        let most_ns = self.config.first_tile_grace.as_nanos() as f64;
+        let slack = |ns: f64| {
+            let longer_ns = (f64::from(self.config.tile_slack) - 1.0) * ns + SLACK_NS;
+            Duration::from_nanos((ns + longer_ns.min(most_ns)) as u64)
+        };
         let is_known = peer.speed.is_measured() && map_variance < KNOWN_VARIANCE;
         let grace = if is_known { Duration::ZERO } else { self.config.first_tile_grace };
         // What the map says of a place may have been taught by who lies: any place may cost what its own tiles did.
@@ -164,7 +169,8 @@ impl Coordinator {
         let own = |ns: f64| slack(ns).min(self.config.first_tile_grace).max(grace);
         let least = own(turnaround_ns - predicted_ns + own_ns);
         let patience = slack(predicted_ns.max(transfer.1)).max(own(own_ns));
-        let due = frame.deadline.max(now + slack(turnaround_ns).max(least));
+        // Nor is the queue before it: who goes on answering is waited for anyway.
+        let due = frame.deadline.max(now + slack(turnaround_ns.min(predicted_ns + transfer.1 + most_ns)).max(least));
         let wants_backup = cell.is_some() && self.config.hedge_budget > 0.0 && is_known;
         let task = self.add_task(Task {
             peer: to,

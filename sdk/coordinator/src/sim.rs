@@ -19,6 +19,7 @@ mod recording;
 pub mod scale;
 mod schedule;
 mod simulation;
+mod station;
 
 pub use alternatives::{Equalizer, Sharing};
 pub use audit::{CALM, violations};

@@ -280,6 +280,8 @@ fn schedules_that_once_failed() {
         (403, "a place that a liar had taught to be cheap"),
         (1959, "a fixed cost that was taken for the cost of work"),
         (6530, "a clock that stands still after it was set back a little"),
+        (26915, "a lost tile that was thought to take long"),
+        (29321, "a queue that seemed endless after a clock was set"),
     ];
     for (seed, what) in once {
         assert_eq!(violations(&Schedule::new(seed)), Vec::<String>::new(), "{seed}: {what}");

@@ -13,7 +13,7 @@ const GHOST_PX: u32 = 2;
 const FAULTS_FROM: Duration = Duration::from_millis(150);
 const FAULTS_UNTIL: Duration = Duration::from_millis(800);
 /// Most frames of a run that begins them as fast as they go.
-const MOST_FRAMES: usize = 400;
+const MOST_FRAMES: usize = 1000;
 
 /// A run with faults; the same seed gives the same one.
 #[derive(Clone, Debug)]
