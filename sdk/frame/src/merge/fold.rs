@@ -145,6 +145,17 @@ impl FoldBand<'_, '_, '_> {
         let here = Guides::<L>::load(self.planes, index);
         let across = L::splat_bits(x).add_bits(L::counting()).integer_to_float() + L::splat(0.5);
         let down = y as f32 + 0.5;
+        // Most pixels lie in no late tile, wherever they moved.
+        let mut may_lie_there = false;
+        for frame in late.iter() {
+            let still = frame.to_there.positions(across, down, here.depth);
+            for pixels in &frame.tiles {
+                may_lie_there |= is_inside(pixels.tile.rect, still, frame.reach()).mask_bits() != 0;
+            }
+        }
+        if !may_lie_there {
+            return;
+        }
         let mut own = (L::zero(), L::zero());
         // Where the tile is missing motion leads to where the last frame has what is shown.
         let before = match history {
@@ -163,7 +174,7 @@ impl FoldBand<'_, '_, '_> {
             let position = eight.positions(frame, here.depth);
             let mut left = L::splat_bits(end - x).gt_signed(L::counting());
             for pixels in &frame.tiles {
-                let inside = is_inside(pixels.tile.rect, position) & left;
+                let inside = is_inside(pixels.tile.rect, position, 0.0) & left;
                 if inside.mask_bits() != 0 {
                     self.tile(frame, pixels, &eight, (position, inside));
                     left = left & inside.not();
@@ -205,12 +216,12 @@ impl FoldBand<'_, '_, '_> {
             let mut seen = L::zero();
             if !layer.is_empty() {
                 let scale = if layer.len() == rect.pixels() { 1 } else { 2 };
-                let (grid, guides) = (Grid::new(rect, frame.id, scale), &pixels.guides[scale as usize - 1]);
+                let (grid, guides) = (Grid::new(rect, frame.id, scale), pixels.guides(scale));
                 let known = if guides.is_some() { inside } else { inside & followed };
                 let surface = match surfaces[scale as usize - 1] {
                     Some(surface) => surface,
                     None => {
-                        let taps = self.taps(frame, guides.as_ref(), &grid, eight, position);
+                        let taps = self.taps(frame, guides, &grid, eight, position);
                         (Before::new(taps, steps(grid.extent)), taps.found & known)
                     }
                 };
@@ -219,8 +230,8 @@ impl FoldBand<'_, '_, '_> {
                 // A reflection moves with what is seen in it, where its mirror is seen there.
                 if kind == LayerKind::Specular && guides.is_some() {
                     let mirrored = self.mirrored(frame, eight, (position, alphas(&samples)));
-                    let taps = self.taps(frame, guides.as_ref(), &grid, eight, mirrored);
-                    let shown = taps.found & is_inside(rect, mirrored);
+                    let taps = self.taps(frame, guides, &grid, eight, mirrored);
+                    let shown = taps.found & is_inside(rect, mirrored, 0.0);
                     if shown.mask_bits() != 0 {
                         let mirrored = Before::new(taps, steps(grid.extent)).read(layer);
                         let shown = spread(shown);
@@ -356,13 +367,13 @@ impl FoldBand<'_, '_, '_> {
     }
 }
 
-/// A mask of positions that lie in a rectangle.
+/// A mask of positions that lie in a rectangle, or at most so many pixels beside it.
 #[inline(always)]
-fn is_inside<L: Lanes>(rect: Rect, (x, y): (L, L)) -> L {
-    L::splat(rect.x as f32).le(x)
-        & L::splat(rect.y as f32).le(y)
-        & x.lt(L::splat(rect.right() as f32))
-        & y.lt(L::splat(rect.bottom() as f32))
+pub(super) fn is_inside<L: Lanes>(rect: Rect, (x, y): (L, L), beside: f32) -> L {
+    L::splat(rect.x as f32 - beside).le(x)
+        & L::splat(rect.y as f32 - beside).le(y)
+        & x.lt(L::splat(rect.right() as f32 + beside))
+        & y.lt(L::splat(rect.bottom() as f32 + beside))
 }
 
 /// As many pixels as there are, at most eight; black beyond.

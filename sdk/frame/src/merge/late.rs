@@ -170,7 +170,7 @@ impl Late {
             if !known.is_whole {
                 came.extend(state.received().iter().map(|(plane, rect)| (index, *plane, *rect)));
                 if has_planes {
-                    kept.push((index, guides(planes, known.plan.rect, extent)));
+                    kept.push((index, guides(planes, known.plan.rect, extent.rect())));
                 }
             }
         }
@@ -341,11 +341,11 @@ impl Late {
     }
 }
 
-/// Depth, normals and instances of a rectangle of the view.
-fn guides(planes: &Primary, rect: Rect, extent: Extent) -> Primary {
+/// Depth, normals and instances of a rectangle, from planes of one that it lies in.
+pub(super) fn guides(planes: &Primary, rect: Rect, planes_of: Rect) -> Primary {
     let mut guides = Primary::default();
     for y in rect.y..rect.bottom() {
-        let at = extent.rect().index_of(Rect::new(rect.x, y, rect.width, 1));
+        let at = planes_of.index_of(Rect::new(rect.x, y, rect.width, 1));
         let row = at..at + rect.width as usize;
         guides.depth.extend_from_slice(&planes.depth[row.clone()]);
         guides.normal.extend_from_slice(&planes.normal[row.clone()]);

@@ -4,11 +4,13 @@ use glam::Vec2;
 use rayloom_scene::Camera;
 
 use super::{
-    late::{Asked, LateTile},
+    late::{Asked, LateTile, guides},
     reproject::Reprojection,
 };
 use crate::{Extent, Primary, Rect, demodulate::scaled_sample_pixel, simd::Lanes};
 
+/// Own motion of surfaces, in pixels a frame, beyond which they are not looked for.
+const FASTEST: f32 = 16.0;
 /// Own motion of a surface, in pixels, that rounding of its motion vector may come to.
 const STILL: f32 = 1.0 / 16.0;
 /// The same as a share of the motion vector: two units in the last place of half floats.
@@ -34,9 +36,9 @@ pub(super) struct LateFrame {
 /// A late tile with what its pixels and blocks show.
 pub(super) struct LatePixels {
     pub(super) tile: LateTile,
-    /// Depth, normals and instances of pixels, and of the pixels that blocks of two by two are traced at; `None` where
-    /// they are not known.
-    pub(super) guides: [Option<Primary>; 2],
+    /// Depth, normals and instances of pixels, where they are known and not the tile's own, and of the pixels that blocks of two
+    /// by two are traced at.
+    guides: [Option<Primary>; 2],
 }
 
 /// Lengths of rays, whose component along the view axis is 1, and this frame's way to where its motion vectors lead.
@@ -87,6 +89,13 @@ impl LateFrame {
     }
 }
 
+impl LateFrame {
+    /// Pixels that things are looked for beside where the camera alone would have them.
+    pub(super) fn reach(&self) -> f32 {
+        FASTEST * f32::from(self.age) + 1.0
+    }
+}
+
 impl LatePixels {
     /// `planes`: what that frame shows in a rectangle, where it is known; a tile's own hits come first.
     pub(super) fn new(tile: LateTile, frame_id: u64, extent: Extent, planes: Option<(&Primary, Rect)>) -> LatePixels {
@@ -96,21 +105,33 @@ impl LatePixels {
             let pixels = rect.scaled(scale).pixels();
             tile.layers.iter().any(|layer| !layer.is_empty() && layer.len() == pixels)
         };
-        let guides = [1, 2].map(|scale| {
-            let (planes, planes_of) = planes.filter(|_| has_scale(scale))?;
-            let blocks = rect.scaled(scale);
-            let mut guides = Primary::default();
+        let of_blocks = |planes: &Primary, planes_of: Rect| {
+            let (blocks, mut guides) = (rect.scaled(2), Primary::default());
             for (x, y) in (blocks.y..blocks.bottom()).flat_map(|y| (blocks.x..blocks.right()).map(move |x| (x, y))) {
-                let (x, y) = scaled_sample_pixel(x, y, frame_id, scale, extent);
+                let (x, y) = scaled_sample_pixel(x, y, frame_id, 2, extent);
                 // A block at the tile's border may be traced at a pixel of another tile: nothing is known of that.
                 let at = planes_of.contains(x, y).then(|| planes_of.index_of(Rect::new(x, y, 1, 1)));
                 guides.depth.push(at.map_or(f32::INFINITY, |at| planes.depth[at]));
                 guides.normal.push(at.map_or(0, |at| planes.normal[at]));
                 guides.instance_id.push(at.map_or(u32::MAX, |at| planes.instance_id[at]));
             }
-            Some(guides)
-        });
+            guides
+        };
+        let is_own = tile.has_primary();
+        let of_pixels = planes.filter(|_| !is_own && has_scale(1));
+        let guides = [
+            of_pixels.map(|(planes, planes_of)| guides(planes, rect, planes_of)),
+            planes.filter(|_| has_scale(2)).map(|(planes, planes_of)| of_blocks(planes, planes_of)),
+        ];
         LatePixels { tile, guides }
+    }
+
+    /// What its pixels (at scale 1) or blocks (2) show, where it is known.
+    pub(super) fn guides(&self, scale: u32) -> Option<&Primary> {
+        if scale == 1 && self.tile.has_primary() {
+            return Some(&self.tile.primary);
+        }
+        self.guides[scale as usize - 1].as_ref()
     }
 }
 

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::{
+    fold::is_inside,
     late::LateTile,
     late_frame::{LateFrame, own_motion},
     reproject::{LastFrame, Reprojection},
@@ -131,6 +132,9 @@ impl PrimaryRow<'_> {
             // Most likely it was beside where what is there now was; where something nearer lands on the pixel too, that hides it.
             let (depth, motion) = (load::<L>(bytemuck::cast_slice(&self.depth[at..])), load::<L>(&self.motion[at..]));
             let mut start = numbers_or(late.to_there.positions(across, down, depth), pixels);
+            if is_inside(tile.rect, start, late.reach()).mask_bits() == 0 {
+                continue;
+            }
             let mut nearest = (L::splat(f32::INFINITY), (L::zero(), L::zero()));
             for (right, below) in PROBES {
                 let source = Source::new(late, tile, (start.0 + L::splat(right), start.1 + L::splat(below)));
