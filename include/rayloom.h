@@ -36,7 +36,7 @@
 #define RAYLOOM_LAYER_INIT { RAYLOOM_LAYER_DIRECT, RAYLOOM_TIER_T2, 0, 1, 1, 0, 0 }
 #define RAYLOOM_PEER_ADDRESS_INIT { NULL, NULL, NULL }
 #define RAYLOOM_SESSION_DESC_INIT { RAYLOOM_STRUCT_SESSION_DESC, sizeof(rayloom_session_desc), NULL, RAYLOOM_HEADER_VERSION, \
-  RAYLOOM_EMBEDDED_FALLBACK, NULL, 0, 0, NULL, 2, 2, NULL, NULL, 0, 0, NULL, 0, 0 }
+  RAYLOOM_EMBEDDED_FALLBACK, NULL, 0, 0, NULL, 2, 2, NULL, NULL, 0, 0, NULL, NULL, 0, 0 }
 #define RAYLOOM_EVENT_INIT { RAYLOOM_STRUCT_EVENT, sizeof(rayloom_event), NULL, 0, 0, 0, 0, { 0 } }
 /* glTF's; rayloom_convention_init fills in others. */
 #define RAYLOOM_CONVENTION_DESC_INIT { RAYLOOM_STRUCT_CONVENTION_DESC, sizeof(rayloom_convention_desc), NULL, RAYLOOM_UP_Y, \
@@ -56,7 +56,7 @@
 #define RAYLOOM_PLANE_DESC_INIT { RAYLOOM_STRUCT_PLANE_DESC, sizeof(rayloom_plane_desc), NULL, RAYLOOM_PLANE_DEPTH, \
   RAYLOOM_FORMAT_R32_FLOAT, RAYLOOM_LIFETIME_COPY, RAYLOOM_MEMORY_CPU, NULL, 0, 0, 0, 0, 0, 0 }
 #define RAYLOOM_OUTPUT_INFO_INIT { RAYLOOM_STRUCT_OUTPUT_INFO, sizeof(rayloom_output_info), NULL, 0, 0, 0, 0, NULL, 0, \
-  RAYLOOM_CAMERA_INIT, 0, 0, NULL, NULL, 0, 0, 0, 1, RAYLOOM_STAGE_TIMES_INIT }
+  RAYLOOM_CAMERA_INIT, 0, 0, NULL, NULL, 0, 0, 0, 1, RAYLOOM_STAGE_TIMES_INIT, { 0 } }
 #define RAYLOOM_SCENE_DESC_INIT { RAYLOOM_STRUCT_SCENE_DESC, sizeof(rayloom_scene_desc), NULL, RAYLOOM_CONVENTION_GLTF, 0 }
 #define RAYLOOM_ENVIRONMENT_DESC_INIT { RAYLOOM_STRUCT_ENVIRONMENT_DESC, sizeof(rayloom_environment_desc), NULL, \
   { 0, 0, 0 }, { 0, 0, 0 }, { 0, 0, 0 }, 0 }
@@ -1353,6 +1353,10 @@ typedef struct rayloom_session_desc {
    */
   const char *evidence_dir;
   /**
+   * Writes where each frame's time went to this file (replaced if it is there), as Perfetto and chrome://tracing read it; NULL = none.
+   */
+  const char *timeline_path;
+  /**
    * Share of the tiles of other peers that are traced again by another one and compared, up to 1; 0 = 0.01, below 0 = none.
    */
   float verified_share;
@@ -1950,6 +1954,11 @@ typedef struct rayloom_output_info {
    * Where the time went.
    */
   struct rayloom_stage_times times;
+  /**
+   * How old the pixels of each layer are in the mean, in frames, by its RAYLOOM_LAYER_ number; layers that are due later than the
+   * frame are by design. Below 0 where a layer was not asked for; a pixel that was never traced counts as 255.
+   */
+  float layer_ages[8];
 } rayloom_output_info;
 
 /**

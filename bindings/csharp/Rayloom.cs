@@ -1558,6 +1558,10 @@ namespace Rayloom
         /// </summary>
         public byte* evidence_dir;
         /// <summary>
+        ///  Writes where each frame's time went to this file (replaced if it is there), as Perfetto and chrome://tracing read it; NULL = none.
+        /// </summary>
+        public byte* timeline_path;
+        /// <summary>
         ///  Share of the tiles of other peers that are traced again by another one and compared, up to 1; 0 = 0.01, below 0 = none.
         /// </summary>
         public float verified_share;
@@ -2174,6 +2178,11 @@ namespace Rayloom
         ///  Where the time went.
         /// </summary>
         public rayloom_stage_times times;
+        /// <summary>
+        ///  How old the pixels of each layer are in the mean, in frames, by its RAYLOOM_LAYER_ number; layers that are due later than the
+        ///  frame are by design. Below 0 where a layer was not asked for; a pixel that was never traced counts as 255.
+        /// </summary>
+        public fixed float layer_ages[8];
     }
 
     /// <summary>
