@@ -160,6 +160,15 @@ impl Engine {
     }
 }
 
+/// Waits until something is told.
+pub(crate) fn wait_for(session: &Session, is_it: impl Fn(&Event) -> bool) {
+    let start = Instant::now();
+    while !session.poll_event().is_some_and(|event| is_it(&event)) {
+        assert!(start.elapsed() < PATIENCE, "not told in {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Whose tiles arrived in time.
 pub(crate) fn peers_of(output: &Output) -> BTreeSet<u32> {
     output.tiles.iter().filter(|tile| tile.arrived).map(|tile| tile.peer).collect()

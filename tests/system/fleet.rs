@@ -50,6 +50,11 @@ impl Peer {
         PeerAddress { url: self.url.clone(), token: Some(TOKEN.into()), ..PeerAddress::default() }
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL: no goodbye.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

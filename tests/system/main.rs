@@ -19,6 +19,7 @@ mod refused_tokens;
 mod relayed_data;
 mod restarted_peers;
 mod sanitized_samples;
+mod soak;
 mod stopped_peer;
 mod stored_captures;
 mod streamed_picture;
