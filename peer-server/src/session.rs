@@ -415,7 +415,9 @@ impl Session {
         }
         let frame = Arc::new(self.frames.resolve(message, &resident)?);
         let newest = self.newest.entry(message.view).or_default().clone();
-        newest.fetch_max(message.frame_id, Relaxed);
+        if message.view < limits::UNORDERED_VIEWS {
+            newest.fetch_max(message.frame_id, Relaxed);
+        }
         Ok((resident, frame, newest))
     }
 

@@ -365,15 +365,19 @@ impl Director {
                 }
             }
             PeerEvent::TileCorrupt { task, flaw } => {
+                if view_of(task) == PROBE_VIEW {
+                    return self.probes.tile_corrupt(peer, task);
+                }
                 self.verifier.refused(peer, task);
                 if let Some(view) = self.views.get_mut(&view_of(task)) {
                     view.tile_corrupt(peer, task, flaw, now);
                 }
             }
             PeerEvent::Leaving { cause } => {
-                self.desc.events.push(Event::PeerLeaving { peer: peer.0, cause });
-                self.fleet.set_leaving(peer);
-                self.views.values_mut().for_each(|view| view.peer_draining(peer, now));
+                if self.fleet.set_leaving(peer) {
+                    self.desc.events.push(Event::PeerLeaving { peer: peer.0, cause });
+                    self.views.values_mut().for_each(|view| view.peer_draining(peer, now));
+                }
             }
             PeerEvent::Clock { rtt_ns, offset_ns } => {
                 self.fleet.clock_measured(peer, rtt_ns, offset_ns);
@@ -431,6 +435,7 @@ impl Director {
             self.fleet.close(peer, CAUGHT);
             self.views.values_mut().for_each(|view| view.peer_lied(peer, now));
             self.let_go(peer);
+            self.desc.events.push(Event::PeerLost { peer: peer.0, cause: CAUGHT.into() });
             self.desc.events.push(Event::PeerCaught { peer: peer.0, cause });
         }
         for view in self.views.values_mut() {

@@ -161,11 +161,10 @@ impl Fleet {
         self.peers.remove(&id);
     }
 
-    /// A peer will go.
-    pub(crate) fn set_leaving(&mut self, id: PeerId) {
-        if let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.leaving == Leaving::No) {
-            peer.leaving = Leaving::Soon;
-        }
+    /// A peer will go; true when that is news.
+    pub(crate) fn set_leaving(&mut self, id: PeerId) -> bool {
+        let staying = self.peers.get_mut(&id).filter(|peer| peer.leaving == Leaving::No);
+        staying.map(|peer| peer.leaving = Leaving::Soon).is_some()
     }
 
     /// Peers that will go and of which nothing is waited for any more; each once.
@@ -181,7 +180,12 @@ impl Fleet {
 
     /// A connected peer that traces what it is asked to, as an examination knows it.
     pub(crate) fn party(&self, id: PeerId) -> Option<Party> {
-        let peer = self.peers.get(&id).filter(|_| self.traces(id))?;
+        self.known(id).filter(|_| self.traces(id))
+    }
+
+    /// A connected peer as an examination knows it, whether or not it can be asked.
+    pub(crate) fn known(&self, id: PeerId) -> Option<Party> {
+        let peer = self.peers.get(&id)?;
         let is_trusted = id.0 == EMBEDDED_PEER || self.trusted.contains(&id);
         Some(Party { peer: id, class: peer.info.class, is_trusted, description: peer.description.clone() })
     }
@@ -232,6 +236,9 @@ impl Fleet {
             };
             let prior = PeerPrior { rays_per_second: info.rays_per_second, is_embedded, traits };
             view.peer_joined(id, prior, self.embedded == Embedded::Always, now);
+            if peer.leaving != Leaving::No {
+                view.peer_draining(id, now);
+            }
         }
     }
 

@@ -16,16 +16,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A frame in flight.
-pub(crate) struct Flight {
+/// What is asked of peers for a frame.
+pub(crate) struct Request {
     pub(crate) desc: FrameDesc,
     /// What is traced together: first what is due with the frame, then what is due after it.
     pub(crate) groups: Vec<Group>,
-    /// By how many steps less is traced than was asked for.
-    pub(crate) lowered: u32,
     pub(crate) state: Option<Resolved>,
     pub(crate) planes: Option<FlightPlanes>,
     pub(crate) before: Option<Before>,
+}
+
+/// A frame in flight.
+pub(crate) struct Flight {
+    pub(crate) request: Arc<Request>,
+    /// By how many steps less is traced than was asked for.
+    pub(crate) lowered: u32,
     /// Tasks given out; a tile of the plan has several when it was given to another peer again.
     pub(crate) tiles: Vec<FlightTile>,
     /// All that may become part of it, where it is made again, until it is opened.
@@ -72,10 +77,12 @@ pub(crate) struct Group {
     pub(crate) plan: Vec<TilePlan>,
 }
 
-/// Tiles of a frame that is out: what comes of them still counts.
+/// Tiles of a frame that is out: what comes of them still counts, and some may be given to other peers yet.
 pub(crate) struct LateTiles {
-    pub(crate) frame_id: u64,
+    pub(crate) request: Arc<Request>,
     pub(crate) tiles: Vec<FlightTile>,
+    /// See [`Flight::is_exact`]: then what comes does not count.
+    pub(crate) is_exact: bool,
 }
 
 /// A tile of the plan.
@@ -280,7 +287,7 @@ impl FlightTile {
     }
 }
 
-impl Flight {
+impl Request {
     /// The place of a group's tile in the plans of all groups, one after the other.
     pub(crate) fn place(&self, group: u8, rect: Rect) -> Option<u32> {
         let (before, rest) = self.groups.split_at_checked(usize::from(group))?;
@@ -288,10 +295,12 @@ impl Flight {
         let index = rest.first()?.plan.iter().position(|plan| plan.rect == rect)?;
         u32::try_from(first + index).ok()
     }
+}
 
+impl Flight {
     /// What was asked for together with what is due with the frame, and later.
     pub(crate) fn layers(&self) -> Vec<LayerRequest> {
-        self.groups.iter().flat_map(|group| &group.layers).copied().collect()
+        self.request.groups.iter().flat_map(|group| &group.layers).copied().collect()
     }
 
     /// Tiles of what is due with the frame.
@@ -304,22 +313,22 @@ impl Flight {
         let mut tiles: Vec<FlightTile> = self.tiles.extract_if(.., |tile| tile.group > 0).collect();
         tiles.extend(self.due_tiles().filter(|tile| !tile.is_complete()).cloned());
         tiles.retain(|tile| !tile.is_complete());
-        LateTiles { frame_id: self.desc.frame_id, tiles }
+        LateTiles { request: Arc::clone(&self.request), tiles, is_exact: self.is_exact }
     }
 
     /// What it is merged from; `prescribed` goes along.
     pub(crate) fn opening(&mut self) -> Opening {
-        let before = self.before.as_ref().map_or(self.desc.camera, |before| before.camera);
+        let before = self.request.before.as_ref().map_or(self.request.desc.camera, |before| before.camera);
         let tile = |tile: &TilePlan| PlannedTile { rect: tile.rect, ghost: tile.ghost_px };
         Opening {
-            frame_id: self.desc.frame_id,
-            camera: self.desc.camera,
-            previous_camera: self.desc.previous_camera.unwrap_or(before),
-            cut: self.desc.cut,
-            groups: self.groups.iter().map(|g| (g.layers.clone(), g.plan.iter().map(tile).collect())).collect(),
-            planes: self.planes.as_ref().map(|planes| Arc::clone(&planes.gbuffer)),
-            pre_exposure: self.desc.pre_exposure,
-            state: self.state.clone(),
+            frame_id: self.request.desc.frame_id,
+            camera: self.request.desc.camera,
+            previous_camera: self.request.desc.previous_camera.unwrap_or(before),
+            cut: self.request.desc.cut,
+            groups: self.request.groups.iter().map(|g| (g.layers.clone(), g.plan.iter().map(tile).collect())).collect(),
+            planes: self.request.planes.as_ref().map(|planes| Arc::clone(&planes.gbuffer)),
+            pre_exposure: self.request.desc.pre_exposure,
+            state: self.request.state.clone(),
             prescribed: self.prescribed.take(),
         }
     }

@@ -192,7 +192,11 @@ impl Merging {
             view: self.view,
             frame_id,
             is_local: self.is_local,
-            tiles: flight.groups.first().map_or_else(Vec::new, |due| due.plan.iter().map(|tile| tile.rect).collect()),
+            tiles: flight
+                .request
+                .groups
+                .first()
+                .map_or_else(Vec::new, |due| due.plan.iter().map(|tile| tile.rect).collect()),
             merged: std::mem::take(&mut self.merged),
             digest: frame.digest(),
             fresh: frame.fresh_fraction(),
@@ -211,7 +215,7 @@ impl Merging {
         }
         let filtered_ns = self.clock.now_ns();
         spend(self.inserted.compose_ms);
-        let FrameDesc { exposure, tone_map, .. } = flight.desc;
+        let FrameDesc { exposure, tone_map, .. } = flight.request.desc;
         let format = self.picture;
         let mut color = self.pictures.take(self.size.pixels() * format.bytes_per_pixel());
         compose_into_with(&shown, &Display { exposure, tone_map, format }, &mut color, &self.threads);
@@ -219,12 +223,12 @@ impl Merging {
         let composed_ns = self.clock.now_ns();
         let output = Output {
             frame_id,
-            time_ns: flight.desc.time_ns,
-            camera: flight.desc.camera,
+            time_ns: flight.request.desc.time_ns,
+            camera: flight.request.desc.camera,
             size: self.size,
             color,
             format,
-            pre_exposure: flight.desc.pre_exposure,
+            pre_exposure: flight.request.desc.pre_exposure,
             is_denoised,
             planes,
             tiles: flight.outcomes(),
@@ -246,7 +250,7 @@ impl Merging {
 
 /// How old each layer is; those that are due with the frame are as old as each other.
 fn ages_of(frame: &MergedFrame<'_>, flight: &Flight) -> Vec<(LayerKind, LayerAge)> {
-    let ages = flight.groups.iter().flat_map(|group| {
+    let ages = flight.request.groups.iter().flat_map(|group| {
         let first = group.layers.first().and_then(|layer| frame.layer_age(layer.kind));
         group.layers.iter().filter_map(move |layer| Some((layer.kind, first?)))
     });

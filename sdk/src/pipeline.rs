@@ -13,7 +13,7 @@ use crate::config::{Accumulation, FrameDesc, Lowering, PeerConstraints, ViewDesc
 use crate::director::ArrivedSlice;
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
-use crate::flight::{Before, Flight, FlightPlanes, FlightTile, Group, LateTiles, TilePlan};
+use crate::flight::{Before, Flight, FlightPlanes, FlightTile, Group, LateTiles, Request, TilePlan};
 use crate::merge_thread::Merge;
 use crate::merging::{Finished, Part};
 use crate::output::{Output, StageTimes, spend};
@@ -28,9 +28,10 @@ use rayloom_coordinator::{
 use rayloom_frame::features::{block_motion, estimated_cost};
 use rayloom_frame::merge::LATE_FRAMES;
 use rayloom_frame::{GBuffer, Rect};
-use rayloom_wire::{CancelTasks, Message, TaskRefusal, TaskRefused, TileDone};
+use rayloom_wire::{CancelTasks, Message, TaskRefusal, TaskRefused, TileDone, limits};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Counters of what went wrong.
@@ -222,7 +223,9 @@ impl Pipeline {
             open.entry(tile.peer).or_default().push(self.global_task(tile.task));
         }
         for (peer, ids) in open {
-            self.send(fleet, peer, &Message::CancelTasks(CancelTasks { ids }));
+            for ids in ids.chunks(limits::TASKS_PER_MESSAGE) {
+                self.send(fleet, peer, &Message::CancelTasks(CancelTasks { ids: ids.to_vec() }));
+            }
         }
     }
 
@@ -244,47 +247,48 @@ impl Pipeline {
         let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
         // Whoever makes a frame again or compares it counts on what was asked for.
         let is_exact = self.desc.recorder.is_some() || prescribed.is_some() || is_surely_shown;
+        let predicted = self.predicted.take();
         let groups = match is_exact || self.view.accumulation == Accumulation::Off {
             true => tiers::together(layers),
-            false => self.tiers.groups(layers, self.predicted.take()),
+            false => self.tiers.groups(layers, predicted),
         };
         let (cut, prescribed) = prescribed.map(|Prescribed { tiles, merged }| (tiles, merged)).unzip();
         let this = Before { frame_id: desc.frame_id, camera: desc.camera, state: state.clone() };
-        let flight = Flight {
-            desc,
-            groups: Vec::new(),
-            lowered: 0,
-            state,
-            planes: planes.map(FlightPlanes::new),
-            before: self.last.replace(this),
+        let planes = planes.map(FlightPlanes::new);
+        let mut request = Request { desc, groups: Vec::new(), state, planes, before: self.last.replace(this) };
+        spend(self.desc.inserted.plan_ms);
+        let mut lowered = 0;
+        for (group, due) in (0..).zip(groups) {
+            lowered = lowered.max(self.plan_group(&mut request, group, due, cut.as_deref(), (begun_ns, is_exact), now));
+        }
+        self.flights.push_back(Flight {
+            request: Arc::new(request),
+            lowered,
             tiles: Vec::new(),
             prescribed,
             is_open: false,
             is_exact,
             is_surely_shown,
             ended: false,
-            predicted_costs: None,
+            predicted_costs: self.keeps_costs.then(|| self.coordinator.ns_per_pixel()),
             begun_ns,
             taken_ns: now.0,
-            planned_ns: now.0,
-        };
-        self.flights.push_back(flight);
-        spend(self.desc.inserted.plan_ms);
-        for (group, due) in (0..).zip(groups) {
-            self.plan_group(group, due, cut.as_deref(), now);
-        }
-        let planned_ns = self.desc.clock.now_ns();
-        if let Some(flight) = self.flights.back_mut() {
-            flight.planned_ns = planned_ns;
-            flight.predicted_costs = self.keeps_costs.then(|| self.coordinator.ns_per_pixel());
-        }
+            planned_ns: self.desc.clock.now_ns(),
+        });
         self.open_oldest();
     }
 
-    /// Has layers of the newest frame planned that are due together.
-    fn plan_group(&mut self, group: u8, due: DueTogether, cut: Option<&[Rect]>, now: Time) {
+    /// Has layers of a frame planned that are due together; says by how many steps they were lowered.
+    fn plan_group(
+        &mut self,
+        frame: &mut Request,
+        group: u8,
+        due: DueTogether,
+        cut: Option<&[Rect]>,
+        (begun_ns, is_exact): (u64, bool),
+        now: Time,
+    ) -> u32 {
         let DueTogether { layers: asked, deadline } = due;
-        let Some(flight) = self.flights.back() else { return };
         let requests: Vec<_> = asked.iter().map(|layer| layer.request).collect();
         let seen = self.merge.seen();
         let cost = seen.as_ref().map(|seen| CostMap {
@@ -292,26 +296,26 @@ impl Pipeline {
             blocks_y: seen.features.blocks_y,
             cost: estimated_cost(&seen.features, &requests),
         });
-        if let Some(seen) = seen.filter(|_| !flight.desc.cut) {
-            let motion = block_motion(&seen.features, &seen.camera, &flight.desc.camera, self.view.size);
+        if let Some(seen) = seen.filter(|_| !frame.desc.cut) {
+            let motion = block_motion(&seen.features, &seen.camera, &frame.desc.camera, self.view.size);
             let features = &seen.features;
             self.coordinator.foresee(&Foresight { features, is_current: false, motion: &motion, layers: &requests });
         }
-        let (scene, revision) = flight.state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
+        let (scene, revision) = frame.state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
         let ghost_px = u32::from(self.view.filter_radius);
         let request = FrameRequest {
-            frame_id: flight.desc.frame_id,
+            frame_id: frame.desc.frame_id,
             group,
             scene,
             revision,
             extent: self.view.size,
             ghost_px,
-            deadline: Time(flight.begun_ns) + deadline,
+            deadline: Time(begun_ns) + deadline,
             cost,
             layers: requests.clone(),
-            lowering: if flight.is_exact { Lowering::Never } else { self.view.lowering },
+            lowering: if is_exact { Lowering::Never } else { self.view.lowering },
             constraints: self.constraints(),
-            up_bytes_per_px: if flight.planes.is_some() { self.plane_bytes_per_px } else { 0.0 },
+            up_bytes_per_px: if frame.planes.is_some() { self.plane_bytes_per_px } else { 0.0 },
         };
         let plan = match cut {
             Some(cut) => self.coordinator.begin_frame_as_cut(request, cut, now),
@@ -325,13 +329,12 @@ impl Pipeline {
         // Slices are told apart by their tile's place: a frame that is made again keeps it, whoever traces what.
         let cut = cut.filter(|_| !plan.tiles.is_empty());
         let rects: Vec<Rect> = cut.map_or_else(|| planned.collect(), <[Rect]>::to_vec);
-        let Some(flight) = self.flights.back_mut() else { return };
-        flight.groups.push(Group {
+        frame.groups.push(Group {
             asked,
             layers: if plan.lowered > 0 { plan.layers } else { requests },
             plan: rects.into_iter().map(|rect| TilePlan { rect, ghost_px }).collect(),
         });
-        flight.lowered = flight.lowered.max(plan.lowered);
+        plan.lowered
     }
 
     /// The view's thread has the oldest frame in flight open, and takes what has arrived of it before.
@@ -339,7 +342,7 @@ impl Pipeline {
         let Some(flight) = self.flights.front_mut().filter(|flight| !flight.is_open) else { return };
         flight.is_open = true;
         self.merge.open(flight.opening());
-        let frame_id = flight.desc.frame_id;
+        let frame_id = flight.request.desc.frame_id;
         for tile in &mut flight.tiles {
             for slice in tile.take_waiting() {
                 if let Some(place) = tile.place {
@@ -352,7 +355,7 @@ impl Pipeline {
     pub(crate) fn slice(&mut self, peer: PeerId, slice: ArrivedSlice, now: Time) {
         let task = local_task(slice.task);
         let now_ns = self.desc.clock.now_ns();
-        let Some((tile, frame_id, waits)) = find(&mut self.flights, &mut self.late, task) else { return };
+        let Some((tile, frame_id, turn)) = find(&mut self.flights, &mut self.late, task) else { return };
         if tile.peer != peer {
             tracing::warn!("peer {} sent pixels of a task of peer {}", peer.0, tile.peer.0);
             return;
@@ -362,10 +365,12 @@ impl Pipeline {
         }
         tile.touched(now_ns);
         // The oldest frame is open, and what comes of those before it counts too; what comes of later ones waits for its turn.
-        match tile.place {
-            _ if waits => tile.wait(slice.decoded),
-            Some(place) => self.merge.add(Part { frame_id, tile: place, peer, slice: slice.decoded }),
-            None => {}
+        match (turn, tile.place) {
+            (Turn::Waits, _) => tile.wait(slice.decoded),
+            (Turn::Open | Turn::Late, Some(place)) => {
+                self.merge.add(Part { frame_id, tile: place, peer, slice: slice.decoded });
+            }
+            (Turn::Open | Turn::Late, None) | (Turn::Over, _) => {}
         }
         self.report_if_complete(task, None, now);
     }
@@ -373,10 +378,9 @@ impl Pipeline {
     pub(crate) fn tile_done(&mut self, peer: PeerId, done: TileDone, arrived_ns: u64, offset_ns: i64, now: Time) {
         let task = local_task(done.task);
         match find(&mut self.flights, &mut self.late, task) {
-            Some((tile, frame_id, _)) if tile.peer == peer => {
+            Some((tile, _, turn)) if tile.peer == peer => {
                 tile.done(&done, arrived_ns, offset_ns);
-                let is_due = tile.group == 0;
-                self.misses.late_tiles += u64::from(is_due && self.late.iter().any(|late| late.frame_id == frame_id));
+                self.misses.late_tiles += u64::from(tile.group == 0 && matches!(turn, Turn::Late | Turn::Over));
                 self.report_if_complete(task, Some(done), now);
             }
             Some((tile, ..)) => tracing::warn!("peer {} answered a task of peer {}", peer.0, tile.peer.0),
@@ -461,7 +465,7 @@ impl Pipeline {
 
     /// A frame that is whole is not held up by an older one: that one goes out with what it has.
     fn end(&mut self, frame_id: u64) {
-        for flight in self.flights.iter_mut().filter(|flight| flight.desc.frame_id <= frame_id) {
+        for flight in self.flights.iter_mut().filter(|flight| flight.request.desc.frame_id <= frame_id) {
             flight.ended = true;
         }
     }
@@ -470,14 +474,14 @@ impl Pipeline {
         while self.flights.front().is_some_and(|flight| flight.ended) {
             if let Some(mut flight) = self.flights.pop_front() {
                 // Nobody goes on sending what the engine's raster saw, unless something is still due.
-                if flight.groups.len() < 2 {
-                    flight.planes = None;
+                if flight.request.groups.len() < 2
+                    && let Some(planes) = &flight.request.planes
+                {
+                    planes.wanted.store(false, Ordering::Relaxed);
                 }
-                if !flight.is_exact {
-                    self.late.push_back(flight.take_late());
-                    if self.late.len() > LATE_FRAMES {
-                        self.late.pop_front();
-                    }
+                self.late.push_back(flight.take_late());
+                if self.late.len() > LATE_FRAMES {
+                    self.late.pop_front();
                 }
                 self.merge.finish(flight);
                 self.open_oldest();
@@ -506,7 +510,7 @@ impl Pipeline {
             if let (Some(timeline), Some(output)) = (&self.desc.timeline, &output) {
                 timeline.add(self.desc.view, &flight, output);
             }
-            frames.push((flight.desc.frame_id, output));
+            frames.push((flight.request.desc.frame_id, output));
         }
         frames
     }
@@ -517,17 +521,33 @@ impl Pipeline {
     }
 }
 
-/// A tile that was asked for, its frame, and whether that is one whose turn has not come.
+/// What becomes of a frame's slices.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Its frame is not open yet.
+    Waits,
+    Open,
+    /// Its frame is out: what comes counts in the next one.
+    Late,
+    /// Its frame is out, and what comes does not count.
+    Over,
+}
+
+/// A tile that was asked for, and its frame.
 fn find<'a>(
     flights: &'a mut VecDeque<Flight>,
     late: &'a mut VecDeque<LateTiles>,
     task: TaskId,
-) -> Option<(&'a mut FlightTile, u64, bool)> {
+) -> Option<(&'a mut FlightTile, u64, Turn)> {
     let flights = flights.iter_mut().enumerate();
-    let asked = flights.map(|(index, flight)| (&mut flight.tiles, flight.desc.frame_id, index > 0));
-    let late = late.iter_mut().map(|late| (&mut late.tiles, late.frame_id, false));
-    asked.chain(late).find_map(|(tiles, frame_id, waits)| {
-        tiles.iter_mut().find(|tile| tile.task == task).map(|tile| (tile, frame_id, waits))
+    let turn = |index| if index > 0 { Turn::Waits } else { Turn::Open };
+    let asked = flights.map(|(index, flight)| (&mut flight.tiles, flight.request.desc.frame_id, turn(index)));
+    let late = late.iter_mut().map(|late| {
+        let turn = if late.is_exact { Turn::Over } else { Turn::Late };
+        (&mut late.tiles, late.request.desc.frame_id, turn)
+    });
+    asked.chain(late).find_map(|(tiles, frame_id, turn)| {
+        tiles.iter_mut().find(|tile| tile.task == task).map(|tile| (tile, frame_id, turn))
     })
 }
 

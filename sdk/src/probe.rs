@@ -143,6 +143,12 @@ impl Probes {
         }
     }
 
+    pub(crate) fn tile_corrupt(&mut self, peer: PeerId, task: u64) {
+        if self.tile(peer, task).is_some() {
+            self.fail(format!("peer {} sent what can't be used", peer.0));
+        }
+    }
+
     pub(crate) fn peer_lost(&mut self, peer: PeerId) {
         if self.open.as_ref().is_some_and(|open| open.peer == peer) {
             self.fail(format!("peer {} was lost", peer.0));

@@ -13,17 +13,17 @@ use crate::output::StageTimes;
 use crate::packing::PackQueue;
 use crate::peer_link::{PeerLink, Reach};
 use crate::planes::{PlanesJob, PlanesQueue};
-use crate::probe::PROBE_VIEW;
 use crate::progress::ProgressBoard;
 use crate::scene_handle::SceneHandle;
 use crate::timeline::Timeline;
 use crate::validation::Validation;
-use crate::verify::{VERIFY_VIEW, VerificationStats};
+use crate::verify::VerificationStats;
 use crate::view_handle::ViewHandle;
 use crate::workers::MergeThreads;
 use parking_lot::Mutex;
 use rayloom_coordinator::PeerId;
 use rayloom_stream::{Stream, StreamDesc, StreamServer};
+use rayloom_wire::limits;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -345,7 +345,8 @@ impl Session {
     /// [`Error::InvalidArgument`] for a description out of bounds, [`Error::Closed`] after the session ended.
     pub fn create_view(&self, desc: ViewDesc) -> Result<ViewHandle, Error> {
         desc.check()?;
-        let next = |id: u16| (id < PROBE_VIEW.min(VERIFY_VIEW)).then(|| id + 1);
+        // Numbers of views as peers have them end where those of checks begin.
+        let next = |id: u16| (id < limits::UNORDERED_VIEWS >> 1).then(|| id + 1);
         let id = self.shared.next_view.try_update(Ordering::Relaxed, Ordering::Relaxed, next);
         let id =
             id.map_err(|_| Error::InvalidState("a session makes at most 32767 views: create a new session".into()))?;

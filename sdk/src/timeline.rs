@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 
 /// Frames that may wait to be written; more are left out, and counted.
 const FRAMES_AHEAD: usize = 256;
-/// The track of frames' stages of a view; peers have the tracks above [`PEERS`].
+/// Tracks from here on are of peers, those below of views.
 const PEERS: u64 = 1 << 16;
 
 /// A span of a frame.
@@ -86,6 +86,10 @@ impl Timeline {
 impl Drop for Timeline {
     fn drop(&mut self) {
         self.entries = None;
+        let left_out = self.left_out.load(Ordering::Relaxed);
+        if left_out > 0 {
+            tracing::warn!("{left_out} frames are not in the timeline");
+        }
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread that writes the timeline had panicked");
         }
@@ -116,6 +120,8 @@ fn write(mut file: impl Write, waiting: &Receiver<Entry>) -> io::Result<()> {
             let span = json!({ "name": name, "ph": "X", "pid": 1, "tid": track, "ts": ts, "dur": dur, "args": args });
             event(&mut file, span)?;
         }
+        // Whatever becomes of the process, its frames so far are there.
+        file.flush()?;
     }
     file.write_all(b"\n]\n")?;
     file.flush()

@@ -19,8 +19,8 @@ use parking_lot::Mutex;
 use rayloom_coordinator::{PeerId, TaskId, TileAssignment, Time};
 use rayloom_frame::codec::{DecodedSlice, assemble_tile};
 use rayloom_frame::{LayerRequest, Rect, Tolerance, TracedTile};
-use rayloom_wire::{CancelTasks, FrameTasks, Message, TileDone};
-use std::collections::{BTreeSet, VecDeque};
+use rayloom_wire::{CancelTasks, FrameTasks, Message, TileDone, limits};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,8 +31,16 @@ use tokio::sync::Notify;
 
 /// The view of these tasks in their ids; no view of the engine's has it.
 pub(crate) const VERIFY_VIEW: u16 = (1 << 15) - 2;
-/// Tiles that are being delivered and will be traced again; the oldest is given up for a new one.
-const WATCHED: usize = 4;
+/// Tiles that are being delivered and will be traced again; more are not watched.
+const WATCHED: usize = 16;
+/// How many peers are asked to trace a tile again before it is left alone.
+const CHECKERS: usize = 3;
+/// Who left so many of these tasks in a row unanswered is not asked any more, unless nobody else is there.
+const SILENT: u32 = 3;
+/// Of so many checks one goes to a trusted peer rather than to one of the same class: classes are what peers say of themselves.
+const TRUSTED_ONE_IN: u64 = 4;
+/// A peer is caught once pixels of other hardware have said so this many times.
+const STRIKES: u32 = 3;
 /// How long a peer may take to trace a tile again.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Disputes that are written down in a session; of who is caught there is one each.
@@ -73,12 +81,15 @@ struct Expected {
     peer: PeerId,
     tile: FlightTile,
     digest: Option<[u8; 32]>,
+    since: Time,
+    /// Nothing more comes of it.
+    is_lost: bool,
 }
 
 impl Expected {
     fn new(peer: PeerId, task: u64, rect: Rect, now: Time) -> Expected {
         let assignment = TileAssignment { task: TaskId(task), rect, ghost_px: 0, predicted_ns: 0, redundant: false };
-        Expected { peer, tile: FlightTile::new(peer, &assignment, rect, now.0), digest: None }
+        Expected { peer, tile: FlightTile::new(peer, &assignment, rect, now.0), digest: None, since: now, is_lost: false }
     }
 
     fn is_of(&self, peer: PeerId, task: u64) -> bool {
@@ -108,7 +119,21 @@ enum Open {
     /// A thread compares.
     Judged,
     /// A peer traces.
-    Asked { subject: Box<Subject>, case: Case, role: Role, party: Party, expected: Expected, since: Time },
+    Asked { subject: Box<Subject>, open: OpenCase, role: Role, party: Party, expected: Expected },
+}
+
+/// A case, and what of it is not assembled yet.
+struct OpenCase {
+    case: Case,
+    delivered: Option<Vec<DecodedSlice>>,
+}
+
+/// A tile that was traced again, in slices.
+struct Arrived {
+    role: Role,
+    party: Party,
+    slices: Vec<DecodedSlice>,
+    digest: [u8; 32],
 }
 
 /// What the thread that compares has to say.
@@ -117,6 +142,21 @@ struct Judgement {
     case: Case,
     finding: Finding,
     written: Option<PathBuf>,
+}
+
+/// Tells the director that a case is closed, however its thread ends.
+struct Reply {
+    judged: Sender<Option<Judgement>>,
+    made: Arc<Notify>,
+    judgement: Option<Judgement>,
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        // Without a receiver the session has ended.
+        let _ = self.judged.send(self.judgement.take());
+        self.made.notify_one();
+    }
 }
 
 /// What the director has to do about it.
@@ -133,10 +173,13 @@ pub(crate) struct Verifier {
     network: Handle,
     /// Wakes the director.
     made: Arc<Notify>,
-    judged: (Sender<Judgement>, Receiver<Judgement>),
+    judged: (Sender<Option<Judgement>>, Receiver<Option<Judgement>>),
     watched: VecDeque<(Expected, Box<Subject>)>,
     open: Option<Open>,
     caught: BTreeSet<PeerId>,
+    /// Tasks in a row that a peer left unanswered, and times that pixels spoke against it.
+    silent: BTreeMap<PeerId, u32>,
+    strikes: BTreeMap<PeerId, u32>,
     tasks: u64,
     disputes: u32,
     stats: Arc<Mutex<VerificationStats>>,
@@ -158,6 +201,8 @@ impl Verifier {
             watched: VecDeque::new(),
             open: None,
             caught: BTreeSet::new(),
+            silent: BTreeMap::new(),
+            strikes: BTreeMap::new(),
             tasks: 0,
             disputes: 0,
             stats,
@@ -177,10 +222,11 @@ impl Verifier {
     pub(crate) fn watch(&mut self, peer: PeerId, subject: Subject, now: Time) {
         let Some(task) = subject.message.tasks.first() else { return };
         let expected = Expected::new(peer, task.id, subject.rect, now);
-        if self.watched.len() == WATCHED {
-            self.watched.pop_front();
+        // What was cancelled or lost never comes.
+        self.watched.retain(|(expected, _)| now < expected.since + ANSWER_WITHIN);
+        if self.watched.len() < WATCHED {
+            self.watched.push_back((expected, Box::new(subject)));
         }
-        self.watched.push_back((expected, Box::new(subject)));
     }
 
     /// A slice of any task, before it goes where it belongs.
@@ -222,24 +268,18 @@ impl Verifier {
 
     fn give_up(&mut self, is_lost: impl Fn(&Expected) -> bool) {
         self.watched.retain(|(expected, _)| !is_lost(expected));
-        if matches!(&self.open, Some(Open::Asked { expected, .. }) if is_lost(expected)) {
-            self.unanswered();
-        }
-    }
-
-    /// Whoever was asked does not answer: what is known so far has to do.
-    fn unanswered(&mut self) {
-        match self.open.take() {
-            Some(Open::Asked { subject, case, .. }) if !case.answers.is_empty() => self.judge(subject, case),
-            Some(Open::Asked { .. }) => self.stats.lock().unanswered += 1,
-            other => self.open = other,
+        if let Some(Open::Asked { expected, .. }) = &mut self.open
+            && is_lost(expected)
+        {
+            expected.is_lost = true;
         }
     }
 
     /// When it has something to do by itself.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         match &self.open {
-            Some(Open::Asked { since, .. }) => Some(*since + ANSWER_WITHIN),
+            Some(Open::Asked { expected, .. }) if expected.is_lost => Some(Time(0)),
+            Some(Open::Asked { expected, .. }) => Some(expected.since + ANSWER_WITHIN),
             Some(Open::Judged) | None => None,
         }
     }
@@ -249,25 +289,32 @@ impl Verifier {
         let mut caught = None;
         if let Ok(judgement) = self.judged.1.try_recv() {
             self.open = None;
-            caught = self.conclude(judgement, fleet, revisions, now);
-        }
-        if self.poll_timeout().is_some_and(|due| due <= now) {
-            if let Some(Open::Asked { expected, .. }) = &self.open {
-                let cancel = Message::CancelTasks(CancelTasks { ids: vec![expected.tile.task.0] });
-                if let Err(error) = fleet.send(expected.peer, &cancel) {
-                    tracing::debug!("peer {} was gone before its task was: {error}", expected.peer.0);
-                }
+            match judgement {
+                Some(judgement) => caught = self.conclude(judgement, fleet, revisions, now),
+                // Comparing panicked, which is told where it did.
+                None => self.stats.lock().unanswered += 1,
             }
-            self.unanswered();
+        }
+        if self.poll_timeout().is_some_and(|due| due <= now)
+            && let Some(Open::Asked { subject, open, role, expected, .. }) = self.open.take()
+        {
+            let cancel = Message::CancelTasks(CancelTasks { ids: vec![expected.tile.task.0] });
+            if let Err(error) = fleet.send(expected.peer, &cancel) {
+                tracing::debug!("peer {} was gone before its task was: {error}", expected.peer.0);
+            }
+            let silent = self.silent.entry(expected.peer).or_default();
+            *silent = silent.saturating_add(1);
+            // Somebody else may.
+            self.ask(subject, open, role, fleet, revisions, now);
         }
         if let Some(Open::Asked { expected, .. }) = &mut self.open
             && let Some((slices, digest)) = expected.take()
-            && let Some(Open::Asked { subject, mut case, role, party, .. }) = self.open.take()
+            && let Some(Open::Asked { subject, open, role, party, .. }) = self.open.take()
         {
-            case.answers.push(Answer { role, party, tile: subject.assemble(&slices), digest });
-            self.judge(subject, case);
+            self.silent.remove(&party.peer);
+            self.judge(subject, open, Some(Arrived { role, party, slices, digest }));
         }
-        if self.open.is_none() {
+        if self.open.is_none() && caught.is_none() {
             self.begin(fleet, revisions, now);
         }
         caught
@@ -277,36 +324,43 @@ impl Verifier {
         let whole = self.watched.iter_mut().enumerate().find_map(|(i, (expected, _))| Some((i, expected.take()?)));
         let Some((index, (slices, commitment))) = whole else { return };
         let Some((expected, subject)) = self.watched.remove(index) else { return };
-        let Some(accused) = fleet.party(expected.peer) else { return };
+        let Some(accused) = fleet.known(expected.peer) else { return };
         let coding = if subject.was_lossless { Tolerance::Exact } else { Tolerance::Coded };
-        let delivered = subject.assemble(&slices);
-        let case = Case { accused, delivered, coding, commitment, answers: Vec::new(), asked: Vec::new() };
-        self.ask(subject, case, Role::Checker, fleet, revisions, now);
+        let delivered = subject.assemble(&[]);
+        let (answers, asked, given_up) = (Vec::new(), Vec::new(), Vec::new());
+        let case = Case { accused, delivered, coding, commitment, answers, asked, given_up };
+        self.ask(subject, OpenCase { case, delivered: Some(slices) }, Role::Checker, fleet, revisions, now);
     }
 
     /// Somebody traces the tile again; where nobody can, what is known so far has to do.
     fn ask(
         &mut self,
         subject: Box<Subject>,
-        mut case: Case,
+        mut open: OpenCase,
         role: Role,
         fleet: &mut Fleet,
         revisions: &Revisions,
         now: Time,
     ) {
-        case.asked.push(role);
-        let party = self.choose(&subject, &case, role, fleet, revisions);
+        let times = open.case.asked.iter().filter(|(other, _)| *other == role).count();
+        let may_ask = times < if role == Role::Accused { 1 } else { CHECKERS };
+        let party = self.choose(&subject, &open.case, role, fleet, revisions).filter(|_| may_ask);
         let sent = party.and_then(|party| Some((self.send(&party, &subject, fleet, now)?, party)));
         match sent {
             Some((expected, party)) => {
-                self.open = Some(Open::Asked { subject, case, role, party, expected, since: now });
+                open.case.asked.push((role, party.peer));
+                self.open = Some(Open::Asked { subject, open, role, party, expected });
             }
-            None if case.answers.is_empty() => self.stats.lock().unanswered += 1,
-            None => self.judge(subject, case),
+            None if open.case.answers.is_empty() => self.stats.lock().unanswered += 1,
+            None => {
+                open.case.given_up.push(role);
+                self.judge(subject, open, None);
+            }
         }
     }
 
-    /// Who is asked: bits say more than pixels, and in a dispute who is trusted says most.
+    /// Who is asked: for most checks one of the same class, as bits say more than pixels; for some, and in a dispute, who is trusted.
+    /// Among equals, chance.
     fn choose(
         &self,
         subject: &Subject,
@@ -315,18 +369,22 @@ impl Verifier {
         fleet: &Fleet,
         revisions: &Revisions,
     ) -> Option<Party> {
-        if role == Role::Accused {
-            return fleet.party(case.accused.peer);
-        }
-        let is_involved = |party: &Party| {
-            party.peer == case.accused.peer || case.answers.iter().any(|answer| answer.party.peer == party.peer)
-        };
         let holds = |party: &Party| revisions.is_held(subject.message.revision, party.peer);
+        if role == Role::Accused {
+            return fleet.party(case.accused.peer).filter(holds);
+        }
+        let is_involved =
+            |party: &Party| party.peer == case.accused.peer || case.asked.iter().any(|(_, peer)| *peer == party.peer);
         let others = fleet.parties().filter(|party| !is_involved(party) && holds(party));
+        let others = others.filter(|party| !self.caught.contains(&party.peer));
         let is_same_class = |party: &Party| party.class == case.accused.class;
+        let wants_trusted = self.secret.hash_one((self.tasks, "trusted")).is_multiple_of(TRUSTED_ONE_IN);
+        let speaks = |party: &Party| self.silent.get(&party.peer).is_none_or(|silent| *silent < SILENT);
         let worth = |party: &Party| match role {
-            Role::Arbiter => (party.is_trusted, is_same_class(party)),
-            Role::Accused | Role::Checker => (is_same_class(party), party.is_trusted),
+            // What peers say of their class must not decide who decides.
+            Role::Arbiter => (speaks(party), party.is_trusted, false),
+            Role::Accused | Role::Checker if wants_trusted => (speaks(party), party.is_trusted, is_same_class(party)),
+            Role::Accused | Role::Checker => (speaks(party), is_same_class(party), party.is_trusted),
         };
         let chance = |party: &Party| self.secret.hash_one((self.tasks, party.peer));
         others.max_by_key(|party| (worth(party), chance(party)))
@@ -336,8 +394,8 @@ impl Verifier {
         let id = u64::from(VERIFY_VIEW) << TASK_VIEW_SHIFT | self.tasks;
         self.tasks += 1;
         let mut message = subject.message.clone();
-        // Views of their own: frames of the engine's are newer than this one by now.
-        message.view = u16::MAX - 1 - (message.view & 7);
+        // Frames of the engine's views are newer than this one by now.
+        message.view = limits::UNORDERED_VIEWS;
         let (frame_id, region) = (message.frame_id, subject.rect.whole_blocks(2, message.extent));
         message.tasks.iter_mut().for_each(|task| task.id = id);
         if let Err(error) = fleet.send(party.peer, &Message::FrameTasks(message)) {
@@ -350,26 +408,31 @@ impl Verifier {
         Some(Expected::new(party.peer, id, subject.rect, now))
     }
 
-    /// Compares on another thread: a tile is hashed and looked at pixel by pixel.
-    fn judge(&mut self, subject: Box<Subject>, case: Case) {
+    /// Compares on another thread: tiles are put together, hashed and looked at pixel by pixel.
+    fn judge(&mut self, subject: Box<Subject>, open: OpenCase, arrived: Option<Arrived>) {
         self.open = Some(Open::Judged);
-        let (reply, made) = (self.judged.0.clone(), Arc::clone(&self.made));
+        let mut reply = Reply { judged: self.judged.0.clone(), made: Arc::clone(&self.made), judgement: None };
         let folder = self.desc.evidence.clone();
         let writes_disputes = self.disputes < DISPUTES_WRITTEN;
         self.network.spawn_blocking(move || {
+            let OpenCase { mut case, delivered } = open;
+            if let Some(slices) = delivered {
+                case.delivered = subject.assemble(&slices);
+            }
+            if let Some(Arrived { role, party, slices, digest }) = arrived {
+                case.answers.push(Answer { role, party, tile: subject.assemble(&slices), digest });
+            }
             let finding = case.judge();
-            let cause = match &finding {
-                Finding::Caught { cause, .. } => Some(cause),
-                Finding::Disputed(cause) if writes_disputes => Some(cause),
-                Finding::Agrees | Finding::Ask(_) | Finding::Disputed(_) => None,
+            let (cause, caught) = match &finding {
+                Finding::Caught { cause, peer, .. } => (Some(cause), Some(*peer)),
+                Finding::Disputed(cause) if writes_disputes => (Some(cause), None),
+                Finding::Agrees | Finding::Ask(_) | Finding::Disputed(_) => (None, None),
             };
             let written = cause.zip(folder).and_then(|(cause, folder)| {
-                let written = evidence::write(&folder, &subject.message, &case, cause);
+                let written = evidence::write(&folder, &subject.message, &case, caught, cause);
                 written.map_err(|e| tracing::error!("evidence can't be written to {}: {e}", folder.display())).ok()
             });
-            // Without a receiver the session has ended.
-            let _ = reply.send(Judgement { subject, case, finding, written });
-            made.notify_one();
+            reply.judgement = Some(Judgement { subject, case, finding, written });
         });
     }
 
@@ -384,14 +447,20 @@ impl Verifier {
         let where_to = written.map(|folder| format!("; see {}", folder.display())).unwrap_or_default();
         match finding {
             Finding::Agrees => self.stats.lock().agreed += 1,
-            Finding::Ask(role) => self.ask(subject, case, role, fleet, revisions, now),
+            Finding::Ask(role) => {
+                self.ask(subject, OpenCase { case, delivered: None }, role, fleet, revisions, now);
+            }
             Finding::Disputed(cause) => {
                 self.stats.lock().disputed += 1;
                 self.disputes += 1;
                 let peer = &case.accused.description;
                 tracing::warn!("a tile of {peer} was traced again and differs: {cause}{where_to}");
             }
-            Finding::Caught { peer, cause } => {
+            Finding::Caught { peer, cause, is_certain: false } if self.strike(peer) < STRIKES => {
+                self.stats.lock().disputed += 1;
+                tracing::warn!("a tile of {cause}{where_to}");
+            }
+            Finding::Caught { peer, cause, .. } => {
                 self.stats.lock().caught += 1;
                 self.caught.insert(peer);
                 self.watched.retain(|(expected, _)| expected.peer != peer);
@@ -399,5 +468,12 @@ impl Verifier {
             }
         }
         None
+    }
+
+    /// Counts a time that pixels of other hardware spoke against a peer.
+    fn strike(&mut self, peer: PeerId) -> u32 {
+        let strikes = self.strikes.entry(peer).or_default();
+        *strikes += 1;
+        *strikes
     }
 }

@@ -15,7 +15,7 @@ pub enum Tolerance {
     Classes,
 }
 
-/// Pixels of the plane that differs in most of its pixels.
+/// Pixels of the plane that is outside of the tolerance by most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deviation {
     /// The plane; none where the tiles have no pixels.
@@ -30,9 +30,13 @@ impl Deviation {
     /// At most one in 10,000 pixels differs, or two where that would be less, between devices of different classes; none
     /// otherwise.
     pub fn is_within(&self, tolerance: Tolerance) -> bool {
+        self.outside <= self.allowed(tolerance)
+    }
+
+    fn allowed(&self, tolerance: Tolerance) -> usize {
         match tolerance {
-            Tolerance::Exact | Tolerance::Coded => self.outside == 0,
-            Tolerance::Classes => self.outside <= (self.pixels / 10_000).max(2),
+            Tolerance::Exact | Tolerance::Coded => 0,
+            Tolerance::Classes => (self.pixels / 10_000).max(2),
         }
     }
 }
@@ -56,8 +60,8 @@ pub fn deviation(exact: &TracedTile, delivered: &TracedTile, tolerance: Toleranc
             Deviation { plane: Some(plane), pixels: exact.depth.len(), outside }
         })
     });
-    let share = |d: &Deviation| d.outside as f64 / d.pixels.max(1) as f64;
-    layers.chain(primary).max_by(|a, b| share(a).total_cmp(&share(b))).unwrap_or_default()
+    let excess = |d: &Deviation| d.outside as i64 - d.allowed(tolerance) as i64;
+    layers.chain(primary).max_by_key(excess).unwrap_or_default()
 }
 
 fn layer(exact: &LayerPlane, delivered: &LayerPlane, tolerance: Tolerance) -> Deviation {

@@ -4,7 +4,7 @@ use super::Pipeline;
 use crate::config::LayerDesc;
 use crate::director::TASK_VIEW_SHIFT;
 use crate::fleet::Fleet;
-use crate::flight::{Before, Flight, FlightPlanes, FlightTile};
+use crate::flight::{Before, FlightPlanes, FlightTile, Request};
 use crate::output::spend;
 use crate::revisions::Resolved;
 use crate::verify::{Subject, Verifier};
@@ -27,28 +27,30 @@ impl Pipeline {
         fleet: &mut Fleet,
         verifier: &mut Verifier,
     ) {
-        let Some(index) = self.flights.iter().position(|flight| flight.desc.frame_id == frame_id) else { return };
-        let Some(state) = self.flights[index].state.clone() else { return };
-        let previous = self.previous_frame(&self.flights[index], &state, peer, fleet);
-        let message = Message::FrameTasks(self.frame_tasks((index, group), &state, previous, tiles));
+        let Some(request) = self.request(frame_id) else { return };
+        let Some(state) = request.state.clone() else { return };
+        let previous = self.previous_frame(&request, &state, peer, fleet);
+        let message = Message::FrameTasks(self.frame_tasks((&request, group), &state, previous, tiles));
         let now = self.desc.clock.now_ns();
         for tile in tiles {
             if verifier.chooses(peer, self.global_task(tile.task), fleet) {
-                verifier.watch(peer, self.subject((index, group), &state, *tile), Time(now));
+                verifier.watch(peer, self.subject((&request, group), &state, *tile), Time(now));
             }
         }
         let extent = self.view.size;
-        let flight = &mut self.flights[index];
-        for tile in tiles {
-            let ghost_rect = tile.rect.grown(tile.ghost_px, extent);
-            let place = flight.place(group, tile.rect);
-            let mut tile = FlightTile::new(peer, tile, ghost_rect, now);
-            (tile.group, tile.place) = (group, place);
-            flight.tiles.push(tile);
+        let asked = tiles.iter().map(|tile| {
+            let mut asked = FlightTile::new(peer, tile, tile.rect.grown(tile.ghost_px, extent), now);
+            (asked.group, asked.place) = (group, request.place(group, tile.rect));
+            asked
+        });
+        let late = self.late.iter_mut().map(|late| (late.request.desc.frame_id, &mut late.tiles));
+        let flights = self.flights.iter_mut().map(|flight| (flight.request.desc.frame_id, &mut flight.tiles));
+        if let Some((_, known)) = flights.chain(late).find(|(id, _)| *id == frame_id) {
+            known.extend(asked);
         }
         spend(self.desc.inserted.send_ms);
         self.send(fleet, peer, &message);
-        if let Some(planes) = &self.flights[index].planes {
+        if let Some(planes) = &request.planes {
             // What layers of half resolution stand for may lie a pixel outside of the tile.
             let region = |tile: &TileAssignment| tile.rect.grown(tile.ghost_px, extent).whole_blocks(2, extent);
             let tiles = tiles.iter().map(|tile| (self.global_task(tile.task), region(tile))).collect();
@@ -57,29 +59,34 @@ impl Pipeline {
         }
     }
 
+    /// What is asked of peers for a frame in flight, or for one that is out and of which something is still due.
+    fn request(&self, frame_id: u64) -> Option<Arc<Request>> {
+        let late = self.late.iter().map(|late| &late.request);
+        let mut known = self.flights.iter().map(|flight| &flight.request).chain(late);
+        known.find(|request| request.desc.frame_id == frame_id).cloned()
+    }
+
     /// A task as another peer can do it again, whatever frames it has seen.
-    fn subject(&self, (index, group): (usize, u8), state: &Resolved, tile: TileAssignment) -> Subject {
-        let flight = &self.flights[index];
-        let (camera, delta) = previous_state(flight, state);
+    fn subject(&self, (request, group): (&Request, u8), state: &Resolved, tile: TileAssignment) -> Subject {
+        let (camera, delta) = previous_state(request, state);
         let previous = PreviousFrame::Explicit(camera, StateDelta::clone(&delta));
         Subject {
-            message: FrameTasks { lossless: true, ..self.frame_tasks((index, group), state, previous, &[tile]) },
+            message: FrameTasks { lossless: true, ..self.frame_tasks((request, group), state, previous, &[tile]) },
             rect: tile.rect.grown(tile.ghost_px, self.view.size),
-            planes: flight.planes.as_ref().map(|planes| FlightPlanes::new(Arc::clone(&planes.gbuffer))),
+            planes: request.planes.as_ref().map(|planes| FlightPlanes::new(Arc::clone(&planes.gbuffer))),
             was_lossless: self.desc.lossless,
         }
     }
 
     fn frame_tasks(
         &self,
-        (index, group): (usize, u8),
+        (request, group): (&Request, u8),
         state: &Resolved,
         previous: PreviousFrame,
         tiles: &[TileAssignment],
     ) -> FrameTasks {
-        let flight = &self.flights[index];
-        let desc = &flight.desc;
-        let group = flight.groups.get(usize::from(group));
+        let desc = &request.desc;
+        let group = request.groups.get(usize::from(group));
         let deadline_ms = |deadline: Duration| u16::try_from(deadline.as_millis()).unwrap_or(u16::MAX);
         let spec = |(request, asked): (&LayerRequest, &LayerDesc)| LayerSpec {
             request: *request,
@@ -98,8 +105,8 @@ impl Pipeline {
             layers: group.into_iter().flat_map(|g| g.layers.iter().zip(&g.asked)).map(spec).collect(),
             filter_radius: self.view.filter_radius,
             pre_exposure: desc.pre_exposure,
-            primary: flight.planes.is_none(),
-            planes: flight.planes.as_ref().map(|planes| GivenPlanes {
+            primary: request.planes.is_none(),
+            planes: request.planes.as_ref().map(|planes| GivenPlanes {
                 geometric_normal: !planes.gbuffer.geometric_normal.is_empty(),
                 emissive: !planes.gbuffer.emissive.is_empty(),
                 depth_error: planes.gbuffer.depth_error,
@@ -118,9 +125,9 @@ impl Pipeline {
     }
 
     /// What the frame before was: by its id where the peer has seen it, else told whole.
-    fn previous_frame(&self, flight: &Flight, state: &Resolved, peer: PeerId, fleet: &Fleet) -> PreviousFrame {
-        let (camera, delta) = previous_state(flight, state);
-        match flight.before.as_ref().filter(|_| !flight.desc.cut) {
+    fn previous_frame(&self, request: &Request, state: &Resolved, peer: PeerId, fleet: &Fleet) -> PreviousFrame {
+        let (camera, delta) = previous_state(request, state);
+        match request.before.as_ref().filter(|_| !request.desc.cut) {
             Some(before)
                 if has_same_base(before, state)
                     && camera == before.camera
@@ -150,12 +157,12 @@ impl Pipeline {
 }
 
 /// Camera and state of the frame before; its own after a cut. Across base revisions nothing is known to have moved.
-fn previous_state(flight: &Flight, state: &Resolved) -> (Camera, Arc<StateDelta>) {
-    let Some(before) = flight.before.as_ref().filter(|_| !flight.desc.cut) else {
-        return (flight.desc.camera, Arc::clone(&state.delta));
+fn previous_state(request: &Request, state: &Resolved) -> (Camera, Arc<StateDelta>) {
+    let Some(before) = request.before.as_ref().filter(|_| !request.desc.cut) else {
+        return (request.desc.camera, Arc::clone(&state.delta));
     };
     let delta = before.state.as_ref().filter(|_| has_same_base(before, state)).unwrap_or(state).delta.clone();
-    (flight.desc.previous_camera.unwrap_or(before.camera), delta)
+    (request.desc.previous_camera.unwrap_or(before.camera), delta)
 }
 
 fn has_same_base(before: &Before, state: &Resolved) -> bool {

@@ -62,7 +62,9 @@ pub(crate) struct Case {
     pub(crate) commitment: [u8; 32],
     pub(crate) answers: Vec<Answer>,
     /// Who was asked already, with an answer or without.
-    pub(crate) asked: Vec<Role>,
+    pub(crate) asked: Vec<(Role, PeerId)>,
+    /// Roles for which nobody is left that could be asked.
+    pub(crate) given_up: Vec<Role>,
 }
 
 /// What follows from a case.
@@ -72,8 +74,9 @@ pub(crate) enum Finding {
     Agrees,
     /// More must be known.
     Ask(Role),
-    /// This peer did not trace what it was asked for.
-    Caught { peer: PeerId, cause: String },
+    /// This peer did not trace what it was asked for. Not certain where only pixels from other hardware say so: that may happen to
+    /// an honest peer now and then.
+    Caught { peer: PeerId, cause: String, is_certain: bool },
     /// Somebody is wrong, and it can't be told who.
     Disputed(String),
 }
@@ -86,7 +89,18 @@ impl Case {
     fn caught(&self, party: &Party, cause: String) -> Finding {
         match party.is_trusted {
             true => Finding::Disputed(format!("{}, which is trusted: {cause}", party.description)),
-            false => Finding::Caught { peer: party.peer, cause: format!("{}: {cause}", party.description) },
+            false => {
+                let cause = format!("{}: {cause}", party.description);
+                Finding::Caught { peer: party.peer, cause, is_certain: true }
+            }
+        }
+    }
+
+    /// By pixels of other hardware.
+    fn caught_by_pixels(&self, party: &Party, cause: String) -> Finding {
+        match self.caught(party, cause) {
+            Finding::Caught { peer, cause, .. } => Finding::Caught { peer, cause, is_certain: false },
+            other => other,
         }
     }
 
@@ -117,9 +131,13 @@ impl Case {
             (false, _) if checker.party.is_trusted => {
                 let by = &checker.party.description;
                 let of = format!("{} of {} pixels", found.outside, found.pixels);
-                return self.caught(&self.accused, format!("{of} are not those that {by} traces"));
+                let cause = format!("{of} are not those that {by} traces");
+                return match is_same_class {
+                    true => self.caught(&self.accused, cause),
+                    false => self.caught_by_pixels(&self.accused, cause),
+                };
             }
-            (_, true) if !self.asked.contains(&Role::Accused) => return Finding::Ask(Role::Accused),
+            (_, true) if !self.is_settled(Role::Accused) => return Finding::Ask(Role::Accused),
             _ => {}
         }
         if let Some(own) = self.answer(Role::Accused)
@@ -133,8 +151,13 @@ impl Case {
         }
     }
 
+    /// It has answered, or will not.
+    fn is_settled(&self, role: Role) -> bool {
+        self.given_up.contains(&role) || self.answer(role).is_some()
+    }
+
     fn ask(&self, role: Role) -> Finding {
-        match self.asked.contains(&role) {
+        match self.is_settled(role) {
             false => Finding::Ask(role),
             true => Finding::Disputed(format!("there is no {} that answers", role.name())),
         }
@@ -156,8 +179,8 @@ impl Case {
         }
         let fits = |tile: &TracedTile| deviation(&arbiter.tile, tile, Tolerance::Classes).is_within(Tolerance::Classes);
         match (fits(&self.delivered), fits(&checker.tile)) {
-            (true, false) => self.caught(&checker.party, with(&self.accused.description)),
-            (false, true) => self.caught(&self.accused, with(&checker.party.description)),
+            (true, false) => self.caught_by_pixels(&checker.party, with(&self.accused.description)),
+            (false, true) => self.caught_by_pixels(&self.accused, with(&checker.party.description)),
             (true, true) => Finding::Disputed("all agree within what hardware may change, and not bit for bit".into()),
             (false, false) => Finding::Disputed("three peers trace three different tiles".into()),
         }
@@ -197,15 +220,13 @@ mod tests {
             coding: Tolerance::Coded,
             commitment: digest(committed),
             answers: vec![answer(Role::Checker, checker, checked)],
-            asked: vec![Role::Checker],
+            asked: Vec::new(),
+            given_up: Vec::new(),
         }
     }
 
     fn also(mut case: Case, answers: impl IntoIterator<Item = Answer>) -> Case {
-        for answer in answers {
-            case.asked.push(answer.role);
-            case.answers.push(answer);
-        }
+        case.answers.extend(answers);
         case
     }
 
@@ -252,11 +273,11 @@ mod tests {
         }
         // Nobody else is there.
         let mut alone = shown();
-        alone.asked.push(Role::Arbiter);
+        alone.given_up.push(Role::Arbiter);
         assert!(matches!(alone.judge(), Finding::Disputed(_)));
         // An accused that does not answer gets away with nothing.
         let mut silent = same(tile(0.5));
-        silent.asked.push(Role::Accused);
+        silent.given_up.push(Role::Accused);
         assert_eq!(caught(&also(silent, [answer(Role::Arbiter, party(ARBITER, 7), tile(1.0))])), ACCUSED);
     }
 

@@ -1,6 +1,7 @@
 //! What proves that a peer lied, as files: the task, who said what, and every version of the tile.
 
 use super::case::{Answer, Case};
+use rayloom_coordinator::PeerId;
 use rayloom_frame::codec::{CodecMode, DEFAULT_MAX_SLICE_BYTES, encode_tile};
 use rayloom_frame::{TracedTile, digest};
 use rayloom_wire::{FrameTasks, Message, TileSlice};
@@ -15,9 +16,16 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// Those of the file system.
-pub(crate) fn write(folder: &Path, task: &FrameTasks, case: &Case, cause: &str) -> io::Result<PathBuf> {
+pub(crate) fn write(
+    folder: &Path,
+    task: &FrameTasks,
+    case: &Case,
+    caught: Option<PeerId>,
+    cause: &str,
+) -> io::Result<PathBuf> {
     let first = task.tasks.first().map_or(0, |task| task.id);
-    let folder = folder.join(format!("peer-{}-frame-{}-task-{first:x}", case.accused.peer.0, task.frame_id));
+    let whom = caught.map_or("dispute".into(), |peer| format!("peer-{}", peer.0));
+    let folder = folder.join(format!("{whom}-frame-{}-task-{first:x}", task.frame_id));
     fs::create_dir_all(&folder)?;
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let answer = |answer: &Answer| -> Value {
@@ -34,6 +42,7 @@ pub(crate) fn write(folder: &Path, task: &FrameTasks, case: &Case, cause: &str) 
     let rect = case.delivered.rect;
     let case_json = json!({
         "cause": cause,
+        "caught": caught.map(|peer| peer.0),
         "frame": task.frame_id,
         "scene": task.scene,
         "revision": task.revision,

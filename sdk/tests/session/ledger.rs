@@ -91,10 +91,20 @@ fn fastest(stage: &str, timeline: Option<PathBuf>) -> Vec<f32> {
     least
 }
 
+fn place_of(wanted: &str) -> usize {
+    STAGES.iter().position(|(name, _)| *name == wanted).unwrap()
+}
+
 #[test]
 fn time_that_is_spent_in_a_stage_is_seen_there_and_nowhere_else() {
     for (place, (stage, _)) in STAGES.iter().enumerate() {
         let least = fastest(stage, None);
+        // How long a task and its answer were on their way is told by two clocks, which are compared twice a second: on a busy
+        // machine only their sum is certain.
+        let (send, back) = (place_of("send"), place_of("return"));
+        let mut least = least;
+        let on_the_way = least[send] + least[back];
+        (least[send], least[back]) = if place == back { (0.0, on_the_way) } else { (on_the_way, 0.0) };
         for (other, ms) in least.iter().enumerate() {
             // Half of it: between the clocks of two sides lies what measuring them is off by.
             let is_spent = *ms >= INSERTED.as_secs_f32() * 1e3 / 2.0;

@@ -38,3 +38,6 @@ pub const BOUNCES: u8 = 64;
 pub const SAMPLES: u8 = 64;
 /// Widest filter that a task may ask of a peer, in pixels.
 pub const FILTER_RADIUS: u8 = 8;
+
+/// Views from this number on are of checks: their frames come in no order, and none is stale because another is newer.
+pub const UNORDERED_VIEWS: u16 = 0xff00;

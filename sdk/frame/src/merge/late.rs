@@ -9,8 +9,8 @@ use rayloom_scene::Camera;
 use super::{PlannedTile, arrivals::primary_words_mut, tile::TileState};
 use crate::{Extent, FrameError, LayerKind, LayerRequest, PlaneKind, Primary, Rect, codec::primary_words};
 
-/// Results of so many finished frames still count.
-pub const LATE_FRAMES: usize = 6;
+/// Results of so many finished frames still count: a quarter of a second at 60 frames a second, what the last tier has.
+pub const LATE_FRAMES: usize = 16;
 /// The most late tiles that wait for a frame to finish.
 pub const MAX_LATE_TILES: usize = 1024;
 /// The most memory that they take, in bytes for each pixel of the view: that of a frame with all layers and planes.
@@ -20,7 +20,7 @@ const KEPT_BYTES_PER_PIXEL: usize = 2 * GUIDE_BYTES;
 /// Bytes of a pixel's depth, normal and instance.
 const GUIDE_BYTES: usize = 12;
 /// Pieces of one frame's tiles that are told apart; what comes beyond is stale.
-const MAX_PIECES: usize = 1 << 16;
+const MAX_PIECES: usize = 1 << 13;
 
 const LAYERS: usize = LayerKind::ALL.len();
 
@@ -202,7 +202,7 @@ impl Late {
 
     /// Where a frame is known, if its results count.
     pub(super) fn position(&self, frame_id: u64) -> Option<usize> {
-        // With a frame open the oldest is six frames older; without one the next frame will be.
+        // With a frame open the oldest is as many frames older; without one the next frame will be.
         let known = if self.is_open { &self.frames[..] } else { &self.frames[..LATE_FRAMES] };
         known.iter().position(|frame| frame.asked.is_some_and(|asked| asked.id == frame_id))
     }
