@@ -411,10 +411,12 @@ impl Verifier {
     /// Compares on another thread: tiles are put together, hashed and looked at pixel by pixel.
     fn judge(&mut self, subject: Box<Subject>, open: OpenCase, arrived: Option<Arrived>) {
         self.open = Some(Open::Judged);
-        let mut reply = Reply { judged: self.judged.0.clone(), made: Arc::clone(&self.made), judgement: None };
+        let reply = Reply { judged: self.judged.0.clone(), made: Arc::clone(&self.made), judgement: None };
         let folder = self.desc.evidence.clone();
         let writes_disputes = self.disputes < DISPUTES_WRITTEN;
         self.network.spawn_blocking(move || {
+            // Whole: it replies when it is dropped.
+            let mut reply = reply;
             let OpenCase { mut case, delivered } = open;
             if let Some(slices) = delivered {
                 case.delivered = subject.assemble(&slices);
