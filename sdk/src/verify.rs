@@ -89,7 +89,13 @@ struct Expected {
 impl Expected {
     fn new(peer: PeerId, task: u64, rect: Rect, now: Time) -> Expected {
         let assignment = TileAssignment { task: TaskId(task), rect, ghost_px: 0, predicted_ns: 0, redundant: false };
-        Expected { peer, tile: FlightTile::new(peer, &assignment, rect, now.0), digest: None, since: now, is_lost: false }
+        Expected {
+            peer,
+            tile: FlightTile::new(peer, &assignment, rect, now.0),
+            digest: None,
+            since: now,
+            is_lost: false,
+        }
     }
 
     fn is_of(&self, peer: PeerId, task: u64) -> bool {
@@ -119,7 +125,7 @@ enum Open {
     /// A thread compares.
     Judged,
     /// A peer traces.
-    Asked { subject: Box<Subject>, open: OpenCase, role: Role, party: Party, expected: Expected },
+    Asked { subject: Box<Subject>, open: Box<OpenCase>, role: Role, party: Party, expected: Box<Expected> },
 }
 
 /// A case, and what of it is not assembled yet.
@@ -259,7 +265,7 @@ impl Verifier {
 
     fn expected(&mut self, peer: PeerId, task: u64) -> Option<&mut Expected> {
         let asked = match &mut self.open {
-            Some(Open::Asked { expected, .. }) => Some(expected),
+            Some(Open::Asked { expected, .. }) => Some(&mut **expected),
             Some(Open::Judged) | None => None,
         };
         let watched = self.watched.iter_mut().map(|(expected, _)| expected);
@@ -329,14 +335,14 @@ impl Verifier {
         let delivered = subject.assemble(&[]);
         let (answers, asked, given_up) = (Vec::new(), Vec::new(), Vec::new());
         let case = Case { accused, delivered, coding, commitment, answers, asked, given_up };
-        self.ask(subject, OpenCase { case, delivered: Some(slices) }, Role::Checker, fleet, revisions, now);
+        self.ask(subject, Box::new(OpenCase { case, delivered: Some(slices) }), Role::Checker, fleet, revisions, now);
     }
 
     /// Somebody traces the tile again; where nobody can, what is known so far has to do.
     fn ask(
         &mut self,
         subject: Box<Subject>,
-        mut open: OpenCase,
+        mut open: Box<OpenCase>,
         role: Role,
         fleet: &mut Fleet,
         revisions: &Revisions,
@@ -349,7 +355,7 @@ impl Verifier {
         match sent {
             Some((expected, party)) => {
                 open.case.asked.push((role, party.peer));
-                self.open = Some(Open::Asked { subject, open, role, party, expected });
+                self.open = Some(Open::Asked { subject, open, role, party, expected: Box::new(expected) });
             }
             None if open.case.answers.is_empty() => self.stats.lock().unanswered += 1,
             None => {
@@ -409,7 +415,7 @@ impl Verifier {
     }
 
     /// Compares on another thread: tiles are put together, hashed and looked at pixel by pixel.
-    fn judge(&mut self, subject: Box<Subject>, open: OpenCase, arrived: Option<Arrived>) {
+    fn judge(&mut self, subject: Box<Subject>, open: Box<OpenCase>, arrived: Option<Arrived>) {
         self.open = Some(Open::Judged);
         let reply = Reply { judged: self.judged.0.clone(), made: Arc::clone(&self.made), judgement: None };
         let folder = self.desc.evidence.clone();
@@ -417,7 +423,7 @@ impl Verifier {
         self.network.spawn_blocking(move || {
             // Whole: it replies when it is dropped.
             let mut reply = reply;
-            let OpenCase { mut case, delivered } = open;
+            let OpenCase { mut case, delivered } = *open;
             if let Some(slices) = delivered {
                 case.delivered = subject.assemble(&slices);
             }
@@ -450,7 +456,7 @@ impl Verifier {
         match finding {
             Finding::Agrees => self.stats.lock().agreed += 1,
             Finding::Ask(role) => {
-                self.ask(subject, OpenCase { case, delivered: None }, role, fleet, revisions, now);
+                self.ask(subject, Box::new(OpenCase { case, delivered: None }), role, fleet, revisions, now);
             }
             Finding::Disputed(cause) => {
                 self.stats.lock().disputed += 1;

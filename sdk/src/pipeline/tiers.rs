@@ -76,7 +76,7 @@ mod tests {
         use LayerKind::{Direct, Indirect, Specular, Unlit};
         let (mut tiers, layers) = (Tiers::default(), layers([50, 50, 100, 50]));
         let all = (vec![Direct, Specular, Indirect, Unlit], 50);
-        assert_eq!(groups(&mut tiers, &layers, 49), [all.clone()]);
+        assert_eq!(groups(&mut tiers, &layers, 49), std::slice::from_ref(&all));
         let apart = [(vec![Direct, Specular, Unlit], 50), (vec![Indirect], 100)];
         for predicted_ms in [51, 90, 49, 36] {
             assert_eq!(groups(&mut tiers, &layers, predicted_ms), apart, "{predicted_ms}");
