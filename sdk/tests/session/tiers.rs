@@ -4,6 +4,7 @@ use crate::embedded::{PATIENCE, SIZE, event, square};
 use crate::lies::{camera, tracer};
 use crate::served::Served;
 use glam::Vec3;
+use rayloom::frame::merge::LATE_FRAMES;
 use rayloom::frame::{GBuffer, LayerKind, Rect};
 use rayloom::scene::Scene;
 use rayloom::{Embedded, Event, FrameDesc, Output, Session, SessionDesc, ViewDesc};
@@ -12,8 +13,8 @@ use rayloom_wire::PeerInfo;
 use std::time::Duration;
 
 /// What is due first, what a device takes for indirect light, and what is due last.
-const FIRST: Duration = Duration::from_millis(500);
-const INDIRECT_TAKES: Duration = Duration::from_millis(700);
+const FIRST: Duration = Duration::from_millis(1000);
+const INDIRECT_TAKES: Duration = Duration::from_millis(1300);
 const LAST: Duration = Duration::from_secs(30);
 
 /// A device to which indirect light is dear.
@@ -80,7 +81,7 @@ fn what_is_due_later_holds_up_no_frame_and_is_shown_with_its_age() {
             before = light(&output, LayerKind::Indirect);
         }
         // Of a later frame than the first: indirect light has come since, late, and was warped to where its surfaces are now.
-        direct.0 == 0 && indirect.1 > 0.0 && indirect.0 <= 6 && *frame_id > 12
+        direct.0 == 0 && indirect.1 > 0.0 && usize::from(indirect.0) <= LATE_FRAMES && *frame_id > 12
     });
     let frame_id = seen.expect("a frame that is whole but for indirect light, which is a few frames old");
     view.begin_frame(FrameDesc::new(frame_id + 1, revision, camera(frame_id + 1))).unwrap();
