@@ -471,7 +471,7 @@ mod tests {
     use crate::workers::MergeThreads;
     use rayloom_frame::Extent;
     use rayloom_scene::{Camera, Scene};
-    use rayloom_transport::{LinkEvent, loopback};
+    use rayloom_transport::{Connection, Events, LinkEvent, loopback};
     use rayloom_wire::Message;
     use std::sync::atomic::Ordering;
     use std::time::Duration;
@@ -527,11 +527,15 @@ mod tests {
         }
 
         fn begin_frame(&mut self, view: u16, frame_id: u64, revision: u64) {
+            self.begin_frame_with(view, frame_id, revision, None);
+        }
+
+        fn begin_frame_with(&mut self, view: u16, frame_id: u64, revision: u64, planes: Option<Arc<GBuffer>>) {
             let desc = FrameDesc::new(frame_id, revision, Camera::with_fov(1.0, 1.0));
             if let Some(view) = self.views.get(&view) {
                 view.shared.in_flight.fetch_add(1, Ordering::AcqRel);
             }
-            self.handle(Command::BeginFrame { view, desc, begun_ns: 0, planes: None, starts: None });
+            self.handle(Command::BeginFrame { view, desc, begun_ns: 0, planes, starts: None });
         }
     }
 
@@ -584,11 +588,9 @@ mod tests {
         assert!(view.outputs.acquire(0, Duration::MAX).is_err());
     }
 
-    #[tokio::test]
-    async fn a_destroyed_view_asks_nothing_more_of_its_peers() {
-        let mut director = director();
-        let (ours, mut theirs) = loopback();
-        let peer = PeerId(0);
+    /// A peer that holds revision 1: its end of the link, and what keeps the director's open.
+    fn with_peer(director: &mut Director, peer: PeerId) -> (Connection, Events) {
+        let (ours, theirs) = loopback();
         let connected = PeerEvent::Connected { link: ours.link, description: String::new(), info: info() };
         director.handle(Command::Peer(peer, connected));
         let packed = rayloom_scene::assets::pack(&Scene::default());
@@ -596,6 +598,47 @@ mod tests {
         director.handle(Command::Base(BaseRevision { scene: 1, revision: 1, packed }));
         let status = SceneStatus { scene: 1, revision: 1, stage: SceneStage::Ready };
         director.handle(Command::Peer(peer, PeerEvent::Scene(status)));
+        (theirs, ours.events)
+    }
+
+    /// Planes are the most that a frame holds: sixteen frames that are out must not hold theirs.
+    #[tokio::test]
+    async fn the_planes_of_a_frame_that_is_out_are_let_go_unless_something_of_it_is_awaited() {
+        let mut director = director();
+        let peer = PeerId(0);
+        let _link = with_peer(&mut director, peer);
+        let view = director.create_view(0, Filters::Off);
+        let extent = Extent::new(64, 64);
+        let words = || vec![0; extent.pixels()];
+        let primary = rayloom_frame::Primary {
+            depth: vec![1.0; extent.pixels()],
+            normal: words(),
+            base_color: words(),
+            material: words(),
+            motion: words(),
+            instance_id: words(),
+        };
+        let (geometric_normal, emissive) = (Vec::new(), Vec::new());
+        let planes = Arc::new(GBuffer { extent, primary, geometric_normal, emissive, depth_error: 0.0 });
+        let before = Arc::strong_count(&planes);
+        director.begin_frame_with(0, 1, 1, Some(Arc::clone(&planes)));
+        assert!(Arc::strong_count(&planes) > before, "it is in flight");
+        // Its peer is gone, and with it whatever it was asked for: the frame goes out.
+        director.handle(Command::Peer(peer, PeerEvent::Lost { cause: "a test".into() }));
+        while view.in_flight.load(Ordering::Acquire) > 0 {
+            director.desc.made.notified().await;
+            assert!(director.publish_finished().is_ok());
+        }
+        // What sends them ends by itself.
+        while Arc::strong_count(&planes) > before {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_destroyed_view_asks_nothing_more_of_its_peers() {
+        let mut director = director();
+        let (mut theirs, _ours) = with_peer(&mut director, PeerId(0));
         director.create_view(3, Filters::Off);
         director.begin_frame(3, 0, 1);
         director.handle(Command::DestroyView { id: 3 });

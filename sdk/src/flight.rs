@@ -110,6 +110,8 @@ pub(crate) struct FlightTile {
     pub(crate) group: u8,
     /// Its place in the plans of all groups, one after the other; none for a redundant probe.
     pub(crate) place: Option<u32>,
+    /// It was cancelled, or its peer is gone: nobody waits for it.
+    pub(crate) is_given_up: bool,
     /// Without and with the ghost zone.
     pub(crate) rect: Rect,
     pub(crate) ghost_rect: Rect,
@@ -180,6 +182,7 @@ impl FlightTile {
             peer,
             group: 0,
             place: None,
+            is_given_up: false,
             rect: tile.rect,
             ghost_rect,
             waiting: Vec::new(),
@@ -250,6 +253,11 @@ impl FlightTile {
         }
     }
 
+    /// True while something of it may come.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.is_complete() && !self.is_given_up
+    }
+
     /// True when every slice and the report are there.
     pub(crate) fn is_complete(&self) -> bool {
         self.done.is_some() && self.expected == Some(self.arrived)
@@ -311,8 +319,7 @@ impl Flight {
     /// Takes the tiles of which something may still come once the frame is out. Those that are due with it stay, as they are.
     pub(crate) fn take_late(&mut self) -> LateTiles {
         let mut tiles: Vec<FlightTile> = self.tiles.extract_if(.., |tile| tile.group > 0).collect();
-        tiles.extend(self.due_tiles().filter(|tile| !tile.is_complete()).cloned());
-        tiles.retain(|tile| !tile.is_complete());
+        tiles.extend(self.due_tiles().filter(|tile| tile.is_awaited()).cloned());
         LateTiles { request: Arc::clone(&self.request), tiles, is_exact: self.is_exact }
     }
 

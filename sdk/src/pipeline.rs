@@ -187,8 +187,16 @@ impl Pipeline {
 
     pub(crate) fn peer_lost(&mut self, peer: PeerId, now: Time) {
         if self.members.remove(&peer).is_some() {
+            self.give_up(|tile| tile.peer == peer);
             self.coordinator.peer_lost(peer, now);
         }
+    }
+
+    /// Nobody waits for these tiles any more.
+    fn give_up(&mut self, is_lost: impl Fn(&FlightTile) -> bool) {
+        let late = self.late.iter_mut().flat_map(|late| &mut late.tiles);
+        let asked = self.flights.iter_mut().flat_map(|flight| &mut flight.tiles).chain(late);
+        asked.filter(|tile| is_lost(tile)).for_each(|tile| tile.is_given_up = true);
     }
 
     pub(crate) fn link_measured(&mut self, peer: PeerId, rtt: Duration, now: Time) {
@@ -433,6 +441,7 @@ impl Pipeline {
                     self.assign(peer, (frame_id, group), &tiles, fleet, verifier);
                 }
                 Action::Cancel { peer, tasks } => {
+                    self.give_up(|tile| tasks.contains(&tile.task));
                     let ids = tasks.into_iter().map(|task| self.global_task(task)).collect();
                     self.send(fleet, peer, &Message::CancelTasks(CancelTasks { ids }));
                 }
@@ -487,6 +496,11 @@ impl Pipeline {
                 self.open_oldest();
             }
         }
+        // A frame of which nothing more comes is let go, and with it what the engine's raster saw.
+        for late in &mut self.late {
+            late.tiles.retain(FlightTile::is_awaited);
+        }
+        self.late.retain(|late| !late.tiles.is_empty());
     }
 
     /// Frames that were made since, oldest first; without an output where a newer one was ready to be shown.
