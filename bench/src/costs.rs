@@ -125,22 +125,8 @@ fn record() -> Result<Recording, String> {
 }
 
 fn frame(number: u32, camera: Camera, previous_camera: Camera, serial: usize) -> Frame {
-    Frame {
-        serial: serial as u64,
-        frame_id: u64::from(number) + 1000 * serial as u64,
-        extent: SIZE,
-        camera,
-        transforms: Vec::new(),
-        lights: Vec::new(),
-        previous_camera,
-        previous_transforms: Vec::new(),
-        poses: Vec::new(),
-        previous_poses: Vec::new(),
-        layers: layers(),
-        filter_radius: 0,
-        pre_exposure: 1.0,
-        primary: true,
-    }
+    let frame_id = u64::from(number) + 1000 * serial as u64;
+    Frame { serial: serial as u64, previous_camera, ..Frame::new(frame_id, SIZE, camera, layers()) }
 }
 
 /// Takes a part's fixed cost off the time of its blocks; at least a fiftieth of it is left.

@@ -176,20 +176,8 @@ fn capture(source: &Scene, path: &Path) -> Result<(), String> {
     let begun = Instant::now();
     for frame_id in 0..u64::from(CAPTURES) {
         let frame = Frame {
-            serial: frame_id,
-            frame_id,
-            extent: SIZE,
-            camera: camera(source, frame_id),
-            transforms: Vec::new(),
-            lights: Vec::new(),
             previous_camera: camera(source, frame_id + u64::from(CAPTURES) - 1),
-            previous_transforms: Vec::new(),
-            poses: Vec::new(),
-            previous_poses: Vec::new(),
-            layers: layers.to_vec(),
-            filter_radius: 0,
-            pre_exposure: 1.0,
-            primary: true,
+            ..Frame::new(frame_id, SIZE, camera(source, frame_id), layers.to_vec())
         };
         let traced = tracer.trace(&on_device, &frame, SIZE.rect(), None).map_err(|error| error.to_string())?;
         writer.add(&traced.tile).map_err(say)?;

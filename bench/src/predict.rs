@@ -105,7 +105,7 @@ impl Bench {
         let (mut on_their_way, mut in_time) = (VecDeque::new(), VecDeque::new());
         let (mut warped, mut held, mut truth) = (Vec::new(), Vec::new(), Vec::new());
         for frame_id in 0..WARM_UP + self.shown * STEP {
-            let [camera, previous] = [frame_id, frame_id.wrapping_sub(1)].map(|id| self.camera(course, id));
+            let [camera, previous] = [frame_id, frame_id.saturating_sub(1)].map(|id| self.camera(course, id));
             let traced = self.frame(course, frame_id, &layers)?;
             let planes = traced.primary.as_ref().filter(|_| course.has_planes);
             let inputs = FrameInputs {
@@ -148,8 +148,7 @@ impl Bench {
     }
 
     fn camera(&self, course: Course, frame_id: u64) -> Camera {
-        // Before the first frame the camera stands where it starts.
-        let seconds = if frame_id == u64::MAX { 0.0 } else { frame_id as f32 / FPS };
+        let seconds = frame_id as f32 / FPS;
         let mut camera = self.source.default_camera(SIZE.width as f32 / SIZE.height as f32);
         camera.position += camera.rotation * Vec3::new(METRES_PER_SECOND * seconds, 0.0, 0.0);
         camera.rotation = Quat::from_rotation_y((course.degrees_per_second * seconds).to_radians()) * camera.rotation;
@@ -161,7 +160,7 @@ impl Bench {
         if let Some((.., traced)) = self.traces.iter().find(|(s, id, _)| (*s, *id) == (speed, frame_id)) {
             return Ok(Rc::clone(traced));
         }
-        let [camera, previous] = [frame_id, frame_id.wrapping_sub(1)].map(|id| self.camera(course, id));
+        let [camera, previous] = [frame_id, frame_id.saturating_sub(1)].map(|id| self.camera(course, id));
         let traced = Rc::new(self.trace(camera, previous, frame_id, layers, SIZE.rect())?);
         self.traces.push((speed, frame_id, Rc::clone(&traced)));
         Ok(traced)
@@ -175,22 +174,7 @@ impl Bench {
         layers: &[LayerRequest],
         rect: Rect,
     ) -> Result<TracedTile, String> {
-        let frame = Frame {
-            serial: frame_id,
-            frame_id,
-            extent: SIZE,
-            camera,
-            transforms: Vec::new(),
-            lights: Vec::new(),
-            previous_camera,
-            previous_transforms: Vec::new(),
-            poses: Vec::new(),
-            previous_poses: Vec::new(),
-            layers: layers.to_vec(),
-            filter_radius: 0,
-            pre_exposure: 1.0,
-            primary: true,
-        };
+        let frame = Frame { previous_camera, ..Frame::new(frame_id, SIZE, camera, layers.to_vec()) };
         let traced = self.tracer.trace(&self.scene, &frame, rect, None).map_err(|error| error.to_string())?;
         Ok(traced.tile)
     }

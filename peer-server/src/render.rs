@@ -392,22 +392,7 @@ mod tests {
     fn charged(busy: Option<Duration>) -> Vec<Duration> {
         let device = Device::<()>::new();
         let camera = Camera::with_fov(1.0, 1.5);
-        let frame = Arc::new(Frame {
-            serial: 1,
-            frame_id: 1,
-            extent: Extent::new(16, 16),
-            camera,
-            transforms: Vec::new(),
-            lights: Vec::new(),
-            previous_camera: camera,
-            previous_transforms: Vec::new(),
-            poses: Vec::new(),
-            previous_poses: Vec::new(),
-            layers: Vec::new(),
-            filter_radius: 0,
-            pre_exposure: 1.0,
-            primary: false,
-        });
+        let frame = Arc::new(Frame::new(1, Extent::new(16, 16), camera, Vec::new()));
         let scene = Arc::new(ResidentScene::without_device());
         let (reply, mut outcomes) = mpsc::unbounded_channel();
         for x in 1..=3 {

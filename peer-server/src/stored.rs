@@ -305,23 +305,7 @@ mod tests {
     }
 
     fn frame(frame_id: u64) -> Frame {
-        let camera = Camera::with_fov(1.0, 1.5);
-        Frame {
-            serial: frame_id,
-            frame_id,
-            extent: EXTENT,
-            camera,
-            transforms: Vec::new(),
-            lights: Vec::new(),
-            previous_camera: camera,
-            previous_transforms: Vec::new(),
-            poses: Vec::new(),
-            previous_poses: Vec::new(),
-            layers: LAYERS.to_vec(),
-            filter_radius: 0,
-            pre_exposure: 1.0,
-            primary: true,
-        }
+        Frame::new(frame_id, EXTENT, Camera::with_fov(1.0, 1.5), LAYERS.to_vec())
     }
 
     fn file(name: &str) -> std::path::PathBuf {

@@ -68,6 +68,28 @@ pub struct Frame {
     pub primary: bool,
 }
 
+impl Frame {
+    /// A frame in which nothing moved, with planes of primary hits, unfiltered. `frame_id` is its serial too.
+    pub fn new(frame_id: u64, extent: Extent, camera: Camera, layers: Vec<LayerRequest>) -> Frame {
+        Frame {
+            serial: frame_id,
+            frame_id,
+            extent,
+            camera,
+            transforms: Vec::new(),
+            lights: Vec::new(),
+            poses: Vec::new(),
+            previous_camera: camera,
+            previous_transforms: Vec::new(),
+            previous_poses: Vec::new(),
+            layers,
+            filter_radius: 0,
+            pre_exposure: 1.0,
+            primary: true,
+        }
+    }
+}
+
 /// A traced rectangle and when it got how far.
 #[derive(Clone, Debug)]
 pub struct Traced {

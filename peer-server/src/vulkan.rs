@@ -251,28 +251,7 @@ mod tests {
     }
 
     fn frame(scene: &Scene) -> Frame {
-        let camera = scene.cameras[0].camera;
-        Frame {
-            serial: 1,
-            frame_id: 1,
-            extent: EXTENT,
-            camera,
-            transforms: Vec::new(),
-            lights: Vec::new(),
-            previous_camera: camera,
-            previous_transforms: Vec::new(),
-            poses: Vec::new(),
-            previous_poses: Vec::new(),
-            layers: vec![LayerRequest {
-                kind: LayerKind::Direct,
-                samples: 1,
-                scale: 1,
-                bounces: LayerRequest::BOUNCES,
-            }],
-            filter_radius: 0,
-            pre_exposure: 1.0,
-            primary: true,
-        }
+        Frame::new(1, EXTENT, scene.cameras[0].camera, vec![LayerRequest::new(LayerKind::Direct)])
     }
 
     #[test]

@@ -14,7 +14,8 @@ use rayloom_frame::codec::{DecodeLimits, Decoder, Slice};
 use rayloom_transport::webrtc::{DialOptions, dial};
 use rayloom_transport::{Channel, Connection, LinkEvent};
 use rayloom_wire::{
-    BlobNeed, Hello, Message, PeerInfo, Ping, RefusalCode, Refused, Role, SceneStage, TileSlice, VERSION, limits,
+    BlobNeed, Hello, Leaving, Message, PeerInfo, Ping, RefusalCode, Refused, Role, SceneStage, TileSlice, VERSION,
+    limits,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -265,7 +266,9 @@ impl PeerLink {
             }
             Message::TileDone(done) => PeerEvent::TileDone { done, arrived_ns },
             Message::TaskRefused(refused) => PeerEvent::TaskRefused(refused),
-            Message::Leaving(leaving) => PeerEvent::Leaving { cause: format!("{name}: {}", leaving.reason) },
+            Message::Leaving(Leaving { within_ms, reason }) => {
+                PeerEvent::Leaving { cause: format!("{name}: {reason}, within {within_ms} ms") }
+            }
             Message::Pong(pong) => {
                 let (rtt_ns, offset_ns) = pong.measure(arrived_ns);
                 PeerEvent::Clock { rtt_ns, offset_ns }

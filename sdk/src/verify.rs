@@ -332,7 +332,8 @@ impl Verifier {
         let Some((expected, subject)) = self.watched.remove(index) else { return };
         let Some(accused) = fleet.known(expected.peer) else { return };
         let coding = if subject.was_lossless { Tolerance::Exact } else { Tolerance::Coded };
-        let delivered = subject.assemble(&[]);
+        // Put together where it is compared.
+        let delivered = TracedTile { rect: subject.rect, layers: Vec::new(), primary: None, block_rays: Vec::new() };
         let (answers, asked, given_up) = (Vec::new(), Vec::new(), Vec::new());
         let case = Case { accused, delivered, coding, commitment, answers, asked, given_up };
         self.ask(subject, Box::new(OpenCase { case, delivered: Some(slices) }), Role::Checker, fleet, revisions, now);

@@ -2,14 +2,12 @@
 //! timeline has it too.
 
 use crate::embedded::{PATIENCE, event, square};
-use crate::lies::tracer;
 use crate::served::Served;
 use glam::Vec3;
-use rayloom::frame::{Extent, GBuffer, Rect};
-use rayloom::scene::{Camera, Scene};
+use rayloom::frame::Extent;
+use rayloom::scene::Camera;
 use rayloom::{Embedded, Event, FrameDesc, STAGES, Session, SessionDesc, StageTimes, ViewDesc};
-use rayloom_peer::{Frame, InsertedTime, PeerServer, ServiceConfig, TraceError, Traced, Tracer, VulkanTracer};
-use rayloom_wire::PeerInfo;
+use rayloom_peer::{InsertedTime, ServiceConfig, Traced};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -19,47 +17,21 @@ const INSERTED: Duration = Duration::from_millis(20);
 const SIZE: Extent = Extent::new(32, 32);
 const FRAMES: u64 = 24;
 
-/// Spends time while scene state goes to the device, and while it traces.
-struct Spending {
-    tracer: VulkanTracer,
-    upload: Duration,
-    trace: Duration,
-}
-
-impl Tracer for Spending {
-    type Scene = <VulkanTracer as Tracer>::Scene;
-
-    fn info(&self) -> PeerInfo {
-        self.tracer.info()
-    }
-
-    fn create_scene(&self, scene: &Scene, progress: &mut dyn FnMut(f32)) -> Result<Self::Scene, TraceError> {
-        self.tracer.create_scene(scene, progress)
-    }
-
-    fn trace(
-        &self,
-        scene: &Self::Scene,
-        frame: &Frame,
-        rect: Rect,
-        planes: Option<&GBuffer>,
-    ) -> Result<Traced, TraceError> {
-        std::thread::sleep(self.upload);
-        let traced = self.tracer.trace(scene, frame, rect, planes)?;
-        std::thread::sleep(self.trace);
-        // As a device without a clock of its own tells it.
-        Ok(Traced { traced: Instant::now(), on_device: None, ..traced })
-    }
-}
-
 /// The fastest of some frames in each stage.
 fn fastest(stage: &str, timeline: Option<PathBuf>) -> Vec<f32> {
     let spent = |name: &str| if name == stage { INSERTED } else { Duration::ZERO };
     let ms = |name: &str| spent(name).as_secs_f32() * 1e3;
     let inserted = InsertedTime { queue: spent("queue"), encode: spent("encode"), answer: spent("return") };
-    let tracer = Spending { tracer: tracer(), upload: spent("upload"), trace: spent("trace") };
     let service = ServiceConfig { inserted, ..ServiceConfig::default() };
-    let peer = Served::with(PeerServer::with_tracer(tracer, service).unwrap());
+    // While scene state goes to the device, and while it traces.
+    let (upload, trace) = (spent("upload"), spent("trace"));
+    let peer = Served::around(service, move |_, traced| {
+        std::thread::sleep(upload);
+        let traced = traced()?;
+        std::thread::sleep(trace);
+        // As a device without a clock of its own tells it.
+        Ok(Traced { traced: Instant::now(), on_device: None, ..traced })
+    });
     let inserted = StageTimes {
         submit_ms: ms("submit"),
         plan_ms: ms("plan"),

@@ -3,22 +3,22 @@
 
 use crate::embedded::{PATIENCE, SIZE, event, square};
 use crate::gbuffer;
-use crate::served::Served;
+use crate::served::{Served, tracer};
 use bytes::Bytes;
 use glam::Vec3;
 use rayloom::frame::codec::{
     CodecMode, DEFAULT_MAX_SLICE_BYTES, DecodeLimits, Decoder, Slice, SlicePixels, encode_tile,
 };
-use rayloom::frame::{GBuffer, LayerKind, LayerPlane, PlaneKind, Rect, TracedTile};
-use rayloom::scene::{Camera, Scene};
+use rayloom::frame::{LayerKind, LayerPlane, PlaneKind, TracedTile};
+use rayloom::scene::Camera;
 use rayloom::{
     Accumulation, Embedded, Event, FrameDesc, Output, PeerAddress, Session, SessionDesc, Verification,
     VerificationStats, ViewDesc, ViewHandle,
 };
-use rayloom_peer::{Frame, PeerServer, RendererOptions, ServiceConfig, TraceError, Traced, Tracer, VulkanTracer};
+use rayloom_peer::{PeerServer, ServiceConfig};
 use rayloom_transport::signalling::{SignallingConfig, listen, serve};
 use rayloom_transport::{Channel, Connection, Link, LinkStats, SendError};
-use rayloom_wire::{Message, PeerInfo, TileSlice};
+use rayloom_wire::{Message, TileSlice};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,39 +26,17 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 /// Traces with half of the light, and commits to that.
-struct Dimmed(VulkanTracer);
-
-pub(crate) fn tracer() -> VulkanTracer {
-    VulkanTracer::new(&RendererOptions { allow_cpu: true, ..RendererOptions::default() }, false).unwrap()
+fn liar() -> Served {
+    Served::around(ServiceConfig::default(), |_, trace| {
+        let mut traced = trace()?;
+        traced.tile.layers.iter_mut().for_each(|layer| dimmed(&mut layer.pixels));
+        Ok(traced)
+    })
 }
 
 fn dimmed(pixels: &mut [[u16; 4]]) {
     for channel in pixels.iter_mut().flat_map(|pixel| &mut pixel[..3]) {
         *channel = half::f16::from_f32(half::f16::from_bits(*channel).to_f32() * 0.5).to_bits();
-    }
-}
-
-impl Tracer for Dimmed {
-    type Scene = <VulkanTracer as Tracer>::Scene;
-
-    fn info(&self) -> PeerInfo {
-        self.0.info()
-    }
-
-    fn create_scene(&self, scene: &Scene, progress: &mut dyn FnMut(f32)) -> Result<Self::Scene, TraceError> {
-        self.0.create_scene(scene, progress)
-    }
-
-    fn trace(
-        &self,
-        scene: &Self::Scene,
-        frame: &Frame,
-        rect: Rect,
-        planes: Option<&GBuffer>,
-    ) -> Result<Traced, TraceError> {
-        let mut traced = self.0.trace(scene, frame, rect, planes)?;
-        traced.tile.layers.iter_mut().for_each(|layer| dimmed(&mut layer.pixels));
-        Ok(traced)
     }
 }
 
@@ -184,7 +162,7 @@ fn show_until_caught(session: &Session, peers: u32) -> (u32, String) {
 #[test]
 fn a_peer_that_traces_another_picture_is_caught_by_its_own_kind() {
     let honest = [Served::start(), Served::start()];
-    let liar = Served::with(PeerServer::with_tracer(Dimmed(tracer()), ServiceConfig::default()).unwrap());
+    let liar = liar();
     let folder = folder("evidence");
     let peers = vec![honest[0].address(), liar.address(), honest[1].address()];
     let session = session(peers, Embedded::Never, Some(folder.clone()));
@@ -216,7 +194,7 @@ fn a_peer_that_traces_another_picture_is_caught_by_its_own_kind() {
 
 #[test]
 fn a_peer_that_is_alone_is_caught_by_the_embedded_one() {
-    let liar = Served::with(PeerServer::with_tracer(Dimmed(tracer()), ServiceConfig::default()).unwrap());
+    let liar = liar();
     let session = session(vec![liar.address()], Embedded::Fallback, None);
     let (peer, cause) = show_until_caught(&session, 2);
     assert_eq!(peer, 0, "{cause}");

@@ -2,10 +2,52 @@
 
 use crate::embedded::PATIENCE;
 use rayloom::PeerAddress;
-use rayloom_peer::{ListenConfig, Listening, PeerConfig, PeerServer, RendererOptions};
+use rayloom::frame::{GBuffer, Rect};
+use rayloom::scene::Scene;
+use rayloom_peer::{
+    Frame, ListenConfig, Listening, PeerConfig, PeerServer, RendererOptions, ServiceConfig, TraceError, Traced, Tracer,
+    VulkanTracer,
+};
+use rayloom_wire::PeerInfo;
 use tokio::runtime::Runtime;
 
 const TOKEN: &str = "a-token-for-tests";
+
+/// The renderer on this machine's device.
+pub(crate) fn tracer() -> VulkanTracer {
+    VulkanTracer::new(&RendererOptions { allow_cpu: true, ..RendererOptions::default() }, false).unwrap()
+}
+
+/// The renderer, and what is done around each of its tiles: given the frame, and what traces the tile.
+struct Around<F> {
+    tracer: VulkanTracer,
+    around: F,
+}
+
+impl<F> Tracer for Around<F>
+where
+    F: Fn(&Frame, &dyn Fn() -> Result<Traced, TraceError>) -> Result<Traced, TraceError> + Send + Sync + 'static,
+{
+    type Scene = <VulkanTracer as Tracer>::Scene;
+
+    fn info(&self) -> PeerInfo {
+        self.tracer.info()
+    }
+
+    fn create_scene(&self, scene: &Scene, progress: &mut dyn FnMut(f32)) -> Result<Self::Scene, TraceError> {
+        self.tracer.create_scene(scene, progress)
+    }
+
+    fn trace(
+        &self,
+        scene: &Self::Scene,
+        frame: &Frame,
+        rect: Rect,
+        planes: Option<&GBuffer>,
+    ) -> Result<Traced, TraceError> {
+        (self.around)(frame, &|| self.tracer.trace(scene, frame, rect, planes))
+    }
+}
 
 pub(crate) struct Served {
     server: PeerServer,
@@ -20,8 +62,15 @@ impl Served {
         Served::with(PeerServer::new(PeerConfig { renderer, ..PeerConfig::default() }).unwrap())
     }
 
-    /// The same with a peer of any kind.
-    pub(crate) fn with(server: PeerServer) -> Served {
+    /// One that does something around each tile.
+    pub(crate) fn around<F>(service: ServiceConfig, around: F) -> Served
+    where
+        F: Fn(&Frame, &dyn Fn() -> Result<Traced, TraceError>) -> Result<Traced, TraceError> + Send + Sync + 'static,
+    {
+        Served::with(PeerServer::with_tracer(Around { tracer: tracer(), around }, service).unwrap())
+    }
+
+    fn with(server: PeerServer) -> Served {
         let runtime = Runtime::new().unwrap();
         let config = ListenConfig::new("127.0.0.1:0".parse().unwrap(), TOKEN.into());
         let listening = runtime.block_on(server.listen(config)).unwrap();

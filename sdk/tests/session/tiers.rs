@@ -1,15 +1,13 @@
 //! Layers that are due later than the frame: it goes out without waiting for them, and shows them as they were a moment ago.
 
 use crate::embedded::{PATIENCE, SIZE, event, square};
-use crate::lies::{camera, tracer};
+use crate::lies::camera;
 use crate::served::Served;
 use glam::Vec3;
+use rayloom::frame::LayerKind;
 use rayloom::frame::merge::LATE_FRAMES;
-use rayloom::frame::{GBuffer, LayerKind, Rect};
-use rayloom::scene::Scene;
 use rayloom::{Embedded, Event, FrameDesc, Output, Session, SessionDesc, ViewDesc};
-use rayloom_peer::{Frame, PeerServer, ServiceConfig, TraceError, Traced, Tracer, VulkanTracer};
-use rayloom_wire::PeerInfo;
+use rayloom_peer::ServiceConfig;
 use std::time::Duration;
 
 /// What is due first, what a device takes for indirect light, and what is due last.
@@ -17,32 +15,14 @@ const FIRST: Duration = Duration::from_millis(1000);
 const INDIRECT_TAKES: Duration = Duration::from_millis(1300);
 const LAST: Duration = Duration::from_secs(30);
 
-/// A device to which indirect light is dear.
-struct Slow(VulkanTracer);
-
-impl Tracer for Slow {
-    type Scene = <VulkanTracer as Tracer>::Scene;
-
-    fn info(&self) -> PeerInfo {
-        self.0.info()
-    }
-
-    fn create_scene(&self, scene: &Scene, progress: &mut dyn FnMut(f32)) -> Result<Self::Scene, TraceError> {
-        self.0.create_scene(scene, progress)
-    }
-
-    fn trace(
-        &self,
-        scene: &Self::Scene,
-        frame: &Frame,
-        rect: Rect,
-        planes: Option<&GBuffer>,
-    ) -> Result<Traced, TraceError> {
+/// With a device to which indirect light is dear.
+fn slow_peer() -> Served {
+    Served::around(ServiceConfig::default(), |frame, trace| {
         if frame.layers.iter().any(|layer| layer.kind == LayerKind::Indirect) {
             std::thread::sleep(INDIRECT_TAKES);
         }
-        self.0.trace(scene, frame, rect, planes)
-    }
+        trace()
+    })
 }
 
 fn age(output: &Output, wanted: LayerKind) -> (u8, f32) {
@@ -59,7 +39,7 @@ fn light(output: &Output, wanted: LayerKind) -> f32 {
 
 #[test]
 fn what_is_due_later_holds_up_no_frame_and_is_shown_with_its_age() {
-    let peer = Served::with(PeerServer::with_tracer(Slow(tracer()), ServiceConfig::default()).unwrap());
+    let peer = slow_peer();
     let desc = SessionDesc { peers: vec![peer.address()], embedded: Embedded::Never, ..SessionDesc::default() };
     let session = Session::new(desc).unwrap();
     let scene = session.create_scene();
