@@ -18,7 +18,7 @@ use crate::merge_thread::Merge;
 use crate::merging::{Finished, Part};
 use crate::output::{Output, StageTimes, spend};
 use crate::overlay::CostMaps;
-use crate::revisions::Resolved;
+use crate::revisions::{Resolved, Revisions};
 use crate::timeline::Timeline;
 use crate::verify::Verifier;
 use rayloom_coordinator::{
@@ -79,13 +79,20 @@ pub(crate) struct Prescribed {
     pub(crate) merged: BTreeSet<MergedSlice>,
 }
 
+/// A peer of a pipeline.
+struct Member {
+    /// It is what the view asks for, and stays.
+    may_be_asked: bool,
+    /// See [`PeerPrior::is_standby`].
+    is_standby: bool,
+}
+
 /// See the file's head.
 pub(crate) struct Pipeline {
     desc: PipelineDesc,
     view: ViewDesc,
     coordinator: Coordinator,
-    /// Its peers, and whether each is what the view asks for.
-    members: BTreeMap<PeerId, bool>,
+    members: BTreeMap<PeerId, Member>,
     merge: Merge,
     /// Tiles and milliseconds of each peer in the last finished frame.
     work: BTreeMap<PeerId, (u32, f32)>,
@@ -144,9 +151,17 @@ impl Pipeline {
         self.members.contains_key(&peer)
     }
 
-    /// Whether it has the peer, and the peer is what the view asks for.
-    pub(crate) fn may_ask(&self, peer: PeerId) -> bool {
-        self.members.get(&peer).copied().unwrap_or_default()
+    /// The newest state at or before `revision` that can be traced by whoever would be asked: a newer one that only a peer on standby
+    /// holds does not bring that one in.
+    pub(crate) fn resolve(&self, revision: u64, revisions: &Revisions) -> Option<Resolved> {
+        let may_ask = |peer: PeerId| self.members.get(&peer).filter(|member| member.may_be_asked);
+        let at_work = |peer| may_ask(peer).is_some_and(|m| !m.is_standby) && self.coordinator.is_ready(peer);
+        let standby = |peer| may_ask(peer).is_some_and(|m| m.is_standby);
+        let resolve = |usable: &dyn Fn(PeerId) -> bool| revisions.resolve(revision, usable);
+        let of_asked =
+            resolve(&at_work).or_else(|| resolve(&standby)).or_else(|| resolve(&|peer| may_ask(peer).is_some()));
+        // Peers that hold the scene and may not trace it are told of, by who plans.
+        of_asked.or_else(|| resolve(&|peer| self.has(peer)))
     }
 
     fn constraints(&self) -> Constraints {
@@ -156,7 +171,8 @@ impl Pipeline {
 
     pub(crate) fn peer_joined(&mut self, peer: PeerId, prior: PeerPrior, now: Time) {
         let may_be_asked = self.constraints().unmet(&prior.traits).is_none();
-        if self.members.insert(peer, may_be_asked).is_none() {
+        let member = Member { may_be_asked, is_standby: prior.is_standby };
+        if self.members.insert(peer, member).is_none() {
             self.coordinator.peer_joined(peer, prior, now);
         }
     }
@@ -168,8 +184,8 @@ impl Pipeline {
     }
 
     pub(crate) fn peer_draining(&mut self, peer: PeerId, now: Time) {
-        if let Some(may_be_asked) = self.members.get_mut(&peer) {
-            *may_be_asked = false;
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.may_be_asked = false;
             self.coordinator.peer_draining(peer, now);
         }
     }
