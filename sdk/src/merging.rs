@@ -165,6 +165,13 @@ impl Merging {
         self.merged.clear();
     }
 
+    /// A frame is not made: history stays what it was, unless none is to be seen after it.
+    pub(crate) fn skip(&mut self, opening: &Opening) {
+        if opening.cut {
+            self.merger.forget();
+        }
+    }
+
     /// Takes a slice of the open frame, or of one before it: that one counts in the next that finishes.
     pub(crate) fn add(&mut self, part: &Part) {
         let Part { frame_id, tile, peer, slice } = part;

@@ -1,8 +1,10 @@
 //! One way to make a view's frames: a coordinator, the frames in flight, and the merger's history.
 
+mod finishing;
 mod tasks;
 mod tiers;
 
+use finishing::Finishing;
 pub(crate) use tasks::is_local_task;
 use tasks::local_task;
 use tiers::{DueTogether, Tiers};
@@ -107,6 +109,7 @@ pub(crate) struct Pipeline {
     keeps_costs: bool,
     /// What the engine's planes took, coded, of late.
     plane_bytes_per_px: f32,
+    finishing: Finishing,
     /// What was last told of peers that may not trace the view.
     untraceable: Option<ExpiryCause>,
     pub(crate) misses: Misses,
@@ -137,6 +140,7 @@ impl Pipeline {
             skipped: Skipped::default(),
             keeps_costs: false,
             plane_bytes_per_px: 0.0,
+            finishing: Finishing::default(),
             untraceable: None,
             misses: Misses::default(),
         }
@@ -290,6 +294,7 @@ impl Pipeline {
             begun_ns,
             taken_ns: now.0,
             planned_ns: self.desc.clock.now_ns(),
+            ended_ns: now.0,
         });
         self.open_oldest();
     }
@@ -326,7 +331,8 @@ impl Pipeline {
             revision,
             extent: self.view.size,
             ghost_px,
-            deadline: Time(begun_ns) + deadline,
+            // Only what is due with the frame is waited for.
+            deadline: Time(begun_ns) + if group == 0 { self.finishing.time_for_tiles(deadline) } else { deadline },
             cost,
             layers: requests.clone(),
             lowering: if is_exact { Lowering::Never } else { self.view.lowering },
@@ -499,6 +505,7 @@ impl Pipeline {
                 if self.late.len() > LATE_FRAMES {
                     self.late.pop_front();
                 }
+                flight.ended_ns = self.desc.clock.now_ns();
                 self.merge.finish(flight);
                 self.open_oldest();
             }
@@ -512,6 +519,10 @@ impl Pipeline {
             let Finished { mut output, record } = finished;
             if let (Some(recorder), Some(record)) = (&self.desc.recorder, record) {
                 recorder.made(record);
+            }
+            if output.is_some() {
+                let took = Duration::from_nanos(self.desc.clock.now_ns().saturating_sub(flight.ended_ns));
+                self.finishing.note(took);
             }
             self.work.clear();
             for tile in flight.outcomes().iter().filter(|tile| tile.arrived) {
