@@ -214,7 +214,7 @@ impl Merging {
         let began_ns = self.clock.now_ns();
         spend(self.inserted.filter_ms);
         let is_denoised = self.filter.filters(&frame);
-        let fresh = frame.fresh_fraction();
+        let (fresh, pixels_by_age) = (frame.fresh_fraction(), frame.pixels_by_age());
         let layer_ages = ages_of(&frame, flight);
         let shown = self.filter.run(frame, &self.threads, is_wanted);
         if !is_wanted() {
@@ -241,6 +241,7 @@ impl Merging {
             tiles: flight.outcomes(),
             costs: None,
             fresh,
+            pixels_by_age,
             traced: flight.layers(),
             layer_ages,
             lowered: flight.lowered,
