@@ -1,6 +1,7 @@
 //! The project's figures: each bench prints a table and writes `target/bench/NAME.json`.
 
 mod balance;
+mod captures;
 mod costs;
 mod cpu_time;
 mod demo;
