@@ -1,9 +1,11 @@
 //! The project's figures: each bench prints a table and writes `target/bench/NAME.json`.
 
 mod balance;
+mod captures;
 mod costs;
 mod cpu_time;
 mod demo;
+mod faults;
 mod merge;
 mod overhead;
 mod peers;
@@ -31,6 +33,11 @@ enum Bench {
     Balance(balance::Arguments),
     /// Frames a second of the demo on this machine, a browser watching.
     Demo(demo::Arguments),
+    /// What is seen of peers that are killed, hang or leave, at 30 fps.
+    Faults(faults::Arguments),
+    /// The engine that `faults` kills.
+    #[command(hide = true)]
+    FaultsEngine(faults::engine::Arguments),
     /// CPU time of merging a frame at 1920x1080, one core.
     Merge(merge::Arguments),
     /// Milliseconds that the system adds to tracing, over four peers that answer with stored captures.
@@ -55,6 +62,8 @@ fn main() -> std::process::ExitCode {
     let result = match Arguments::parse().bench {
         Bench::Balance(arguments) => balance::run(&arguments),
         Bench::Demo(arguments) => demo::run(&arguments),
+        Bench::Faults(arguments) => faults::run(&arguments),
+        Bench::FaultsEngine(arguments) => return faults::engine::run(&arguments),
         Bench::Merge(arguments) => merge::run(&arguments),
         Bench::Overhead(arguments) => overhead::run(&arguments),
         Bench::Picture(arguments) => picture::run(&arguments),

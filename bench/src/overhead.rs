@@ -1,16 +1,12 @@
 //! Bench of what the system adds to tracing: four peer processes on loopback that answer with stored captures.
 
+use crate::captures::{CAPTURES, Shoot, request};
 use crate::cpu_time::cpu_seconds;
 use crate::peers::Peers;
 use crate::report::{Report, median};
-use glam::{Quat, Vec3};
-use rayloom::frame::{Extent, LayerKind, LayerRequest};
+use rayloom::frame::{Extent, LayerKind};
 use rayloom::scene::city::city;
-use rayloom::scene::{Camera, Scene};
 use rayloom::{Accumulation, Embedded, FrameDesc, Output, STAGES, Session, SessionDesc, StageTimes, ViewDesc};
-use rayloom_peer::{CaptureWriter, Frame, RendererOptions, StoredTracer, Tracer, VulkanTracer};
-use std::f32::consts::TAU;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
@@ -22,8 +18,8 @@ pub(crate) struct Arguments {
 
 const SIZE: Extent = Extent::new(1280, 720);
 const PEERS: usize = 4;
-/// Distinct cameras, each with its own noise; the path is closed.
-const CAPTURES: u32 = 60;
+/// Of the circle that the camera goes.
+const RADIUS_M: f32 = 1.5;
 const FRAMES: u64 = 150;
 /// Frames before those that count: the coordinator learns the peers' speeds, the history fills.
 const WARM_UP: u64 = 30;
@@ -34,7 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     let source = city(CITY_TRIANGLES, 1);
-    let file = captures(&source)?;
+    let layers = LayerKind::REAL_TIME.map(request);
+    let shoot = Shoot { source: &source, size: SIZE, radius_m: RADIUS_M, layers: &layers };
+    let file = shoot.captures()?;
     let trace = format!("stored:{}", file.display());
     let peers = Peers::start(PEERS, &["--trace", &trace])?;
     let text = |error: rayloom::Error| error.to_string();
@@ -52,10 +50,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
         layer.request = request(layer.request.kind);
     }
     let view = session.create_view(desc).map_err(text)?;
-    let start_camera = camera(&source, 0);
+    let start_camera = shoot.camera(0);
     let scene = session.create_scene();
-    let aspect_source = source.clone();
-    scene.replace(source).map_err(text)?;
+    scene.replace(source.clone()).map_err(text)?;
     let revision = scene.commit().map_err(text)?;
 
     // Frames before every peer has the scene would measure the upload.
@@ -96,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
                 next = Instant::now();
             }
         }
-        view.begin_frame(FrameDesc::new(frame_id, revision, camera(&aspect_source, frame_id))).map_err(text)?;
+        view.begin_frame(FrameDesc::new(frame_id, revision, shoot.camera(frame_id))).map_err(text)?;
         let output: std::sync::Arc<Output> = view.acquire(frame_id, 2 * PATIENCE).map_err(text)?;
         if counts {
             whole += u32::from(output.fresh >= 1.0);
@@ -137,70 +134,9 @@ fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
 }
 
-/// As the demo asks for them: reflections and bounces at half resolution.
-fn request(kind: LayerKind) -> LayerRequest {
-    let scale = if matches!(kind, LayerKind::Specular | LayerKind::Indirect) { 2 } else { 1 };
-    LayerRequest { kind, samples: 1, scale, bounces: LayerRequest::BOUNCES }
-}
-
-/// A closed path around the scene's first camera.
-fn camera(source: &Scene, frame_id: u64) -> Camera {
-    let turn = (frame_id % u64::from(CAPTURES)) as f32 / CAPTURES as f32 * TAU;
-    let mut camera = source.default_camera(SIZE.width as f32 / SIZE.height as f32);
-    camera.position += camera.rotation * Vec3::new(1.5 * turn.sin(), 0.0, 1.5 * (1.0 - turn.cos()));
-    camera.rotation = Quat::from_rotation_y(0.1 * turn.sin()) * camera.rotation;
-    camera
-}
-
-/// The file of captures, traced by this process where it is not there yet.
-fn captures(source: &Scene) -> Result<PathBuf, String> {
-    let path = PathBuf::from(format!("target/bench/stored-{}x{}.bin", SIZE.width, SIZE.height));
-    if StoredTracer::open(&path).is_ok() {
-        return Ok(path);
-    }
-    std::fs::create_dir_all("target/bench").map_err(|error| format!("target/bench: {error}"))?;
-    let unfinished = path.with_extension("part");
-    capture(source, &unfinished)?;
-    std::fs::rename(&unfinished, &path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(path)
-}
-
-fn capture(source: &Scene, path: &Path) -> Result<(), String> {
-    println!("tracing {CAPTURES} captures of {}x{}, once", SIZE.width, SIZE.height);
-    let options = RendererOptions { allow_cpu: true, ..RendererOptions::default() };
-    let tracer = VulkanTracer::new(&options, false).map_err(|error| error.to_string())?;
-    let on_device = tracer.create_scene(source, &mut |_| ()).map_err(|error| error.to_string())?;
-    let layers = LayerKind::REAL_TIME.map(request);
-    let say = |error: std::io::Error| format!("{}: {error}", path.display());
-    let mut writer = CaptureWriter::create(path, SIZE, &layers, CAPTURES).map_err(say)?;
-    let begun = Instant::now();
-    for frame_id in 0..u64::from(CAPTURES) {
-        let frame = Frame {
-            previous_camera: camera(source, frame_id + u64::from(CAPTURES) - 1),
-            ..Frame::new(frame_id, SIZE, camera(source, frame_id), layers.to_vec())
-        };
-        let traced = tracer.trace(&on_device, &frame, SIZE.rect(), None).map_err(|error| error.to_string())?;
-        writer.add(&traced.tile).map_err(say)?;
-        if frame_id % 10 == 9 {
-            println!("  {} after {:.0} s", frame_id + 1, begun.elapsed().as_secs_f32());
-        }
-    }
-    writer.finish().map_err(say)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_path_is_closed_and_its_steps_are_small() {
-        let source = city(1000, 1);
-        assert_eq!(camera(&source, 0), camera(&source, u64::from(CAPTURES)));
-        for frame_id in 0..u64::from(CAPTURES) {
-            let step = camera(&source, frame_id).position.distance(camera(&source, frame_id + 1).position);
-            assert!(step > 0.0 && step < 0.2, "{step} m");
-        }
-    }
 
     #[test]
     fn the_largest_is_the_99th_of_a_hundred_only_once() {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// Known to this bench and its peers, on loopback only.
-const TOKEN: &str = "a-token-for-benches";
+pub(crate) const TOKEN: &str = "a-token-for-benches";
 
 /// Peers on free ports of loopback; killed when dropped.
 pub(crate) struct Peers {
@@ -34,6 +34,34 @@ impl Peers {
             peers.addresses.push(PeerAddress { url, token: Some(TOKEN.into()), ..PeerAddress::default() });
         }
         Ok(peers)
+    }
+
+    /// SIGKILL: no goodbye.
+    pub(crate) fn kill(&mut self, peer: usize) -> Result<(), String> {
+        self.children[peer].kill().map_err(|error| format!("a peer can't be killed: {error}"))
+    }
+
+    /// SIGSTOP: alive for the kernel, dead for everyone else.
+    pub(crate) fn stop(&self, peer: usize) -> Result<(), String> {
+        signal(&self.children[peer], "STOP")
+    }
+
+    /// SIGTERM: it finishes what it has.
+    pub(crate) fn terminate(&self, peer: usize) -> Result<(), String> {
+        signal(&self.children[peer], "TERM")
+    }
+
+    /// Waits until a peer has ended by itself.
+    pub(crate) fn wait(&mut self, peer: usize) -> Result<(), String> {
+        self.children[peer].wait().map(drop).map_err(|error| format!("waiting for a peer: {error}"))
+    }
+}
+
+fn signal(child: &Child, name: &str) -> Result<(), String> {
+    let status = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        other => Err(format!("SIG{name} was not sent: {other:?}")),
     }
 }
 

@@ -27,9 +27,13 @@ impl Report {
     /// Adds a figure that could not be measured.
     pub(crate) fn unknown(&mut self, key: impl Into<String>, why: impl Into<String>) {
         let key = key.into();
-        let why = (format!("{key}_why"), Value::String(why.into()));
-        self.rows.push((key, Value::Null));
-        self.rows.push(why);
+        self.rows.push((key.clone(), Value::Null));
+        self.explain(key, why);
+    }
+
+    /// Says of a figure why it is what it is.
+    pub(crate) fn explain(&mut self, key: impl Into<String>, why: impl Into<String>) {
+        self.rows.push((format!("{}_why", key.into()), Value::String(why.into())));
     }
 
     /// Prints the table and writes `target/bench/NAME.json`; answers where.

@@ -52,7 +52,7 @@ impl std::fmt::Debug for PeerAddress {
 pub enum Embedded {
     /// Never; frames without peers are reprojected history.
     Never,
-    /// While no other peer can trace.
+    /// While no other peer traces: none is there, or all of them fail.
     #[default]
     Fallback,
     /// As one of the peers.

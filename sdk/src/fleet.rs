@@ -234,8 +234,9 @@ impl Fleet {
                 // Stored captures need no memory.
                 memory_bytes: if info.stored_traces { 0 } else { info.memory_bytes },
             };
-            let prior = PeerPrior { rays_per_second: info.rays_per_second, is_embedded, traits };
-            view.peer_joined(id, prior, self.embedded == Embedded::Always, now);
+            let is_standby = is_embedded && self.embedded != Embedded::Always;
+            let prior = PeerPrior { rays_per_second: info.rays_per_second, is_embedded, is_standby, traits };
+            view.peer_joined(id, prior, now);
             if peer.leaving != Leaving::No {
                 view.peer_draining(id, now);
             }

@@ -48,6 +48,8 @@ pub(crate) struct Flight {
     pub(crate) begun_ns: u64,
     pub(crate) taken_ns: u64,
     pub(crate) planned_ns: u64,
+    /// When nothing more was waited for.
+    pub(crate) ended_ns: u64,
 }
 
 /// What the engine's raster saw of a frame. Once the frame is out nobody goes on sending it.

@@ -3,7 +3,7 @@
 //! The director hands over what a frame is merged from, each slice as it arrives, and the frame's end; the thread answers
 //! with what it made. A view whose frames are slow to merge or to filter holds up no other. What waits for the thread is
 //! bounded: by the frames that a view may have in flight, of which none counts as finished before it was made, and by the
-//! pixels of their tiles.
+//! pixels of their tiles. A frame that a newer one has overtaken before the thread came to it is left out.
 
 use crate::capture::MadeRecord;
 use crate::clock::Clock;
@@ -192,6 +192,12 @@ fn run(desc: &MergeDesc, work: &mpsc::Receiver<Job>, made: &Made) {
             return;
         }
         match jobs.pop_front() {
+            Some(Job::Open { is_local, opening }) if !desc.is_recorded && is_overtaken(&jobs, is_local) => {
+                merging[usize::from(is_local)].skip(&opening);
+                let flight = take_frame(&mut jobs, is_local, opening.frame_id);
+                made.finished[usize::from(is_local)].lock().extend(flight.map(|flight| (flight, Finished::default())));
+                made.news.notify_one();
+            }
             Some(Job::Open { is_local, opening }) => merging[usize::from(is_local)].open(*opening),
             Some(Job::Add { is_local, part }) => merging[usize::from(is_local)].add(&part),
             Some(Job::Finish { is_local, flight }) => {
@@ -210,5 +216,106 @@ fn run(desc: &MergeDesc, work: &mpsc::Receiver<Job>, made: &Made) {
             Some(Job::End) => return,
             None => {}
         }
+    }
+}
+
+/// Whether the frame that is to be opened next, and a newer one too, have ended: making both would only make the newer one late. Those
+/// that are surely shown are made.
+fn is_overtaken(jobs: &VecDeque<Job>, is_local: bool) -> bool {
+    let mut ended = jobs.iter().filter_map(|job| match job {
+        Job::Finish { is_local: other, flight } if *other == is_local => Some(flight),
+        _ => None,
+    });
+    ended.next().is_some_and(|flight| !flight.is_surely_shown) && ended.next().is_some()
+}
+
+/// Takes the rest of the next frame: its end. What comes late of those before it stays.
+fn take_frame(jobs: &mut VecDeque<Job>, is_local: bool, frame_id: u64) -> Option<Box<Flight>> {
+    let is_end = |job: &Job| matches!(job, Job::Finish { is_local: other, .. } if *other == is_local);
+    let end = jobs.iter().position(is_end)?;
+    let rest: Vec<Job> = jobs.drain(..=end).collect();
+    let mut flight = None;
+    for job in rest.into_iter().rev() {
+        match job {
+            Job::Finish { is_local: other, flight: ended } if other == is_local => flight = Some(ended),
+            Job::Add { is_local: other, ref part } if other == is_local && part.frame_id == frame_id => {}
+            other => jobs.push_front(other),
+        }
+    }
+    flight
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::FrameDesc;
+    use crate::flight::Request;
+    use rayloom_frame::Extent;
+    use rayloom_scene::Camera;
+
+    fn frame(jobs: &mpsc::Sender<Job>, is_local: bool, frame_id: u64, is_surely_shown: bool) {
+        let desc = FrameDesc::new(frame_id, 1, Camera::with_fov(1.0, 1.0));
+        let request = Request { desc, groups: Vec::new(), state: None, planes: None, before: None };
+        let mut flight = Flight {
+            request: Arc::new(request),
+            lowered: 0,
+            tiles: Vec::new(),
+            prescribed: None,
+            is_open: true,
+            is_exact: false,
+            is_surely_shown,
+            ended: true,
+            predicted_costs: None,
+            begun_ns: 0,
+            taken_ns: 0,
+            planned_ns: 0,
+            ended_ns: 0,
+        };
+        jobs.send(Job::Open { is_local, opening: Box::new(flight.opening()) }).unwrap();
+        jobs.send(Job::Finish { is_local, flight: Box::new(flight) }).unwrap();
+    }
+
+    /// The frames of the remote and the local pipeline, and whether each has an output, where all had ended before the thread
+    /// came to them.
+    fn made(is_recorded: bool, fill: impl Fn(&mpsc::Sender<Job>)) -> [Vec<(u64, bool)>; 2] {
+        let desc = MergeDesc {
+            view: 0,
+            desc: ViewDesc::new(Extent::new(16, 16)),
+            filters: Filters::Off,
+            threads: MergeThreads { count: 1 },
+            clock: Clock::new(),
+            is_recorded,
+            inserted: Default::default(),
+            news: Arc::default(),
+        };
+        let (jobs, work) = mpsc::channel();
+        fill(&jobs);
+        jobs.send(Job::End).unwrap();
+        let made = Made::default();
+        run(&desc, &work, &made);
+        made.finished.map(|finished| {
+            let finished = finished.into_inner().into_iter();
+            finished.map(|(flight, finished)| (flight.request.desc.frame_id, finished.output.is_some())).collect()
+        })
+    }
+
+    #[test]
+    fn frames_that_a_newer_one_has_overtaken_do_not_hold_it_up() {
+        let [remote, local] = made(false, |jobs| {
+            frame(jobs, false, 1, false);
+            frame(jobs, true, 1, false);
+            frame(jobs, false, 2, false);
+            frame(jobs, false, 3, false);
+        });
+        assert_eq!(remote, [(1, false), (2, false), (3, true)]);
+        assert_eq!(local, [(1, true)], "the other pipeline has none that is newer");
+    }
+
+    #[test]
+    fn frames_that_are_recorded_or_compared_are_all_made() {
+        let both = |jobs: &mpsc::Sender<Job>| (1..3).for_each(|frame_id| frame(jobs, false, frame_id, false));
+        assert_eq!(made(true, both)[0], [(1, true), (2, true)]);
+        let compared = |jobs: &mpsc::Sender<Job>| (1..3).for_each(|frame_id| frame(jobs, false, frame_id, true));
+        assert_eq!(made(false, compared)[0], [(1, true), (2, true)]);
     }
 }

@@ -165,6 +165,13 @@ impl Merging {
         self.merged.clear();
     }
 
+    /// A frame is not made: history stays what it was, unless none is to be seen after it.
+    pub(crate) fn skip(&mut self, opening: &Opening) {
+        if opening.cut {
+            self.merger.forget();
+        }
+    }
+
     /// Takes a slice of the open frame, or of one before it: that one counts in the next that finishes.
     pub(crate) fn add(&mut self, part: &Part) {
         let Part { frame_id, tile, peer, slice } = part;
@@ -207,7 +214,7 @@ impl Merging {
         let began_ns = self.clock.now_ns();
         spend(self.inserted.filter_ms);
         let is_denoised = self.filter.filters(&frame);
-        let fresh = frame.fresh_fraction();
+        let (fresh, pixels_by_age) = (frame.fresh_fraction(), frame.pixels_by_age());
         let layer_ages = ages_of(&frame, flight);
         let shown = self.filter.run(frame, &self.threads, is_wanted);
         if !is_wanted() {
@@ -234,6 +241,7 @@ impl Merging {
             tiles: flight.outcomes(),
             costs: None,
             fresh,
+            pixels_by_age,
             traced: flight.layers(),
             layer_ages,
             lowered: flight.lowered,

@@ -119,6 +119,8 @@ pub struct Output {
     pub(crate) costs: Option<CostMaps>,
     /// Share of pixels traced for this very frame, 0 to 1.
     pub fresh: f32,
+    /// How many pixels are 0, 1, 2... frames old; as long as the oldest needs it, the last of 256 were never traced.
+    pub pixels_by_age: Vec<u32>,
     /// How old each layer is: those that are due later than the frame are by design ([`crate::LayerDesc::deadline`]).
     pub layer_ages: Vec<(LayerKind, LayerAge)>,
     /// What was traced of each layer: what the frame asked for, or less where [`crate::ViewDesc::lowering`] allows it.
@@ -206,6 +208,7 @@ mod tests {
             costs: None,
             layer_ages: Vec::new(),
             fresh: 0.0,
+            pixels_by_age: Vec::new(),
             traced: Vec::new(),
             lowered: 0,
             times: StageTimes::default(),

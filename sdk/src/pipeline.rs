@@ -1,8 +1,10 @@
 //! One way to make a view's frames: a coordinator, the frames in flight, and the merger's history.
 
+mod finishing;
 mod tasks;
 mod tiers;
 
+use finishing::Finishing;
 pub(crate) use tasks::is_local_task;
 use tasks::local_task;
 use tiers::{DueTogether, Tiers};
@@ -18,7 +20,7 @@ use crate::merge_thread::Merge;
 use crate::merging::{Finished, Part};
 use crate::output::{Output, StageTimes, spend};
 use crate::overlay::CostMaps;
-use crate::revisions::Resolved;
+use crate::revisions::{Resolved, Revisions};
 use crate::timeline::Timeline;
 use crate::verify::Verifier;
 use rayloom_coordinator::{
@@ -79,13 +81,20 @@ pub(crate) struct Prescribed {
     pub(crate) merged: BTreeSet<MergedSlice>,
 }
 
+/// A peer of a pipeline.
+struct Member {
+    /// It is what the view asks for, and stays.
+    may_be_asked: bool,
+    /// See [`PeerPrior::is_standby`].
+    is_standby: bool,
+}
+
 /// See the file's head.
 pub(crate) struct Pipeline {
     desc: PipelineDesc,
     view: ViewDesc,
     coordinator: Coordinator,
-    /// Its peers, and whether each is what the view asks for.
-    members: BTreeMap<PeerId, bool>,
+    members: BTreeMap<PeerId, Member>,
     merge: Merge,
     /// Tiles and milliseconds of each peer in the last finished frame.
     work: BTreeMap<PeerId, (u32, f32)>,
@@ -100,6 +109,7 @@ pub(crate) struct Pipeline {
     keeps_costs: bool,
     /// What the engine's planes took, coded, of late.
     plane_bytes_per_px: f32,
+    finishing: Finishing,
     /// What was last told of peers that may not trace the view.
     untraceable: Option<ExpiryCause>,
     pub(crate) misses: Misses,
@@ -130,6 +140,7 @@ impl Pipeline {
             skipped: Skipped::default(),
             keeps_costs: false,
             plane_bytes_per_px: 0.0,
+            finishing: Finishing::default(),
             untraceable: None,
             misses: Misses::default(),
         }
@@ -144,9 +155,17 @@ impl Pipeline {
         self.members.contains_key(&peer)
     }
 
-    /// Whether it has the peer, and the peer is what the view asks for.
-    pub(crate) fn may_ask(&self, peer: PeerId) -> bool {
-        self.members.get(&peer).copied().unwrap_or_default()
+    /// The newest state at or before `revision` that can be traced by whoever would be asked: a newer one that only a peer on standby
+    /// holds does not bring that one in.
+    pub(crate) fn resolve(&self, revision: u64, revisions: &Revisions) -> Option<Resolved> {
+        let may_ask = |peer: PeerId| self.members.get(&peer).filter(|member| member.may_be_asked);
+        let at_work = |peer| may_ask(peer).is_some_and(|m| !m.is_standby) && self.coordinator.is_ready(peer);
+        let standby = |peer| may_ask(peer).is_some_and(|m| m.is_standby);
+        let resolve = |usable: &dyn Fn(PeerId) -> bool| revisions.resolve(revision, usable);
+        let of_asked =
+            resolve(&at_work).or_else(|| resolve(&standby)).or_else(|| resolve(&|peer| may_ask(peer).is_some()));
+        // Peers that hold the scene and may not trace it are told of, by who plans.
+        of_asked.or_else(|| resolve(&|peer| self.has(peer)))
     }
 
     fn constraints(&self) -> Constraints {
@@ -156,7 +175,8 @@ impl Pipeline {
 
     pub(crate) fn peer_joined(&mut self, peer: PeerId, prior: PeerPrior, now: Time) {
         let may_be_asked = self.constraints().unmet(&prior.traits).is_none();
-        if self.members.insert(peer, may_be_asked).is_none() {
+        let member = Member { may_be_asked, is_standby: prior.is_standby };
+        if self.members.insert(peer, member).is_none() {
             self.coordinator.peer_joined(peer, prior, now);
         }
     }
@@ -168,8 +188,8 @@ impl Pipeline {
     }
 
     pub(crate) fn peer_draining(&mut self, peer: PeerId, now: Time) {
-        if let Some(may_be_asked) = self.members.get_mut(&peer) {
-            *may_be_asked = false;
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.may_be_asked = false;
             self.coordinator.peer_draining(peer, now);
         }
     }
@@ -282,6 +302,7 @@ impl Pipeline {
             begun_ns,
             taken_ns: now.0,
             planned_ns: self.desc.clock.now_ns(),
+            ended_ns: now.0,
         });
         self.open_oldest();
     }
@@ -318,7 +339,8 @@ impl Pipeline {
             revision,
             extent: self.view.size,
             ghost_px,
-            deadline: Time(begun_ns) + deadline,
+            // Only what is due with the frame is waited for.
+            deadline: Time(begun_ns) + if group == 0 { self.finishing.time_for_tiles(deadline) } else { deadline },
             cost,
             layers: requests.clone(),
             lowering: if is_exact { Lowering::Never } else { self.view.lowering },
@@ -492,6 +514,7 @@ impl Pipeline {
                 if self.late.len() > LATE_FRAMES {
                     self.late.pop_front();
                 }
+                flight.ended_ns = self.desc.clock.now_ns();
                 self.merge.finish(flight);
                 self.open_oldest();
             }
@@ -510,6 +533,10 @@ impl Pipeline {
             let Finished { mut output, record } = finished;
             if let (Some(recorder), Some(record)) = (&self.desc.recorder, record) {
                 recorder.made(record);
+            }
+            if output.is_some() {
+                let took = Duration::from_nanos(self.desc.clock.now_ns().saturating_sub(flight.ended_ns));
+                self.finishing.note(took);
             }
             self.work.clear();
             for tile in flight.outcomes().iter().filter(|tile| tile.arrived) {

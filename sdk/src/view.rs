@@ -119,14 +119,12 @@ impl View {
         self.both().for_each(|pipeline| pipeline.keep_costs(with_costs));
     }
 
-    /// The embedded peer serves the local pipeline, and the remote one only where it is one of the peers.
-    pub(crate) fn peer_joined(&mut self, peer: PeerId, prior: PeerPrior, embedded_is_a_peer: bool, now: Time) {
+    /// The embedded peer serves the local pipeline too.
+    pub(crate) fn peer_joined(&mut self, peer: PeerId, prior: PeerPrior, now: Time) {
         if peer.0 == EMBEDDED_PEER {
-            self.local.peer_joined(peer, prior, now);
+            self.local.peer_joined(peer, PeerPrior { is_standby: false, ..prior }, now);
         }
-        if peer.0 != EMBEDDED_PEER || embedded_is_a_peer {
-            self.remote.peer_joined(peer, prior, now);
-        }
+        self.remote.peer_joined(peer, prior, now);
     }
 
     pub(crate) fn peer_ready(&mut self, peer: PeerId, scene: u32, revision: u64, now: Time) {
@@ -173,20 +171,15 @@ impl View {
     /// Which pipelines make a frame of this revision, and with what; history starts anew where that must be.
     pub(crate) fn starts(&mut self, desc: &mut FrameDesc, revisions: &Revisions) -> Starts {
         desc.cut |= std::mem::take(&mut self.history_starts_anew);
-        let able = |pipeline: &Pipeline| revisions.resolve(desc.revision, |peer| pipeline.may_ask(peer));
-        let is_able = [&self.remote, &self.local].map(|pipeline| able(pipeline).is_some());
         let start = |pipeline: &Pipeline| Start {
-            // Peers that hold the scene and may not trace it are told of, by who plans.
-            state: able(pipeline).or_else(|| revisions.resolve(desc.revision, |peer| pipeline.has(peer))),
+            state: pipeline.resolve(desc.revision, revisions),
             prescribed: None,
             is_surely_shown: self.mode == ViewMode::Difference,
         };
-        let (remote, local) = (start(&self.remote), start(&self.local));
         match self.mode {
-            ViewMode::Difference => Starts { remote: Some(remote), local: Some(local) },
-            // Without a peer that can and may trace, the embedded one steps in where there is one.
-            ViewMode::Remote if is_able[0] || !is_able[1] => Starts { remote: Some(remote), local: None },
-            ViewMode::Remote | ViewMode::Local => Starts { remote: None, local: Some(local) },
+            ViewMode::Difference => Starts { remote: Some(start(&self.remote)), local: Some(start(&self.local)) },
+            ViewMode::Remote => Starts { remote: Some(start(&self.remote)), local: None },
+            ViewMode::Local => Starts { remote: None, local: Some(start(&self.local)) },
         }
     }
 

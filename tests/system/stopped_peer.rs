@@ -1,9 +1,10 @@
 //! A peer that hangs (stopped by a signal: its sockets stay open and nothing answers) is covered like a dead one, and
 //! works again when it wakes up.
 
-use crate::engine::{Engine, is_fault_of, peers_of};
+use crate::engine::{Engine, city, is_fault_of, peers_of, session_desc, view_desc};
 use crate::fleet::Fleet;
-use rayloom::Event;
+use rayloom::frame::Extent;
+use rayloom::{EMBEDDED_PEER, Embedded, Event, SessionDesc};
 
 #[test]
 fn a_hanging_peer_is_covered_and_comes_back() {
@@ -18,6 +19,24 @@ fn a_hanging_peer_is_covered_and_comes_back() {
     engine.frames_until("an event that names the stopped peer", |engine, _| engine.told(names_it));
     fleet.peers[1].go_on();
     engine.frames_until("tiles of the woken peer", |_, output| peers_of(output).contains(&1));
+}
+
+#[test]
+fn the_embedded_peer_steps_in_while_all_others_hang() {
+    let fleet = Fleet::start(2);
+    let session = SessionDesc {
+        peers: fleet.addresses(),
+        embedded: Embedded::Fallback,
+        embedded_allow_cpu: true,
+        ..session_desc()
+    };
+    let mut engine = Engine::of(session, view_desc(Extent::new(160, 90)), city());
+    engine.whole_frame_by(&[0, 1]);
+    fleet.peers.iter().for_each(|peer| peer.stop());
+    engine.whole_frame_by(&[EMBEDDED_PEER]);
+    assert!((0..2).all(|peer| engine.told(|event| is_fault_of(event, peer))), "{:?}", engine.events);
+    fleet.peers.iter().for_each(|peer| peer.go_on());
+    engine.whole_frame_by(&[0, 1]);
 }
 
 /// Whoever does not answer the goodbye is not waited for.

@@ -133,6 +133,11 @@ impl Coordinator {
         views.into_iter()
     }
 
+    /// True for a peer that gets its share of frames.
+    pub fn is_ready(&self, peer: PeerId) -> bool {
+        self.peers.get(&peer).is_some_and(|peer| peer.state == PeerState::Ready)
+    }
+
     /// Whose task this is, while an answer is expected or welcome. Answers from others are forged.
     pub fn task_peer(&self, task: TaskId) -> Option<PeerId> {
         self.tasks.get(&task).map(|task| task.peer)

@@ -18,6 +18,8 @@ pub struct PeerPrior {
     pub rays_per_second: f32,
     /// It runs in the engine's process: no link.
     pub is_embedded: bool,
+    /// It is asked only where no other peer that is ready can be.
+    pub is_standby: bool,
     /// What it is.
     pub traits: PeerTraits,
 }

@@ -2,6 +2,7 @@
 
 use crate::coordinator::Coordinator;
 use crate::flight::{Frame, Task, TaskState};
+use crate::peer::Peer;
 use crate::{Action, ChangeCause, ExpiryCause, PeerId, PeerState, Refusal, TaskId, Time};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -162,7 +163,8 @@ impl Coordinator {
         self.is_awaited(task) && (self.tasks.values().any(has_it) || self.replace(task).is_some())
     }
 
-    /// Gives a task's cell to the peer that is predicted to finish it first, if that is in time: the new task.
+    /// Gives a task's cell to the peer that is predicted to finish it first, if that is in time; peers on standby count where no other
+    /// is ready. The new task.
     pub(crate) fn replace(&mut self, task: &Task) -> Option<TaskId> {
         let index = self.frames.iter().position(|frame| frame.serial == task.serial)?;
         let frame = &self.frames[index];
@@ -175,11 +177,14 @@ impl Coordinator {
             let transfer = known.link.transfer_ns((task.up_bytes, down_bytes));
             known.turnaround_ns(queue, known.speed.service_ns(task.units), transfer)
         };
-        let able = self.peers.values().filter(|peer| {
+        let is_able = |peer: &&Peer| {
             let is_other = peer.id != task.peer && peer.state == PeerState::Ready;
             is_other && frame.may_be_traced_by(peer)
-        });
-        let best = able.map(|peer| peer.id).min_by(|a, b| finish(*a).total_cmp(&finish(*b)));
+        };
+        let (standby, at_work): (Vec<&Peer>, Vec<&Peer>) =
+            self.peers.values().filter(is_able).partition(|peer| peer.prior.is_standby);
+        let able = if at_work.is_empty() { standby } else { at_work };
+        let best = able.into_iter().map(|peer| peer.id).min_by(|a, b| finish(*a).total_cmp(&finish(*b)));
         let in_time = |peer: &PeerId| self.now.plus_ns(finish(*peer)) + self.config.reassign_margin <= frame.deadline;
         let peer = best.filter(in_time)?;
         let queue = queues.get(&peer).copied();

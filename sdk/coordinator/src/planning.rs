@@ -216,15 +216,16 @@ impl Coordinator {
         }
     }
 
-    /// Ready peers that hold the revision and are what the frame asks for; where there is none, suspect ones, then those that are
-    /// blocked, but for liars: there is nothing to lose.
+    /// Ready peers that hold the revision and are what the frame asks for; where there is none, those on standby, then suspect ones,
+    /// then those that are blocked, but for liars: there is nothing to lose.
     fn candidates(&self, frame: &FrameRequest) -> Vec<Candidate> {
         let queues = self.queues();
-        let in_state = |state: PeerState| -> Vec<Candidate> {
+        let in_state = |state: PeerState, is_standby: bool| -> Vec<Candidate> {
             let able = self.peers.values().filter(|peer| {
                 let is_allowed = frame.constraints.unmet(&peer.prior.traits).is_none();
                 let is_there = peer.state == state && !peer.blame.is_blocked_for_good();
-                is_there && peer.holds(frame.scene, frame.revision) && is_allowed
+                let is_wanted = peer.prior.is_standby == is_standby;
+                is_wanted && is_there && peer.holds(frame.scene, frame.revision) && is_allowed
             });
             able.map(|peer| Candidate {
                 peer: peer.id,
@@ -237,10 +238,12 @@ impl Coordinator {
             })
             .collect()
         };
-        let ready = in_state(PeerState::Ready);
+        let ready = in_state(PeerState::Ready, false);
         if ready.is_empty() {
-            let suspect = in_state(PeerState::Suspect);
-            return if suspect.is_empty() { in_state(PeerState::Blocked) } else { suspect };
+            let states = [PeerState::Ready, PeerState::Suspect, PeerState::Blocked];
+            let last_resorts = states.into_iter().flat_map(|state| [(state, true), (state, false)]);
+            let found = last_resorts.map(|(state, is_standby)| in_state(state, is_standby));
+            return found.into_iter().find(|candidates| !candidates.is_empty()).unwrap_or_default();
         }
         // A link that alone takes longer than there is time is of no use, unless all are like that.
         let (near, far): (Vec<Candidate>, Vec<Candidate>) =

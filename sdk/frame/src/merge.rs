@@ -232,6 +232,18 @@ impl<'a> MergedFrame<'a> {
     pub fn fresh_fraction(&self) -> f32 {
         self.fresh_pixels as f32 / self.extent.pixels().max(1) as f32
     }
+
+    /// How many pixels are 0, 1, 2... frames old; as long as the oldest needs it, the last of 256 were never traced.
+    pub fn pixels_by_age(&self) -> Vec<u32> {
+        let mut counts = [0; 256];
+        if self.fresh_pixels == self.ages.len() {
+            counts[0] = self.ages.len() as u32;
+        } else {
+            self.ages.iter().for_each(|age| counts[usize::from(*age)] += 1);
+        }
+        let length = counts.iter().rposition(|count| *count > 0).map_or(0, |oldest| oldest + 1);
+        counts[..length].to_vec()
+    }
 }
 
 /// How old a layer's pixels are, in frames; those that were never traced count as 255.

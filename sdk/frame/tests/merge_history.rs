@@ -54,6 +54,9 @@ fn ages_count_frames_since_a_pixel_was_traced() {
     let ages = |merger: &mut Merger, frame_id: u64, missing: &[usize]| {
         Shot::moving(EXTENT, frame_id, 0.0).deliver(merger, &LAYERS, &tiles, missing);
         let frame = merger.finish().unwrap();
+        let oldest = frame.ages.iter().copied().max().unwrap();
+        let pixels = |age: u8| frame.ages.iter().filter(|other| **other == age).count() as u32;
+        assert_eq!(frame.pixels_by_age(), (0..=oldest).map(pixels).collect::<Vec<_>>());
         (frame.ages[10], frame.ages[150], frame.tiles[1].age)
     };
     assert_eq!(ages(&mut merger, 0, &[1]), (0, 255, 255));
