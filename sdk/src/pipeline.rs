@@ -360,7 +360,6 @@ impl Pipeline {
         let cut = cut.filter(|_| !plan.tiles.is_empty());
         let rects: Vec<Rect> = cut.map_or_else(|| planned.collect(), <[Rect]>::to_vec);
         frame.groups.push(Group {
-            asked,
             layers: if plan.lowered > 0 { plan.layers } else { requests },
             plan: rects.into_iter().map(|rect| TilePlan { rect, ghost_px }).collect(),
         });
@@ -459,8 +458,8 @@ impl Pipeline {
     pub(crate) fn act(&mut self, fleet: &mut Fleet, verifier: &mut Verifier, events: &EventQueue) {
         while let Some(action) = self.coordinator.poll_action() {
             match action {
-                Action::Assign { peer, frame_id, group, tiles } => {
-                    self.assign(peer, (frame_id, group), &tiles, fleet, verifier);
+                Action::Assign { peer, frame_id, group, left, tiles } => {
+                    self.assign(peer, (frame_id, group, left), &tiles, fleet, verifier);
                 }
                 Action::Cancel { peer, tasks } => {
                     self.give_up(|tile| tasks.contains(&tile.task));

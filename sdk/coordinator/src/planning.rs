@@ -189,6 +189,8 @@ impl Coordinator {
             map_variance,
             patience,
             due,
+            turn: frame.deadline,
+            behind_ns: 0.0,
             is_extended: false,
             late_looks: 0,
             waited_for_none: queue_ns.is_none(),
@@ -219,7 +221,7 @@ impl Coordinator {
     /// Ready peers that hold the revision and are what the frame asks for; where there is none, those on standby, then suspect ones,
     /// then those that are blocked, but for liars: there is nothing to lose.
     fn candidates(&self, frame: &FrameRequest) -> Vec<Candidate> {
-        let queues = self.queues();
+        let queues = self.queues(frame.deadline);
         let in_state = |state: PeerState, is_standby: bool| -> Vec<Candidate> {
             let able = self.peers.values().filter(|peer| {
                 let is_allowed = frame.constraints.unmet(&peer.prior.traits).is_none();
@@ -300,7 +302,7 @@ impl Coordinator {
         } else {
             tiles.sort_by_key(|(peer, rect)| (*peer, std::cmp::Reverse(lacked(rect))));
         }
-        let mut queues = self.queues();
+        let mut queues = self.queues(frame.deadline);
         if frame.group == 0 {
             self.peers.values_mut().for_each(|peer| peer.share = 0.0);
         }
