@@ -11,7 +11,7 @@ use tiers::{DueTogether, Tiers};
 
 use crate::capture::{MergedSlice, Recorder};
 use crate::clock::Clock;
-use crate::config::{Accumulation, FrameDesc, Lowering, PeerConstraints, ViewDesc};
+use crate::config::{Accumulation, FrameDesc, Lowering, ViewDesc};
 use crate::director::ArrivedSlice;
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
@@ -169,8 +169,7 @@ impl Pipeline {
     }
 
     fn constraints(&self) -> Constraints {
-        let PeerConstraints { gpu, ray_tracing, trusted } = self.view.constraints;
-        Constraints { gpu, ray_tracing, trusted, memory_bytes: 0 }
+        self.view.constraints.into()
     }
 
     pub(crate) fn peer_joined(&mut self, peer: PeerId, prior: PeerPrior, now: Time) {

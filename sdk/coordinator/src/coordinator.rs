@@ -81,6 +81,10 @@ impl Group {
     }
 }
 
+/// How far a tile moves its peer's speed towards what the model of all peers says, and at most.
+const COMMON: f64 = 0.02;
+const MOST: f64 = 0.02;
+
 impl Coordinator {
     /// A coordinator without peers.
     pub fn new(config: Config) -> Coordinator {
@@ -447,9 +451,17 @@ impl Coordinator {
         let lesson = peer.speed.learn(service_ns, units, variance);
         let measured = (service_ns - peer.speed.overhead_ns()).max(0.05 * service_ns) / peer.speed.ns_per_unit();
         let map = &mut self.groups[group].map;
-        if let Some(terms) = map.terms(rect, has_rays) {
-            self.model.learn(&terms, measured);
+        let terms = map.terms(rect, has_rays);
+        if let Some(terms) = &terms {
+            self.model.learn(terms, measured);
         }
-        map.correct(rect, lesson.log_ratio, lesson.gain, &self.model);
+        map.correct(rect, lesson, &self.model);
+        if let Some(terms) = terms.filter(|_| !self.model.is_young()) {
+            // The model is of all peers' tiles: where one's seem dearer than it says, tile for tile, that one is slower than it seems.
+            let bias = (measured / self.model.units(&terms).max(f64::MIN_POSITIVE)).ln();
+            let step = if bias.is_nan() { 0.0 } else { (COMMON * bias).clamp(-MOST, MOST) };
+            peer.speed.shift(step);
+            map.shift(rect, -step);
+        }
     }
 }
