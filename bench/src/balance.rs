@@ -2,6 +2,7 @@
 //! ways to share a frame do on the same costs.
 
 use crate::costs;
+use crate::finer;
 use crate::merge;
 use crate::report::{Report, median};
 use rayloom_coordinator::Config;
@@ -23,6 +24,8 @@ pub(crate) struct Arguments {
 /// Three times around the recorded path.
 const FRAMES: u64 = 180;
 const GHOST_PX: u32 = 8;
+/// Seeds by which a peer is throttled.
+const THROTTLED: u64 = 30;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     let (recording, path) = costs::recording()?;
@@ -54,13 +57,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     report.number("tiles_within_p95_pct", 100.0 * ours.within_p95);
     report.number("frames_with_moving_borders_pct", 100.0 * ours.moving_borders);
     report.number("complexity_cpu_ms", merge::features_cpu_ms()?);
-    match figures::throttle_recovery(&recording, Config::default(), 1).0 {
-        Some(frames) => report.number("throttle_recovery_frames", frames as f64),
-        None => {
-            report.unknown("throttle_recovery_frames", "not within 10 % of the new optimum for ten frames in a row")
-        }
-    }
+    throttled(&mut report, &recording);
     alternatives(&mut report, &recording, frames.min(FRAMES));
+    finer::blocks(&mut report, &recording, GHOST_PX)?;
     report.number("recorded_frames", recording.frames.len() as f64);
     report.number("recorded_frame_cpu_ms", recording.mean_frame_ns() * 1e-6);
     report.number("frame_ms_at_speed_1", FRAME_NS * 1e-6);
@@ -72,6 +71,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     );
     println!("       scaled to {} ms a frame; {}", FRAME_NS * 1e-6, path.display());
     Ok(report)
+}
+
+/// One peer is suddenly ten times slower, at other moments of other noise: one run says little.
+fn throttled(report: &mut Report, recording: &Rc<Recording>) {
+    let recovery = |seed: u64| figures::throttle_recovery(recording, Config::default(), seed).0;
+    // Who never gets there counts as longer than any run.
+    let mut frames: Vec<f64> = (1..=THROTTLED).map(|seed| recovery(seed).map_or(f64::INFINITY, |f| f as f64)).collect();
+    let in_five = frames.iter().filter(|frames| **frames <= 5.0).count();
+    for (key, share) in [("throttle_recovery_frames", 0.5), ("throttle_recovery_frames_p90", 0.9)] {
+        match quantile(&mut frames, share) {
+            found if found.is_finite() => report.number(key, found),
+            _ => report.unknown(key, "not within 10 % of the new optimum for ten frames in a row"),
+        }
+    }
+    report.number("throttle_recovered_in_5_pct", 100.0 * in_five as f64 / THROTTLED as f64);
 }
 
 /// The same recording, each block as dear as its rays are many.

@@ -53,7 +53,7 @@ fn read(path: &Path) -> std::io::Result<Recording> {
 
 /// The city's skyline, sky above and houses below: sideways and forward at 1.5 m/s, turning at up to 20 degrees a second, at
 /// 30 frames a second.
-fn camera(source: &Scene, frame: u32) -> Camera {
+pub(crate) fn camera(source: &Scene, frame: u32) -> Camera {
     let turn = (frame % FRAMES) as f32 / FRAMES as f32 * TAU;
     let skyline = source.cameras.iter().find(|named| named.name == "skyline").map(|named| named.camera);
     let mut camera = skyline.unwrap_or_else(|| source.default_camera(SIZE.width as f32 / SIZE.height as f32));
@@ -62,9 +62,14 @@ fn camera(source: &Scene, frame: u32) -> Camera {
     camera
 }
 
+/// What the view shows.
+pub(crate) fn scene() -> Scene {
+    city(CITY_TRIANGLES, 1)
+}
+
 fn record() -> Result<Recording, String> {
     println!("recording the costs of {FRAMES} frames of {}x{}, once", SIZE.width, SIZE.height);
-    let source = city(CITY_TRIANGLES, 1);
+    let source = scene();
     let options = RendererOptions { allow_cpu: true, ..RendererOptions::default() };
     let tracer = VulkanTracer::new(&options, false).map_err(|error| error.to_string())?;
     let scene = tracer.create_scene(&source, &mut |_| ()).map_err(|error| error.to_string())?;

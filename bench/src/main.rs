@@ -6,6 +6,7 @@ mod costs;
 mod cpu_time;
 mod demo;
 mod faults;
+mod finer;
 mod merge;
 mod overhead;
 mod peers;

@@ -706,6 +706,19 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_STRUCT_SCENE_PROGRESS_INFO = 11;
         /// <summary>
+        ///  Peers must be GPUs to have the scene. Nobody else is sent its assets, or anything of frames that show it; of each peer that may not have
+        ///  it, RAYLOOM_EVENT_SCENE_FAILED tells once. So it does of peers with less memory than the scene needs.
+        /// </summary>
+        public const uint RAYLOOM_SCENE_GPU_PEERS = 1;
+        /// <summary>
+        ///  Peers must be GPUs with ray tracing units that are in use to have the scene.
+        /// </summary>
+        public const uint RAYLOOM_SCENE_RAY_TRACING_PEERS = 2;
+        /// <summary>
+        ///  Peers must be trusted (trusted_peers of rayloom_session_desc; the embedded one is) to have the scene.
+        /// </summary>
+        public const uint RAYLOOM_SCENE_TRUSTED_PEERS = 4;
+        /// <summary>
         ///  No peer has begun to prepare the scene.
         /// </summary>
         public const uint RAYLOOM_SCENE_WAITING = 0;
@@ -2216,9 +2229,9 @@ namespace Rayloom
         /// </summary>
         public uint convention;
         /// <summary>
-        ///  0.
+        ///  RAYLOOM_SCENE_ flags.
         /// </summary>
-        public uint reserved;
+        public uint flags;
     }
 
     /// <summary>

@@ -64,7 +64,7 @@ structs! {
         struct_type, struct_size, next, frame_id, time_ns, width, height, color, color_row_pitch, camera, fresh, tile_count, tiles,
         planes, plane_count, flags, color_format, pre_exposure, times, layer_ages,
     }
-    rayloom_scene_desc { struct_type, struct_size, next, convention, reserved }
+    rayloom_scene_desc { struct_type, struct_size, next, convention, flags }
     rayloom_environment_desc { struct_type, struct_size, next, zenith, horizon, ground, reserved }
     rayloom_scene_progress_info {
         struct_type, struct_size, next, revision, bytes_had, bytes_total, stage, fraction, peers_ready, peers_preparing,

@@ -6,10 +6,10 @@ use crate::convention::{convention, failure, rayloom_convention_desc};
 use crate::handles::{self, Object, SceneState};
 use crate::pointer::{self, descriptor};
 use crate::result::{Failure, RAYLOOM_INVALID_ARGUMENT, rayloom_result};
-use crate::session::rayloom_session;
+use crate::session::{check_flags, rayloom_session};
 use crate::view::check_reserved;
 use sdk::scene::{Environment, Pose, Scene};
-use sdk::{SceneHandle, SceneStage};
+use sdk::{PeerConstraints, SceneHandle, SceneStage};
 use std::ffi::{c_char, c_void};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +20,14 @@ pub const RAYLOOM_STRUCT_SCENE_DESC: u32 = 9;
 pub const RAYLOOM_STRUCT_ENVIRONMENT_DESC: u32 = 10;
 /// struct_type of rayloom_scene_progress_info.
 pub const RAYLOOM_STRUCT_SCENE_PROGRESS_INFO: u32 = 11;
+
+/// Peers must be GPUs to have the scene. Nobody else is sent its assets, or anything of frames that show it; of each peer that may not have
+/// it, RAYLOOM_EVENT_SCENE_FAILED tells once. So it does of peers with less memory than the scene needs.
+pub const RAYLOOM_SCENE_GPU_PEERS: u32 = 1;
+/// Peers must be GPUs with ray tracing units that are in use to have the scene.
+pub const RAYLOOM_SCENE_RAY_TRACING_PEERS: u32 = 2;
+/// Peers must be trusted (trusted_peers of rayloom_session_desc; the embedded one is) to have the scene.
+pub const RAYLOOM_SCENE_TRUSTED_PEERS: u32 = 4;
 
 /// A scene: textures, materials, meshes, instances, lights, sky. Changes gather until rayloom_scene_commit.
 pub struct rayloom_scene {
@@ -38,8 +46,8 @@ pub struct rayloom_scene_desc {
     pub next: *const c_void,
     /// A RAYLOOM_CONVENTION_ value: what all data of this scene is in, but files and the generated city.
     pub convention: u32,
-    /// 0.
-    pub reserved: u32,
+    /// RAYLOOM_SCENE_ flags.
+    pub flags: u32,
 }
 descriptor!(rayloom_scene_desc, RAYLOOM_STRUCT_SCENE_DESC);
 
@@ -59,11 +67,15 @@ pub unsafe extern "C" fn rayloom_scene_create(
             (pointer::read_extended::<_, rayloom_convention_desc>("desc", desc)?, pointer::out("scene", scene)?)
         };
         let convention = convention(desc.convention, extension.as_ref())?;
-        check_reserved("desc->reserved", desc.reserved)?;
-        out.write(handles::add(
-            session,
-            Object::Scene(Arc::new(SceneState { scene: state.session.create_scene(), convention })),
-        )?);
+        let known = RAYLOOM_SCENE_GPU_PEERS | RAYLOOM_SCENE_RAY_TRACING_PEERS | RAYLOOM_SCENE_TRUSTED_PEERS;
+        check_flags("desc->flags", desc.flags, known)?;
+        let peers = PeerConstraints {
+            gpu: desc.flags & RAYLOOM_SCENE_GPU_PEERS != 0,
+            ray_tracing: desc.flags & RAYLOOM_SCENE_RAY_TRACING_PEERS != 0,
+            trusted: desc.flags & RAYLOOM_SCENE_TRUSTED_PEERS != 0,
+        };
+        let scene = state.session.create_scene_for(peers);
+        out.write(handles::add(session, Object::Scene(Arc::new(SceneState { scene, convention })))?);
         Ok(())
     })
 }

@@ -6,6 +6,7 @@ use glam::Affine3A;
 use parking_lot::{Condvar, Mutex};
 use rayloom_frame::{GBuffer, Rect};
 use rayloom_scene::{Pose, Scene};
+use rayloom_wire::OVERTAKES_BY;
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// Tiles are traced in order of arrival by this many threads: while one reads back, the device has the other's tile.
+/// Tiles are traced in the order of the queue by this many threads: while one reads back, the device has the other's tile.
 const LANES: usize = 2;
 
 /// A scene on the device. It stays while anyone holds this.
@@ -51,6 +52,8 @@ pub(crate) struct TileJob<T> {
     pub(crate) frame: Arc<Frame>,
     pub(crate) scene: Arc<ResidentScene>,
     pub(crate) rect: Rect,
+    /// When it is late, by what its engine says.
+    pub(crate) due: Instant,
     /// Instead of primary rays.
     pub(crate) planes: Option<GBuffer>,
     pub(crate) tag: T,
@@ -144,9 +147,12 @@ impl<T: Send + 'static> Device<T> {
         Some(scene.clone())
     }
 
-    /// False when the device has stopped; the job is dropped then.
+    /// False when the device has stopped; the job is dropped then. It overtakes what is due later by more than [`OVERTAKES_BY`], but
+    /// only what is of its own session: what engines say of their hurry is no concern of others.
     pub(crate) fn trace(&self, job: TileJob<T>) -> bool {
-        self.tiles.push(job)
+        let overtakes =
+            |job: &TileJob<T>, other: &TileJob<T>| other.due.saturating_duration_since(job.due) > OVERTAKES_BY;
+        self.tiles.push_in_turn(job, |job| job.session, overtakes)
     }
 
     /// False when the device has stopped; the job is dropped then.
@@ -317,6 +323,30 @@ impl<J> Queue<J> {
         true
     }
 
+    /// Takes the last of its owner's places in the queue, and from there on each one before it, while it overtakes who has that.
+    fn push_in_turn(&self, job: J, owner: impl Fn(&J) -> u64, overtakes: impl Fn(&J, &J) -> bool) -> bool {
+        let mut state = self.state.lock();
+        if state.1 {
+            return false;
+        }
+        let queue = &mut state.0;
+        let mut place = queue.len();
+        queue.push_back(job);
+        for other in (0..place).rev() {
+            if owner(&queue[other]) != owner(&queue[place]) {
+                continue;
+            }
+            if !overtakes(&queue[place], &queue[other]) {
+                break;
+            }
+            queue.swap(other, place);
+            place = other;
+        }
+        drop(state);
+        self.wake.notify_one();
+        true
+    }
+
     fn pop(&self) -> Option<J> {
         let mut state = self.state.lock();
         loop {
@@ -398,7 +428,8 @@ mod tests {
         for x in 1..=3 {
             let (frame, scene, reply) = (frame.clone(), scene.clone(), reply.clone());
             let rect = Rect::new(x, 0, 1, 1);
-            device.trace(TileJob { session: 1, task: 1, frame, scene, rect, planes: None, tag: (), reply });
+            let due = Instant::now();
+            device.trace(TileJob { session: 1, task: 1, frame, scene, rect, due, planes: None, tag: (), reply });
         }
         let device = Arc::new(device);
         std::thread::scope(|threads| {
@@ -430,5 +461,41 @@ mod tests {
         let charged = charged(None);
         assert_eq!(charged[0].as_secs() / 100, 1);
         assert!(charged[1..].iter().all(|charged| charged.as_secs() <= 100), "{charged:?}");
+    }
+
+    /// In which order jobs of (session, task, milliseconds until due) come out of the queue.
+    fn order(jobs: &[(u64, u64, u64)]) -> Vec<u64> {
+        let device = Device::<()>::new();
+        let frame = Arc::new(Frame::new(1, Extent::new(16, 16), Camera::with_fov(1.0, 1.5), Vec::new()));
+        let (reply, _outcomes) = mpsc::unbounded_channel();
+        let now = Instant::now();
+        for (session, task, due_ms) in jobs {
+            device.trace(TileJob {
+                session: *session,
+                task: *task,
+                frame: frame.clone(),
+                scene: Arc::new(ResidentScene::without_device()),
+                rect: Rect::new(0, 0, 16, 16),
+                due: now + Duration::from_millis(*due_ms),
+                planes: None,
+                tag: (),
+                reply: reply.clone(),
+            });
+        }
+        jobs.iter().map(|_| device.tiles.pop().expect("as many as came").task).collect()
+    }
+
+    #[test]
+    fn what_is_due_first_is_traced_first() {
+        assert_eq!(order(&[(1, 10, 250), (1, 11, 250), (1, 20, 66), (1, 21, 66)]), [20, 21, 10, 11]);
+        // A frame's tiles come as they were sent, however their messages' times were rounded.
+        assert_eq!(order(&[(1, 10, 50), (1, 11, 48), (1, 12, 45)]), [10, 11, 12]);
+        // What waits for long comes in the end.
+        assert_eq!(order(&[(1, 10, 250), (1, 20, 66), (1, 30, 256)]), [20, 10, 30]);
+    }
+
+    #[test]
+    fn who_is_in_a_hurry_overtakes_nobody_elses_tiles() {
+        assert_eq!(order(&[(1, 10, 250), (2, 20, 0), (1, 11, 0), (2, 21, 0)]), [11, 20, 10, 21]);
     }
 }

@@ -335,7 +335,7 @@ impl Session {
     }
 
     async fn tasks(&mut self, message: FrameTasks) -> Result<(), End> {
-        let received_ns = now_ns();
+        let (received_ns, received) = (now_ns(), Instant::now());
         if !self.shared.config.inserted.queue.is_zero() {
             tokio::time::sleep(self.shared.config.inserted.queue).await;
         }
@@ -354,6 +354,8 @@ impl Session {
             // An engine that gives a frame up may do so without a word.
             self.awaited.retain(|_, job| job.frame.frame_id + FRESH_FRAMES >= job.tag.newest.load(Relaxed));
         }
+        let left_ms = message.layers.iter().map(|layer| layer.deadline_ms).min().unwrap_or(u16::MAX);
+        let due = received + Duration::from_millis(left_ms.into());
         for task in &message.tasks {
             let (rect, guard) = match self.check_task(task, &message) {
                 Ok(accepted) => accepted,
@@ -364,7 +366,7 @@ impl Session {
             };
             let tag = TileTag { guard, received_ns, lossless: message.lossless, newest: newest.clone() };
             let (frame, scene, reply) = (frame.clone(), scene.clone(), self.traced.clone());
-            let job = TileJob { session: self.id, task: task.id, frame, scene, rect, planes: None, tag, reply };
+            let job = TileJob { session: self.id, task: task.id, frame, scene, rect, due, planes: None, tag, reply };
             match message.planes {
                 None => self.trace(job).await?,
                 Some(given) => {

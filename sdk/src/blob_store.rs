@@ -16,6 +16,7 @@ pub(crate) struct BlobStore {
 /// offered to may still ask for them.
 pub(crate) struct BlobLease {
     store: Arc<BlobStore>,
+    /// In order; one that is used twice is there twice.
     ids: Vec<BlobId>,
 }
 
@@ -26,11 +27,20 @@ impl BlobStore {
         for blob in all() {
             blobs.entry(blob.id).or_insert_with(|| (blob.bytes.clone(), 0)).1 += 1;
         }
-        Arc::new(BlobLease { store: Arc::clone(self), ids: all().map(|blob| blob.id).collect() })
+        let mut ids: Vec<BlobId> = all().map(|blob| blob.id).collect();
+        ids.sort_unstable();
+        Arc::new(BlobLease { store: Arc::clone(self), ids })
     }
 
     pub(crate) fn find(&self, id: &BlobId) -> Option<Bytes> {
         self.blobs.read().get(id).map(|(bytes, _)| bytes.clone())
+    }
+}
+
+impl BlobLease {
+    /// Whether this is one of its blobs.
+    pub(crate) fn holds(&self, id: &BlobId) -> bool {
+        self.ids.binary_search(id).is_ok()
     }
 }
 

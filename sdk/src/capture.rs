@@ -62,7 +62,7 @@ impl Recorder {
     /// The content of a base revision, each blob once a file.
     pub(crate) fn base(&self, base: &BaseRevision) {
         let Recorder::File(file) = self else { return };
-        let BaseRevision { scene, revision, packed } = base;
+        let BaseRevision { scene, revision, packed, .. } = base;
         for blob in packed.blobs.iter().chain([&packed.root]) {
             if file.is_new(blob.id) {
                 file.put(Record::Blob(blob.bytes.clone()));

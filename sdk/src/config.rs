@@ -261,18 +261,26 @@ pub struct ViewDesc {
     pub lowering: Lowering,
 }
 
+use rayloom_coordinator::Constraints;
 pub use rayloom_coordinator::Lowering;
 
-/// What a view asks of its peers. The default asks for nothing.
+/// What a view, or a scene, asks of its peers. The default asks for nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerConstraints {
     /// No CPU.
     pub gpu: bool,
     /// GPUs with ray tracing units that are in use.
     pub ray_tracing: bool,
-    /// [`PeerAddress::is_trusted`] peers only: nobody else is sent the view's cameras, motion and planes. Assets of scenes go to
-    /// all peers.
+    /// [`PeerAddress::is_trusted`] peers only: nobody else is sent the view's cameras, motion and planes. Assets go to all peers, but
+    /// those of scenes that ask for it themselves ([`crate::Session::create_scene_for`]).
     pub trusted: bool,
+}
+
+impl From<PeerConstraints> for Constraints {
+    fn from(peers: PeerConstraints) -> Constraints {
+        let PeerConstraints { gpu, ray_tracing, trusted } = peers;
+        Constraints { gpu, ray_tracing, trusted, memory_bytes: 0 }
+    }
 }
 
 impl ViewDesc {

@@ -4,6 +4,7 @@
 //! packing, merging) happens on other threads, which send [`Command`]s through a bounded channel; a view's thread keeps
 //! what it made until the director takes it.
 
+use crate::access::Withheld;
 use crate::capture::{FrameRecord, Record, Recorder};
 use crate::clock::Clock;
 use crate::config::{Embedded, FrameDesc, Verification, ViewMode};
@@ -164,6 +165,7 @@ pub(crate) struct Director {
     ending: Vec<MergeThread>,
     probes: Probes,
     verifier: Verifier,
+    withheld: Withheld,
 }
 
 impl Director {
@@ -178,6 +180,7 @@ impl Director {
             views: BTreeMap::new(),
             ending: Vec::new(),
             probes: Probes::default(),
+            withheld: Withheld::default(),
             verifier,
         }
     }
@@ -280,12 +283,14 @@ impl Director {
                 if let Some(recorder) = &self.desc.recorder {
                     recorder.base(&base);
                 }
-                let base = self.revisions.wait_for_peers(base, !self.fleet.is_empty());
+                let is_any_there = self.fleet.traits().any(|(_, traits)| base.needs.unmet(&traits).is_none());
+                let base = self.revisions.wait_for_peers(base, is_any_there);
                 base.into_iter().for_each(|base| self.offer(base));
             }
             Command::DestroyScene { scene } => {
                 self.desc.record(|| Record::SceneEnd { scene });
                 self.revisions.remove_scene(scene);
+                self.withheld.remove_scene(scene);
                 self.desc.offers.send_replace(self.revisions.offers());
             }
             Command::Probe(request) => self.probes.ask(request, &self.revisions, &mut self.fleet, now.0),
@@ -305,6 +310,14 @@ impl Director {
         let blobs = self.desc.blobs.insert(&base.packed);
         self.revisions.add_base(base, blobs);
         self.desc.offers.send_replace(self.revisions.offers());
+        self.tell_withheld();
+    }
+
+    /// Scenes that connected peers may not have are told, each once.
+    fn tell_withheld(&mut self) {
+        let offers = self.revisions.offers();
+        let news = self.fleet.traits().flat_map(|(peer, traits)| self.withheld.news(peer, &traits, &offers));
+        news.for_each(|event| self.desc.events.push(event));
     }
 
     fn handle_peer(&mut self, peer: PeerId, event: PeerEvent) {
@@ -315,6 +328,7 @@ impl Director {
             PeerEvent::Connected { link, description, info } => {
                 self.desc.events.push(Event::PeerConnected { peer: peer.0, description: description.clone() });
                 self.fleet.connected(peer, link, description, info);
+                self.tell_withheld();
                 for view in self.views.values_mut() {
                     self.fleet.introduce_peer(peer, view, now);
                 }
@@ -397,6 +411,7 @@ impl Director {
         }
         self.desc.progress.peer_lost(peer.0);
         self.revisions.peer_lost(peer);
+        self.withheld.peer_lost(peer);
         self.views.values_mut().for_each(|view| view.peer_lost(peer, now));
         self.probes.peer_lost(peer);
         self.verifier.peer_lost(peer);
@@ -469,6 +484,7 @@ mod tests {
     use crate::denoise::{Filters, Gate};
     use crate::merge_thread::MergeDesc;
     use crate::workers::MergeThreads;
+    use rayloom_coordinator::Constraints;
     use rayloom_frame::Extent;
     use rayloom_scene::{Camera, Scene};
     use rayloom_transport::{Connection, Events, LinkEvent, loopback};
@@ -596,7 +612,7 @@ mod tests {
         director.handle(Command::Peer(peer, connected));
         let packed = rayloom_scene::assets::pack(&Scene::default());
         director.handle(Command::Revision { scene: 1, revision: 1, base: 1, delta: Arc::default() });
-        director.handle(Command::Base(BaseRevision { scene: 1, revision: 1, packed }));
+        director.handle(Command::Base(BaseRevision { scene: 1, revision: 1, packed, needs: Constraints::default() }));
         let status = SceneStatus { scene: 1, revision: 1, stage: SceneStage::Ready };
         director.handle(Command::Peer(peer, PeerEvent::Scene(status)));
         (theirs, ours.events)

@@ -1,5 +1,6 @@
 //! The session's peers as the director knows them: links, clocks, traffic, and which frames each has seen.
 
+use crate::access;
 use crate::config::{EMBEDDED_PEER, Embedded};
 use crate::flight::FlightPlanes;
 use crate::revisions::Revisions;
@@ -186,8 +187,17 @@ impl Fleet {
     /// A connected peer as an examination knows it, whether or not it can be asked.
     pub(crate) fn known(&self, id: PeerId) -> Option<Party> {
         let peer = self.peers.get(&id)?;
-        let is_trusted = id.0 == EMBEDDED_PEER || self.trusted.contains(&id);
-        Some(Party { peer: id, class: peer.info.class, is_trusted, description: peer.description.clone() })
+        let (class, is_trusted) = (peer.info.class, self.trusts(id));
+        Some(Party { peer: id, class, is_trusted, description: peer.description.clone() })
+    }
+
+    fn trusts(&self, id: PeerId) -> bool {
+        id.0 == EMBEDDED_PEER || self.trusted.contains(&id)
+    }
+
+    /// What the connected peers are.
+    pub(crate) fn traits(&self) -> impl Iterator<Item = (PeerId, PeerTraits)> {
+        self.peers.iter().map(|(id, peer)| (*id, access::traits(&peer.info, self.trusts(*id))))
     }
 
     /// All of them.
@@ -226,16 +236,9 @@ impl Fleet {
     pub(crate) fn introduce_peer(&self, id: PeerId, view: &mut View, now: Time) {
         if let Some(peer) = self.peers.get(&id) {
             let is_embedded = id.0 == EMBEDDED_PEER;
-            let info = &peer.info;
-            let traits = PeerTraits {
-                is_cpu: info.is_cpu,
-                has_ray_tracing: info.uses_ray_tracing_units(),
-                is_trusted: is_embedded || self.trusted.contains(&id),
-                // Stored captures need no memory.
-                memory_bytes: if info.stored_traces { 0 } else { info.memory_bytes },
-            };
+            let traits = access::traits(&peer.info, self.trusts(id));
             let is_standby = is_embedded && self.embedded != Embedded::Always;
-            let prior = PeerPrior { rays_per_second: info.rays_per_second, is_embedded, is_standby, traits };
+            let prior = PeerPrior { rays_per_second: peer.info.rays_per_second, is_embedded, is_standby, traits };
             view.peer_joined(id, prior, now);
             if peer.leaving != Leaving::No {
                 view.peer_draining(id, now);

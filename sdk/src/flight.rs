@@ -1,7 +1,7 @@
 //! A frame between its begin and its output: which tiles were asked for, what has arrived, and when.
 
 use crate::capture::MergedSlice;
-use crate::config::{FrameDesc, LayerDesc};
+use crate::config::FrameDesc;
 use crate::director::ArrivedSlice;
 use crate::merging::Opening;
 use crate::output::{StageTimes, TileOutcome};
@@ -72,8 +72,7 @@ impl Drop for FlightPlanes {
 
 /// Layers that are traced together.
 pub(crate) struct Group {
-    pub(crate) asked: Vec<LayerDesc>,
-    /// What is traced of them.
+    /// What is traced of them, in the order in which they were asked for.
     pub(crate) layers: Vec<LayerRequest>,
     /// How the view was cut for them; every pixel belongs to one tile.
     pub(crate) plan: Vec<TilePlan>,

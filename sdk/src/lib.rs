@@ -8,6 +8,7 @@
 //! there, the rest reprojected from history.
 #![forbid(unsafe_code)]
 
+mod access;
 mod blob_store;
 mod capture;
 mod clock;

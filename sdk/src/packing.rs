@@ -89,7 +89,8 @@ impl PackQueue {
     pub(crate) fn run(&self, director: &mpsc::Sender<Command>, events: &EventQueue) {
         while let Some(job) = self.pop() {
             let Some(packed) = pack(&job, events) else { continue };
-            let base = BaseRevision { scene: job.lease.id(), revision: job.revision, packed };
+            let needs = job.lease.needs(job.scene.device_bytes());
+            let base = BaseRevision { scene: job.lease.id(), revision: job.revision, packed, needs };
             if director.blocking_send(Command::Base(base)).is_err() {
                 tracing::debug!("the session ended before revision {} was packed", job.revision);
             }

@@ -1,5 +1,6 @@
 //! One peer's connection, kept up for as long as the session lives: dial, handshake, offers, uploads, messages in.
 
+use crate::access;
 use crate::blob_store::{BlobLease, BlobStore};
 use crate::clock::Clock;
 use crate::config::PeerAddress;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use rayloom_coordinator::{Flaw, PeerId};
 use rayloom_frame::Extent;
 use rayloom_frame::codec::{DecodeLimits, Decoder, Slice};
+use rayloom_scene::assets::BlobId;
 use rayloom_transport::webrtc::{DialOptions, dial};
 use rayloom_transport::{Channel, Connection, LinkEvent};
 use rayloom_wire::{
@@ -45,6 +47,16 @@ pub(crate) enum Reach {
     /// Inside this process.
     #[cfg(feature = "embedded-peer")]
     Embedded(Arc<rayloom_peer::PeerServer>),
+}
+
+impl Reach {
+    fn is_trusted(&self) -> bool {
+        match self {
+            Reach::Remote(address) => address.is_trusted,
+            #[cfg(feature = "embedded-peer")]
+            Reach::Embedded(_) => true,
+        }
+    }
 }
 
 /// Everything that the task of one peer works with.
@@ -192,6 +204,7 @@ impl PeerLink {
     async fn serve(&mut self, connection: &mut Connection, info: PeerInfo) -> String {
         let name = self.name();
         let link = Arc::clone(&connection.link);
+        let traits = access::traits(&info, self.reach.is_trusted());
         let connected =
             PeerEvent::Connected { link: Arc::clone(&link), description: format!("{} at {name}", info.device), info };
         if self.tell(connected).await.is_err() {
@@ -219,9 +232,10 @@ impl PeerLink {
                     if changed.is_err() {
                         break ENDED.into();
                     }
-                    let now = self.offers.borrow_and_update().clone();
+                    let mut now = self.offers.borrow_and_update().clone();
+                    now.retain(|known| known.needs.unmet(&traits).is_none());
                     let mut new = now.iter().filter(|known| !offered.contains(&known.offer.revision));
-                    let result = new.try_for_each(|Offered { offer, blobs }| {
+                    let result = new.try_for_each(|Offered { offer, blobs, .. }| {
                         unanswered.insert(offer.revision, Arc::clone(blobs));
                         link.send(Channel::Control, Message::SceneOffer(offer.clone()).encode())
                     });
@@ -279,7 +293,9 @@ impl PeerLink {
                 }
                 PeerEvent::Scene(status)
             }
-            Message::BlobNeed(need) => {
+            Message::BlobNeed(mut need) => {
+                // What was not offered to this peer it does not get, whatever it knows of it.
+                need.blobs.retain(|(id, _)| unanswered.values().any(|offered| offered.holds(&BlobId(*id))));
                 return uploads.try_send(need).map_err(|_| format!("{name} asks for more blobs than it takes"));
             }
             Message::Refused(refused) => return Err(format!("{name}: {}", refused.reason)),

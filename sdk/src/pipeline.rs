@@ -11,7 +11,7 @@ use tiers::{DueTogether, Tiers};
 
 use crate::capture::{MergedSlice, Recorder};
 use crate::clock::Clock;
-use crate::config::{Accumulation, FrameDesc, Lowering, PeerConstraints, ViewDesc};
+use crate::config::{Accumulation, FrameDesc, Lowering, ViewDesc};
 use crate::director::ArrivedSlice;
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
@@ -169,8 +169,7 @@ impl Pipeline {
     }
 
     fn constraints(&self) -> Constraints {
-        let PeerConstraints { gpu, ray_tracing, trusted } = self.view.constraints;
-        Constraints { gpu, ray_tracing, trusted, memory_bytes: 0 }
+        self.view.constraints.into()
     }
 
     pub(crate) fn peer_joined(&mut self, peer: PeerId, prior: PeerPrior, now: Time) {
@@ -360,7 +359,6 @@ impl Pipeline {
         let cut = cut.filter(|_| !plan.tiles.is_empty());
         let rects: Vec<Rect> = cut.map_or_else(|| planned.collect(), <[Rect]>::to_vec);
         frame.groups.push(Group {
-            asked,
             layers: if plan.lowered > 0 { plan.layers } else { requests },
             plan: rects.into_iter().map(|rect| TilePlan { rect, ghost_px }).collect(),
         });
@@ -459,8 +457,8 @@ impl Pipeline {
     pub(crate) fn act(&mut self, fleet: &mut Fleet, verifier: &mut Verifier, events: &EventQueue) {
         while let Some(action) = self.coordinator.poll_action() {
             match action {
-                Action::Assign { peer, frame_id, group, tiles } => {
-                    self.assign(peer, (frame_id, group), &tiles, fleet, verifier);
+                Action::Assign { peer, frame_id, group, left, tiles } => {
+                    self.assign(peer, (frame_id, group, left), &tiles, fleet, verifier);
                 }
                 Action::Cancel { peer, tasks } => {
                     self.give_up(|tile| tasks.contains(&tile.task));

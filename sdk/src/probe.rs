@@ -192,6 +192,7 @@ mod tests {
     use crate::blob_store::BlobStore;
     use crate::config::Embedded;
     use crate::scene_handle::BaseRevision;
+    use rayloom_coordinator::Constraints;
     use rayloom_scene::Scene;
     use rayloom_transport::{LinkEvent, loopback};
     use rayloom_wire::{PeerInfo, TaskRefusal};
@@ -224,7 +225,7 @@ mod tests {
         let packed = rayloom_scene::assets::pack(&Scene::default());
         let blobs = Arc::new(BlobStore::default()).insert(&packed);
         revisions.add(1, 1, 1, Arc::default());
-        revisions.add_base(BaseRevision { scene: 1, revision: 1, packed }, blobs);
+        revisions.add_base(BaseRevision { scene: 1, revision: 1, packed, needs: Constraints::default() }, blobs);
         revisions.peer_ready(PeerId(0), 1, 1);
         let (ours, mut theirs) = loopback();
         let info = PeerInfo {

@@ -16,6 +16,7 @@ use crate::revisions::Resolved;
 use crate::scene_handle::BaseRevision;
 use crate::view::Starts;
 use crate::{Error, Output, Overlay, Session, ViewHandle};
+use rayloom_coordinator::Constraints;
 use rayloom_frame::merge::MAX_TILES;
 use rayloom_frame::{Extent, Rect};
 use rayloom_scene::assets::{Blob, BlobId, PackedScene};
@@ -277,7 +278,12 @@ impl Replay {
             }
         };
         let packed = PackedScene { root: blob(root)?, blobs: blobs.iter().map(&mut blob).collect::<Result<_, _>>()? };
-        stage.session.shared().send(Command::Base(BaseRevision { scene, revision, packed }))?;
+        stage.session.shared().send(Command::Base(BaseRevision {
+            scene,
+            revision,
+            packed,
+            needs: Constraints::default(),
+        }))?;
         stage.wait_for_base(scene, revision)
     }
 

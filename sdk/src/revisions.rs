@@ -2,7 +2,7 @@
 
 use crate::blob_store::BlobLease;
 use crate::scene_handle::BaseRevision;
-use rayloom_coordinator::PeerId;
+use rayloom_coordinator::{Constraints, PeerId};
 use rayloom_wire::{SceneOffer, StateDelta};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub(crate) struct Revisions {
 #[derive(Clone)]
 pub(crate) struct Offered {
     pub(crate) offer: SceneOffer,
+    /// What a peer must be to be offered it.
+    pub(crate) needs: Constraints,
     pub(crate) blobs: Arc<BlobLease>,
 }
 
@@ -65,9 +67,9 @@ impl Revisions {
 
     /// Gives a base back where it may be offered now. Where peers are still at the one before it, it waits, the newest of its
     /// scene: offers that come faster than peers take them would push the revision that is shown out of their memory.
-    pub(crate) fn wait_for_peers(&mut self, base: BaseRevision, any_connected: bool) -> Option<BaseRevision> {
+    pub(crate) fn wait_for_peers(&mut self, base: BaseRevision, is_any_there: bool) -> Option<BaseRevision> {
         let newest = self.bases.values().rev().find(|other| other.scene == base.scene);
-        if newest.is_none_or(|newest| newest.answered) || !any_connected {
+        if newest.is_none_or(|newest| newest.answered) || !is_any_there {
             self.waiting.remove(&base.scene);
             return Some(base);
         }
@@ -88,12 +90,12 @@ impl Revisions {
 
     /// Keeps a base revision, and lets go of one that is no longer needed.
     pub(crate) fn add_base(&mut self, base: BaseRevision, blobs: Arc<BlobLease>) {
-        let BaseRevision { scene, revision, packed } = base;
+        let BaseRevision { scene, revision, packed, needs } = base;
         let root_bytes = packed.root.bytes.len() as u64;
         let offer = SceneOffer { scene, revision, root: packed.root.id.0, root_bytes };
         self.bases.insert(
             revision,
-            Base { scene, offered: Offered { offer, blobs }, ready: BTreeSet::new(), answered: false },
+            Base { scene, offered: Offered { offer, needs, blobs }, ready: BTreeSet::new(), answered: false },
         );
         // What nobody holds goes first: a scene that is edited often must not push out the one that is being shown.
         loop {
@@ -115,7 +117,7 @@ impl Revisions {
         self.waiting.remove(&scene);
     }
 
-    /// What is to be offered to every peer.
+    /// What is to be offered to every peer that may have it.
     pub(crate) fn offers(&self) -> Vec<Offered> {
         self.bases.values().map(|base| base.offered.clone()).collect()
     }
@@ -176,7 +178,7 @@ mod tests {
     fn add_base(revisions: &mut Revisions, scene: u32, revision: u64) {
         let packed = rayloom_scene::assets::pack(&Scene::default());
         let blobs = Arc::new(BlobStore::default()).insert(&packed);
-        revisions.add_base(BaseRevision { scene, revision, packed }, blobs);
+        revisions.add_base(BaseRevision { scene, revision, packed, needs: Constraints::default() }, blobs);
     }
 
     fn add(revisions: &mut Revisions, revision: u64) {
@@ -229,8 +231,12 @@ mod tests {
 
     #[test]
     fn one_base_at_a_time_is_offered_and_the_newest_waits() {
-        let base =
-            |revision| BaseRevision { scene: 1, revision, packed: rayloom_scene::assets::pack(&Scene::default()) };
+        let base = |revision| BaseRevision {
+            scene: 1,
+            revision,
+            packed: rayloom_scene::assets::pack(&Scene::default()),
+            needs: Constraints::default(),
+        };
         let number = |base: Option<BaseRevision>| base.map(|base| base.revision);
         let mut revisions = Revisions::default();
         assert_eq!(number(revisions.wait_for_peers(base(1), true)), Some(1));

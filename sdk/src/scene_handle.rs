@@ -1,12 +1,14 @@
 //! A scene as the engine edits it: changes gather, a commit makes them one revision.
 
 use crate::Error;
+use crate::config::PeerConstraints;
 use crate::director::Command;
 use crate::packing::PackJob;
 use crate::progress::SceneProgress;
 use crate::session::Shared;
 use glam::Affine3A;
 use parking_lot::Mutex;
+use rayloom_coordinator::Constraints;
 use rayloom_scene::animation::Rig;
 use rayloom_scene::assets::{PackedScene, Packer};
 use rayloom_scene::{Light, LightShape, Pose, Scene};
@@ -31,12 +33,18 @@ pub struct SceneHandle {
 /// scene comes after; then the number serves the next scene, since peers hold a bounded number of them.
 pub(crate) struct Lease {
     id: u32,
+    peers: PeerConstraints,
     shared: Arc<Shared>,
 }
 
 impl Lease {
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// What a peer must be to have the scene, which takes so much memory.
+    pub(crate) fn needs(&self, memory_bytes: u64) -> Constraints {
+        Constraints { memory_bytes, ..self.peers.into() }
     }
 }
 
@@ -66,11 +74,13 @@ pub(crate) struct BaseRevision {
     pub(crate) scene: u32,
     pub(crate) revision: u64,
     pub(crate) packed: PackedScene,
+    /// What a peer must be to have it.
+    pub(crate) needs: Constraints,
 }
 
 impl SceneHandle {
-    pub(crate) fn new(shared: Arc<Shared>) -> SceneHandle {
-        let lease = Arc::new(Lease { id: shared.take_scene(), shared: Arc::clone(&shared) });
+    pub(crate) fn new(shared: Arc<Shared>, peers: PeerConstraints) -> SceneHandle {
+        let lease = Arc::new(Lease { id: shared.take_scene(), peers, shared: Arc::clone(&shared) });
         let edit = Edit {
             scene: Scene::default(),
             rig: Arc::default(),

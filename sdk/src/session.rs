@@ -4,7 +4,7 @@ use crate::Error;
 use crate::blob_store::BlobStore;
 use crate::capture::{CaptureFile, MadeRecord, Record, Recorder, SessionRecord};
 use crate::clock::Clock;
-use crate::config::{EMBEDDED_PEER, Embedded, PeerAddress, SessionDesc, ViewDesc};
+use crate::config::{EMBEDDED_PEER, Embedded, PeerAddress, PeerConstraints, SessionDesc, ViewDesc};
 use crate::denoise::{Denoising, Filters};
 use crate::director::{COMMAND_LIMIT, Command, Director, DirectorDesc};
 use crate::event::{Event, EventQueue};
@@ -336,7 +336,13 @@ impl Session {
 
     /// Creates an empty scene.
     pub fn create_scene(&self) -> SceneHandle {
-        SceneHandle::new(Arc::clone(&self.shared))
+        self.create_scene_for(PeerConstraints::default())
+    }
+
+    /// Creates an empty, dark scene that only peers which are this may have: nobody else is sent its assets, or anything of frames that show
+    /// it. [`crate::Event::SceneFailed`] tells of each peer once that it is not.
+    pub fn create_scene_for(&self, peers: PeerConstraints) -> SceneHandle {
+        SceneHandle::new(Arc::clone(&self.shared), peers)
     }
 
     /// Creates a view.

@@ -2,6 +2,7 @@
 
 use crate::{ExpiryCause, PeerChange, PeerId, PeerState, TaskId};
 use rayloom_frame::{LayerRequest, Rect};
+use std::time::Duration;
 
 /// Something to do. Poll after every event until there is none.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub enum Action {
         frame_id: u64,
         /// Which group of its layers.
         group: u8,
+        /// Time until these are due: a peer traces what is due clearly earlier first.
+        left: Duration,
         /// What; at most `rayloom_wire::limits::TASKS_PER_MESSAGE`.
         tiles: Vec<TileAssignment>,
     },

@@ -81,6 +81,10 @@ impl Group {
     }
 }
 
+/// How far a tile moves its peer's speed towards what the model of all peers says, and at most.
+const COMMON: f64 = 0.02;
+const MOST: f64 = 0.02;
+
 impl Coordinator {
     /// A coordinator without peers.
     pub fn new(config: Config) -> Coordinator {
@@ -274,13 +278,14 @@ impl Coordinator {
 
     /// Adds a tile to what the peer is told next about this frame.
     pub(crate) fn push_assignment(&mut self, to: PeerId, frame: &Frame, tile: TileAssignment) {
-        if let Some(Action::Assign { peer, frame_id, group, tiles }) = self.actions.back_mut()
+        let left = frame.deadline.since(self.now);
+        if let Some(Action::Assign { peer, frame_id, group, tiles, .. }) = self.actions.back_mut()
             && (*peer, *frame_id, *group) == (to, frame.id, frame.group)
             && tiles.len() < limits::TASKS_PER_MESSAGE
         {
             tiles.push(tile);
         } else {
-            self.push(Action::Assign { peer: to, frame_id: frame.id, group: frame.group, tiles: vec![tile] });
+            self.push(Action::Assign { peer: to, frame_id: frame.id, group: frame.group, left, tiles: vec![tile] });
         }
     }
 
@@ -298,6 +303,7 @@ impl Coordinator {
         self.next_task += 1;
         self.assigned_ns += task.predicted_ns;
         self.tasks.insert(id, task);
+        self.queue_up(id);
         id
     }
 
@@ -338,25 +344,6 @@ impl Coordinator {
     /// A time that the caller named, in here.
     pub(crate) fn time_in_here(&self, named: Time) -> Time {
         named + self.skew
-    }
-
-    pub(crate) fn outstanding(&self, peer: PeerId) -> impl Iterator<Item = (TaskId, &Task)> {
-        self.tasks
-            .iter()
-            .filter(move |(_, task)| task.peer == peer && task.is_outstanding())
-            .map(|(id, task)| (*id, task))
-    }
-
-    /// Predicted time until each peer is through with what it has.
-    pub(crate) fn queues(&self) -> BTreeMap<PeerId, f64> {
-        let mut queues = BTreeMap::new();
-        for task in self.tasks.values().filter(|task| task.is_outstanding()) {
-            let Some(peer) = self.peers.get(&task.peer) else { continue };
-            // Tasks come in the order of assignment: a peer's first is the one it works on.
-            let queue = queues.entry(task.peer).or_insert(-1.0);
-            *queue = if *queue < 0.0 { peer.remaining_ns(task, self.now) } else { *queue + task.stage_ns() };
-        }
-        queues
     }
 
     /// Speed of a peer not yet measured: by its benchmark relative to the measured peers', else their mean.
@@ -400,19 +387,20 @@ impl Coordinator {
 
     /// An unfinished tile's time is a lower bound on its work, where that was never measured.
     pub(crate) fn learn_from_overdue_tiles(&mut self) {
-        let mut seen = Vec::new();
-        for task in self.tasks.values().filter(|task| task.is_outstanding()) {
+        if !self.is_calibrated {
+            return;
+        }
+        let peers: Vec<PeerId> = self.peers.keys().copied().collect();
+        for peer in peers {
+            let is_unknown = |task: &Task| {
+                let map = &self.group(task.group).map;
+                task.extent == map.extent() && !map.is_known(task.ghost_rect)
+            };
+            let unknown = self.outstanding(peer).map(|(_, task)| task).find(|task| is_unknown(task)).cloned();
+            let Some((task, peer)) = unknown.zip(self.peers.get_mut(&peer)) else { continue };
             let map = &mut self.groups[usize::from(task.group)].map;
-            if task.extent != map.extent() {
-                continue;
-            }
-            if !self.is_calibrated || seen.contains(&task.peer) || map.is_known(task.ghost_rect) {
-                continue;
-            }
-            seen.push(task.peer);
-            let Some(peer) = self.peers.get_mut(&task.peer) else { continue };
             let (units, variance) = map.predict(task.ghost_rect);
-            let log_ratio = peer.speed.raise_shared(peer.busy_ns(task, self.now), units, variance);
+            let log_ratio = peer.speed.raise_shared(peer.busy_ns(&task, self.now), units, variance);
             map.raise(task.ghost_rect, log_ratio);
         }
     }
@@ -463,9 +451,17 @@ impl Coordinator {
         let lesson = peer.speed.learn(service_ns, units, variance);
         let measured = (service_ns - peer.speed.overhead_ns()).max(0.05 * service_ns) / peer.speed.ns_per_unit();
         let map = &mut self.groups[group].map;
-        if let Some(terms) = map.terms(rect, has_rays) {
-            self.model.learn(&terms, measured);
+        let terms = map.terms(rect, has_rays);
+        if let Some(terms) = &terms {
+            self.model.learn(terms, measured);
         }
-        map.correct(rect, lesson.log_ratio, lesson.gain, &self.model);
+        map.correct(rect, lesson, &self.model);
+        if let Some(terms) = terms.filter(|_| !self.model.is_young()) {
+            // The model is of all peers' tiles: where one's seem dearer than it says, tile for tile, that one is slower than it seems.
+            let bias = (measured / self.model.units(&terms).max(f64::MIN_POSITIVE)).ln();
+            let step = if bias.is_nan() { 0.0 } else { (COMMON * bias).clamp(-MOST, MOST) };
+            peer.speed.shift(step);
+            map.shift(rect, -step);
+        }
     }
 }

@@ -35,17 +35,11 @@ impl Coordinator {
     /// Ends a frame with what is there. What its peers have begun may finish; what waits in their queues is cancelled.
     pub(crate) fn expire(&mut self, index: usize, cause: ExpiryCause) {
         let Some(frame) = self.frames.remove(index) else { return };
-        let mut begun = Vec::new();
-        let mut waiting = Vec::new();
-        for (id, task) in self.tasks.iter().filter(|(_, task)| task.is_outstanding()) {
-            if begun.contains(&task.peer) {
-                if task.serial == frame.serial && task.cell.is_some() {
-                    waiting.push(*id);
-                }
-            } else {
-                begun.push(task.peer);
-            }
-        }
+        let is_waiting = |(id, task): &(&TaskId, &Task)| {
+            let is_of_it = task.is_outstanding() && task.serial == frame.serial && task.cell.is_some();
+            is_of_it && self.outstanding(task.peer).next().is_some_and(|(begun, _)| begun != **id)
+        };
+        let waiting = self.tasks.iter().filter(is_waiting).map(|(id, _)| *id).collect();
         self.cancel(waiting);
         self.finish_expired(&frame, cause);
     }
@@ -169,7 +163,7 @@ impl Coordinator {
         let index = self.frames.iter().position(|frame| frame.serial == task.serial)?;
         let frame = &self.frames[index];
         let cell = task.cell.filter(|cell| frame.cells.get(*cell).is_some_and(|cell| !cell.is_done))?;
-        let queues = self.queues();
+        let queues = self.queues(frame.deadline);
         let down_bytes = self.group(task.group).answer_bytes.mean() * task.ghost_rect.pixels() as f64;
         let finish = |peer: PeerId| {
             let known = &self.peers[&peer];

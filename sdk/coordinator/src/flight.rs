@@ -89,6 +89,10 @@ pub(crate) struct Task {
     pub(crate) patience: Duration,
     /// When it counts as missed.
     pub(crate) due: Time,
+    /// By when its frame wants it: its peer's tiles come in this order, see [`crate::turns`].
+    pub(crate) turn: Time,
+    /// What another thread of its peer may be at before it.
+    pub(crate) behind_ns: f64,
     /// It has been waited for longer than until it was due, since its peer has just answered another.
     pub(crate) is_extended: bool,
     /// How often it has been waited for longer since the caller stood still.
@@ -107,9 +111,14 @@ impl Task {
     pub(crate) fn wait_longer(&mut self, late: Duration) {
         if self.late_looks < LATE_LOOKS {
             self.late_looks += 1;
-            self.due = self.due + late;
-            self.hedge_at = self.hedge_at.map(|at| at + late);
+            self.comes_later(late);
         }
+    }
+
+    /// Another one comes before it.
+    pub(crate) fn comes_later(&mut self, by: Duration) {
+        self.due = self.due + by;
+        self.hedge_at = self.hedge_at.map(|at| at + by);
     }
 
     /// How long it holds up the tile behind it: one is traced while the other's answer is on the link.

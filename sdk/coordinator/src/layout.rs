@@ -2,7 +2,7 @@
 
 use crate::config::{AT_ANY_COST, Config};
 use crate::coordinator::Coordinator;
-use crate::share::{Candidate, Demand, Share, choose, fill};
+use crate::share::{Candidate, Demand, Previous, Share, choose, fill};
 use crate::split::{Ground, Slot, Tree};
 use crate::{FrameRequest, PeerId, Time};
 use rayloom_frame::{Extent, Rect};
@@ -13,6 +13,8 @@ const REFINEMENTS: usize = 3;
 const TOPOLOGY_BAND: f64 = 1.5;
 /// What splitting may cost where a frame is too much: its middle is to come before its edges.
 const FINE_OVERHEAD: f32 = 0.2;
+/// Share of the time to a deadline in which a frame is done that may as well be cut finer than it need be.
+const EARLY: f64 = 0.5;
 /// Share of the time to a deadline in which work must be predicted to be done for it to be left to few peers.
 const IN_TIME: f64 = 0.8;
 
@@ -22,6 +24,20 @@ pub(crate) struct LastPlan {
     pub(crate) extent: Extent,
     pub(crate) slots: Vec<Slot>,
     pub(crate) tree: Tree,
+    /// For how many frames these peers have had so many tiles.
+    frames: u32,
+}
+
+impl LastPlan {
+    pub(crate) fn new(extent: Extent, layout: Layout, before: Option<LastPlan>) -> LastPlan {
+        let Layout { slots, tree, .. } = layout;
+        let same = before.filter(|before| before.extent == extent && tiles_of(&before.slots) == tiles_of(&slots));
+        LastPlan { extent, slots, tree, frames: same.map_or(0, |before| before.frames.saturating_add(1)) }
+    }
+
+    fn previous(&self) -> Previous {
+        Previous { tiles: tiles_of(&self.slots), frames: self.frames }
+    }
 }
 
 /// A cut of the view and when its slowest peer is predicted to finish.
@@ -60,7 +76,10 @@ impl Coordinator {
                 }
             }
         }
-        self.lay_out(frame.group, is_too_much, ground, candidates)
+        let layout = self.lay_out(frame.group, is_too_much, ground, candidates);
+        // So can what is dear be told from what is cheap, while there is time for it.
+        let is_early = layout.finish_ns < EARLY * frame.deadline.ns_since(self.now) as f64;
+        if is_early && self.model.is_young() { self.lay_out(frame.group, true, ground, candidates) } else { layout }
     }
 
     /// The cut: last frame's if it is still within the dead band, else a new one near it.
@@ -70,7 +89,7 @@ impl Coordinator {
         let demand = Demand { units, extent: ground.extent, ghost_px: ground.ghost_px, min_side_px };
         let dead_band = f64::from(self.config.dead_band);
         let last = self.group(group).last_plan.as_ref().filter(|last| last.extent == ground.extent);
-        let previous = last.map(|last| tiles_of(&last.slots)).unwrap_or_default();
+        let previous = last.map(LastPlan::previous).unwrap_or_default();
         // What comes first can only be told apart in tiles of its own.
         let finely = is_too_much.then(|| {
             let max_split_overhead = self.config.max_split_overhead.max(FINE_OVERHEAD);

@@ -55,6 +55,7 @@ mod speed;
 mod split;
 mod standing;
 mod time;
+mod turns;
 mod work_map;
 mod work_sum;
 

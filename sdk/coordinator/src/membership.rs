@@ -156,6 +156,10 @@ impl Coordinator {
         if from == PeerState::Ready || to == PeerState::Blocked {
             known.held = 0;
         }
+        // Small tiles say little of how fast it is with large ones.
+        if (from, to) == (PeerState::Suspect, PeerState::Ready) {
+            known.speed.doubt();
+        }
         // Who was blocked is known to fail: its pauses don't begin anew.
         if (from, to) == (PeerState::Ready, PeerState::Suspect) {
             known.probe_soon(now);

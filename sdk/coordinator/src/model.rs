@@ -23,7 +23,9 @@ pub(crate) const WORK_TERMS: [&str; TERMS] = [
 ];
 /// Work of a pixel before any was measured, in units of about a ray: a ray that meets nothing is cheap, rays that part ways
 /// are dear. From the generated city on a CPU device; only ratios matter.
-const PRIOR_WORK: [f64; TERMS] = [0.1, 0.15, 0.6, 0.3, 0.1, 0.2];
+const PRIOR_WORK: [f64; TERMS] = [0.1, 0.4, 0.4, 1.2, 0.05, 0.2];
+/// Tiles of which a model learns the most: so long, views are cut finer than they need be.
+const YOUNG: u64 = 480;
 /// The first bytes of a saved model.
 const MAGIC: [u8; 4] = *b"RLCM";
 /// The version of its format: what the terms are, and in what order.
@@ -79,6 +81,11 @@ impl CostModel {
         }
     }
 
+    /// It learns, and has hardly seen what is dear and what is cheap apart from each other.
+    pub(crate) fn is_young(&self) -> bool {
+        (1..YOUNG).contains(&self.work.samples())
+    }
+
     /// Rays of a pixel of a block with these features.
     pub(crate) fn rays(&self, features: &[f32; FEATURES], layers: &[LayerRequest]) -> f32 {
         self.rays.predict(&ray_terms(features, layers)) as f32
@@ -87,6 +94,11 @@ impl CostModel {
     /// Units of work of a pixel of a block, of which so many rays are traced.
     pub(crate) fn work(&self, features: &[f32; FEATURES], rays: f32) -> f32 {
         self.work.predict(&work_terms(features, rays)) as f32
+    }
+
+    /// Units of work of a tile.
+    pub(crate) fn units(&self, tile: &TileTerms) -> f64 {
+        self.work.predict(&tile.work)
     }
 
     /// Learns from a tile that took so many units of work.

@@ -4,7 +4,7 @@ use crate::blame::Blame;
 use crate::flight::Task;
 use crate::link::Link;
 use crate::speed::Speed;
-use crate::{Config, PeerId, PeerPrior, PeerState, Time};
+use crate::{Config, PeerId, PeerPrior, PeerState, TaskId, Time};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub(crate) struct Peer {
     probe_pause: Duration,
     /// Share of the last plan's pixels.
     pub(crate) share: f32,
+    /// Its tiles in the order in which it is at them, and some that it need no longer be at: see [`crate::turns`].
+    pub(crate) queue: Vec<TaskId>,
 }
 
 impl Peer {
@@ -78,6 +80,7 @@ impl Peer {
             next_probe: now,
             probe_pause: Duration::ZERO,
             share: 0.0,
+            queue: Vec::new(),
         }
     }
 
@@ -144,7 +147,7 @@ impl Peer {
 
     /// Since when it may have been at its first outstanding tile, shifted by what task and answer take on the link.
     pub(crate) fn may_have_begun(&self, task: &Task) -> Time {
-        task.assigned.plus_ns(self.link.ns).max(self.last_done).plus_ns(task.up_ns + task.down_ns)
+        task.assigned.plus_ns(self.link.ns).max(self.last_done).plus_ns(task.up_ns + task.down_ns + task.behind_ns)
     }
 
     /// Predicted time until it is through with its first outstanding tile. One that is overdue will take as long again.

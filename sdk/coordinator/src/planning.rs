@@ -5,7 +5,7 @@ use crate::flight::{Cell, Frame, Task, TaskState};
 use crate::layout::{LastPlan, Layout, hand_out};
 use crate::peer::Peer;
 use crate::quality::{Lowering, Prediction, steps, typical};
-use crate::share::{Candidate, Demand, choose};
+use crate::share::{Candidate, Demand, Previous, choose};
 use crate::split::Ground;
 use crate::work_map::KNOWN_VARIANCE;
 use crate::work_sum::WorkSum;
@@ -128,8 +128,9 @@ impl Coordinator {
         let traced: usize = plan.tiles.iter().map(|tile| tile.ghost_rect.pixels()).sum();
         plan.ghost_share = traced as f32 / frame.extent.pixels() as f32 - 1.0;
         self.frames.push_back(flying);
-        self.group_mut(group).last_plan =
-            cut.is_none().then_some(LastPlan { extent: frame.extent, slots: layout.slots, tree: layout.tree });
+        let group = self.group_mut(group);
+        let last = group.last_plan.take();
+        group.last_plan = cut.is_none().then(|| LastPlan::new(frame.extent, layout, last));
         plan
     }
 
@@ -189,6 +190,8 @@ impl Coordinator {
             map_variance,
             patience,
             due,
+            turn: frame.deadline,
+            behind_ns: 0.0,
             is_extended: false,
             late_looks: 0,
             waited_for_none: queue_ns.is_none(),
@@ -219,7 +222,7 @@ impl Coordinator {
     /// Ready peers that hold the revision and are what the frame asks for; where there is none, those on standby, then suspect ones,
     /// then those that are blocked, but for liars: there is nothing to lose.
     fn candidates(&self, frame: &FrameRequest) -> Vec<Candidate> {
-        let queues = self.queues();
+        let queues = self.queues(frame.deadline);
         let in_state = |state: PeerState, is_standby: bool| -> Vec<Candidate> {
             let able = self.peers.values().filter(|peer| {
                 let is_allowed = frame.constraints.unmet(&peer.prior.traits).is_none();
@@ -263,7 +266,7 @@ impl Coordinator {
         let px_per_unit = frame.extent.pixels() as f64 / units.max(f64::MIN_POSITIVE);
         let candidates: Vec<Candidate> = candidates.iter().map(|c| Candidate { px_per_unit, ..*c }).collect();
         let demand = Demand { units, extent: frame.extent, ghost_px: frame.ghost_px.min(GHOST_PX), min_side_px };
-        let shares = choose(&candidates, &demand, &self.config, &[]);
+        let shares = choose(&candidates, &demand, &self.config, &Previous::default());
         let finish_ns = shares.iter().map(|share| share.finish_ns(share.units)).fold(0.0, f64::max);
         let start_ns = shares.iter().map(|share| share.candidate.start_ns).fold(f64::INFINITY, f64::min);
         let left_ns = frame.deadline.ns_since(self.now) as f64;
@@ -300,7 +303,7 @@ impl Coordinator {
         } else {
             tiles.sort_by_key(|(peer, rect)| (*peer, std::cmp::Reverse(lacked(rect))));
         }
-        let mut queues = self.queues();
+        let mut queues = self.queues(frame.deadline);
         if frame.group == 0 {
             self.peers.values_mut().for_each(|peer| peer.share = 0.0);
         }

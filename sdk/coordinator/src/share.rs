@@ -3,6 +3,9 @@
 use crate::{Config, PeerId};
 use rayloom_frame::Extent;
 
+/// See [`Previous::band`]: for one frame, and in the end.
+const BAND: (f64, f64) = (0.05, 0.02);
+
 /// A peer that could take part.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Candidate {
@@ -132,15 +135,26 @@ fn fill_sorted(shares: &mut [Share], units: f64) -> f64 {
     finish
 }
 
+/// Who traced the last frame.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Previous {
+    /// Peers and how many tiles each had.
+    pub(crate) tiles: Vec<(PeerId, u32)>,
+    /// For how many frames it has been so.
+    pub(crate) frames: u32,
+}
+
+impl Previous {
+    /// What others must be faster by to take the place of these: less and less, so that nothing flutters and nothing better is passed
+    /// over for ever.
+    fn band(&self) -> f64 {
+        (BAND.0 * 0.98_f64.powi(self.frames.min(1000) as i32)).max(BAND.1)
+    }
+}
+
 /// Chooses peers and tiles so that the frame is predicted to finish first, the single best peer being one of the choices.
-/// `previous` (peers and tiles of the last frame) is kept while it is nearly as good. Sorted by peer; never empty when
-/// there is a candidate.
-pub(crate) fn choose(
-    candidates: &[Candidate],
-    demand: &Demand,
-    config: &Config,
-    previous: &[(PeerId, u32)],
-) -> Vec<Share> {
+/// `previous` is kept while it is nearly as good. Sorted by peer; never empty when there is a candidate.
+pub(crate) fn choose(candidates: &[Candidate], demand: &Demand, config: &Config, previous: &Previous) -> Vec<Share> {
     let mut order: Vec<Share> = candidates.iter().map(|c| Share { candidate: *c, tiles: 1, units: 0.0 }).collect();
     let alone = |share: &Share| share.finish_ns(demand.units);
     order.sort_by(|a, b| alone(a).total_cmp(&alone(b)));
@@ -167,7 +181,7 @@ pub(crate) fn choose(
     if let Some(kept) = keep(candidates, demand, previous, best_finish) {
         (best_finish, best) = kept;
     }
-    let before = previous.iter().map(|(_, tiles)| *tiles).max().unwrap_or(0);
+    let before = previous.tiles.iter().map(|(_, tiles)| *tiles).max().unwrap_or(0);
     let mut best = with_tiles(best, best_finish, demand, config, before);
     best.sort_by_key(|share| share.candidate.peer);
     best
@@ -212,24 +226,20 @@ fn with_tiles(shares: Vec<Share>, finish_with_one: f64, demand: &Demand, config:
     shares
 }
 
-/// The last frame's peers, if the same peers are there and the time is within 5 % of what a new choice allows.
-fn keep(
-    candidates: &[Candidate],
-    demand: &Demand,
-    previous: &[(PeerId, u32)],
-    best_finish: f64,
-) -> Option<(f64, Vec<Share>)> {
+/// The last frame's peers, if the same peers are there and the time is near what a new choice allows.
+fn keep(candidates: &[Candidate], demand: &Demand, previous: &Previous, best_finish: f64) -> Option<(f64, Vec<Share>)> {
     let share = |(peer, _): &(PeerId, u32)| {
         let candidate = *candidates.iter().find(|c| c.peer == *peer)?;
         Some(Share { candidate, tiles: 1, units: 0.0 })
     };
-    let mut kept = previous.iter().map(share).collect::<Option<Vec<Share>>>()?;
+    let mut kept = previous.tiles.iter().map(share).collect::<Option<Vec<Share>>>()?;
     let count = kept.len() as u32;
     if kept.is_empty() || count > demand.most_tiles() {
         return None;
     }
     let finish = fill(&mut kept, demand.units * demand.ghost_factor(count));
-    (finish <= best_finish * 1.05 && kept.iter().all(|share| share.units > 0.0)).then_some((finish, kept))
+    (finish <= best_finish * (1.0 + previous.band()) && kept.iter().all(|share| share.units > 0.0))
+        .then_some((finish, kept))
 }
 
 #[cfg(test)]
@@ -257,7 +267,7 @@ mod tests {
     fn shares_follow_speeds_and_all_finish_together() {
         let peers: Vec<_> = [1.0, 1.0, 2.0, 4.0].iter().zip(1..).map(|(v, i)| candidate(i, 1e6, *v)).collect();
         let config = Config { max_split_overhead: 0.1, ..Config::default() };
-        let shares = choose(&peers, &demand(4e7, 1280, 720), &config, &[]);
+        let shares = choose(&peers, &demand(4e7, 1280, 720), &config, &Previous::default());
         assert_eq!(shares.len(), 4);
         let finish: Vec<f64> = shares.iter().map(|share| share.finish_ns(share.units)).collect();
         assert!(finish.iter().all(|f| (f - finish[0]).abs() < 1.0), "{finish:?}");
@@ -267,7 +277,7 @@ mod tests {
     #[test]
     fn a_peer_that_could_not_begin_in_time_gets_nothing() {
         let peers = [candidate(1, 0.0, 1.0), candidate(2, 1e9, 1.0)];
-        let shares = choose(&peers, &demand(1e7, 1280, 720), &Config::default(), &[]);
+        let shares = choose(&peers, &demand(1e7, 1280, 720), &Config::default(), &Previous::default());
         assert_eq!(shares.iter().map(|share| share.candidate.peer.0).collect::<Vec<_>>(), [1]);
     }
 
@@ -290,8 +300,8 @@ mod tests {
     #[test]
     fn a_tiny_view_is_not_cut_for_many_peers() {
         let peers: Vec<_> = (0..64).map(|i| candidate(i, 1e6, 1.0)).collect();
-        assert_eq!(choose(&peers, &demand(1e6, 20, 20), &Config::default(), &[]).len(), 1);
-        let small = choose(&peers, &demand(3e7, 256, 144), &Config::default(), &[]);
+        assert_eq!(choose(&peers, &demand(1e6, 20, 20), &Config::default(), &Previous::default()).len(), 1);
+        let small = choose(&peers, &demand(3e7, 256, 144), &Config::default(), &Previous::default());
         assert!(small.iter().map(|share| share.tiles).sum::<u32>() <= 72);
     }
 }

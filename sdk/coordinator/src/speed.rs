@@ -163,6 +163,11 @@ impl Speed {
         (1.0 - own) * ratio.ln()
     }
 
+    /// What its tiles took was more work by `log_ratio` less, done so much slower.
+    pub(crate) fn shift(&mut self, log_ratio: f64) {
+        self.rescale(log_ratio.exp());
+    }
+
     /// A unit of work now takes `factor` times as long.
     pub(crate) fn rescale(&mut self, factor: f64) {
         self.ns_per_unit *= factor;
@@ -190,8 +195,13 @@ impl Speed {
         }
         self.streak = if self.streak.signum() == sign { self.streak.saturating_add(sign) } else { sign };
         if self.streak.abs() >= 2 {
-            self.p[1][1] = self.p[1][1].max((0.5 * self.ns_per_unit).powi(2));
+            self.doubt();
         }
+    }
+
+    /// It may be another by now.
+    pub(crate) fn doubt(&mut self) {
+        self.p[1][1] = self.p[1][1].max((0.5 * self.ns_per_unit).powi(2));
     }
 }
 

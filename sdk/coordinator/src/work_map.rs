@@ -3,6 +3,7 @@
 use crate::CostMap;
 use crate::foresight::{Pending, Source};
 use crate::model::{CostModel, TileTerms};
+use crate::speed::MapLesson;
 use crate::work_sum::BLOCK_PX;
 use rayloom_frame::LayerRequest;
 use rayloom_frame::features::FEATURES;
@@ -251,7 +252,8 @@ impl WorkMap {
     }
 
     /// Corrects the work of a tile's blocks: by `gain` of `log_ratio`, less where the tile covers only part of one.
-    pub(crate) fn correct(&mut self, rect: Rect, log_ratio: f64, gain: f64, model: &CostModel) {
+    pub(crate) fn correct(&mut self, rect: Rect, lesson: MapLesson, model: &CostModel) {
+        let MapLesson { log_ratio, gain } = lesson;
         let mean = (self.sum(rect) / rect.pixels().max(1) as f64) as f32;
         let blocks: Vec<_> = self.blocks(rect).collect();
         let rays: f32 = blocks.iter().map(|(block, pixels, _)| self.rays[*block] * *pixels as f32).sum();
@@ -292,6 +294,15 @@ impl WorkMap {
         let blocks: Vec<_> = self.blocks(rect).collect();
         let factor = log_ratio.max(0.0).exp() as f32;
         blocks.into_iter().for_each(|(block, ..)| self.density[block] = bounded(self.density[block] * factor));
+    }
+
+    /// Raises or lowers the work of a tile's blocks, less where it covers only part of one.
+    pub(crate) fn shift(&mut self, rect: Rect, log_ratio: f64) {
+        let blocks: Vec<_> = self.blocks(rect).collect();
+        for (block, pixels, whole) in blocks {
+            let factor = (log_ratio * f64::from(pixels) / f64::from(whole)).exp() as f32;
+            self.density[block] = bounded(self.density[block] * factor);
+        }
     }
 
     /// Everything now counts as `factor` times as many units.
@@ -405,7 +416,8 @@ mod tests {
         let estimate = |left: f32| CostMap { blocks_x: 2, blocks_y: 1, cost: vec![left, 1.0] };
         let mut map = WorkMap::new();
         map.begin_frame(Extent::new(32, 16), Some(&estimate(1.0)));
-        map.correct(Rect::new(0, 0, 16, 16), 3.0_f64.ln(), 1.0, &CostModel::new());
+        let lesson = MapLesson { log_ratio: 3.0_f64.ln(), gain: 1.0 };
+        map.correct(Rect::new(0, 0, 16, 16), lesson, &CostModel::new());
         map.begin_frame(Extent::new(32, 16), Some(&estimate(2.0)));
         assert!((map.density()[0] / map.density()[1] - 6.0).abs() < 0.1, "{:?}", map.density());
     }

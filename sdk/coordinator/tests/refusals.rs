@@ -54,7 +54,7 @@ fn a_refused_tile_goes_to_the_other_peer() {
     assert!(refused > 0);
     let mut again = Vec::new();
     for action in refuse(&mut coordinator, &plan, ms(10)) {
-        if let Action::Assign { peer, frame_id, group: 0, tiles } = action {
+        if let Action::Assign { peer, frame_id, group: 0, tiles, .. } = action {
             assert_eq!((peer, frame_id), (PeerId(0), 1));
             again.extend(tiles);
         }

@@ -59,6 +59,36 @@ fn what_is_due_first_is_there_sooner_than_all_of_it_would_be() {
 }
 
 #[test]
+fn what_is_due_later_waits_while_others_are_due_first() {
+    // Every fourth frame costs twice as much: what it leaves to be traced is in the way of the next.
+    let run = |tiers: Vec<Tier>| {
+        let truth =
+            |frame: u64| city_under_sky(VIEW, frame, 1.0, if frame.is_multiple_of(4) { 360.0 } else { 120.0 }).0;
+        let peers = vec![SimPeer::new(1.0).at_rtt(ms(4)); 2];
+        let config = Config { tiles_per_peer: 4..=4, max_split_overhead: 1.0, hedge_budget: 0.0, ..Config::default() };
+        let mut simulation = Simulation::new(config, 6, VIEW, peers, truth).tiered(tiers);
+        simulation.run(60, Pace::Every(INTERVAL), INTERVAL, None);
+        simulation
+    };
+    let first = Tier { deadline: INTERVAL, work: 1.0 };
+    let alone = run(vec![first]);
+    let both = run(vec![first, Tier { deadline: ms(250), work: 3.0 }]);
+    let took = |frame: &FrameRecord| frame.ended.map_or(Duration::MAX, |(at, _)| at.since(frame.begun));
+    let mut overtaken = 0;
+    for (alone, first) in alone.frames.iter().zip(&both.frames).skip(12) {
+        let spans = |group: u8, frame: u64| both.spans.iter().filter(move |s| (s.group, s.frame_id) == (group, frame));
+        let longest = both.spans.iter().filter(|span| span.group == 1).map(|span| span.ended.since(span.begun)).max();
+        // A tile that has begun is waited for, and no other.
+        let most = took(alone) + longest.expect("some were traced");
+        assert!(took(first) <= most, "frame {}: {:?}, alone {:?}", first.frame_id, took(first), took(alone));
+        let last = spans(1, first.frame_id - 1).map(|span| span.begun).max();
+        overtaken += u32::from(spans(0, first.frame_id).map(|span| span.begun).min() < last);
+    }
+    assert!(overtaken >= 12, "{overtaken} frames");
+    assert!(both.later[0].iter().skip(12).all(|frame| frame.missing == 0), "what is due later is there too");
+}
+
+#[test]
 fn where_all_peers_are_too_far_they_are_asked_all_the_same() {
     let run = run(vec![SimPeer::new(1.0).at_rtt(ms(90)); 2], tiers());
     assert!(run.frames.iter().all(|frame| !frame.plan.tiles.is_empty()));

@@ -73,6 +73,19 @@ impl Scene {
         self.meshes.iter().map(|m| m.triangle_count()).sum()
     }
 
+    /// Bytes that a device needs for it at least: vertices, indices and texels, each mesh and texture once. What rays are found by comes on
+    /// top.
+    pub fn device_bytes(&self) -> u64 {
+        let of = |values: usize, bytes: usize| (values * bytes) as u64;
+        let mesh = |mesh: &Mesh| {
+            let vertices = of(mesh.positions.len() + mesh.normals.len(), 12) + of(mesh.uvs.len(), 8);
+            vertices + of(mesh.indices.len(), 4)
+        };
+        let texels = |(width, height): (u32, u32)| 4 * u64::from(width) * u64::from(height);
+        let texture = |texture: &Texture| texture.extent().map_or(0, texels);
+        self.meshes.iter().map(|of| mesh(of)).sum::<u64>() + self.textures.iter().map(|of| texture(of)).sum::<u64>()
+    }
+
     /// Smallest and largest corner of the box around everything placed and posed, in metres; both zero for an empty scene.
     pub fn bounds(&self) -> (Vec3, Vec3) {
         let local: Vec<Option<(Vec3, Vec3)>> = self.meshes.iter().map(|m| m.bounds()).collect();

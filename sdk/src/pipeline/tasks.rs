@@ -1,7 +1,6 @@
 //! What a frame asks of its peers: tasks in messages, numbered over all views of the session.
 
 use super::Pipeline;
-use crate::config::LayerDesc;
 use crate::director::TASK_VIEW_SHIFT;
 use crate::fleet::Fleet;
 use crate::flight::{Before, FlightPlanes, FlightTile, Request};
@@ -22,7 +21,7 @@ impl Pipeline {
     pub(super) fn assign(
         &mut self,
         peer: PeerId,
-        (frame_id, group): (u64, u8),
+        (frame_id, group, left): (u64, u8, Duration),
         tiles: &[TileAssignment],
         fleet: &mut Fleet,
         verifier: &mut Verifier,
@@ -30,7 +29,7 @@ impl Pipeline {
         let Some(request) = self.request(frame_id) else { return };
         let Some(state) = request.state.clone() else { return };
         let previous = self.previous_frame(&request, &state, peer, fleet);
-        let message = Message::FrameTasks(self.frame_tasks((&request, group), &state, previous, tiles));
+        let message = Message::FrameTasks(self.frame_tasks((&request, group, left), &state, previous, tiles));
         let now = self.desc.clock.now_ns();
         for tile in tiles {
             if verifier.chooses(peer, self.global_task(tile.task), fleet) {
@@ -70,8 +69,10 @@ impl Pipeline {
     fn subject(&self, (request, group): (&Request, u8), state: &Resolved, tile: TileAssignment) -> Subject {
         let (camera, delta) = previous_state(request, state);
         let previous = PreviousFrame::Explicit(camera, StateDelta::clone(&delta));
+        // Nobody waits for it.
+        let asked = (request, group, Duration::MAX);
         Subject {
-            message: FrameTasks { lossless: true, ..self.frame_tasks((request, group), state, previous, &[tile]) },
+            message: FrameTasks { lossless: true, ..self.frame_tasks(asked, state, previous, &[tile]) },
             rect: tile.rect.grown(tile.ghost_px, self.view.size),
             planes: request.planes.as_ref().map(|planes| FlightPlanes::new(Arc::clone(&planes.gbuffer))),
             was_lossless: self.desc.lossless,
@@ -80,18 +81,15 @@ impl Pipeline {
 
     fn frame_tasks(
         &self,
-        (request, group): (&Request, u8),
+        (request, group, left): (&Request, u8, Duration),
         state: &Resolved,
         previous: PreviousFrame,
         tiles: &[TileAssignment],
     ) -> FrameTasks {
         let desc = &request.desc;
         let group = request.groups.get(usize::from(group));
-        let deadline_ms = |deadline: Duration| u16::try_from(deadline.as_millis()).unwrap_or(u16::MAX);
-        let spec = |(request, asked): (&LayerRequest, &LayerDesc)| LayerSpec {
-            request: *request,
-            deadline_ms: deadline_ms(asked.deadline),
-        };
+        let deadline_ms = u16::try_from(left.as_millis()).unwrap_or(u16::MAX);
+        let spec = |request: &LayerRequest| LayerSpec { request: *request, deadline_ms };
         FrameTasks {
             view: self.wire_view(),
             frame_id: desc.frame_id,
@@ -101,8 +99,7 @@ impl Pipeline {
             camera: desc.camera,
             delta: StateDelta::clone(&state.delta),
             previous,
-            // Lowered layers are those that were asked for, in their order.
-            layers: group.into_iter().flat_map(|g| g.layers.iter().zip(&g.asked)).map(spec).collect(),
+            layers: group.into_iter().flat_map(|group| &group.layers).map(spec).collect(),
             filter_radius: self.view.filter_radius,
             pre_exposure: desc.pre_exposure,
             primary: request.planes.is_none(),

@@ -44,6 +44,46 @@ fn a_view_for_trusted_peers_is_traced_by_nobody_else() {
 }
 
 #[test]
+fn assets_for_trusted_peers_go_to_nobody_else() {
+    let (stranger, friend) = (Served::start(), Served::start());
+    let peers = vec![stranger.address(), PeerAddress { is_trusted: true, ..friend.address() }];
+    let session = Session::new(SessionDesc { peers, embedded: Embedded::Never, ..SessionDesc::default() }).unwrap();
+    // Views ask for nothing: that a peer was never offered the scene is enough.
+    let view = session.create_view(view_desc((1, 1))).unwrap();
+    let uploaded = |peer: u32| view.stats().peers.iter().find(|of| of.peer == peer).map(|of| of.bytes_uploaded);
+    let open = session.create_scene();
+    open.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
+    let revision = open.commit().unwrap();
+    // Both are there, and hold what everybody may.
+    for _ in 0..2 {
+        event(&session, |event| matches!(event, Event::SceneReady { .. }).then_some(()));
+    }
+    first_fresh(&view, revision, 0);
+    let before = uploaded(0);
+    assert!(before.is_some_and(|bytes| bytes > 0), "{before:?}");
+    let secret = session.create_scene_for(PeerConstraints { trusted: true, ..PeerConstraints::default() });
+    secret.replace(square(Vec3::new(0.0, 0.5, -2.0))).unwrap();
+    let revision = secret.commit().unwrap();
+    let (mut told, mut ready) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        let (peer, cause) = event(&session, |event| match event {
+            Event::SceneFailed { revision: of, peer, cause } if of == revision => Some((peer, Some(cause))),
+            Event::SceneReady { revision: of, peer } if of == revision => Some((peer, None)),
+            _ => None,
+        });
+        match cause {
+            Some(cause) => told.push((peer, cause)),
+            None => ready.push(peer),
+        }
+    }
+    assert!(told.len() == 1 && told[0].0 == 0 && told[0].1.contains("a trusted peer"), "{told:?}");
+    assert_eq!(ready, [1]);
+    let output = first_fresh(&view, revision, 1000);
+    assert!(output.tiles.iter().all(|tile| tile.peer == 1), "{:?}", output.tiles);
+    assert_eq!(uploaded(0), before, "nothing of it went to the other one");
+}
+
+#[test]
 fn the_embedded_peer_steps_in_for_peers_that_may_not_trace() {
     let served = Served::start();
     let peers = vec![served.address()];

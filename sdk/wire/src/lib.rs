@@ -23,4 +23,4 @@ pub use message::Message;
 pub use pose::pose_bytes;
 pub use result::{TaskRefusal, TaskRefused, TileDone, TileSlice, TileTimings};
 pub use scene_sync::{BlobNeed, BlobPart, SceneOffer, SceneStage, SceneStatus, StateDelta};
-pub use task::{CancelTasks, FrameTasks, GivenPlanes, LayerSpec, PreviousFrame, Task, TaskKind};
+pub use task::{CancelTasks, FrameTasks, GivenPlanes, LayerSpec, OVERTAKES_BY, PreviousFrame, Task, TaskKind};

@@ -4,15 +4,20 @@ use crate::cursor::{Reader, Writer, out_of_range, unknown};
 use crate::{StateDelta, WireError, limits};
 use rayloom_frame::{Extent, LayerKind, LayerRequest, Rect};
 use rayloom_scene::Camera;
+use std::time::Duration;
 
 /// A layer to trace, and when its result is late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerSpec {
     /// What to trace.
     pub request: LayerRequest,
-    /// Time after the frame's start when this layer is late, in milliseconds.
+    /// Time from when this was sent until the layer is late, in milliseconds; `u16::MAX` and it can wait.
     pub deadline_ms: u16,
 }
+
+/// Peers trace a session's tiles in the order in which they came, but that one overtakes those that are due later by more than this.
+/// A tile is due with the first of its layers.
+pub const OVERTAKES_BY: Duration = Duration::from_millis(5);
 
 /// What kind of work a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

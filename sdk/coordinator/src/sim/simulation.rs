@@ -366,12 +366,12 @@ impl Simulation {
         self.most_tasks = self.most_tasks.max(self.coordinator.tasks_remembered());
         while let Some(action) = self.coordinator.poll_action() {
             match action {
-                Action::Assign { peer, frame_id, group, tiles } => {
+                Action::Assign { peer, frame_id, group, left, tiles } => {
                     let job = |tile: TileAssignment| {
                         let r = tile.rect.grown(tile.ghost_px, self.extent);
                         let rect = [r.x, r.y, r.width, r.height];
                         let (task, predicted_ns, redundant) = (tile.task, tile.predicted_ns, tile.redundant);
-                        Job { task, frame_id, group, rect, predicted_ns, redundant }
+                        Job { task, frame_id, group, rect, predicted_ns, redundant, due: Time(left.as_nanos() as u64) }
                     };
                     let jobs = tiles.into_iter().map(job).collect();
                     self.send(peer, Message::Arrive(jobs));

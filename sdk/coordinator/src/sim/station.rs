@@ -4,6 +4,7 @@ use super::simulation::Event;
 use super::{SimPeer, Simulation, Span, Trouble};
 use crate::{PeerId, Refusal, TaskId, TileReport, Time};
 use rayloom_frame::{LayerRequest, Rect};
+use rayloom_wire::OVERTAKES_BY;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(super) struct Job {
     pub(super) rect: [u32; 4],
     pub(super) predicted_ns: u64,
     pub(super) redundant: bool,
+    /// When it is due by what its message said: time from its arrival, then the time.
+    pub(super) due: Time,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +51,12 @@ impl Station {
         let (waiting, start) = (VecDeque::new(), Time(0));
         Station { peer, life: 0, waiting, is_busy: false, arrives: start, link_busy: start }
     }
+
+    /// As the peer server does it.
+    fn queue_up(&mut self, job: Job) {
+        let later = self.waiting.iter().rev().take_while(|other| other.due > job.due + OVERTAKES_BY).count();
+        self.waiting.insert(self.waiting.len() - later, job);
+    }
 }
 
 impl Simulation {
@@ -55,7 +64,9 @@ impl Simulation {
         let now = self.now;
         match message {
             Message::Arrive(jobs) => {
-                self.peers[index].waiting.extend(jobs);
+                for job in jobs {
+                    self.peers[index].queue_up(Job { due: now + Duration::from_nanos(job.due.0), ..job });
+                }
                 self.serve(index);
             }
             Message::Cancel(tasks) => {
