@@ -109,6 +109,16 @@ pub(super) struct Guides<L> {
 }
 
 impl<L: Lanes> Guides<L> {
+    /// Of eight pixels' depths, normals and instances.
+    #[inline(always)]
+    pub(super) fn of(depth: &[f32; 8], normal: &[u32; 8], instance_id: &[u32; 8]) -> Guides<L> {
+        Guides {
+            instance_id: L::load_bits(instance_id),
+            normal: L::load_bits(normal),
+            depth: L::load(depth).min(L::splat(FAR)),
+        }
+    }
+
     /// Eight pixels from `index` on.
     #[inline(always)]
     pub(super) fn load(planes: &Primary, index: usize) -> Guides<L> {
@@ -117,6 +127,12 @@ impl<L: Lanes> Guides<L> {
             normal: L::load_from(&planes.normal, index),
             depth: L::load_from(bytemuck::cast_slice(&planes.depth), index).min(L::splat(FAR)),
         }
+    }
+
+    /// The same at these depths.
+    #[inline(always)]
+    pub(super) fn at_depth(&self, depth: L) -> Guides<L> {
+        Guides { depth, ..*self }
     }
 
     /// Asks for pixels that will be read soon.
@@ -239,7 +255,8 @@ impl<L: Lanes> Nearest<'_, L> {
             if let (Some(upper), Some(lower)) =
                 (row.first_chunk(), row.get(self.down..).and_then(|r| r.first_chunk::<9>()))
             {
-                return self.of_row(lower).select(self.is_lower, self.of_row(upper));
+                return nearest_of_row(lower, self.is_right)
+                    .select(self.is_lower, nearest_of_row(upper, self.is_right));
             }
         }
         let (is_right, is_lower) = (self.is_right.mask_bits(), self.is_lower.mask_bits());
@@ -249,13 +266,6 @@ impl<L: Lanes> Nearest<'_, L> {
             *found = plane[self.places[i] as usize + step];
         }
         L::load_bytes(&found)
-    }
-
-    #[inline(always)]
-    fn of_row(&self, row: &[u8; 9]) -> L {
-        let [left @ .., _] = *row;
-        let [_, right @ ..] = *row;
-        L::load_bytes(&right).select(self.is_right, L::load_bytes(&left))
     }
 }
 
@@ -290,7 +300,7 @@ impl LastFrame<'_> {
     ) -> HistoryTaps<L> {
         let corners = Corners::new(self.extent, position);
         let depth = self.reprojection.depths(x, y, here.depth);
-        let here = Guides { depth, ..*here };
+        let here = here.at_depth(depth);
         let taps = corners.taps(here.same_surfaces(&corners.read(self.planes), HISTORY_DEPTH_TOLERANCE));
         let half = L::splat(0.5);
         let (is_right, is_lower) = (half.lt(corners.fx), half.lt(corners.fy));
@@ -317,6 +327,23 @@ impl LastFrame<'_> {
     }
 }
 
+/// [`LastFrame::lengths_at`] of places that follow one another, from the bytes of the rows above and below them.
+#[inline(always)]
+pub(super) fn lengths_between<L: Lanes>((upper, lower): (&[u8; 9], &[u8; 9]), corners: &Corners<L>, found: L) -> L {
+    let half = L::splat(0.5);
+    let (is_right, is_lower) = (half.lt(corners.fx), half.lt(corners.fy));
+    let nearest = nearest_of_row(lower, is_right).select(is_lower, nearest_of_row(upper, is_right));
+    nearest.max_signed(L::splat_bits(1)) & found
+}
+
+/// The left or right neighbours' bytes, as integers.
+#[inline(always)]
+fn nearest_of_row<L: Lanes>(row: &[u8; 9], is_right: L) -> L {
+    let [left @ .., _] = *row;
+    let [_, right @ ..] = *row;
+    L::load_bytes(&right).select(is_right, L::load_bytes(&left))
+}
+
 /// Offsets of the right and the lower neighbour in a grid; none in one that is one pixel wide or high.
 #[inline(always)]
 pub(super) fn steps(Extent { width, height }: Extent) -> (usize, usize) {
@@ -325,9 +352,9 @@ pub(super) fn steps(Extent { width, height }: Extent) -> (usize, usize) {
 
 /// Eight places in a grid of pixels, between four pixels each.
 pub(super) struct Corners<L> {
-    places: [u32; 8],
+    pub(super) places: [u32; 8],
     first: L,
-    contiguous: bool,
+    pub(super) contiguous: bool,
     steps: (usize, usize),
     fx: L,
     fy: L,

@@ -15,6 +15,7 @@ use super::{
     ghost::GhostPixels,
     late_frame::{LateFrame, Optics},
     layer::{LayerBuffers, LayerParts, LayerSource, Own},
+    plain::Plain,
     reproject::{Guides, HistoryTaps, LastFrame, Reprojection},
     tile::TileState,
     upsample::BlockRow,
@@ -227,12 +228,12 @@ pub(super) struct Band<'a> {
     pub(super) path_sums: &'a mut [[f32; 4]],
 }
 
-struct MergeBand<'a, 'b, 'c> {
-    inputs: &'a Inputs<'a>,
-    planes: &'a Primary,
-    sources: &'a [LayerSource<'a>; LAYERS],
-    limits: Limits<'a>,
-    band: &'b mut Band<'c>,
+pub(super) struct MergeBand<'a, 'b, 'c> {
+    pub(super) inputs: &'a Inputs<'a>,
+    pub(super) planes: &'a Primary,
+    pub(super) sources: &'a [LayerSource<'a>; LAYERS],
+    pub(super) limits: Limits<'a>,
+    pub(super) band: &'b mut Band<'c>,
     /// Only these pixels, of which all came, of the band's rows.
     ahead: Option<Rect>,
 }
@@ -379,11 +380,21 @@ impl MergeBand<'_, '_, '_> {
         let has_coarse = LayerKind::ALL.into_iter().any(|kind| {
             came.has_layer[kind as usize] && self.sources[kind as usize].request.is_some_and(|r| r.scale == 2)
         });
+        let plain = Plain::new(self, rect, came.fresh, is_measured);
+        if plain.is_some() {
+            let start = row * extent.width as usize + rect.x as usize;
+            self.band.ages[start..start + rect.width as usize].fill(0);
+        }
         // Blocks' columns, whatever lies left of the segment: what a block tells does not depend on it.
         let mut next = rect.x;
         while next < rect.right() {
             let x = next;
             next = (x - x % 8 + 8).min(rect.right());
+            if let Some(plain) = plain.as_ref().filter(|_| next - x == 8)
+                && self.plain_eight::<L>(plain, &blocks, row, (x, rect.y)).is_some()
+            {
+                continue;
+            }
             let index = (rect.y * extent.width + x) as usize;
             let here = Guides::<L>::load(self.planes, index);
             here.prefetch(self.planes, index + AHEAD);
