@@ -6,6 +6,7 @@
 mod accumulate;
 mod arrivals;
 mod change;
+mod fill;
 mod fold;
 mod ghost;
 mod late;
@@ -637,7 +638,7 @@ impl Merger {
         self.ghosts.sort();
         let late = self.late_frames(frame);
         let (inputs, outputs) = self.parts(frame, &late);
-        self.fresh_pixels = resolve::resolve(&inputs, outputs, workers);
+        self.fresh_pixels = resolve::resolve(&inputs, outputs, &frame.camera, workers);
         let tiles = &self.tiles[..self.tile_count];
         if frame.accumulates() {
             self.late.close(tiles, &self.planes, self.extent);

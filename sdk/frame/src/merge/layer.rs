@@ -41,6 +41,10 @@ impl Times {
         &self.ages
     }
 
+    pub(super) fn lengths(&self) -> &[u8] {
+        &self.lengths
+    }
+
     pub(super) fn held_bytes(&self) -> usize {
         [&self.ages, &self.lengths, &self.last_ages, &self.last_lengths].map(|v| v.capacity()).iter().sum()
     }

@@ -312,10 +312,11 @@ impl LastFrame<'_> {
         history
     }
 
-    /// Frames gathered where the taps read, of a plane of them: at least 1 where the surface was visible, else 0.
+    /// Frames gathered where the taps read, of a plane of them: 0 where the surface was not visible, or nothing
+    /// had come of it by then.
     #[inline(always)]
     pub(super) fn lengths_at<L: Lanes>(&self, history: &HistoryTaps<L>, lengths: &[u8]) -> L {
-        self.nearest(history, lengths).max_signed(L::splat_bits(1)) & history.taps.found
+        self.nearest(history, lengths) & history.taps.found
     }
 
     /// The nearest neighbours' bytes in a plane, as integers.
@@ -333,7 +334,7 @@ pub(super) fn lengths_between<L: Lanes>((upper, lower): (&[u8; 9], &[u8; 9]), co
     let half = L::splat(0.5);
     let (is_right, is_lower) = (half.lt(corners.fx), half.lt(corners.fy));
     let nearest = nearest_of_row(lower, is_right).select(is_lower, nearest_of_row(upper, is_right));
-    nearest.max_signed(L::splat_bits(1)) & found
+    nearest & found
 }
 
 /// The left or right neighbours' bytes, as integers.

@@ -7,10 +7,13 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use rayloom_scene::Camera;
+
 use super::{
     MergeMode,
     accumulate::{Before, MergePixels, Signal, Sums},
     change::{Changes, Difference, Limits, SIDE, Ways},
+    fill::fill,
     fold::FoldBand,
     ghost::GhostPixels,
     late_frame::{LateFrame, Optics},
@@ -81,7 +84,7 @@ pub(super) struct Outputs<'a> {
 }
 
 /// Makes the merged frame; gives back the number of fresh pixels.
-pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn Workers) -> usize {
+pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera, workers: &dyn Workers) -> usize {
     let Outputs { planes, ages, lengths, layers, changes } = outputs;
     let band_pixels = BAND_ROWS * inputs.extent.width as usize;
     // All planes first: they guide the upsampling across borders of tiles and bands.
@@ -117,6 +120,9 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn W
             dispatch(FoldBand { inputs, planes, sources: &sources, limits, band: &mut band });
         }
     });
+    if inputs.mode != MergeMode::Passthrough {
+        fill(inputs, camera, planes, lengths, layers);
+    }
     fresh_pixels.into_inner()
 }
 
@@ -247,22 +253,22 @@ struct Segment {
 
 /// Which layers come with a frame's tiles, and which later.
 #[derive(Clone, Copy)]
-struct Expected {
-    is_due: [bool; LAYERS],
-    is_later: [bool; LAYERS],
+pub(super) struct Expected {
+    pub(super) is_due: [bool; LAYERS],
+    pub(super) is_later: [bool; LAYERS],
 }
 
 /// What came of a tile's row.
 #[derive(Clone, Copy, PartialEq)]
-struct Came {
+pub(super) struct Came {
     has_primary: bool,
-    has_layer: [bool; LAYERS],
+    pub(super) has_layer: [bool; LAYERS],
     /// All that is due.
     fresh: bool,
 }
 
 impl Came {
-    fn of(tile: &TileState, y: u32, expected: &Expected) -> Came {
+    pub(super) fn of(tile: &TileState, y: u32, expected: &Expected) -> Came {
         let complete = tile.is_complete();
         let has_primary = complete || tile.has_primary_row(y);
         // A layer's row without its primary hits can't be placed: it does not count.
