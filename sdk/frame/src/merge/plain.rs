@@ -13,6 +13,8 @@ use crate::{LayerKind, Primary, Rect, simd::Lanes};
 
 /// Pixels ahead of which memory is asked for: a row reads from over ten planes, more than processors follow by themselves.
 const AHEAD: usize = 64;
+/// Rows from one that is merged to one that is placed next, where a tile comes whole.
+const ROWS_AHEAD: usize = 2 * SIDE;
 
 /// What plain pixels of a segment have in common.
 pub(super) struct Plain<'a> {
@@ -121,8 +123,12 @@ impl MergeBand<'_, '_, '_> {
             return None;
         }
         let first = corners.places[0] as usize;
-        here.prefetch(planes, index + AHEAD);
-        L::prefetch(&planes.motion, index + AHEAD);
+        // Rows of a whole tile are near when they are merged; those that are placed next are not.
+        let ahead = if self.ahead.is_some() { ROWS_AHEAD * width } else { AHEAD };
+        here.prefetch(planes, index + ahead);
+        L::prefetch(&planes.motion, index + ahead);
+        L::prefetch(&planes.base_color, index + ahead);
+        L::prefetch(&planes.material, index + ahead);
         // The upper neighbours came with the row before.
         let lower = first + width + AHEAD;
         here.prefetch(plain.last.planes, lower);
@@ -143,7 +149,7 @@ impl MergeBand<'_, '_, '_> {
             let kind = layer.kind as usize;
             let source = &self.sources[kind];
             let pixels = self.band.currents[kind].get_mut(start..)?;
-            L::prefetch(pixels, AHEAD);
+            L::prefetch(pixels, ahead);
             L::prefetch(source.history, lower);
             let halves: &mut [[u16; 8]; 4] = bytemuck::cast_mut::<[[u16; 4]; 8], _>(pixels.first_chunk_mut()?);
             let mut samples = [L::zero(); 4];

@@ -241,7 +241,7 @@ pub(super) struct MergeBand<'a, 'b, 'c> {
     pub(super) limits: Limits<'a>,
     pub(super) band: &'b mut Band<'c>,
     /// Only these pixels, of which all came, of the band's rows.
-    ahead: Option<Rect>,
+    pub(super) ahead: Option<Rect>,
 }
 
 /// Neighbouring pixels of a row of which the same came.
