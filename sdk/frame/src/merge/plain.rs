@@ -82,11 +82,21 @@ fn eight<T: Copy, const RIGHT: usize>(row: &[T; 9]) -> [T; 8] {
 /// Left and right neighbours of eight places in a row of the planes.
 #[inline(always)]
 fn guides<L: Lanes>(planes: &Primary, at: usize) -> Option<[Guides<L>; 2]> {
-    let (depth, normal, instance_id) =
-        (chunk(&planes.depth, at)?, chunk(&planes.normal, at)?, chunk(&planes.instance_id, at)?);
+    let (depth, normal) = (chunk(&planes.depth, at)?, chunk(&planes.normal, at)?);
+    let (material, instance_id) = (chunk(&planes.material, at)?, chunk(&planes.instance_id, at)?);
     Some([
-        Guides::of(&eight::<_, 0>(depth), &eight::<_, 0>(normal), &eight::<_, 0>(instance_id)),
-        Guides::of(&eight::<_, 1>(depth), &eight::<_, 1>(normal), &eight::<_, 1>(instance_id)),
+        Guides::of(
+            &eight::<_, 0>(depth),
+            &eight::<_, 0>(normal),
+            &eight::<_, 0>(material),
+            &eight::<_, 0>(instance_id),
+        ),
+        Guides::of(
+            &eight::<_, 1>(depth),
+            &eight::<_, 1>(normal),
+            &eight::<_, 1>(material),
+            &eight::<_, 1>(instance_id),
+        ),
     ])
 }
 
@@ -107,6 +117,7 @@ impl MergeBand<'_, '_, '_> {
         let here = Guides::<L>::of(
             chunk(&planes.depth, index)?,
             chunk(&planes.normal, index)?,
+            chunk(&planes.material, index)?,
             chunk(&planes.instance_id, index)?,
         );
         let (across, down) =
@@ -128,7 +139,6 @@ impl MergeBand<'_, '_, '_> {
         here.prefetch(planes, index + ahead);
         L::prefetch(&planes.motion, index + ahead);
         L::prefetch(&planes.base_color, index + ahead);
-        L::prefetch(&planes.material, index + ahead);
         // The upper neighbours came with the row before.
         let lower = first + width + AHEAD;
         here.prefetch(plain.last.planes, lower);

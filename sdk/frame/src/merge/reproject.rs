@@ -9,6 +9,9 @@ use crate::{
     simd::Lanes,
 };
 
+/// Steps of 8-bit roughness or metalness (a sixth of all) from which on a surface is another one: glass in a wall, a lamp in a ceiling.
+const MATERIAL_TOLERANCE: i16 = 40;
+
 /// Depth that stands for the sky in comparisons, where infinity would give NaN.
 const FAR: f32 = 1e30;
 
@@ -104,6 +107,8 @@ impl Reprojection {
 pub(super) struct Guides<L> {
     instance_id: L,
     normal: L,
+    /// Roughness in the lower half of each word, metalness in the upper, as they are packed.
+    material: L,
     /// Planar depth, at most [`FAR`].
     pub(super) depth: L,
 }
@@ -111,9 +116,10 @@ pub(super) struct Guides<L> {
 impl<L: Lanes> Guides<L> {
     /// Of eight pixels' depths, normals and instances.
     #[inline(always)]
-    pub(super) fn of(depth: &[f32; 8], normal: &[u32; 8], instance_id: &[u32; 8]) -> Guides<L> {
+    pub(super) fn of(depth: &[f32; 8], normal: &[u32; 8], material: &[u32; 8], instance_id: &[u32; 8]) -> Guides<L> {
         Guides {
             instance_id: L::load_bits(instance_id),
+            material: apart(L::load_bits(material)),
             normal: L::load_bits(normal),
             depth: L::load(depth).min(L::splat(FAR)),
         }
@@ -124,6 +130,7 @@ impl<L: Lanes> Guides<L> {
     pub(super) fn load(planes: &Primary, index: usize) -> Guides<L> {
         Guides {
             instance_id: L::load_from(&planes.instance_id, index),
+            material: apart(L::load_from(&planes.material, index)),
             normal: L::load_from(&planes.normal, index),
             depth: L::load_from(bytemuck::cast_slice(&planes.depth), index).min(L::splat(FAR)),
         }
@@ -139,6 +146,7 @@ impl<L: Lanes> Guides<L> {
     #[inline(always)]
     pub(super) fn prefetch(&self, planes: &Primary, index: usize) {
         L::prefetch(&planes.instance_id, index);
+        L::prefetch(&planes.material, index);
         L::prefetch(&planes.normal, index);
         L::prefetch(&planes.depth, index);
     }
@@ -148,6 +156,7 @@ impl<L: Lanes> Guides<L> {
     fn window(planes: &Primary, index: usize, steps: L) -> Guides<L> {
         Guides {
             instance_id: L::load_window(&planes.instance_id, index, steps),
+            material: apart(L::load_window(&planes.material, index, steps)),
             normal: L::load_window(&planes.normal, index, steps),
             depth: L::load_window(bytemuck::cast_slice(&planes.depth), index, steps).min(L::splat(FAR)),
         }
@@ -158,6 +167,7 @@ impl<L: Lanes> Guides<L> {
     pub(super) fn gather(planes: &Primary, at: &[u32; 8], offset: usize) -> Guides<L> {
         Guides {
             instance_id: L::gather(&planes.instance_id, at, offset),
+            material: apart(L::gather(&planes.material, at, offset)),
             normal: L::gather(&planes.normal, at, offset),
             depth: L::gather(bytemuck::cast_slice(&planes.depth), at, offset).min(L::splat(FAR)),
         }
@@ -168,13 +178,14 @@ impl<L: Lanes> Guides<L> {
     pub(super) fn select(&self, mask: L, other: &Guides<L>) -> Guides<L> {
         Guides {
             instance_id: self.instance_id.select(mask, other.instance_id),
+            material: self.material.select(mask, other.material),
             normal: self.normal.select(mask, other.normal),
             depth: self.depth.select(mask, other.depth),
         }
     }
 
-    /// A mask of the pixels of `there` that show the surface that they show here: same instance, depth within `tolerance`
-    /// of it, normals within 26 degrees.
+    /// A mask of the pixels of `there` that show the surface that they show here: same instance, roughness and metalness within
+    /// a sixth, depth within `tolerance` of it, normals within 26 degrees.
     #[inline(always)]
     pub(super) fn same_surface(&self, there: &Guides<L>, tolerance: f32) -> L {
         let same = self.same_place(there, tolerance);
@@ -204,7 +215,14 @@ impl<L: Lanes> Guides<L> {
     fn same_place(&self, there: &Guides<L>, tolerance: f32) -> L {
         let near = (there.depth - self.depth).abs().le(self.depth * L::splat(tolerance));
         near & there.instance_id.eq_bits(self.instance_id)
+            & self.material.halves_within::<MATERIAL_TOLERANCE>(there.material)
     }
+}
+
+/// Roughness and metalness, the lowest bytes of packed materials, in the halves of words.
+#[inline(always)]
+fn apart<L: Lanes>(material: L) -> L {
+    (material & L::splat_bits(0xff)) | (material & L::splat_bits(0xff00)).shift_left::<8>()
 }
 
 /// Where eight pixels read a grid of pixels: four neighbours each, and their weights.
@@ -494,18 +512,24 @@ mod tests {
     }
 
     #[test]
-    fn another_instance_depth_or_normal_is_another_surface() {
+    fn another_instance_depth_normal_or_material_is_another_surface() {
         let up = encode_normal(Vec3::Y);
         let nearly_up = encode_normal(Vec3::new(0.1, 1.0, 0.1).normalize());
         let planes = Primary {
             depth: vec![5.0, 5.2, 9.0, 5.0, 5.0, f32::INFINITY],
             normal: vec![up, nearly_up, up, encode_normal(Vec3::NEG_Y), up, 0],
             instance_id: vec![3, 3, 3, 3, 4, 0],
+            // Roughness of 0 and 39 of 255 is alike.
+            material: vec![0, 39, 0, 0, 0, 0],
             ..Primary::default()
         };
         assert_eq!(dispatch(Same(&planes, 0, [0, 1, 2, 3])), 0b0011);
         assert_eq!(dispatch(Same(&planes, 0, [4, 5, 0, 0])), 0b1100);
         assert_eq!(dispatch(Same(&planes, 5, [5, 0, 5, 1])), 0b0101);
+        // Glass or metal in a wall; what the upper bytes say does not matter.
+        let material = vec![0x0100_00d9, 0x0100_0010, 0x0100_40d9, 0xff00_00d0];
+        let planes = Primary { depth: vec![5.0; 4], normal: vec![up; 4], instance_id: vec![3; 4], material, ..planes };
+        assert_eq!(dispatch(Same(&planes, 0, [0, 1, 2, 3])), 0b1001);
     }
 
     #[test]
@@ -513,7 +537,13 @@ mod tests {
         // On the octahedron's fold the packed numbers jump, the directions do not.
         let a = encode_normal(Vec3::new(1e-3, 1e-3, -1.0).normalize());
         let b = encode_normal(Vec3::new(-1e-3, -1e-3, -1.0).normalize());
-        let planes = Primary { depth: vec![1.0; 2], normal: vec![a, b], instance_id: vec![1; 2], ..Primary::default() };
+        let planes = Primary {
+            depth: vec![1.0; 2],
+            normal: vec![a, b],
+            instance_id: vec![1; 2],
+            material: vec![0; 2],
+            ..Primary::default()
+        };
         assert_eq!(dispatch(Same(&planes, 0, [1, 0, 1, 0])), 0b1111);
     }
 
