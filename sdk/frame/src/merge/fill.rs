@@ -9,6 +9,7 @@ use rayloom_scene::Camera;
 
 use super::{
     layer::LayerBuffers,
+    reproject::is_same_material,
     resolve::{Came, Expected, Inputs, LAYERS},
 };
 use crate::{LayerKind, Primary, Rect, normal::decode_normal};
@@ -42,6 +43,8 @@ struct Surfaces<'a> {
 /// A pixel's surface.
 struct Surface {
     instance_id: u32,
+    /// Packed.
+    material: u32,
     normal: Vec3,
     depth: f32,
     /// Seen from the camera.
@@ -118,6 +121,7 @@ impl<'a> Surfaces<'a> {
         let point = (self.origin + self.step_x * x as f32 + self.step_y * y as f32) * depth;
         Surface {
             instance_id: self.planes.instance_id[at],
+            material: self.planes.material[at],
             normal: decode_normal(self.planes.normal[at]),
             depth,
             point,
@@ -168,6 +172,7 @@ impl Surface {
         }
         // False for NaN too.
         self.instance_id == other.instance_id
+            && is_same_material(self.material, other.material)
             && self.normal.dot(other.normal) > ALIKE
             && self.normal.dot(other.point - self.point).abs() < OFF_PLANE * self.depth
     }
@@ -187,6 +192,7 @@ mod tests {
         let planes = Primary {
             depth: vec![4.0; pixels],
             normal: vec![encode_normal(Vec3::Z); pixels],
+            material: vec![0x0100_0010; pixels],
             instance_id: (0..pixels).map(|i| if is_left(i) { 1 } else { 2 }).collect(),
             ..Primary::default()
         };
@@ -226,6 +232,9 @@ mod tests {
         planes.depth[0] = f32::NAN;
         assert_eq!(surfaces(&planes).light_around(0, 0, &lengths, &layer), None);
         planes.depth[0] = 4.0;
+        planes.material[0] = 0x0100_00d0;
+        assert_eq!(surfaces(&planes).light_around(0, 0, &lengths, &layer), None);
+        planes.material[0] = 0x0100_0018;
         assert!(surfaces(&planes).light_around(0, 0, &lengths, &layer).is_some());
         lengths.fill(0);
         assert_eq!(surfaces(&planes).light_around(0, 0, &lengths, &layer), None);

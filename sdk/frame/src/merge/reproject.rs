@@ -219,6 +219,13 @@ impl<L: Lanes> Guides<L> {
     }
 }
 
+/// True when two packed materials are alike, as [`Guides::same_surface`] has it.
+pub(super) fn is_same_material(a: u32, b: u32) -> bool {
+    let near = |a: u8, b: u8| i16::from(a.abs_diff(b)) < MATERIAL_TOLERANCE;
+    let ([roughness, metalness, ..], [other_roughness, other_metalness, ..]) = (a.to_le_bytes(), b.to_le_bytes());
+    near(roughness, other_roughness) && near(metalness, other_metalness)
+}
+
 /// Roughness and metalness, the lowest bytes of packed materials, in the halves of words.
 #[inline(always)]
 fn apart<L: Lanes>(material: L) -> L {
