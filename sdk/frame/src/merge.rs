@@ -6,11 +6,13 @@
 mod accumulate;
 mod arrivals;
 mod change;
+mod fill;
 mod fold;
 mod ghost;
 mod late;
 mod late_frame;
 mod layer;
+mod plain;
 mod reproject;
 mod resolve;
 mod tile;
@@ -542,17 +544,28 @@ impl Merger {
         })
     }
 
-    /// Merges what nothing of a whole tile's neighbours has a part in: it need not wait for them.
-    fn merge_ahead(&mut self, tile: u32) {
-        let Some(frame) = self.frame.filter(|frame| frame.accumulates() && !frame.blend_ghosts) else { return };
+    /// The pixels of a tile that nothing of its neighbours has a part in, once it is whole: they need not wait for them.
+    fn inner_pixels(&self, tile: u32) -> Option<Rect> {
+        self.frame.filter(|frame| frame.accumulates() && !frame.blend_ghosts)?;
         let state = &self.tiles[tile as usize];
         let rect = change::inner_blocks(state.plan().rect, self.extent);
         // Slices of the ghost zone may come when the tile itself is whole.
-        if !rect.is_empty() && state.merged().is_none() {
-            let (inputs, outputs) = self.parts(&frame, &[]);
-            resolve::merge_blocks(&inputs, outputs, rect);
+        (!rect.is_empty() && state.merged().is_none()).then_some(rect)
+    }
+
+    /// Merges what can be of a tile that is whole.
+    fn merge_ahead(&mut self, tile: u32) {
+        if let Some(rect) = self.inner_pixels(tile) {
+            self.merge_rect(rect);
             self.tiles[tile as usize].set_merged(rect);
         }
+    }
+
+    /// Merges whole blocks of which all came.
+    fn merge_rect(&mut self, rect: Rect) {
+        let Some(frame) = self.frame else { return };
+        let (inputs, outputs) = self.parts(&frame, &[]);
+        resolve::merge_blocks(&inputs, outputs, rect);
     }
 
     /// What the open frame is made of, and what it becomes.
@@ -625,7 +638,7 @@ impl Merger {
         self.ghosts.sort();
         let late = self.late_frames(frame);
         let (inputs, outputs) = self.parts(frame, &late);
-        self.fresh_pixels = resolve::resolve(&inputs, outputs, workers);
+        self.fresh_pixels = resolve::resolve(&inputs, outputs, &frame.camera, workers);
         let tiles = &self.tiles[..self.tile_count];
         if frame.accumulates() {
             self.late.close(tiles, &self.planes, self.extent);

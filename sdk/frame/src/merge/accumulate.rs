@@ -264,7 +264,7 @@ impl Sums<'_> {
 
 /// Samples, and what they make of a history that counts for `gathered` frames; nothing where `lengths` is 0.
 #[inline(always)]
-fn mix<L: Lanes>(samples: [L; 4], before: [L; 4], gathered: L, lengths: L) -> [L; 4] {
+pub(super) fn mix<L: Lanes>(samples: [L; 4], before: [L; 4], gathered: L, lengths: L) -> [L; 4] {
     let weight = L::splat(1.0) / (gathered.integer_to_float() + L::splat(1.0));
     let weight = spread(weight);
     let mut merged = before;
@@ -295,7 +295,7 @@ pub(super) fn finite<L: Lanes>(value: L) -> L {
 
 /// True when no half float is infinite or no number.
 #[inline(always)]
-fn are_finite<L: Lanes>(halves: &[[u16; 8]; 4]) -> bool {
+pub(super) fn are_finite<L: Lanes>(halves: &[[u16; 8]; 4]) -> bool {
     let [upper, lower]: [[u32; 8]; 2] = bytemuck::cast(*halves);
     let (exponent, step) = (L::splat_bits(0x7c00_7c00), L::splat_bits(0x0400_0400));
     // One more than the largest exponent reaches the sign.

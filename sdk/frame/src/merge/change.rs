@@ -251,6 +251,20 @@ pub(super) struct Limits<'a> {
 }
 
 impl Limits<'_> {
+    /// False when no pixel of a row's part has a limit below `most`.
+    pub(super) fn may_be_below(&self, layer: LayerKind, part: Rect, most: u8) -> bool {
+        let Some(limits) = self.limits[layer as usize] else { return false };
+        let (columns, rows) = self.blocks;
+        let around = |start: u32, end: u32, count: usize| {
+            (start as usize / SIDE).saturating_sub(1)..((end as usize).div_ceil(SIDE) + 1).min(count)
+        };
+        let (across, down) = (around(part.x, part.right(), columns), around(part.y, part.bottom(), rows));
+        down.into_iter().any(|row| {
+            let row = &limits[row * columns..(row + 1) * columns];
+            row[across.clone()].iter().fold(u8::MAX, |least, limit| least.min(*limit)) < most
+        })
+    }
+
     /// Integers for eight pixels of a row, between the blocks' own at their centres; `None` where none is below `most`.
     #[inline(always)]
     pub(super) fn of_pixels<L: Lanes>(&self, layer: LayerKind, x: usize, y: usize, most: u8) -> Option<L> {

@@ -570,7 +570,7 @@ mod tests {
         let mut warped = Primary::default();
         {
             let (inputs, outputs) = merger.parts(&frame, &[]);
-            resolve::resolve(&inputs, outputs, &Inline);
+            resolve::resolve(&inputs, outputs, &frame.camera, &Inline);
             let (inputs, outputs) = merger.parts(&frame, &late);
             warped.clone_from(outputs.planes);
             let target = LateTarget { extent: EXTENT, last: inputs.history.as_ref().map(|h| &h.last) };

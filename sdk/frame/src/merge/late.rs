@@ -17,8 +17,8 @@ pub const MAX_LATE_TILES: usize = 1024;
 pub const LATE_BYTES_PER_PIXEL: usize = LAYERS * 8 + PlaneKind::PRIMARY.len() * 4;
 /// The most memory that given planes of missing tiles take, in bytes for each pixel of the view: two frames without a tile.
 const KEPT_BYTES_PER_PIXEL: usize = 2 * GUIDE_BYTES;
-/// Bytes of a pixel's depth, normal and instance.
-const GUIDE_BYTES: usize = 12;
+/// Bytes of a pixel's depth, normal, material and instance.
+const GUIDE_BYTES: usize = 16;
 /// Pieces of one frame's tiles that are told apart; what comes beyond is stale.
 const MAX_PIECES: usize = 1 << 13;
 
@@ -64,7 +64,7 @@ struct KnownFrame {
     tiles: Vec<KnownTile>,
     /// What came of tiles that are not whole.
     came: Vec<(u32, PlaneKind, Rect)>,
-    /// Depth, normals and instances that tiles show which are not whole, where the engine gave them.
+    /// Depth, normals, materials and instances that tiles show which are not whole, where the engine gave them.
     kept: Vec<(u32, Primary)>,
 }
 
@@ -341,7 +341,7 @@ impl Late {
     }
 }
 
-/// Depth, normals and instances of a rectangle, from planes of one that it lies in.
+/// Depth, normals, materials and instances of a rectangle, from planes of one that it lies in.
 pub(super) fn guides(planes: &Primary, rect: Rect, planes_of: Rect) -> Primary {
     let mut guides = Primary::default();
     for y in rect.y..rect.bottom() {
@@ -349,6 +349,7 @@ pub(super) fn guides(planes: &Primary, rect: Rect, planes_of: Rect) -> Primary {
         let row = at..at + rect.width as usize;
         guides.depth.extend_from_slice(&planes.depth[row.clone()]);
         guides.normal.extend_from_slice(&planes.normal[row.clone()]);
+        guides.material.extend_from_slice(&planes.material[row.clone()]);
         guides.instance_id.extend_from_slice(&planes.instance_id[row]);
     }
     guides

@@ -36,7 +36,7 @@ pub(super) struct LateFrame {
 /// A late tile with what its pixels and blocks show.
 pub(super) struct LatePixels {
     pub(super) tile: LateTile,
-    /// Depth, normals and instances of pixels, where they are known and not the tile's own, and of the pixels that blocks of two
+    /// Depth, normals, materials and instances of pixels, where they are known and not the tile's own, and of the pixels that blocks of two
     /// by two are traced at.
     guides: [Option<Primary>; 2],
 }
@@ -113,6 +113,7 @@ impl LatePixels {
                 let at = planes_of.contains(x, y).then(|| planes_of.index_of(Rect::new(x, y, 1, 1)));
                 guides.depth.push(at.map_or(f32::INFINITY, |at| planes.depth[at]));
                 guides.normal.push(at.map_or(0, |at| planes.normal[at]));
+                guides.material.push(at.map_or(0, |at| planes.material[at]));
                 guides.instance_id.push(at.map_or(u32::MAX, |at| planes.instance_id[at]));
             }
             guides

@@ -41,6 +41,10 @@ impl Times {
         &self.ages
     }
 
+    pub(super) fn lengths(&self) -> &[u8] {
+        &self.lengths
+    }
+
     pub(super) fn held_bytes(&self) -> usize {
         [&self.ages, &self.lengths, &self.last_ages, &self.last_lengths].map(|v| v.capacity()).iter().sum()
     }
@@ -136,12 +140,24 @@ impl LayerBuffers {
 
     /// Takes a decoded rectangle of a tile whose core is `core`, all in this layer's own pixels except the core.
     pub(super) fn write(&mut self, core: Rect, rect: Rect, pixels: &[[u16; 4]], extent: Extent, scale: u32) {
+        self.write_part((core, core), rect, pixels, extent, scale);
+    }
+
+    /// The same of some of the core's rows.
+    pub(super) fn write_part(
+        &mut self,
+        (core, rows): (Rect, Rect),
+        rect: Rect,
+        pixels: &[[u16; 4]],
+        extent: Extent,
+        scale: u32,
+    ) {
         if scale == 1 {
-            copy_rows(&mut self.current, extent.width, core, rect, pixels);
+            copy_rows(&mut self.current, extent.width, rows, rect, pixels);
             return;
         }
         let width = extent.scaled(scale).width as usize;
-        let part = core.scaled(scale).intersection(rect);
+        let part = rows.scaled(scale).intersection(rect);
         for y in part.y..part.y + part.height {
             for x in part.x..part.right() {
                 let from = if core.contains(x * scale, y * scale) { OWNER } else { NEIGHBOUR };

@@ -9,6 +9,9 @@ use crate::{
     simd::Lanes,
 };
 
+/// Steps of 8-bit roughness or metalness (a sixth of all) from which on a surface is another one: glass in a wall, a lamp in a ceiling.
+const MATERIAL_TOLERANCE: i16 = 40;
+
 /// Depth that stands for the sky in comparisons, where infinity would give NaN.
 const FAR: f32 = 1e30;
 
@@ -104,25 +107,46 @@ impl Reprojection {
 pub(super) struct Guides<L> {
     instance_id: L,
     normal: L,
+    /// Roughness in the lower half of each word, metalness in the upper, as they are packed.
+    material: L,
     /// Planar depth, at most [`FAR`].
     pub(super) depth: L,
 }
 
 impl<L: Lanes> Guides<L> {
+    /// Of eight pixels' depths, normals and instances.
+    #[inline(always)]
+    pub(super) fn of(depth: &[f32; 8], normal: &[u32; 8], material: &[u32; 8], instance_id: &[u32; 8]) -> Guides<L> {
+        Guides {
+            instance_id: L::load_bits(instance_id),
+            material: apart(L::load_bits(material)),
+            normal: L::load_bits(normal),
+            depth: L::load(depth).min(L::splat(FAR)),
+        }
+    }
+
     /// Eight pixels from `index` on.
     #[inline(always)]
     pub(super) fn load(planes: &Primary, index: usize) -> Guides<L> {
         Guides {
             instance_id: L::load_from(&planes.instance_id, index),
+            material: apart(L::load_from(&planes.material, index)),
             normal: L::load_from(&planes.normal, index),
             depth: L::load_from(bytemuck::cast_slice(&planes.depth), index).min(L::splat(FAR)),
         }
+    }
+
+    /// The same at these depths.
+    #[inline(always)]
+    pub(super) fn at_depth(&self, depth: L) -> Guides<L> {
+        Guides { depth, ..*self }
     }
 
     /// Asks for pixels that will be read soon.
     #[inline(always)]
     pub(super) fn prefetch(&self, planes: &Primary, index: usize) {
         L::prefetch(&planes.instance_id, index);
+        L::prefetch(&planes.material, index);
         L::prefetch(&planes.normal, index);
         L::prefetch(&planes.depth, index);
     }
@@ -132,6 +156,7 @@ impl<L: Lanes> Guides<L> {
     fn window(planes: &Primary, index: usize, steps: L) -> Guides<L> {
         Guides {
             instance_id: L::load_window(&planes.instance_id, index, steps),
+            material: apart(L::load_window(&planes.material, index, steps)),
             normal: L::load_window(&planes.normal, index, steps),
             depth: L::load_window(bytemuck::cast_slice(&planes.depth), index, steps).min(L::splat(FAR)),
         }
@@ -142,6 +167,7 @@ impl<L: Lanes> Guides<L> {
     pub(super) fn gather(planes: &Primary, at: &[u32; 8], offset: usize) -> Guides<L> {
         Guides {
             instance_id: L::gather(&planes.instance_id, at, offset),
+            material: apart(L::gather(&planes.material, at, offset)),
             normal: L::gather(&planes.normal, at, offset),
             depth: L::gather(bytemuck::cast_slice(&planes.depth), at, offset).min(L::splat(FAR)),
         }
@@ -152,13 +178,14 @@ impl<L: Lanes> Guides<L> {
     pub(super) fn select(&self, mask: L, other: &Guides<L>) -> Guides<L> {
         Guides {
             instance_id: self.instance_id.select(mask, other.instance_id),
+            material: self.material.select(mask, other.material),
             normal: self.normal.select(mask, other.normal),
             depth: self.depth.select(mask, other.depth),
         }
     }
 
-    /// A mask of the pixels of `there` that show the surface that they show here: same instance, depth within `tolerance`
-    /// of it, normals within 26 degrees.
+    /// A mask of the pixels of `there` that show the surface that they show here: same instance, roughness and metalness within
+    /// a sixth, depth within `tolerance` of it, normals within 26 degrees.
     #[inline(always)]
     pub(super) fn same_surface(&self, there: &Guides<L>, tolerance: f32) -> L {
         let same = self.same_place(there, tolerance);
@@ -188,7 +215,21 @@ impl<L: Lanes> Guides<L> {
     fn same_place(&self, there: &Guides<L>, tolerance: f32) -> L {
         let near = (there.depth - self.depth).abs().le(self.depth * L::splat(tolerance));
         near & there.instance_id.eq_bits(self.instance_id)
+            & self.material.halves_within::<MATERIAL_TOLERANCE>(there.material)
     }
+}
+
+/// True when two packed materials are alike, as [`Guides::same_surface`] has it.
+pub(super) fn is_same_material(a: u32, b: u32) -> bool {
+    let near = |a: u8, b: u8| i16::from(a.abs_diff(b)) < MATERIAL_TOLERANCE;
+    let ([roughness, metalness, ..], [other_roughness, other_metalness, ..]) = (a.to_le_bytes(), b.to_le_bytes());
+    near(roughness, other_roughness) && near(metalness, other_metalness)
+}
+
+/// Roughness and metalness, the lowest bytes of packed materials, in the halves of words.
+#[inline(always)]
+fn apart<L: Lanes>(material: L) -> L {
+    (material & L::splat_bits(0xff)) | (material & L::splat_bits(0xff00)).shift_left::<8>()
 }
 
 /// Where eight pixels read a grid of pixels: four neighbours each, and their weights.
@@ -239,7 +280,8 @@ impl<L: Lanes> Nearest<'_, L> {
             if let (Some(upper), Some(lower)) =
                 (row.first_chunk(), row.get(self.down..).and_then(|r| r.first_chunk::<9>()))
             {
-                return self.of_row(lower).select(self.is_lower, self.of_row(upper));
+                return nearest_of_row(lower, self.is_right)
+                    .select(self.is_lower, nearest_of_row(upper, self.is_right));
             }
         }
         let (is_right, is_lower) = (self.is_right.mask_bits(), self.is_lower.mask_bits());
@@ -249,13 +291,6 @@ impl<L: Lanes> Nearest<'_, L> {
             *found = plane[self.places[i] as usize + step];
         }
         L::load_bytes(&found)
-    }
-
-    #[inline(always)]
-    fn of_row(&self, row: &[u8; 9]) -> L {
-        let [left @ .., _] = *row;
-        let [_, right @ ..] = *row;
-        L::load_bytes(&right).select(self.is_right, L::load_bytes(&left))
     }
 }
 
@@ -290,7 +325,7 @@ impl LastFrame<'_> {
     ) -> HistoryTaps<L> {
         let corners = Corners::new(self.extent, position);
         let depth = self.reprojection.depths(x, y, here.depth);
-        let here = Guides { depth, ..*here };
+        let here = here.at_depth(depth);
         let taps = corners.taps(here.same_surfaces(&corners.read(self.planes), HISTORY_DEPTH_TOLERANCE));
         let half = L::splat(0.5);
         let (is_right, is_lower) = (half.lt(corners.fx), half.lt(corners.fy));
@@ -302,10 +337,11 @@ impl LastFrame<'_> {
         history
     }
 
-    /// Frames gathered where the taps read, of a plane of them: at least 1 where the surface was visible, else 0.
+    /// Frames gathered where the taps read, of a plane of them: 0 where the surface was not visible, or nothing
+    /// had come of it by then.
     #[inline(always)]
     pub(super) fn lengths_at<L: Lanes>(&self, history: &HistoryTaps<L>, lengths: &[u8]) -> L {
-        self.nearest(history, lengths).max_signed(L::splat_bits(1)) & history.taps.found
+        self.nearest(history, lengths) & history.taps.found
     }
 
     /// The nearest neighbours' bytes in a plane, as integers.
@@ -317,6 +353,23 @@ impl LastFrame<'_> {
     }
 }
 
+/// [`LastFrame::lengths_at`] of places that follow one another, from the bytes of the rows above and below them.
+#[inline(always)]
+pub(super) fn lengths_between<L: Lanes>((upper, lower): (&[u8; 9], &[u8; 9]), corners: &Corners<L>, found: L) -> L {
+    let half = L::splat(0.5);
+    let (is_right, is_lower) = (half.lt(corners.fx), half.lt(corners.fy));
+    let nearest = nearest_of_row(lower, is_right).select(is_lower, nearest_of_row(upper, is_right));
+    nearest & found
+}
+
+/// The left or right neighbours' bytes, as integers.
+#[inline(always)]
+fn nearest_of_row<L: Lanes>(row: &[u8; 9], is_right: L) -> L {
+    let [left @ .., _] = *row;
+    let [_, right @ ..] = *row;
+    L::load_bytes(&right).select(is_right, L::load_bytes(&left))
+}
+
 /// Offsets of the right and the lower neighbour in a grid; none in one that is one pixel wide or high.
 #[inline(always)]
 pub(super) fn steps(Extent { width, height }: Extent) -> (usize, usize) {
@@ -325,9 +378,9 @@ pub(super) fn steps(Extent { width, height }: Extent) -> (usize, usize) {
 
 /// Eight places in a grid of pixels, between four pixels each.
 pub(super) struct Corners<L> {
-    places: [u32; 8],
+    pub(super) places: [u32; 8],
     first: L,
-    contiguous: bool,
+    pub(super) contiguous: bool,
     steps: (usize, usize),
     fx: L,
     fy: L,
@@ -466,18 +519,24 @@ mod tests {
     }
 
     #[test]
-    fn another_instance_depth_or_normal_is_another_surface() {
+    fn another_instance_depth_normal_or_material_is_another_surface() {
         let up = encode_normal(Vec3::Y);
         let nearly_up = encode_normal(Vec3::new(0.1, 1.0, 0.1).normalize());
         let planes = Primary {
             depth: vec![5.0, 5.2, 9.0, 5.0, 5.0, f32::INFINITY],
             normal: vec![up, nearly_up, up, encode_normal(Vec3::NEG_Y), up, 0],
             instance_id: vec![3, 3, 3, 3, 4, 0],
+            // Roughness of 0 and 39 of 255 is alike.
+            material: vec![0, 39, 0, 0, 0, 0],
             ..Primary::default()
         };
         assert_eq!(dispatch(Same(&planes, 0, [0, 1, 2, 3])), 0b0011);
         assert_eq!(dispatch(Same(&planes, 0, [4, 5, 0, 0])), 0b1100);
         assert_eq!(dispatch(Same(&planes, 5, [5, 0, 5, 1])), 0b0101);
+        // Glass or metal in a wall; what the upper bytes say does not matter.
+        let material = vec![0x0100_00d9, 0x0100_0010, 0x0100_40d9, 0xff00_00d0];
+        let planes = Primary { depth: vec![5.0; 4], normal: vec![up; 4], instance_id: vec![3; 4], material, ..planes };
+        assert_eq!(dispatch(Same(&planes, 0, [0, 1, 2, 3])), 0b1001);
     }
 
     #[test]
@@ -485,7 +544,13 @@ mod tests {
         // On the octahedron's fold the packed numbers jump, the directions do not.
         let a = encode_normal(Vec3::new(1e-3, 1e-3, -1.0).normalize());
         let b = encode_normal(Vec3::new(-1e-3, -1e-3, -1.0).normalize());
-        let planes = Primary { depth: vec![1.0; 2], normal: vec![a, b], instance_id: vec![1; 2], ..Primary::default() };
+        let planes = Primary {
+            depth: vec![1.0; 2],
+            normal: vec![a, b],
+            instance_id: vec![1; 2],
+            material: vec![0; 2],
+            ..Primary::default()
+        };
         assert_eq!(dispatch(Same(&planes, 0, [1, 0, 1, 0])), 0b1111);
     }
 

@@ -7,14 +7,18 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use rayloom_scene::Camera;
+
 use super::{
     MergeMode,
     accumulate::{Before, MergePixels, Signal, Sums},
     change::{Changes, Difference, Limits, SIDE, Ways},
+    fill::fill,
     fold::FoldBand,
     ghost::GhostPixels,
     late_frame::{LateFrame, Optics},
     layer::{LayerBuffers, LayerParts, LayerSource, Own},
+    plain::Plain,
     reproject::{Guides, HistoryTaps, LastFrame, Reprojection},
     tile::TileState,
     upsample::BlockRow,
@@ -80,7 +84,7 @@ pub(super) struct Outputs<'a> {
 }
 
 /// Makes the merged frame; gives back the number of fresh pixels.
-pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn Workers) -> usize {
+pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera, workers: &dyn Workers) -> usize {
     let Outputs { planes, ages, lengths, layers, changes } = outputs;
     let band_pixels = BAND_ROWS * inputs.extent.width as usize;
     // All planes first: they guide the upsampling across borders of tiles and bands.
@@ -116,6 +120,9 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, workers: &dyn W
             dispatch(FoldBand { inputs, planes, sources: &sources, limits, band: &mut band });
         }
     });
+    if inputs.mode != MergeMode::Passthrough {
+        fill(inputs, camera, planes, lengths, layers);
+    }
     fresh_pixels.into_inner()
 }
 
@@ -227,14 +234,14 @@ pub(super) struct Band<'a> {
     pub(super) path_sums: &'a mut [[f32; 4]],
 }
 
-struct MergeBand<'a, 'b, 'c> {
-    inputs: &'a Inputs<'a>,
-    planes: &'a Primary,
-    sources: &'a [LayerSource<'a>; LAYERS],
-    limits: Limits<'a>,
-    band: &'b mut Band<'c>,
+pub(super) struct MergeBand<'a, 'b, 'c> {
+    pub(super) inputs: &'a Inputs<'a>,
+    pub(super) planes: &'a Primary,
+    pub(super) sources: &'a [LayerSource<'a>; LAYERS],
+    pub(super) limits: Limits<'a>,
+    pub(super) band: &'b mut Band<'c>,
     /// Only these pixels, of which all came, of the band's rows.
-    ahead: Option<Rect>,
+    pub(super) ahead: Option<Rect>,
 }
 
 /// Neighbouring pixels of a row of which the same came.
@@ -246,22 +253,22 @@ struct Segment {
 
 /// Which layers come with a frame's tiles, and which later.
 #[derive(Clone, Copy)]
-struct Expected {
-    is_due: [bool; LAYERS],
-    is_later: [bool; LAYERS],
+pub(super) struct Expected {
+    pub(super) is_due: [bool; LAYERS],
+    pub(super) is_later: [bool; LAYERS],
 }
 
 /// What came of a tile's row.
 #[derive(Clone, Copy, PartialEq)]
-struct Came {
+pub(super) struct Came {
     has_primary: bool,
-    has_layer: [bool; LAYERS],
+    pub(super) has_layer: [bool; LAYERS],
     /// All that is due.
     fresh: bool,
 }
 
 impl Came {
-    fn of(tile: &TileState, y: u32, expected: &Expected) -> Came {
+    pub(super) fn of(tile: &TileState, y: u32, expected: &Expected) -> Came {
         let complete = tile.is_complete();
         let has_primary = complete || tile.has_primary_row(y);
         // A layer's row without its primary hits can't be placed: it does not count.
@@ -379,11 +386,21 @@ impl MergeBand<'_, '_, '_> {
         let has_coarse = LayerKind::ALL.into_iter().any(|kind| {
             came.has_layer[kind as usize] && self.sources[kind as usize].request.is_some_and(|r| r.scale == 2)
         });
+        let plain = Plain::new(self, rect, came.fresh, is_measured);
+        if plain.is_some() {
+            let start = row * extent.width as usize + rect.x as usize;
+            self.band.ages[start..start + rect.width as usize].fill(0);
+        }
         // Blocks' columns, whatever lies left of the segment: what a block tells does not depend on it.
         let mut next = rect.x;
         while next < rect.right() {
             let x = next;
             next = (x - x % 8 + 8).min(rect.right());
+            if let Some(plain) = plain.as_ref().filter(|_| next - x == 8)
+                && self.plain_eight::<L>(plain, &blocks, row, (x, rect.y)).is_some()
+            {
+                continue;
+            }
             let index = (rect.y * extent.width + x) as usize;
             let here = Guides::<L>::load(self.planes, index);
             here.prefetch(self.planes, index + AHEAD);

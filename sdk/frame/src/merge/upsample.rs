@@ -284,8 +284,13 @@ mod tests {
     fn a_sampled_pixel_takes_its_own_sample_and_an_edge_is_not_crossed() {
         let extent = Extent::new(8, 4);
         let n = extent.pixels();
-        let mut planes =
-            Primary { depth: vec![4.0; n], normal: vec![0; n], instance_id: vec![1; n], ..Primary::default() };
+        let mut planes = Primary {
+            depth: vec![4.0; n],
+            normal: vec![0; n],
+            instance_id: vec![1; n],
+            material: vec![0; n],
+            ..Primary::default()
+        };
         // The right half is another object.
         for i in 0..n {
             if i % 8 >= 4 {
@@ -307,7 +312,13 @@ mod tests {
     fn blocks_stand_around_the_pixels_that_read_them() {
         let extent = Extent::new(21, 4);
         let n = extent.pixels();
-        let planes = Primary { depth: vec![4.0; n], normal: vec![0; n], instance_id: vec![1; n], ..Primary::default() };
+        let planes = Primary {
+            depth: vec![4.0; n],
+            normal: vec![0; n],
+            instance_id: vec![1; n],
+            material: vec![0; n],
+            ..Primary::default()
+        };
         let columns: Vec<u32> = (0..22).map(|i| i % 11).collect();
         struct Read<'a>(&'a Primary, Extent, &'a [u32], u64, u32);
         impl Kernel for Read<'_> {
