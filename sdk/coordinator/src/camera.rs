@@ -29,7 +29,7 @@ const PAUSE: f64 = 8.0;
 const JUMP: f32 = 0.5;
 /// A guess whose pixels lie farther from the truth than this share of the view's height is of no use: too much of the view was not traced
 /// for it, and what is beside it is better traced again.
-const FARTHEST: f32 = 1.0 / 8.0;
+const FARTHEST: f32 = 1.0 / 16.0;
 /// Errors of guesses that the median is of.
 const REMEMBERED: usize = 64;
 
@@ -58,7 +58,7 @@ pub struct Guess {
 }
 
 /// How far guesses were off, in pixels.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CameraErrors {
     /// Of the last guess that was given.
     pub last_px: f32,
@@ -66,6 +66,11 @@ pub struct CameraErrors {
     pub median_px: f32,
     /// Mean of each model of late, whether or not its guess was given; none of a model that was never scored.
     pub of_models_px: [Option<f32>; CameraModel::ALL.len()],
+}
+
+/// Whether what was traced from a guess can be warped to where the camera is, in a view of this size; see [`displacement_px`].
+pub fn is_near(truth: &Camera, guess: &Camera, extent: Extent, depth_m: f32) -> bool {
+    displacement_px(truth, guess, extent, depth_m) <= FARTHEST * extent.height as f32
 }
 
 /// Predicts the cameras of a view, a fixed number of frames ahead.
@@ -156,14 +161,8 @@ impl CameraPredictor {
         }
     }
 
-    /// How far another camera sees things from where this one does, in pixels.
-    pub fn displacement_px(&self, truth: &Camera, guess: &Camera, depth_m: f32) -> f32 {
+    fn displacement_px(&self, truth: &Camera, guess: &Camera, depth_m: f32) -> f32 {
         displacement_px(truth, guess, self.extent, depth_m)
-    }
-
-    /// Whether what was traced from a guess can be warped to where the camera is.
-    pub fn is_usable(&self, truth: &Camera, guess: &Camera, depth_m: f32) -> bool {
-        self.displacement_px(truth, guess, depth_m) <= FARTHEST * self.extent.height as f32
     }
 
     fn jumped(&self, camera: &Camera, depth_m: f32) -> bool {

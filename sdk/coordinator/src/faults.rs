@@ -25,11 +25,12 @@ impl Coordinator {
         }
     }
 
-    /// A frame that has begun, all of its groups, is due at another time than was thought when it began. One that is over is not.
-    pub fn set_deadline(&mut self, frame_id: u64, deadline: Time, now: Time) {
+    /// A frame that has begun, one of its groups, is due at another time than was thought when it began. One that is over is not.
+    pub fn set_deadline(&mut self, frame_id: u64, group: u8, deadline: Time, now: Time) {
         self.advance(now);
         let deadline = self.time_in_here(deadline);
-        self.frames.iter_mut().filter(|frame| frame.id == frame_id).for_each(|frame| frame.deadline = deadline);
+        let frame = self.frames.iter_mut().find(|frame| (frame.id, frame.group) == (frame_id, group));
+        frame.into_iter().for_each(|frame| frame.deadline = deadline);
         self.expire_frames();
     }
 

@@ -60,7 +60,7 @@ mod work_map;
 mod work_sum;
 
 pub use action::{Action, FramePlan, PeerView, PlannedTile, TileAssignment};
-pub use camera::{CameraErrors, CameraModel, CameraPredictor, Guess, MAX_AHEAD, Observation, displacement_px};
+pub use camera::{CameraErrors, CameraModel, CameraPredictor, Guess, MAX_AHEAD, Observation, displacement_px, is_near};
 pub use config::Config;
 pub use constraints::{Constraints, ExpiryCause, PeerTraits, Requirement};
 pub use coordinator::Coordinator;
