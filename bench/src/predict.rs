@@ -1,6 +1,8 @@
 //! What late results are worth: pixels whose light comes some frames late, warped to where they are by then, against many samples
 //! at the true camera; and against holding what was shown last.
 
+mod ahead;
+
 use crate::report::Report;
 use glam::{Quat, Vec3};
 use half::f16;
@@ -68,6 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     for age in AGES {
         report.number(format!("fast.psnr_db.{age}"), bench.measure(fast, age)?.warped_db);
     }
+    ahead::measure(&mut bench, &mut report)?;
     report.number("samples", f64::from(SAMPLES));
     report.number("truth_samples", f64::from(truth_samples));
     report.number("width", f64::from(SIZE.width));
@@ -185,7 +188,12 @@ impl Bench {
         if let Some((.., truth)) = self.truths.iter().find(|(s, id, _)| (*s, *id) == (speed, frame_id)) {
             return Ok(truth.clone());
         }
-        let camera = self.camera(course, frame_id);
+        let truth = self.truth_at(self.camera(course, frame_id), frame_id, rect)?;
+        self.truths.push((speed, frame_id, truth.clone()));
+        Ok(truth)
+    }
+
+    fn truth_at(&self, camera: Camera, frame_id: u64, rect: Rect) -> Result<Vec<u8>, String> {
         let layers = LayerKind::REAL_TIME.map(|kind| LayerRequest { samples: 32, ..request(kind) });
         let mut sums = vec![vec![[0.0_f32; 4]; rect.pixels()]; layers.len()];
         let rounds = self.truth_samples / 32;
@@ -210,9 +218,7 @@ impl Bench {
         let (requests, tiles) = (LayerKind::REAL_TIME.map(request), tiles());
         merger.begin(FrameInputs::new(0, camera, &requests, &tiles)).map_err(|error| error.to_string())?;
         merger.add_tile(0, LATE as u32, 0, &exact).map_err(|error| error.to_string())?;
-        let truth = picture(&mut merger, rect);
-        self.truths.push((speed, frame_id, truth.clone()));
-        Ok(truth)
+        Ok(picture(&mut merger, rect))
     }
 }
 
