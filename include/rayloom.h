@@ -46,13 +46,13 @@
   RAYLOOM_MOTION_PREVIOUS_MINUS_CURRENT, RAYLOOM_MOTION_Y_DOWN, RAYLOOM_MOTION_JITTER_EXCLUDED, \
   RAYLOOM_MOTION_CAMERA_AND_OBJECTS, -65504.0f, 0, 1, RAYLOOM_ROUGHNESS, 1, 1, 0 }
 #define RAYLOOM_VIEW_DESC_INIT { RAYLOOM_STRUCT_VIEW_DESC, sizeof(rayloom_view_desc), NULL, RAYLOOM_CONVENTION_GLTF, 0, 0, 0, \
-  NULL, 0, 24, 0, 1, 2, RAYLOOM_FORMAT_RGBA8_SRGB }
+  NULL, 0, 24, 0, 1, 2, RAYLOOM_FORMAT_RGBA8_SRGB, 0, 0 }
 #define RAYLOOM_VIEW_REQUIREMENTS_INFO_INIT { RAYLOOM_STRUCT_VIEW_REQUIREMENTS_INFO, sizeof(rayloom_view_requirements_info), NULL, 0, 0 }
 #define RAYLOOM_STAGE_TIMES_INIT { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define RAYLOOM_VIEW_STATS_INFO_INIT { RAYLOOM_STRUCT_VIEW_STATS_INFO, sizeof(rayloom_view_stats_info), NULL, 0, 0, 0, 0, 0, 0, 0, \
-  RAYLOOM_STAGE_TIMES_INIT, 0, 0 }
+  RAYLOOM_STAGE_TIMES_INIT, 0, 0, 0, 0, RAYLOOM_CAMERA_MODEL_HOLD, 0, 0, 0 }
 #define RAYLOOM_FRAME_DESC_INIT { RAYLOOM_STRUCT_FRAME_DESC, sizeof(rayloom_frame_desc), NULL, 0, 0, 0, { 0, 0, 0 }, \
-  RAYLOOM_CAMERA_INIT, NULL, 1, 1, RAYLOOM_TONE_MAP_ACES, 0, 0, 0, NULL }
+  RAYLOOM_CAMERA_INIT, NULL, 1, 1, RAYLOOM_TONE_MAP_ACES, 0, 0, 0, NULL, NULL }
 #define RAYLOOM_PLANE_DESC_INIT { RAYLOOM_STRUCT_PLANE_DESC, sizeof(rayloom_plane_desc), NULL, RAYLOOM_PLANE_DEPTH, \
   RAYLOOM_FORMAT_R32_FLOAT, RAYLOOM_LIFETIME_COPY, RAYLOOM_MEMORY_CPU, NULL, 0, 0, 0, 0, 0, 0 }
 #define RAYLOOM_OUTPUT_INFO_INIT { RAYLOOM_STRUCT_OUTPUT_INFO, sizeof(rayloom_output_info), NULL, 0, 0, 0, 0, NULL, 0, \
@@ -617,6 +617,36 @@
  * The difference of both, amplified.
  */
 #define RAYLOOM_VIEW_MODE_DIFFERENCE 2
+
+/**
+ * The camera stays where it is.
+ */
+#define RAYLOOM_CAMERA_MODEL_HOLD 0
+
+/**
+ * It goes and turns on at the speeds of its last step.
+ */
+#define RAYLOOM_CAMERA_MODEL_VELOCITY 1
+
+/**
+ * As RAYLOOM_CAMERA_MODEL_VELOCITY, but the direction in which it goes turns with it.
+ */
+#define RAYLOOM_CAMERA_MODEL_ARC 2
+
+/**
+ * Its speeds go on changing as they did in its last two steps, a little less so.
+ */
+#define RAYLOOM_CAMERA_MODEL_ACCELERATION 3
+
+/**
+ * It goes on along a line through its last six places.
+ */
+#define RAYLOOM_CAMERA_MODEL_FIT 4
+
+/**
+ * It goes where the engine says: predicted_camera of rayloom_frame_desc.
+ */
+#define RAYLOOM_CAMERA_MODEL_ENGINE 5
 
 /**
  * Nothing is drawn over the picture.
@@ -1516,6 +1546,16 @@ typedef struct rayloom_view_desc {
    * RAYLOOM_FORMAT_RGBA16_FLOAT (linear light).
    */
   uint32_t color_format;
+  /**
+   * How many frames ahead peers trace, from predicted cameras: 0 (not at all) to 3. It hides so many frames of network and tracing;
+   * wrong predictions cost quality, never a frame. Not with RAYLOOM_VIEW_GBUFFER, nor with accumulation_frames 0; nothing is
+   * predicted in captured sessions.
+   */
+  uint32_t frames_ahead;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
 } rayloom_view_desc;
 
 /**
@@ -1662,6 +1702,30 @@ typedef struct rayloom_view_stats_info {
    * Tiles of the last finished frame that all peers answered.
    */
   uint32_t tiles;
+  /**
+   * Frames that were begun with what had been traced ahead (frames_ahead of rayloom_view_desc), since the view was created.
+   */
+  uint64_t predicted_frames;
+  /**
+   * Frames that were asked for anew, since what had been asked ahead was not what they show.
+   */
+  uint64_t missed_predictions;
+  /**
+   * Whose prediction was taken for the last frame that was asked ahead: a RAYLOOM_CAMERA_MODEL_ value.
+   */
+  uint32_t camera_model;
+  /**
+   * How far the last prediction that was taken was off, in pixels: the mean of nine points in the view.
+   */
+  float camera_error_px;
+  /**
+   * Median of the last 64.
+   */
+  float camera_error_median_px;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
 } rayloom_view_stats_info;
 
 /**
@@ -1761,6 +1825,11 @@ typedef struct rayloom_frame_desc {
    * Other layers than the view's for this frame; none = the view's.
    */
   const struct rayloom_layer *layers;
+  /**
+   * The camera that the engine expects frames_ahead (of rayloom_view_desc) frames after this one; NULL = Rayloom predicts it. Counts
+   * for nothing where no frames are traced ahead.
+   */
+  const struct rayloom_camera *predicted_camera;
 } rayloom_frame_desc;
 
 /**

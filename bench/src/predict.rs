@@ -4,6 +4,8 @@
 //! Once as a user sees them, traced with a sample a pixel and filtered; once as they are merged, before the filter; and once
 //! traced with so many samples that what is lost is lost by the warp.
 
+mod ahead;
+
 use crate::report::Report;
 use glam::{Quat, Vec3};
 use half::f16;
@@ -98,6 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
             );
         }
     }
+    ahead::measure(&mut bench, &mut report)?;
     report.number("samples", f64::from(slow.samples));
     report.number("noiseless.samples", f64::from(noiseless.samples));
     report.number("truth_samples", f64::from(TRUTH_SAMPLES));
@@ -259,7 +262,12 @@ impl Bench {
         if let Some((.., truth)) = self.truths.iter().find(|(s, id, _)| (*s, *id) == (speed, frame_id)) {
             return Ok(truth.clone());
         }
-        let camera = self.camera(course, frame_id);
+        let truth = self.truth_at(self.camera(course, frame_id), frame_id, rect)?;
+        self.truths.push((speed, frame_id, truth.clone()));
+        Ok(truth)
+    }
+
+    fn truth_at(&self, camera: Camera, frame_id: u64, rect: Rect) -> Result<Vec<u8>, String> {
         let layers = LayerKind::REAL_TIME.map(|kind| request(kind, 32));
         let mut sums = vec![vec![[0.0_f32; 4]; rect.pixels()]; layers.len()];
         let rounds = TRUTH_SAMPLES / 32;
@@ -284,9 +292,7 @@ impl Bench {
         let (requests, tiles) = (LayerKind::REAL_TIME.map(|kind| request(kind, 1)), tiles(self.size));
         merger.begin(FrameInputs::new(0, camera, &requests, &tiles)).map_err(|error| error.to_string())?;
         merger.add_tile(0, LATE as u32, 0, &exact).map_err(|error| error.to_string())?;
-        let truth = picture(&merger.finish().ok_or("no frame was begun")?, rect);
-        self.truths.push((speed, frame_id, truth.clone()));
-        Ok(truth)
+        Ok(picture(&merger.finish().ok_or("no frame was begun")?, rect))
     }
 }
 

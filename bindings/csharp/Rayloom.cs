@@ -457,6 +457,30 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_VIEW_MODE_DIFFERENCE = 2;
         /// <summary>
+        ///  The camera stays where it is.
+        /// </summary>
+        public const uint RAYLOOM_CAMERA_MODEL_HOLD = 0;
+        /// <summary>
+        ///  It goes and turns on at the speeds of its last step.
+        /// </summary>
+        public const uint RAYLOOM_CAMERA_MODEL_VELOCITY = 1;
+        /// <summary>
+        ///  As RAYLOOM_CAMERA_MODEL_VELOCITY, but the direction in which it goes turns with it.
+        /// </summary>
+        public const uint RAYLOOM_CAMERA_MODEL_ARC = 2;
+        /// <summary>
+        ///  Its speeds go on changing as they did in its last two steps, a little less so.
+        /// </summary>
+        public const uint RAYLOOM_CAMERA_MODEL_ACCELERATION = 3;
+        /// <summary>
+        ///  It goes on along a line through its last six places.
+        /// </summary>
+        public const uint RAYLOOM_CAMERA_MODEL_FIT = 4;
+        /// <summary>
+        ///  It goes where the engine says: predicted_camera of rayloom_frame_desc.
+        /// </summary>
+        public const uint RAYLOOM_CAMERA_MODEL_ENGINE = 5;
+        /// <summary>
         ///  Nothing is drawn over the picture.
         /// </summary>
         public const uint RAYLOOM_OVERLAY_OFF = 0;
@@ -1732,6 +1756,16 @@ namespace Rayloom
         ///  RAYLOOM_FORMAT_RGBA16_FLOAT (linear light).
         /// </summary>
         public uint color_format;
+        /// <summary>
+        ///  How many frames ahead peers trace, from predicted cameras: 0 (not at all) to 3. It hides so many frames of network and tracing;
+        ///  wrong predictions cost quality, never a frame. Not with RAYLOOM_VIEW_GBUFFER, nor with accumulation_frames 0; nothing is
+        ///  predicted in captured sessions.
+        /// </summary>
+        public uint frames_ahead;
+        /// <summary>
+        ///  0.
+        /// </summary>
+        public uint reserved;
     }
 
     /// <summary>
@@ -1820,6 +1854,30 @@ namespace Rayloom
         ///  Tiles of the last finished frame that all peers answered.
         /// </summary>
         public uint tiles;
+        /// <summary>
+        ///  Frames that were begun with what had been traced ahead (frames_ahead of rayloom_view_desc), since the view was created.
+        /// </summary>
+        public ulong predicted_frames;
+        /// <summary>
+        ///  Frames that were asked for anew, since what had been asked ahead was not what they show.
+        /// </summary>
+        public ulong missed_predictions;
+        /// <summary>
+        ///  Whose prediction was taken for the last frame that was asked ahead: a RAYLOOM_CAMERA_MODEL_ value.
+        /// </summary>
+        public uint camera_model;
+        /// <summary>
+        ///  How far the last prediction that was taken was off, in pixels: the mean of nine points in the view.
+        /// </summary>
+        public float camera_error_px;
+        /// <summary>
+        ///  Median of the last 64.
+        /// </summary>
+        public float camera_error_median_px;
+        /// <summary>
+        ///  0.
+        /// </summary>
+        public uint reserved;
     }
 
     /// <summary>
@@ -1902,6 +1960,11 @@ namespace Rayloom
         ///  Other layers than the view's for this frame; none = the view's.
         /// </summary>
         public rayloom_layer* layers;
+        /// <summary>
+        ///  The camera that the engine expects frames_ahead (of rayloom_view_desc) frames after this one; NULL = Rayloom predicts it. Counts
+        ///  for nothing where no frames are traced ahead.
+        /// </summary>
+        public rayloom_camera* predicted_camera;
     }
 
     /// <summary>

@@ -74,6 +74,9 @@ pub struct rayloom_frame_desc {
     pub reserved: u32,
     /// Other layers than the view's for this frame; none = the view's.
     pub layers: *const rayloom_layer,
+    /// The camera that the engine expects frames_ahead (of rayloom_view_desc) frames after this one; NULL = Rayloom predicts it. Counts
+    /// for nothing where no frames are traced ahead.
+    pub predicted_camera: *const rayloom_camera,
 }
 descriptor!(rayloom_frame_desc, RAYLOOM_STRUCT_FRAME_DESC);
 
@@ -134,13 +137,16 @@ unsafe fn description(
     check_flags("desc->flags", desc.flags, RAYLOOM_FRAME_CUT)?;
     check_reserved("desc->reserved", desc.reserved)?;
     let camera = desc.camera.to_camera(convention, "desc->camera", view_aspect)?;
-    let previous_camera = if desc.previous_camera.is_null() {
-        None
-    } else {
+    let other = |what: &str, camera: *const rayloom_camera| {
+        if camera.is_null() {
+            return Ok(None);
+        }
         // SAFETY: not NULL; the caller vouches for the memory; any bits are valid floats.
-        let previous = unsafe { pointer::slice("desc->previous_camera", desc.previous_camera, 1) }?;
-        Some(previous[0].to_camera(convention, "desc->previous_camera", view_aspect)?)
+        let other = unsafe { pointer::slice(what, camera, 1) }?;
+        other[0].to_camera(convention, what, view_aspect).map(Some)
     };
+    let previous_camera = other("desc->previous_camera", desc.previous_camera)?;
+    let predicted_camera = other("desc->predicted_camera", desc.predicted_camera)?;
     let tone_map = match desc.tone_map {
         RAYLOOM_TONE_MAP_LINEAR => ToneMap::Linear,
         RAYLOOM_TONE_MAP_ACES => ToneMap::Aces,
@@ -156,6 +162,7 @@ unsafe fn description(
         time_ns: desc.time_ns,
         world_origin: axes[0] * x + axes[1] * y + axes[2] * z,
         previous_camera,
+        predicted_camera,
         cut: desc.flags & RAYLOOM_FRAME_CUT != 0,
         exposure: desc.exposure,
         pre_exposure: desc.pre_exposure,

@@ -38,17 +38,18 @@ structs! {
     rayloom_layer { kind, tier, deadline_ns, samples, scale, bounces, reserved }
     rayloom_view_desc {
         struct_type, struct_size, next, convention, width, height, flags, layers, layer_count, accumulation_frames,
-        filter_radius, tiles_per_peer_min, tiles_per_peer_max, color_format,
+        filter_radius, tiles_per_peer_min, tiles_per_peer_max, color_format, frames_ahead, reserved,
     }
     rayloom_view_requirements_info { struct_type, struct_size, next, required_planes, optional_planes }
     rayloom_view_stats_info {
         struct_type, struct_size, next, frames, late_tiles, missing_tiles, fresh_fps, shown_fps, sent_bytes_per_s,
-        received_bytes_per_s, times, peer_count, tiles,
+        received_bytes_per_s, times, peer_count, tiles, predicted_frames, missed_predictions, camera_model, camera_error_px,
+        camera_error_median_px, reserved,
     }
     rayloom_camera { camera_to_world, vertical_fov_rad, aspect, jitter_px, center_ndc }
     rayloom_frame_desc {
         struct_type, struct_size, next, frame_id, revision, time_ns, world_origin, camera, previous_camera, exposure,
-        pre_exposure, tone_map, flags, layer_count, reserved, layers,
+        pre_exposure, tone_map, flags, layer_count, reserved, layers, predicted_camera,
     }
     rayloom_plane_desc {
         struct_type, struct_size, next, kind, format, lifetime, memory_kind, data, size, row_pitch, width, height, view_x,

@@ -9,7 +9,9 @@ use crate::result::{Failure, RAYLOOM_UNSUPPORTED, rayloom_result};
 use crate::session::{check_flags, rayloom_session};
 use crate::{boundary, output};
 use sdk::frame::{Extent, LayerKind, LayerRequest, PictureFormat};
-use sdk::{Accumulation, Denoise, LayerDesc, Lowering, Overlay, PeerConstraints, Tier, ViewDesc, ViewMode};
+use sdk::{
+    Accumulation, CameraModel, Denoise, LayerDesc, Lowering, Overlay, PeerConstraints, Tier, ViewDesc, ViewMode,
+};
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +77,19 @@ pub const RAYLOOM_VIEW_MODE_REMOTE: u32 = 0;
 pub const RAYLOOM_VIEW_MODE_LOCAL: u32 = 1;
 /// The difference of both, amplified.
 pub const RAYLOOM_VIEW_MODE_DIFFERENCE: u32 = 2;
+
+/// The camera stays where it is.
+pub const RAYLOOM_CAMERA_MODEL_HOLD: u32 = 0;
+/// It goes and turns on at the speeds of its last step.
+pub const RAYLOOM_CAMERA_MODEL_VELOCITY: u32 = 1;
+/// As RAYLOOM_CAMERA_MODEL_VELOCITY, but the direction in which it goes turns with it.
+pub const RAYLOOM_CAMERA_MODEL_ARC: u32 = 2;
+/// Its speeds go on changing as they did in its last two steps, a little less so.
+pub const RAYLOOM_CAMERA_MODEL_ACCELERATION: u32 = 3;
+/// It goes on along a line through its last six places.
+pub const RAYLOOM_CAMERA_MODEL_FIT: u32 = 4;
+/// It goes where the engine says: predicted_camera of rayloom_frame_desc.
+pub const RAYLOOM_CAMERA_MODEL_ENGINE: u32 = 5;
 
 /// Nothing is drawn over the picture.
 pub const RAYLOOM_OVERLAY_OFF: u32 = 0;
@@ -158,6 +173,12 @@ pub struct rayloom_view_desc {
     /// What the composed picture's pixels are: RAYLOOM_FORMAT_RGBA8_SRGB (0 too), RAYLOOM_FORMAT_RGB10A2_UNORM (sRGB-coded) or
     /// RAYLOOM_FORMAT_RGBA16_FLOAT (linear light).
     pub color_format: u32,
+    /// How many frames ahead peers trace, from predicted cameras: 0 (not at all) to 3. It hides so many frames of network and tracing;
+    /// wrong predictions cost quality, never a frame. Not with RAYLOOM_VIEW_GBUFFER, nor with accumulation_frames 0; nothing is
+    /// predicted in captured sessions.
+    pub frames_ahead: u32,
+    /// 0.
+    pub reserved: u32,
 }
 descriptor!(rayloom_view_desc, RAYLOOM_STRUCT_VIEW_DESC);
 
@@ -178,6 +199,7 @@ pub unsafe extern "C" fn rayloom_view_create(
         };
         let convention = convention(desc.convention, extension.as_ref())?;
         check_flags("desc->flags", desc.flags, VIEW_FLAGS)?;
+        check_reserved("desc->reserved", desc.reserved)?;
         let mut view = ViewDesc::new(Extent::new(desc.width, desc.height));
         // SAFETY: the header's contract.
         let layers = unsafe { layers("desc->layers", desc.layers, desc.layer_count) }?;
@@ -202,6 +224,7 @@ pub unsafe extern "C" fn rayloom_view_create(
             }
         };
         view.picture = picture_format(desc.color_format)?;
+        view.frames_ahead = narrow("desc->frames_ahead", desc.frames_ahead)?;
         view.gbuffer = desc.flags & RAYLOOM_VIEW_GBUFFER != 0;
         view.constraints = PeerConstraints {
             gpu: desc.flags & RAYLOOM_VIEW_GPU_PEERS != 0,
@@ -339,6 +362,18 @@ pub struct rayloom_view_stats_info {
     pub peer_count: u32,
     /// Tiles of the last finished frame that all peers answered.
     pub tiles: u32,
+    /// Frames that were begun with what had been traced ahead (frames_ahead of rayloom_view_desc), since the view was created.
+    pub predicted_frames: u64,
+    /// Frames that were asked for anew, since what had been asked ahead was not what they show.
+    pub missed_predictions: u64,
+    /// Whose prediction was taken for the last frame that was asked ahead: a RAYLOOM_CAMERA_MODEL_ value.
+    pub camera_model: u32,
+    /// How far the last prediction that was taken was off, in pixels: the mean of nine points in the view.
+    pub camera_error_px: f32,
+    /// Median of the last 64.
+    pub camera_error_median_px: f32,
+    /// 0.
+    pub reserved: u32,
 }
 descriptor!(rayloom_view_stats_info, RAYLOOM_STRUCT_VIEW_STATS_INFO);
 
@@ -369,9 +404,26 @@ pub unsafe extern "C" fn rayloom_view_stats(
             times: stats.times.into(),
             peer_count: stats.peers.len() as u32,
             tiles: stats.peers.iter().map(|peer| peer.tiles).sum(),
+            predicted_frames: stats.prediction.predicted_frames,
+            missed_predictions: stats.prediction.missed_frames,
+            camera_model: camera_model(stats.prediction.model),
+            camera_error_px: stats.prediction.errors.last_px,
+            camera_error_median_px: stats.prediction.errors.median_px,
+            reserved: 0,
         });
         Ok(())
     })
+}
+
+fn camera_model(model: CameraModel) -> u32 {
+    match model {
+        CameraModel::Hold => RAYLOOM_CAMERA_MODEL_HOLD,
+        CameraModel::Velocity => RAYLOOM_CAMERA_MODEL_VELOCITY,
+        CameraModel::Arc => RAYLOOM_CAMERA_MODEL_ARC,
+        CameraModel::Acceleration => RAYLOOM_CAMERA_MODEL_ACCELERATION,
+        CameraModel::Fit => RAYLOOM_CAMERA_MODEL_FIT,
+        CameraModel::Engine => RAYLOOM_CAMERA_MODEL_ENGINE,
+    }
 }
 
 /// The figures as one line for people: rates, stages, peers, traffic. Writes at most `capacity` bytes with the NUL, cut to

@@ -259,10 +259,16 @@ pub struct ViewDesc {
     /// two pictures are compared: there the layers decide the pixels.
     #[serde(skip)]
     pub lowering: Lowering,
+    /// How many frames ahead peers trace, 0 to [`rayloom_coordinator::MAX_AHEAD`]: with each frame they are asked for the one that comes so
+    /// many frames later, from the camera that is predicted for it; see `docs/prediction.md`. That hides so many frames of link and
+    /// tracing. In state mode and with history only; nothing is predicted in captured sessions, in replays and where two pictures are
+    /// compared.
+    #[serde(skip)]
+    pub frames_ahead: u8,
 }
 
 use rayloom_coordinator::Constraints;
-pub use rayloom_coordinator::Lowering;
+pub use rayloom_coordinator::{CameraErrors, CameraModel, Lowering};
 
 /// What a view, or a scene, asks of its peers. The default asks for nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -299,6 +305,7 @@ impl ViewDesc {
             convention: Convention::GLTF,
             constraints: PeerConstraints::default(),
             lowering: Lowering::Never,
+            frames_ahead: 0,
         }
     }
 
@@ -309,6 +316,20 @@ impl ViewDesc {
         in_range("filter_radius", u32::from(self.filter_radius), 0, u32::from(rayloom_wire::limits::FILTER_RADIUS))?;
         in_range("tiles_per_peer minimum", self.tiles_per_peer.0, 1, 16)?;
         in_range("tiles_per_peer maximum", self.tiles_per_peer.1, self.tiles_per_peer.0, 16)?;
+        in_range("frames_ahead", u32::from(self.frames_ahead), 0, u32::from(rayloom_coordinator::MAX_AHEAD))?;
+        if self.frames_ahead > 0 {
+            let ahead = self.frames_ahead;
+            let why = if self.gbuffer {
+                "planes exist for the true camera alone: use 0 in G-buffer mode, or state mode"
+            } else if self.accumulation == Accumulation::Off {
+                "what was traced ahead is warped into history, and accumulation is off: use 0, or Accumulation::Frames"
+            } else {
+                ""
+            };
+            if !why.is_empty() {
+                return Err(Error::InvalidArgument(format!("frames_ahead is {ahead}: {why}")));
+            }
+        }
         self.convention.check().map_err(|error| Error::InvalidArgument(error.to_string()))?;
         check_layers(&self.layers)
     }
@@ -376,6 +397,10 @@ pub struct FrameDesc {
     pub tone_map: ToneMap,
     /// Other layers than the view's for this frame; empty = the view's.
     pub layers: Vec<LayerDesc>,
+    /// The camera that the engine expects [`ViewDesc::frames_ahead`] frames after this one, relative to `world_origin`; it is taken
+    /// instead of what Rayloom would predict. Counts for nothing where no frames are traced ahead.
+    #[serde(skip)]
+    pub predicted_camera: Option<Camera>,
 }
 
 impl FrameDesc {
@@ -393,13 +418,15 @@ impl FrameDesc {
             pre_exposure: 1.0,
             tone_map: ToneMap::Aces,
             layers: Vec::new(),
+            predicted_camera: None,
         }
     }
 
     /// With cameras that are relative to the scene itself.
     pub(crate) fn in_scene(mut self) -> FrameDesc {
         let origin = std::mem::take(&mut self.world_origin);
-        for camera in [Some(&mut self.camera), self.previous_camera.as_mut()].into_iter().flatten() {
+        let others = [self.previous_camera.as_mut(), self.predicted_camera.as_mut()];
+        for camera in others.into_iter().flatten().chain([&mut self.camera]) {
             camera.position = (camera.position.as_dvec3() + origin).as_vec3();
         }
         self
@@ -414,11 +441,11 @@ impl FrameDesc {
             let reason = format!("the camera of frame {} is not usable: {:?}", self.frame_id, self.camera);
             return Err(Error::InvalidArgument(reason));
         }
-        if self.previous_camera.is_some_and(|camera| !camera.is_valid()) {
-            return Err(Error::InvalidArgument(format!(
-                "the previous camera of frame {} is not usable",
-                self.frame_id
-            )));
+        for (name, other) in [("previous", &self.previous_camera), ("predicted", &self.predicted_camera)] {
+            if other.is_some_and(|camera| !camera.is_valid()) {
+                let frame_id = self.frame_id;
+                return Err(Error::InvalidArgument(format!("the {name} camera of frame {frame_id} is not usable")));
+            }
         }
         for (name, value) in [("exposure", self.exposure), ("pre_exposure", self.pre_exposure)] {
             if !(value.is_finite() && value > 0.0) {

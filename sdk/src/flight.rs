@@ -8,17 +8,20 @@ use crate::output::{StageTimes, TileOutcome};
 use crate::revisions::Resolved;
 use rayloom_coordinator::{PeerId, TaskId, TileAssignment, TileReport};
 use rayloom_frame::codec::DecodedSlice;
-use rayloom_frame::merge::PlannedTile;
+use rayloom_frame::merge::{PlannedTile, Predicted};
 use rayloom_frame::{GBuffer, LayerKind, LayerRequest, PlaneKind, Rect};
 use rayloom_scene::Camera;
 use rayloom_wire::TileDone;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// What is asked of peers for a frame.
 pub(crate) struct Request {
+    /// The frame as it is traced: ahead of time, from a guess of its camera.
     pub(crate) desc: FrameDesc,
+    pub(crate) is_ahead: bool,
     /// What is traced together: first what is due with the frame, then what is due after it.
     pub(crate) groups: Vec<Group>,
     pub(crate) state: Option<Resolved>,
@@ -28,6 +31,12 @@ pub(crate) struct Request {
 
 /// A frame in flight.
 pub(crate) struct Flight {
+    /// What the coordinator calls it.
+    pub(crate) number: u64,
+    /// The frame as the engine wants it; what it is traced as until the engine begins it.
+    pub(crate) desc: FrameDesc,
+    /// What comes is of another camera, or of another state, than the frame's: it is warped.
+    pub(crate) is_guess: bool,
     pub(crate) request: Arc<Request>,
     /// By how many steps less is traced than was asked for.
     pub(crate) lowered: u32,
@@ -72,6 +81,8 @@ impl Drop for FlightPlanes {
 
 /// Layers that are traced together.
 pub(crate) struct Group {
+    /// Time from the frame's begin to when they are due.
+    pub(crate) deadline: Duration,
     /// What is traced of them, in the order in which they were asked for.
     pub(crate) layers: Vec<LayerRequest>,
     /// How the view was cut for them; every pixel belongs to one tile.
@@ -80,6 +91,9 @@ pub(crate) struct Group {
 
 /// Tiles of a frame that is out: what comes of them still counts, and some may be given to other peers yet.
 pub(crate) struct LateTiles {
+    pub(crate) number: u64,
+    /// The engine's number.
+    pub(crate) frame_id: u64,
     pub(crate) request: Arc<Request>,
     pub(crate) tiles: Vec<FlightTile>,
     /// See [`Flight::is_exact`]: then what comes does not count.
@@ -317,25 +331,48 @@ impl Flight {
         self.tiles.iter().filter(|tile| tile.group == 0)
     }
 
+    /// True when all that is due with the frame is there.
+    pub(crate) fn due_tiles_are_complete(&self) -> bool {
+        let places = self.request.groups.first().map_or(0, |group| group.plan.len());
+        let is_there = |place: usize| {
+            self.due_tiles().any(|tile| tile.place.is_some_and(|of| of as usize == place) && tile.is_complete())
+        };
+        places > 0 && (0..places).all(is_there)
+    }
+
     /// Takes the tiles of which something may still come once the frame is out. Those that are due with it stay, as they are.
     pub(crate) fn take_late(&mut self) -> LateTiles {
         let mut tiles: Vec<FlightTile> = self.tiles.extract_if(.., |tile| tile.group > 0).collect();
         tiles.extend(self.due_tiles().filter(|tile| tile.is_awaited()).cloned());
-        LateTiles { request: Arc::clone(&self.request), tiles, is_exact: self.is_exact }
+        let (number, frame_id, request) = (self.number, self.desc.frame_id, Arc::clone(&self.request));
+        LateTiles { number, frame_id, request, tiles, is_exact: self.is_exact }
+    }
+
+    /// It is not wanted as it was guessed: nothing that comes of it counts.
+    pub(crate) fn into_dropped(mut self) -> LateTiles {
+        LateTiles { is_exact: true, ..self.take_late() }
     }
 
     /// What it is merged from; `prescribed` goes along.
     pub(crate) fn opening(&mut self) -> Opening {
-        let before = self.request.before.as_ref().map_or(self.request.desc.camera, |before| before.camera);
+        let traced = &self.request.desc;
+        let before = self.request.before.as_ref().filter(|_| !traced.cut).map_or(traced.camera, |before| before.camera);
+        let previous_camera = traced.previous_camera.unwrap_or(before);
         let tile = |tile: &TilePlan| PlannedTile { rect: tile.rect, ghost: tile.ghost_px };
         Opening {
-            frame_id: self.request.desc.frame_id,
-            camera: self.request.desc.camera,
-            previous_camera: self.request.desc.previous_camera.unwrap_or(before),
-            cut: self.request.desc.cut,
+            frame_id: self.desc.frame_id,
+            camera: self.desc.camera,
+            previous_camera,
+            cut: self.desc.cut,
+            predicted: self.is_guess.then_some(Predicted {
+                frame_id: traced.frame_id,
+                camera: traced.camera,
+                previous_camera,
+                pre_exposure: traced.pre_exposure,
+            }),
             groups: self.request.groups.iter().map(|g| (g.layers.clone(), g.plan.iter().map(tile).collect())).collect(),
             planes: self.request.planes.as_ref().map(|planes| Arc::clone(&planes.gbuffer)),
-            pre_exposure: self.request.desc.pre_exposure,
+            pre_exposure: self.desc.pre_exposure,
             state: self.request.state.clone(),
             prescribed: self.prescribed.take(),
         }
@@ -357,7 +394,9 @@ impl Flight {
         &self,
         [merge_ns, merged_ns, shown_ns, filtered_ns, composed_ns]: [u64; 5],
     ) -> StageTimes {
-        let ms = |from: u64, to: u64| to.saturating_sub(from) as f32 / 1e6;
+        // What was done ahead took none of the frame's own time.
+        let own = |stamp: u64| stamp.max(self.begun_ns);
+        let ms = |from: u64, to: u64| own(to).saturating_sub(own(from)) as f32 / 1e6;
         let mut times = StageTimes {
             submit_ms: ms(self.begun_ns, self.taken_ns),
             plan_ms: ms(self.taken_ns, self.planned_ns),

@@ -29,6 +29,7 @@ mod peer_link;
 mod picture;
 mod pipeline;
 mod planes;
+mod prediction;
 mod probe;
 mod progress;
 mod replay;
@@ -46,8 +47,8 @@ mod workers;
 
 pub use capture::{CAPTURE_VERSION, CaptureError};
 pub use config::{
-    Accumulation, Denoise, EMBEDDED_PEER, Embedded, FrameDesc, LayerDesc, Lowering, PeerAddress, PeerConstraints,
-    SessionDesc, Tier, ToneMap, Verification, ViewDesc, ViewMode,
+    Accumulation, CameraErrors, CameraModel, Denoise, EMBEDDED_PEER, Embedded, FrameDesc, LayerDesc, Lowering,
+    PeerAddress, PeerConstraints, SessionDesc, Tier, ToneMap, Verification, ViewDesc, ViewMode,
 };
 pub use error::Error;
 pub use event::{EVENT_LIMIT, Event};
@@ -62,7 +63,7 @@ pub use rayloom_wire::SceneStage;
 pub use replay::{Replay, ReplayError, ReplayReport, ReplayedFrame, Verdict};
 pub use scene_handle::SceneHandle;
 pub use session::Session;
-pub use stats::{FRESH_SHARE, PeerStats, ViewStats};
+pub use stats::{FRESH_SHARE, PeerStats, PredictionStats, ViewStats};
 pub use verify::VerificationStats;
 pub use view_handle::ViewHandle;
 

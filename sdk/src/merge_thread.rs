@@ -255,8 +255,18 @@ mod tests {
 
     fn frame(jobs: &mpsc::Sender<Job>, is_local: bool, frame_id: u64, is_surely_shown: bool) {
         let desc = FrameDesc::new(frame_id, 1, Camera::with_fov(1.0, 1.0));
-        let request = Request { desc, groups: Vec::new(), state: None, planes: None, before: None };
+        let request = Request {
+            desc: desc.clone(),
+            is_ahead: false,
+            groups: Vec::new(),
+            state: None,
+            planes: None,
+            before: None,
+        };
         let mut flight = Flight {
+            number: frame_id,
+            desc,
+            is_guess: false,
             request: Arc::new(request),
             lowered: 0,
             tiles: Vec::new(),
@@ -295,7 +305,7 @@ mod tests {
         run(&desc, &work, &made);
         made.finished.map(|finished| {
             let finished = finished.into_inner().into_iter();
-            finished.map(|(flight, finished)| (flight.request.desc.frame_id, finished.output.is_some())).collect()
+            finished.map(|(flight, finished)| (flight.desc.frame_id, finished.output.is_some())).collect()
         })
     }
 

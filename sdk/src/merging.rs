@@ -14,7 +14,9 @@ use rayloom_coordinator::PeerId;
 use rayloom_frame::codec::DecodedSlice;
 use rayloom_frame::compose::{Display, compose_into_with};
 use rayloom_frame::features::BlockFeatures;
-use rayloom_frame::merge::{Added, FrameInputs, LaterLayers, LayerAge, MergeMode, MergedFrame, Merger, PlannedTile};
+use rayloom_frame::merge::{
+    Added, FrameInputs, LaterLayers, LayerAge, MergeMode, MergedFrame, Merger, PlannedTile, Predicted,
+};
 use rayloom_frame::{Extent, GBuffer, LayerKind, LayerRequest, PictureFormat};
 use rayloom_scene::Camera;
 use std::collections::BTreeSet;
@@ -27,6 +29,8 @@ pub(crate) struct Opening {
     pub(crate) previous_camera: Camera,
     /// History starts anew.
     pub(crate) cut: bool,
+    /// What its tiles were traced as, where that was a guess.
+    pub(crate) predicted: Option<Predicted>,
     /// Layers and plan of what is due with the frame, and of what is due later; no tiles: nobody traces it.
     pub(crate) groups: Vec<(Vec<LayerRequest>, Vec<PlannedTile>)>,
     pub(crate) planes: Option<Arc<GBuffer>>,
@@ -127,8 +131,8 @@ impl Merging {
 
     /// Opens a frame: the one before is finished.
     pub(crate) fn open(&mut self, opening: Opening) {
-        let Opening { frame_id, camera, previous_camera, cut, groups, planes, pre_exposure, state, prescribed } =
-            opening;
+        let Opening { frame_id, camera, previous_camera, cut, predicted, groups, .. } = opening;
+        let Opening { planes, pre_exposure, state, prescribed, .. } = opening;
         if cut {
             self.merger.forget();
         }
@@ -153,11 +157,12 @@ impl Merging {
             planes: planes.as_ref().map(|planes| &planes.primary),
             pre_exposure,
             is_unchanged,
+            predicted,
         };
         if let Err(error) = self.merger.begin(inputs) {
             // A bug of the plan's maker. The frame goes out all the same, from history.
             tracing::error!("frame {frame_id} can't be merged as planned: {error}");
-            let without_tiles = FrameInputs { layers: &this.1, tiles: &whole, later: &[], ..inputs };
+            let without_tiles = FrameInputs { layers: &this.1, tiles: &whole, later: &[], predicted: None, ..inputs };
             self.merger.begin(without_tiles).expect("the whole view is one tile, and its layers were checked before");
         }
         self.open = Some((frame_id, this));
@@ -222,7 +227,7 @@ impl Merging {
         }
         let filtered_ns = self.clock.now_ns();
         spend(self.inserted.compose_ms);
-        let FrameDesc { exposure, tone_map, .. } = flight.request.desc;
+        let FrameDesc { exposure, tone_map, .. } = flight.desc;
         let format = self.picture;
         let mut color = self.pictures.take(self.size.pixels() * format.bytes_per_pixel());
         compose_into_with(&shown, &Display { exposure, tone_map, format }, &mut color, &self.threads);
@@ -230,12 +235,12 @@ impl Merging {
         let composed_ns = self.clock.now_ns();
         let output = Output {
             frame_id,
-            time_ns: flight.request.desc.time_ns,
-            camera: flight.request.desc.camera,
+            time_ns: flight.desc.time_ns,
+            camera: flight.desc.camera,
             size: self.size,
             color,
             format,
-            pre_exposure: flight.request.desc.pre_exposure,
+            pre_exposure: flight.desc.pre_exposure,
             is_denoised,
             planes,
             tiles: flight.outcomes(),
@@ -245,6 +250,7 @@ impl Merging {
             traced: flight.layers(),
             layer_ages,
             lowered: flight.lowered,
+            is_predicted: flight.request.is_ahead,
             times: flight.stage_times([merge_ns, merged_ns, began_ns, filtered_ns, composed_ns]),
         };
         Finished { output: Some(output), record }

@@ -127,6 +127,8 @@ pub struct Output {
     pub traced: Vec<LayerRequest>,
     /// Steps by which that is less than what was asked for; 0 = not at all.
     pub lowered: u32,
+    /// It was traced ahead, from a camera that was predicted; [`crate::ViewDesc::frames_ahead`].
+    pub is_predicted: bool,
     /// Where the time went.
     pub times: StageTimes,
 }
@@ -211,6 +213,7 @@ mod tests {
             pixels_by_age: Vec::new(),
             traced: Vec::new(),
             lowered: 0,
+            is_predicted: false,
             times: StageTimes::default(),
         })
     }

@@ -1,12 +1,15 @@
 //! One way to make a view's frames: a coordinator, the frames in flight, and the merger's history.
 
+mod ahead;
 mod finishing;
 mod tasks;
 mod tiers;
 
+use ahead::Ahead;
+pub(crate) use ahead::{Begun, Foreseen};
 use finishing::Finishing;
-pub(crate) use tasks::is_local_task;
 use tasks::local_task;
+pub(crate) use tasks::{MAX_VIEWS, is_local_task};
 use tiers::{DueTogether, Tiers};
 
 use crate::capture::{MergedSlice, Recorder};
@@ -81,6 +84,20 @@ pub(crate) struct Prescribed {
     pub(crate) merged: BTreeSet<MergedSlice>,
 }
 
+/// How a frame is planned.
+#[derive(Default)]
+struct How {
+    /// The tiles and slices that a frame had which is made again.
+    cut: Option<Vec<Rect>>,
+    prescribed: Option<BTreeSet<MergedSlice>>,
+    /// See [`Flight::is_exact`] and [`Flight::is_surely_shown`].
+    is_exact: bool,
+    is_surely_shown: bool,
+    begun_ns: u64,
+    /// How long before its own begin it is asked for.
+    ahead: Duration,
+}
+
 /// A peer of a pipeline.
 struct Member {
     /// It is what the view asks for, and stays.
@@ -101,6 +118,10 @@ pub(crate) struct Pipeline {
     flights: VecDeque<Flight>,
     /// Of frames that are out, the latest.
     late: VecDeque<LateTiles>,
+    /// Frames that the engine has not begun.
+    ahead: Ahead,
+    /// What the coordinator will call the next frame that is asked for.
+    next_number: u64,
     tiers: Tiers,
     /// What the last frame was predicted to take until all of it is there.
     predicted: Option<Duration>,
@@ -122,7 +143,7 @@ impl Pipeline {
             tiles_per_peer: view.tiles_per_peer.0..=view.tiles_per_peer.1,
             // Whoever asks for several tiles a peer gets them, whatever the ghost zones cost.
             max_split_overhead: if view.tiles_per_peer.0 > 1 { f32::MAX } else { default.max_split_overhead },
-            max_frames_in_flight: 8,
+            max_frames_in_flight: 8 + usize::from(view.frames_ahead),
             ..default
         };
         Pipeline {
@@ -134,6 +155,8 @@ impl Pipeline {
             work: BTreeMap::new(),
             flights: VecDeque::new(),
             late: VecDeque::new(),
+            ahead: Ahead::default(),
+            next_number: 0,
             tiers: Tiers::default(),
             predicted: None,
             last: None,
@@ -214,7 +237,8 @@ impl Pipeline {
     /// Nobody waits for these tiles any more.
     fn give_up(&mut self, is_lost: impl Fn(&FlightTile) -> bool) {
         let late = self.late.iter_mut().flat_map(|late| &mut late.tiles);
-        let asked = self.flights.iter_mut().flat_map(|flight| &mut flight.tiles).chain(late);
+        let flights = self.flights.iter_mut().chain(self.ahead.flights_mut());
+        let asked = flights.flat_map(|flight| &mut flight.tiles).chain(late);
         asked.filter(|tile| is_lost(tile)).for_each(|tile| tile.is_given_up = true);
     }
 
@@ -235,6 +259,7 @@ impl Pipeline {
     /// The view made a frame without this pipeline.
     pub(crate) fn skip_frame(&mut self, cut: bool) {
         self.skipped = Skipped { any: true, cut: self.skipped.cut || cut };
+        self.drop_all_ahead(self.desc.clock.now());
         if self.flights.is_empty() {
             // No frame is made for now: no peer works.
             self.work.clear();
@@ -245,7 +270,8 @@ impl Pipeline {
     pub(crate) fn cancel(&mut self, fleet: &mut Fleet) {
         let mut open: BTreeMap<PeerId, Vec<u64>> = BTreeMap::new();
         let late = self.late.iter().flat_map(|late| &late.tiles);
-        let asked = self.flights.iter().flat_map(|flight| &flight.tiles).chain(late);
+        let flights = self.flights.iter().chain(self.ahead.flights());
+        let asked = flights.flat_map(|flight| &flight.tiles).chain(late);
         for tile in asked.filter(|tile| !tile.is_complete()) {
             open.entry(tile.peer).or_default().push(self.global_task(tile.task));
         }
@@ -261,9 +287,9 @@ impl Pipeline {
         mut desc: FrameDesc,
         begun_ns: u64,
         planes: Option<Arc<GBuffer>>,
-        start: Start,
+        (start, foreseen): (Start, Option<Foreseen>),
         now: Time,
-    ) {
+    ) -> Begun {
         let Start { state, prescribed, is_surely_shown } = start;
         let skipped = std::mem::take(&mut self.skipped);
         desc.cut |= skipped.cut;
@@ -271,52 +297,156 @@ impl Pipeline {
             // It is the camera of a frame that this pipeline's history has not seen. Planes lead there all the same.
             desc.previous_camera = None;
         }
-        let layers = if desc.layers.is_empty() { &self.view.layers } else { &desc.layers };
         // Whoever makes a frame again or compares it counts on what was asked for.
         let is_exact = self.desc.recorder.is_some() || prescribed.is_some() || is_surely_shown;
-        let predicted = self.predicted.take();
-        let groups = match is_exact || self.view.accumulation == Accumulation::Off {
-            true => tiers::together(layers),
-            false => self.tiers.groups(layers, predicted),
-        };
-        let (cut, prescribed) = prescribed.map(|Prescribed { tiles, merged }| (tiles, merged)).unzip();
+        let foreseen = foreseen.filter(|_| !is_exact && planes.is_none());
         let this = Before { frame_id: desc.frame_id, camera: desc.camera, state: state.clone() };
-        let planes = planes.map(FlightPlanes::new);
-        let mut request = Request { desc, groups: Vec::new(), state, planes, before: self.last.replace(this) };
+        let before = self.last.replace(this);
+        let next = foreseen.map(|foreseen| self.as_foreseen(&desc, state.as_ref(), before.as_ref(), foreseen));
+        let (taken, was_asked) = self.take_ahead(&desc, state.as_ref(), now);
+        let begun = match taken {
+            Some(mut flight) => {
+                flight.is_guess = !ahead::is_exact(&flight, &desc, state.as_ref());
+                flight.desc = desc;
+                (flight.begun_ns, flight.taken_ns, flight.planned_ns) = (begun_ns, now.0, self.desc.clock.now_ns());
+                let deadline = flight.request.groups.first().map_or(Duration::ZERO, |group| group.deadline);
+                let due = Time(begun_ns) + self.finishing.time_for_tiles(deadline);
+                let number = flight.number;
+                self.flights.push_back(flight);
+                self.coordinator.set_deadline(number, 0, due, now);
+                Begun::AsForeseen
+            }
+            None => {
+                let planes = planes.map(FlightPlanes::new);
+                let (cut, prescribed) = prescribed.map(|Prescribed { tiles, merged }| (tiles, merged)).unzip();
+                let request = Request { desc, is_ahead: false, groups: Vec::new(), state, planes, before };
+                let how = How { cut, prescribed, is_exact, is_surely_shown, begun_ns, ahead: Duration::ZERO };
+                let flight = self.plan(request, how, now);
+                self.flights.push_back(flight);
+                if was_asked { Begun::Anew } else { Begun::AsItIs }
+            }
+        };
+        if let (Some(request), Some(Foreseen { frames, after, .. })) = (next, foreseen) {
+            let how = How { begun_ns, ahead: after, ..How::default() };
+            let flight = self.plan(request, how, now);
+            self.ahead.add(frames, flight);
+        }
+        self.open_oldest();
+        begun
+    }
+
+    /// What was asked ahead for a frame that begins, if it is of use, and whether anything was.
+    fn take_ahead(&mut self, desc: &FrameDesc, state: Option<&Resolved>, now: Time) -> (Option<Flight>, bool) {
+        let depth_m = self.depth_m();
+        let (due, passed) = self.ahead.take();
+        // With nobody to ask, nothing was.
+        let was_asked = due.as_ref().is_some_and(|due| due.request.groups.iter().any(|group| !group.plan.is_empty()));
+        let (taken, dropped): (Vec<Flight>, Vec<Flight>) =
+            due.into_iter().partition(|flight| ahead::is_usable(flight, desc, state, self.view.size, depth_m));
+        self.drop_ahead(passed.into_iter().chain(dropped).collect(), now);
+        if desc.cut {
+            self.drop_all_ahead(now);
+        }
+        (taken.into_iter().next(), was_asked)
+    }
+
+    fn drop_all_ahead(&mut self, now: Time) {
+        let all = self.ahead.take_all();
+        self.drop_ahead(all, now);
+    }
+
+    /// What was asked ahead is of no use any more.
+    fn drop_ahead(&mut self, dropped: Vec<Flight>, now: Time) {
+        for flight in dropped {
+            self.coordinator.give_up_frame(flight.number, now);
+            self.late.push_back(flight.into_dropped());
+        }
+    }
+
+    /// How far away things are that the view shows, in metres, half of them nearer.
+    pub(crate) fn depth_m(&self) -> f32 {
+        let seen = self.merge.seen();
+        let mut inverse: Vec<f32> = seen.map_or_else(Vec::new, |seen| seen.features.inverse_depth.clone());
+        inverse.retain(|inverse| *inverse > 0.0);
+        inverse.sort_by(f32::total_cmp);
+        // Of nothing nothing is known.
+        inverse.get(inverse.len() / 2).map_or(f32::NAN, |inverse| 1.0 / inverse)
+    }
+
+    /// The frame that comes some frames after one that begins, as far as it can be foreseen.
+    fn as_foreseen(
+        &mut self,
+        desc: &FrameDesc,
+        state: Option<&Resolved>,
+        before: Option<&Before>,
+        foreseen: Foreseen,
+    ) -> Request {
+        let frames = foreseen.frames;
+        let stood = before.filter(|_| !desc.cut).and_then(|before| before.state.as_ref());
+        let next = state.map(|state| ahead::foreseen_state(stood, state, frames));
+        // The frame before it is the one that begins, which is known, or was foreseen itself.
+        let is_next = frames == 1;
+        let (previous_camera, cut) = if is_next { (Some(desc.camera), false) } else { (None, desc.cut) };
+        let frame_id = desc.frame_id.saturating_add(u64::from(frames));
+        let known = Before { frame_id: desc.frame_id, camera: desc.camera, state: state.cloned() };
+        let desc = FrameDesc { frame_id, camera: foreseen.camera, previous_camera, cut, ..desc.clone() };
+        let this = Before { frame_id, camera: desc.camera, state: next.clone() };
+        let last = self.ahead.last.replace(this);
+        let before = if is_next { Some(known) } else { last };
+        Request { desc, is_ahead: true, groups: Vec::new(), state: next, planes: None, before }
+    }
+
+    /// Has a frame planned, all of its groups.
+    fn plan(&mut self, mut request: Request, how: How, now: Time) -> Flight {
+        let layers = if request.desc.layers.is_empty() { &self.view.layers } else { &request.desc.layers };
+        let (tiers, predicted) = match request.is_ahead {
+            true => (&mut self.ahead.tiers, &mut self.ahead.predicted),
+            false => (&mut self.tiers, &mut self.predicted),
+        };
+        // What is asked ahead has that much more time.
+        let predicted = predicted.take().map(|predicted| predicted.saturating_sub(how.ahead));
+        let groups = match how.is_exact || self.view.accumulation == Accumulation::Off {
+            true => tiers::together(layers),
+            false => tiers.groups(layers, predicted),
+        };
+        let number = self.next_number;
+        self.next_number += 1;
         spend(self.desc.inserted.plan_ms);
         let mut lowered = 0;
         for (group, due) in (0..).zip(groups) {
-            lowered = lowered.max(self.plan_group(&mut request, group, due, cut.as_deref(), (begun_ns, is_exact), now));
+            lowered = lowered.max(self.plan_group(&mut request, (number, group), due, &how, now));
         }
-        self.flights.push_back(Flight {
+        Flight {
+            number,
+            desc: request.desc.clone(),
+            is_guess: false,
             request: Arc::new(request),
             lowered,
             tiles: Vec::new(),
-            prescribed,
+            prescribed: how.prescribed,
             is_open: false,
-            is_exact,
-            is_surely_shown,
+            is_exact: how.is_exact,
+            is_surely_shown: how.is_surely_shown,
             ended: false,
             predicted_costs: self.keeps_costs.then(|| self.coordinator.ns_per_pixel()),
-            begun_ns,
+            begun_ns: how.begun_ns,
             taken_ns: now.0,
             planned_ns: self.desc.clock.now_ns(),
             ended_ns: now.0,
-        });
-        self.open_oldest();
+        }
     }
 
     /// Has layers of a frame planned that are due together; says by how many steps they were lowered.
     fn plan_group(
         &mut self,
         frame: &mut Request,
-        group: u8,
+        (number, group): (u64, u8),
         due: DueTogether,
-        cut: Option<&[Rect]>,
-        (begun_ns, is_exact): (u64, bool),
+        how: &How,
         now: Time,
     ) -> u32 {
         let DueTogether { layers: asked, deadline } = due;
+        let cut = how.cut.as_deref();
         let requests: Vec<_> = asked.iter().map(|layer| layer.request).collect();
         let seen = self.merge.seen();
         let cost = seen.as_ref().map(|seen| CostMap {
@@ -331,18 +461,19 @@ impl Pipeline {
         }
         let (scene, revision) = frame.state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
         let ghost_px = u32::from(self.view.filter_radius);
+        // Only what is due with the frame is waited for.
+        let wait = if group == 0 { self.finishing.time_for_tiles(deadline) } else { deadline };
         let request = FrameRequest {
-            frame_id: frame.desc.frame_id,
+            frame_id: number,
             group,
             scene,
             revision,
             extent: self.view.size,
             ghost_px,
-            // Only what is due with the frame is waited for.
-            deadline: Time(begun_ns) + if group == 0 { self.finishing.time_for_tiles(deadline) } else { deadline },
+            deadline: Time(how.begun_ns) + how.ahead + wait,
             cost,
             layers: requests.clone(),
-            lowering: if is_exact { Lowering::Never } else { self.view.lowering },
+            lowering: if how.is_exact { Lowering::Never } else { self.view.lowering },
             constraints: self.constraints(),
             up_bytes_per_px: if frame.planes.is_some() { self.plane_bytes_per_px } else { 0.0 },
         };
@@ -352,13 +483,15 @@ impl Pipeline {
         };
         tracing::trace!("{} tiles, {:.1} % ghosts", plan.tiles.len(), plan.ghost_share * 100.0);
         if !plan.tiles.is_empty() {
-            self.predicted = self.predicted.max(Some(Duration::from_nanos(plan.predicted_ns)));
+            let predicted = if frame.is_ahead { &mut self.ahead.predicted } else { &mut self.predicted };
+            *predicted = (*predicted).max(Some(Duration::from_nanos(plan.predicted_ns)));
         }
         let planned = plan.tiles.iter().map(|tile: &PlannedTile| tile.rect);
         // Slices are told apart by their tile's place: a frame that is made again keeps it, whoever traces what.
         let cut = cut.filter(|_| !plan.tiles.is_empty());
         let rects: Vec<Rect> = cut.map_or_else(|| planned.collect(), <[Rect]>::to_vec);
         frame.groups.push(Group {
+            deadline,
             layers: if plan.lowered > 0 { plan.layers } else { requests },
             plan: rects.into_iter().map(|rect| TilePlan { rect, ghost_px }).collect(),
         });
@@ -370,7 +503,7 @@ impl Pipeline {
         let Some(flight) = self.flights.front_mut().filter(|flight| !flight.is_open) else { return };
         flight.is_open = true;
         self.merge.open(flight.opening());
-        let frame_id = flight.request.desc.frame_id;
+        let frame_id = flight.desc.frame_id;
         for tile in &mut flight.tiles {
             for slice in tile.take_waiting() {
                 if let Some(place) = tile.place {
@@ -383,7 +516,9 @@ impl Pipeline {
     pub(crate) fn slice(&mut self, peer: PeerId, slice: ArrivedSlice, now: Time) {
         let task = local_task(slice.task);
         let now_ns = self.desc.clock.now_ns();
-        let Some((tile, frame_id, turn)) = find(&mut self.flights, &mut self.late, task) else { return };
+        let Some((tile, frame_id, turn)) = find(&mut self.flights, &mut self.ahead, &mut self.late, task) else {
+            return;
+        };
         if tile.peer != peer {
             tracing::warn!("peer {} sent pixels of a task of peer {}", peer.0, tile.peer.0);
             return;
@@ -405,7 +540,7 @@ impl Pipeline {
 
     pub(crate) fn tile_done(&mut self, peer: PeerId, done: TileDone, arrived_ns: u64, offset_ns: i64, now: Time) {
         let task = local_task(done.task);
-        match find(&mut self.flights, &mut self.late, task) {
+        match find(&mut self.flights, &mut self.ahead, &mut self.late, task) {
             Some((tile, _, turn)) if tile.peer == peer => {
                 tile.done(&done, arrived_ns, offset_ns);
                 self.misses.late_tiles += u64::from(tile.group == 0 && matches!(turn, Turn::Late | Turn::Over));
@@ -424,7 +559,7 @@ impl Pipeline {
     }
 
     fn report_if_complete(&mut self, task: TaskId, done: Option<TileDone>, now: Time) {
-        let Some((tile, ..)) = find(&mut self.flights, &mut self.late, task) else { return };
+        let Some((tile, ..)) = find(&mut self.flights, &mut self.ahead, &mut self.late, task) else { return };
         if let Some(done) = done {
             tile.block_rays = done.block_rays;
         }
@@ -457,8 +592,8 @@ impl Pipeline {
     pub(crate) fn act(&mut self, fleet: &mut Fleet, verifier: &mut Verifier, events: &EventQueue) {
         while let Some(action) = self.coordinator.poll_action() {
             match action {
-                Action::Assign { peer, frame_id, group, left, tiles } => {
-                    self.assign(peer, (frame_id, group, left), &tiles, fleet, verifier);
+                Action::Assign { peer, frame_id: number, group, left, tiles } => {
+                    self.assign(peer, (number, group, left), &tiles, fleet, verifier);
                 }
                 Action::Cancel { peer, tasks } => {
                     self.give_up(|tile| tasks.contains(&tile.task));
@@ -466,16 +601,19 @@ impl Pipeline {
                     self.send(fleet, peer, &Message::CancelTasks(CancelTasks { ids }));
                 }
                 // The frame goes out with what is due with it.
-                Action::FrameComplete { frame_id, group: 0 } => {
+                Action::FrameComplete { frame_id: number, group: 0 } => {
                     self.untraceable = None;
-                    self.end(frame_id);
+                    self.end(number);
                 }
                 Action::FrameComplete { .. } => {}
-                Action::FrameExpired { frame_id, group, missing, cause } => {
-                    self.misses.missing_tiles += missing.len() as u64;
+                Action::FrameExpired { frame_id: number, group, missing, cause } => {
+                    // What was only asked ahead is missing in no frame yet.
+                    if cause != ExpiryCause::GivenUp && self.ahead.flights().all(|flight| flight.number != number) {
+                        self.misses.missing_tiles += missing.len() as u64;
+                    }
                     self.tell_untraceable(cause, events);
                     if group == 0 {
-                        self.end(frame_id);
+                        self.end(number);
                     }
                 }
                 Action::PeerChanged(change) => tell_change(&change, fleet, events),
@@ -493,10 +631,12 @@ impl Pipeline {
     }
 
     /// A frame that is whole is not held up by an older one: that one goes out with what it has.
-    fn end(&mut self, frame_id: u64) {
-        for flight in self.flights.iter_mut().filter(|flight| flight.request.desc.frame_id <= frame_id) {
-            flight.ended = true;
+    fn end(&mut self, number: u64) {
+        if let Some(last) = self.flights.iter().position(|flight| flight.number == number) {
+            self.flights.iter_mut().take(last + 1).for_each(|flight| flight.ended = true);
         }
+        let ahead = self.ahead.flights_mut().find(|flight| flight.number == number);
+        ahead.into_iter().for_each(|flight| flight.ended = true);
     }
 
     fn finish_ended(&mut self) {
@@ -549,7 +689,7 @@ impl Pipeline {
             if let (Some(timeline), Some(output)) = (&self.desc.timeline, &output) {
                 timeline.add(self.desc.view, &flight, output);
             }
-            frames.push((flight.request.desc.frame_id, output));
+            frames.push((flight.desc.frame_id, output));
         }
         frames
     }
@@ -575,17 +715,19 @@ enum Turn {
 /// A tile that was asked for, and its frame.
 fn find<'a>(
     flights: &'a mut VecDeque<Flight>,
+    ahead: &'a mut Ahead,
     late: &'a mut VecDeque<LateTiles>,
     task: TaskId,
 ) -> Option<(&'a mut FlightTile, u64, Turn)> {
     let flights = flights.iter_mut().enumerate();
     let turn = |index| if index > 0 { Turn::Waits } else { Turn::Open };
-    let asked = flights.map(|(index, flight)| (&mut flight.tiles, flight.request.desc.frame_id, turn(index)));
+    let asked = flights.map(|(index, flight)| (&mut flight.tiles, flight.desc.frame_id, turn(index)));
+    let ahead = ahead.flights_mut().map(|flight| (&mut flight.tiles, flight.desc.frame_id, Turn::Waits));
     let late = late.iter_mut().map(|late| {
         let turn = if late.is_exact { Turn::Over } else { Turn::Late };
-        (&mut late.tiles, late.request.desc.frame_id, turn)
+        (&mut late.tiles, late.frame_id, turn)
     });
-    asked.chain(late).find_map(|(tiles, frame_id, turn)| {
+    asked.chain(ahead).chain(late).find_map(|(tiles, frame_id, turn)| {
         tiles.iter_mut().find(|tile| tile.task == task).map(|tile| (tile, frame_id, turn))
     })
 }

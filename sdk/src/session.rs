@@ -12,6 +12,7 @@ use crate::merge_thread::{MergeDesc, MergeThread};
 use crate::output::StageTimes;
 use crate::packing::PackQueue;
 use crate::peer_link::{PeerLink, Reach};
+use crate::pipeline::MAX_VIEWS;
 use crate::planes::{PlanesJob, PlanesQueue};
 use crate::progress::ProgressBoard;
 use crate::scene_handle::SceneHandle;
@@ -23,7 +24,6 @@ use crate::workers::MergeThreads;
 use parking_lot::Mutex;
 use rayloom_coordinator::PeerId;
 use rayloom_stream::{Stream, StreamDesc, StreamServer};
-use rayloom_wire::limits;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -351,11 +351,11 @@ impl Session {
     /// [`Error::InvalidArgument`] for a description out of bounds, [`Error::Closed`] after the session ended.
     pub fn create_view(&self, desc: ViewDesc) -> Result<ViewHandle, Error> {
         desc.check()?;
-        // Numbers of views as peers have them end where those of checks begin.
-        let next = |id: u16| (id < limits::UNORDERED_VIEWS >> 1).then(|| id + 1);
+        let next = |id: u16| (id < MAX_VIEWS).then(|| id + 1);
         let id = self.shared.next_view.try_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        let id =
-            id.map_err(|_| Error::InvalidState("a session makes at most 32767 views: create a new session".into()))?;
+        let id = id.map_err(|_| {
+            Error::InvalidState(format!("a session makes at most {MAX_VIEWS} views: create a new session"))
+        })?;
         ViewHandle::new(id, desc, Arc::clone(&self.shared))
     }
 

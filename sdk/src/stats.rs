@@ -1,5 +1,6 @@
 //! Figures of a view and its peers, for the engine to show.
 
+use crate::config::{CameraErrors, CameraModel};
 use crate::output::{STAGES, StageTimes};
 use rayloom_wire::SceneStage;
 use std::collections::VecDeque;
@@ -33,8 +34,26 @@ pub struct ViewStats {
     pub received_bytes_per_s: f32,
     /// The last frame's way.
     pub times: StageTimes,
+    /// What became of frames that were traced ahead, where the view asks for that.
+    pub prediction: PredictionStats,
     /// Every connected peer.
     pub peers: Vec<PeerStats>,
+}
+
+/// Figures of frames that are traced ahead; see [`crate::ViewDesc::frames_ahead`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PredictionStats {
+    /// Frames begun with what had been traced ahead, since the view was created.
+    pub predicted_frames: u64,
+    /// Frames that were asked for anew, since what had been asked ahead was not what they show: cuts among them, and cameras that are
+    /// too far from what was predicted.
+    pub missed_frames: u64,
+    /// Of the frames begun, those that the engine said cut.
+    pub cuts: u64,
+    /// Whose prediction was taken for the last frame that was asked ahead.
+    pub model: CameraModel,
+    /// How far the predictions that were taken were off; see [`rayloom_coordinator::displacement_px`]. What lies between two cuts counts.
+    pub errors: CameraErrors,
 }
 
 /// Figures of one connected peer.

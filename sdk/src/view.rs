@@ -8,7 +8,8 @@ use crate::fleet::Fleet;
 use crate::merge_thread::MergeThread;
 use crate::output::{Output, OutputSlot};
 use crate::overlay::{self, Overlay};
-use crate::pipeline::{Pipeline, PipelineDesc, Start, is_local_task};
+use crate::pipeline::{Begun, Pipeline, PipelineDesc, Start, is_local_task};
+use crate::prediction::Prediction;
 use crate::revisions::Revisions;
 use crate::stats::{FRESH_SHARE, PeerStats, Rates, ViewStats};
 use crate::verify::Verifier;
@@ -59,6 +60,8 @@ pub(crate) struct View {
     /// Frames of which several pipelines make a picture: how many are still to come, and those that are there.
     open: BTreeMap<u64, OpenFrame>,
     rates: Rates,
+    /// Where frames are traced ahead.
+    prediction: Option<Prediction>,
     pub(crate) shared: Arc<ViewShared>,
     _closing: Closing,
     merge: MergeThread,
@@ -101,6 +104,7 @@ impl View {
             local: pipeline(true),
             open: BTreeMap::new(),
             rates: Rates::default(),
+            prediction: (desc.frames_ahead > 0).then(|| Prediction::new(&desc)),
             _closing: Closing(Arc::clone(&shared)),
             shared,
             merge,
@@ -193,11 +197,20 @@ impl View {
     ) {
         let waiting = u8::from(starts.remote.is_some()) + u8::from(starts.local.is_some());
         self.open.insert(desc.frame_id, OpenFrame { waiting, remote: None, local: None });
+        let shown = if starts.remote.is_some() { &self.remote } else { &self.local };
+        let depth_m = shown.depth_m();
+        let foreseen = self.prediction.as_mut().map(|prediction| prediction.observe(&desc, begun_ns, depth_m));
+        let mut begun = Begun::default();
         for (pipeline, start) in [(&mut self.remote, starts.remote), (&mut self.local, starts.local)] {
             match start {
-                Some(start) => pipeline.begin_frame(desc.clone(), begun_ns, planes.clone(), start, now),
+                Some(start) => {
+                    begun = pipeline.begin_frame(desc.clone(), begun_ns, planes.clone(), (start, foreseen), now);
+                }
                 None => pipeline.skip_frame(desc.cut),
             }
+        }
+        if let Some(prediction) = &mut self.prediction {
+            prediction.note(begun, desc.cut);
         }
     }
 
@@ -269,6 +282,9 @@ impl View {
             stats.frames += 1;
             stats.lowered_frames += u64::from(output.lowered > 0);
             stats.times = output.times;
+            if let Some(prediction) = &self.prediction {
+                stats.prediction = prediction.stats();
+            }
             stats.late_tiles = self.remote.misses.late_tiles + self.local.misses.late_tiles;
             stats.missing_tiles = self.remote.misses.missing_tiles + self.local.misses.missing_tiles;
             self.rates.write(&mut stats);

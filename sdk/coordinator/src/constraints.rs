@@ -78,6 +78,8 @@ pub enum ExpiryCause {
     NobodyLeft,
     /// More frames were begun than may be in flight.
     TooManyInFlight,
+    /// The caller does not want it any more.
+    GivenUp,
     /// No peer holds the scene revision yet.
     NotReady,
     /// Peers hold the scene revision, and none may trace the frame.
@@ -97,6 +99,7 @@ impl fmt::Display for ExpiryCause {
             ExpiryCause::Deadline => f.write_str("its deadline passed"),
             ExpiryCause::NobodyLeft => f.write_str("no peer is left that could trace what is missing in time"),
             ExpiryCause::TooManyInFlight => f.write_str("too many later frames were begun"),
+            ExpiryCause::GivenUp => f.write_str("it is not wanted any more"),
             ExpiryCause::NotReady => f.write_str("no peer holds its scene revision yet"),
             ExpiryCause::Unmet { peers, requirement } => {
                 write!(f, "it asks for {requirement}: none of the {peers} that hold its scene may trace it")

@@ -25,6 +25,23 @@ impl Coordinator {
         }
     }
 
+    /// A frame that has begun, one of its groups, is due at another time than was thought when it began. One that is over is not.
+    pub fn set_deadline(&mut self, frame_id: u64, group: u8, deadline: Time, now: Time) {
+        self.advance(now);
+        let deadline = self.time_in_here(deadline);
+        let frame = self.frames.iter_mut().find(|frame| (frame.id, frame.group) == (frame_id, group));
+        frame.into_iter().for_each(|frame| frame.deadline = deadline);
+        self.expire_frames();
+    }
+
+    /// Nobody wants a frame any more, nor any of its groups: they expire, and what waits in peers' queues is cancelled.
+    pub fn give_up_frame(&mut self, frame_id: u64, now: Time) {
+        self.advance(now);
+        while let Some(index) = self.frames.iter().position(|frame| frame.id == frame_id) {
+            self.expire(index, ExpiryCause::GivenUp);
+        }
+    }
+
     /// Ends frames whose deadline has passed.
     pub(crate) fn expire_frames(&mut self) {
         while let Some(index) = self.frames.iter().position(|frame| frame.deadline <= self.now) {

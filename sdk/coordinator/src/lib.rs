@@ -33,6 +33,7 @@
 
 mod action;
 mod blame;
+mod camera;
 mod config;
 mod constraints;
 mod coordinator;
@@ -60,6 +61,7 @@ mod work_map;
 mod work_sum;
 
 pub use action::{Action, FramePlan, PeerView, PlannedTile, TileAssignment};
+pub use camera::{CameraErrors, CameraModel, CameraPredictor, Guess, MAX_AHEAD, Observation, displacement_px, is_near};
 pub use config::Config;
 pub use constraints::{Constraints, ExpiryCause, PeerTraits, Requirement};
 pub use coordinator::Coordinator;

@@ -9,6 +9,7 @@ mod change;
 mod fill;
 mod fold;
 mod ghost;
+mod guess;
 mod late;
 mod late_frame;
 mod layer;
@@ -21,6 +22,8 @@ mod warp;
 
 use change::Changes;
 use ghost::GhostPixels;
+use guess::Guess;
+pub use guess::Predicted;
 use late::{Asked, Late};
 pub use late::{LATE_BYTES_PER_PIXEL, LATE_FRAMES, LaterLayers, MAX_LATE_TILES};
 use late_frame::{LateFrame, LatePixels, Optics};
@@ -68,14 +71,27 @@ pub struct FrameInputs<'a> {
     pub pre_exposure: f32,
     /// Camera and scene are exactly the last frame's: paths go on being summed, over as many frames as there are.
     pub is_unchanged: bool,
+    /// Its tiles were traced from a guess of its camera. That needs [`MergeMode::Accumulate`], and hits that come with them.
+    pub predicted: Option<Predicted>,
 }
 
 impl<'a> FrameInputs<'a> {
     /// A frame without planes of its own, that may have changed, of a camera that did not move, at pre-exposure 1.
     pub fn new(frame_id: u64, camera: Camera, layers: &'a [LayerRequest], tiles: &'a [PlannedTile]) -> FrameInputs<'a> {
         let (previous_camera, planes, pre_exposure) = (camera, None, 1.0);
-        let (later, is_unchanged): (&[_], _) = (&[], false);
-        FrameInputs { frame_id, camera, previous_camera, layers, tiles, later, planes, pre_exposure, is_unchanged }
+        let (later, is_unchanged, predicted): (&[_], _, _) = (&[], false, None);
+        FrameInputs {
+            frame_id,
+            camera,
+            previous_camera,
+            layers,
+            tiles,
+            later,
+            planes,
+            pre_exposure,
+            is_unchanged,
+            predicted,
+        }
     }
 }
 
@@ -303,6 +319,7 @@ pub struct Merger {
     changes: Changes,
     fresh_pixels: usize,
     late: Late,
+    guess: Guess,
     /// The first of the finished frames that show exactly what the last one does, and what was asked for.
     unchanged_since: u64,
     decoded: Decoder,
@@ -345,6 +362,7 @@ impl Merger {
             changes: Changes::default(),
             fresh_pixels: 0,
             late: Late::default(),
+            guess: Guess::default(),
             unchanged_since: 0,
             decoded: Decoder::default(),
         }
@@ -379,7 +397,7 @@ impl Merger {
                 + l.coarse_from.capacity()
                 + l.times.held_bytes()
         });
-        let blocks_and_late = self.changes.held_bytes() + self.late.held_bytes();
+        let blocks_and_late = self.changes.held_bytes() + self.late.held_bytes() + self.guess.held_bytes();
         planes(&self.planes) + planes(&self.last_planes) + bytes + layers.sum::<usize>() + blocks_and_late
     }
 
@@ -390,7 +408,12 @@ impl Merger {
 
     /// True when everything that is due with the open frame has come.
     pub fn is_complete(&self) -> bool {
-        self.open_frame().is_some() && self.tiles[..self.tile_count].iter().all(TileState::is_complete)
+        self.open_frame().is_some() && self.arrived_tiles().iter().all(TileState::is_complete)
+    }
+
+    /// What has come of the frame's own tiles, whatever camera they were traced from.
+    fn arrived_tiles(&self) -> &[TileState] {
+        self.guess.tiles().unwrap_or(&self.tiles[..self.tile_count])
     }
 
     /// Takes effect with the next frame that begins.
@@ -427,6 +450,7 @@ impl Merger {
             check_planes(self.extent, planes)?;
         }
         let asked = self.check_layers(&inputs)?;
+        self.guess.begin(&inputs, self.mode, self.extent)?;
         // A frame that was dropped leaves the history as it was.
         let last_finished = self.is_finished;
         if last_finished {
@@ -512,8 +536,9 @@ impl Merger {
             }
             check_plan(self.extent, group.tiles)?;
         }
-        let FrameInputs { frame_id: id, camera, previous_camera, pre_exposure, planes, .. } = *inputs;
-        Ok(Asked { id, camera, previous_camera, pre_exposure, has_planes: planes.is_some(), scales, groups })
+        let traced = Predicted::of(inputs);
+        let (is_guess, has_planes) = (inputs.predicted.is_some(), inputs.planes.is_some());
+        Ok(Asked { id: inputs.frame_id, traced, is_guess, has_planes, scales, groups })
     }
 
     /// Closes the open frame: what did not come is filled from history. Without an open frame, the last one again;
@@ -612,11 +637,12 @@ impl Merger {
     fn late_frames(&mut self, frame: &OpenFrame) -> Vec<LateFrame> {
         let mut tiles = self.late.take().into_iter().peekable();
         let mut frames = Vec::new();
-        let Some((this, _)) = self.late.asked(frame.id) else { return frames };
         while let Some(id) = tiles.peek().map(|tile| tile.frame_id) {
             let of_frame = std::iter::from_fn(|| tiles.next_if(|tile| tile.frame_id == id));
             let Some((asked, age)) = self.late.asked(id) else { continue };
             let whole = match age {
+                // The merger's planes are the true camera's.
+                _ if asked.is_guess => None,
                 0 => Some(&self.planes),
                 1 if self.history.is_some_and(|last| last.id == id) => Some(&self.last_planes),
                 _ => None,
@@ -624,11 +650,11 @@ impl Merger {
             let tiles = of_frame.map(|tile| {
                 let kept = self.late.kept(id, tile.tile).map(|planes| (planes, tile.rect));
                 let planes = whole.map(|planes| (planes, self.extent.rect())).or(kept);
-                LatePixels::new(tile, id, self.extent, planes)
+                LatePixels::new(tile, asked.traced.frame_id, self.extent, planes)
             });
             let tiles = tiles.collect();
-            let is_unchanged = (self.unchanged_since..=frame.id).contains(&id);
-            frames.push(LateFrame::new((asked, age), &this, self.extent, is_unchanged, tiles));
+            let is_unchanged = !asked.is_guess && (self.unchanged_since..=frame.id).contains(&id);
+            frames.push(LateFrame::new((&asked.traced, age), frame, self.extent, is_unchanged, tiles));
         }
         frames
     }
@@ -636,10 +662,16 @@ impl Merger {
     fn resolve(&mut self, frame: &OpenFrame, workers: &dyn Workers) {
         self.is_history = frame.accumulates();
         self.ghosts.sort();
-        let late = self.late_frames(frame);
+        let mut late = self.late_frames(frame);
+        late.extend(self.guess.finish(frame, self.extent, workers));
         let (inputs, outputs) = self.parts(frame, &late);
         self.fresh_pixels = resolve::resolve(&inputs, outputs, &frame.camera, workers);
-        let tiles = &self.tiles[..self.tile_count];
+        if let Some(guessed) = self.guess.take_back(late) {
+            self.fresh_pixels = self.ages.iter().filter(|age| **age == 0).count();
+            debug_assert_eq!(guessed, self.tile_count, "the guess has the frame's own plan");
+            Guess::fill_holes(&self.ages, &mut self.planes, &mut self.layers, self.extent);
+        }
+        let tiles = self.guess.tiles().unwrap_or(&self.tiles[..self.tile_count]);
         if frame.accumulates() {
             self.late.close(tiles, &self.planes, self.extent);
         }
@@ -651,7 +683,8 @@ impl Merger {
                 let start = y as usize * width + rect.x as usize;
                 ages[start..start + rect.width as usize].iter().copied().max().unwrap_or(0)
             };
-            let age = if tile.is_complete() { 0 } else { (rect.y..rect.bottom()).map(oldest).max().unwrap_or(0) };
+            let is_fresh = tile.is_complete() && self.guess.tiles().is_none();
+            let age = if is_fresh { 0 } else { (rect.y..rect.bottom()).map(oldest).max().unwrap_or(0) };
             TileResult { rect, peer: tile.peer(), complete: tile.is_complete(), age }
         }));
     }

@@ -10,10 +10,14 @@ use crate::verify::{Subject, Verifier};
 use rayloom_coordinator::{PeerId, TaskId, TileAssignment, Time};
 use rayloom_frame::LayerRequest;
 use rayloom_scene::Camera;
-use rayloom_wire::{FrameTasks, GivenPlanes, LayerSpec, Message, PreviousFrame, StateDelta, Task, TaskKind};
+use rayloom_wire::{FrameTasks, GivenPlanes, LayerSpec, Message, PreviousFrame, StateDelta, Task, TaskKind, limits};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Views as peers have them are this many bits longer than the session's.
+const VIEWS_SHIFT: u32 = 2;
+/// The most views of a session: their numbers as peers have them end where those of checks begin.
+pub(crate) const MAX_VIEWS: u16 = limits::UNORDERED_VIEWS >> VIEWS_SHIFT;
 /// Tasks of a frame whose coordinator may number them: the bits below the view's and the pipeline's.
 const TASK_PIPELINE_SHIFT: u32 = TASK_VIEW_SHIFT - 1;
 
@@ -21,12 +25,12 @@ impl Pipeline {
     pub(super) fn assign(
         &mut self,
         peer: PeerId,
-        (frame_id, group, left): (u64, u8, Duration),
+        (number, group, left): (u64, u8, Duration),
         tiles: &[TileAssignment],
         fleet: &mut Fleet,
         verifier: &mut Verifier,
     ) {
-        let Some(request) = self.request(frame_id) else { return };
+        let Some(request) = self.request(number) else { return };
         let Some(state) = request.state.clone() else { return };
         let previous = self.previous_frame(&request, &state, peer, fleet);
         let message = Message::FrameTasks(self.frame_tasks((&request, group, left), &state, previous, tiles));
@@ -42,9 +46,10 @@ impl Pipeline {
             (asked.group, asked.place) = (group, request.place(group, tile.rect));
             asked
         });
-        let late = self.late.iter_mut().map(|late| (late.request.desc.frame_id, &mut late.tiles));
-        let flights = self.flights.iter_mut().map(|flight| (flight.request.desc.frame_id, &mut flight.tiles));
-        if let Some((_, known)) = flights.chain(late).find(|(id, _)| *id == frame_id) {
+        let late = self.late.iter_mut().map(|late| (late.number, &mut late.tiles));
+        let flights = self.flights.iter_mut().chain(self.ahead.flights_mut());
+        let flights = flights.map(|flight| (flight.number, &mut flight.tiles));
+        if let Some((_, known)) = flights.chain(late).find(|(other, _)| *other == number) {
             known.extend(asked);
         }
         spend(self.desc.inserted.send_ms);
@@ -53,16 +58,17 @@ impl Pipeline {
             // What layers of half resolution stand for may lie a pixel outside of the tile.
             let region = |tile: &TileAssignment| tile.rect.grown(tile.ghost_px, extent).whole_blocks(2, extent);
             let tiles = tiles.iter().map(|tile| (self.global_task(tile.task), region(tile))).collect();
-            fleet.send_planes(peer, frame_id, planes, tiles);
+            fleet.send_planes(peer, request.desc.frame_id, planes, tiles);
             self.plane_bytes_per_px = fleet.plane_bytes_per_px();
         }
     }
 
-    /// What is asked of peers for a frame in flight, or for one that is out and of which something is still due.
-    fn request(&self, frame_id: u64) -> Option<Arc<Request>> {
-        let late = self.late.iter().map(|late| &late.request);
-        let mut known = self.flights.iter().map(|flight| &flight.request).chain(late);
-        known.find(|request| request.desc.frame_id == frame_id).cloned()
+    /// What is asked of peers for a frame in flight or ahead, or for one that is out and of which something is still due.
+    fn request(&self, number: u64) -> Option<Arc<Request>> {
+        let late = self.late.iter().map(|late| (late.number, &late.request));
+        let flights = self.flights.iter().chain(self.ahead.flights());
+        let mut known = flights.map(|flight| (flight.number, &flight.request)).chain(late);
+        known.find(|(other, _)| *other == number).map(|(_, request)| Arc::clone(request))
     }
 
     /// A task as another peer can do it again, whatever frames it has seen.
@@ -91,7 +97,7 @@ impl Pipeline {
         let deadline_ms = u16::try_from(left.as_millis()).unwrap_or(u16::MAX);
         let spec = |request: &LayerRequest| LayerSpec { request: *request, deadline_ms };
         FrameTasks {
-            view: self.wire_view(),
+            view: self.wire_view(request.is_ahead),
             frame_id: desc.frame_id,
             scene: state.scene,
             revision: state.base,
@@ -128,7 +134,7 @@ impl Pipeline {
             Some(before)
                 if has_same_base(before, state)
                     && camera == before.camera
-                    && fleet.has_frame(peer, self.wire_view(), before.frame_id) =>
+                    && fleet.has_frame(peer, self.wire_view(request.is_ahead), before.frame_id) =>
             {
                 PreviousFrame::Known(before.frame_id)
             }
@@ -143,9 +149,9 @@ impl Pipeline {
         }
     }
 
-    /// Peers keep frames by view; a view's two pipelines are two views to them.
-    fn wire_view(&self) -> u16 {
-        self.desc.view << 1 | u16::from(self.desc.is_local)
+    /// Peers keep frames by view; a view's two pipelines, and what each traces ahead, are views of their own to them.
+    fn wire_view(&self, is_ahead: bool) -> u16 {
+        self.desc.view << VIEWS_SHIFT | u16::from(is_ahead) << 1 | u16::from(self.desc.is_local)
     }
 
     pub(super) fn global_task(&self, task: TaskId) -> u64 {

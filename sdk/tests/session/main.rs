@@ -1,6 +1,8 @@
 //! The session's behaviour with peers inside this process, embedded or dialled, one file each.
 
 #[cfg(feature = "embedded-peer")]
+mod ahead;
+#[cfg(feature = "embedded-peer")]
 mod capture;
 #[cfg(feature = "embedded-peer")]
 mod constraints;

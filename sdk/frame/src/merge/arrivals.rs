@@ -55,7 +55,10 @@ impl Merger {
             Some(frame) if !is_open || self.late.has_tile(frame, tile) && tile as usize >= self.tile_count => {
                 place_late(self, frame)
             }
-            _ if is_open => place(self),
+            _ if is_open => match self.guess.merger() {
+                Some(guess) => place(guess),
+                None => place(self),
+            },
             _ => Ok(Added::Stale),
         };
         *match &added {
@@ -65,7 +68,7 @@ impl Merger {
             Ok(Added::Stale) => &mut self.counts.stale,
             Err(_) => &mut self.counts.rejected,
         } += 1;
-        if added == (Ok(Added::Stored { tile_complete: true })) {
+        if added == (Ok(Added::Stored { tile_complete: true })) && self.guess.tiles().is_none() {
             self.merge_ahead(tile);
         }
         added

@@ -403,12 +403,15 @@ fn alphas<L: Lanes>(samples: &[L; 4]) -> L {
     L::load(&alphas)
 }
 
+/// What rounds to the largest half float still: sums of weights that are 1 are so but for rounding.
+const LARGEST: f32 = 65519.0;
+
 /// A mask of pixels, two in each of the four, whose four channels are numbers that half floats hold.
 #[inline(always)]
 fn are_numbers<L: Lanes>(samples: &[L; 4]) -> L {
     let mut masks = [0; 8];
     for k in 0..4 {
-        let bits = samples[k].abs().le(L::splat(65504.0)).mask_bits();
+        let bits = samples[k].abs().le(L::splat(LARGEST)).mask_bits();
         masks[2 * k] = if bits & 15 == 15 { u32::MAX } else { 0 };
         masks[2 * k + 1] = if bits >> 4 == 15 { u32::MAX } else { 0 };
     }

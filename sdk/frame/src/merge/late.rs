@@ -4,9 +4,7 @@
 //! them only what tiles show that are missing. What comes of it afterwards is put into tiles of its own, which the next frame
 //! that finishes takes ([`super::fold`]).
 
-use rayloom_scene::Camera;
-
-use super::{PlannedTile, arrivals::primary_words_mut, tile::TileState};
+use super::{PlannedTile, Predicted, arrivals::primary_words_mut, tile::TileState};
 use crate::{Extent, FrameError, LayerKind, LayerRequest, PlaneKind, Primary, Rect, codec::primary_words};
 
 /// Results of so many finished frames still count: a quarter of a second at 60 frames a second, what the last tier has.
@@ -39,9 +37,9 @@ pub struct LaterLayers<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     pub(super) id: u64,
-    pub(super) camera: Camera,
-    pub(super) previous_camera: Camera,
-    pub(super) pre_exposure: f32,
+    /// What its tiles are traced as: the frame itself, or a guess of it.
+    pub(super) traced: Predicted,
+    pub(super) is_guess: bool,
     /// Its planes did not come with tiles.
     pub(super) has_planes: bool,
     /// Scale of each layer, 0 where it was not asked for.
@@ -91,12 +89,18 @@ pub(super) struct LateTile {
 }
 
 /// A pixel of which nothing came: four half floats that are no numbers.
-const NOT_THERE: [u16; 4] = [0x7e00; 4];
+pub(super) const NOT_THERE: [u16; 4] = [0x7e00; 4];
 
 impl LateTile {
     /// Its primary hits are there: what its pixels show is known.
     pub(super) fn has_primary(&self) -> bool {
         self.primary_pixels.iter().all(|pixels| *pixels == self.rect.pixels())
+    }
+
+    /// A whole view, whose planes are all there; depth that is no number, and light that is none, where a pixel's are not.
+    pub(super) fn of_view(rect: Rect, layers: [Vec<[u16; 4]>; LAYERS], primary: Primary) -> LateTile {
+        let primary_pixels = [rect.pixels(); PlaneKind::PRIMARY.len()];
+        LateTile { frame_id: 0, tile: 0, rect, layers, primary, whole: [false; LAYERS], primary_pixels, pieces: 0 }
     }
 
     fn bytes(&self) -> usize {

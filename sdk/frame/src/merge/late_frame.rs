@@ -4,7 +4,8 @@ use glam::Vec2;
 use rayloom_scene::Camera;
 
 use super::{
-    late::{Asked, LateTile, guides},
+    OpenFrame, Predicted,
+    late::{LateTile, guides},
     reproject::Reprojection,
 };
 use crate::{Extent, Primary, Rect, demodulate::scaled_sample_pixel, simd::Lanes};
@@ -17,6 +18,7 @@ const STILL: f32 = 1.0 / 16.0;
 const STILL_SHARE: f32 = 1.0 / 512.0;
 /// What came late of one frame, as the frame that is being finished sees it.
 pub(super) struct LateFrame {
+    /// What it was traced with.
     pub(super) id: u64,
     /// Frames between it and this one.
     pub(super) age: u8,
@@ -68,21 +70,21 @@ impl Optics {
 }
 
 impl LateFrame {
-    /// Of what was asked for then, `age` frames ago, and is asked for now.
+    /// Of what was traced then, `age` frames ago, as the frame that is being finished sees it.
     pub(super) fn new(
-        (asked, age): (Asked, u8),
-        this: &Asked,
+        (traced, age): (&Predicted, u8),
+        this: &OpenFrame,
         extent: Extent,
         is_unchanged: bool,
         tiles: Vec<LatePixels>,
     ) -> LateFrame {
         LateFrame {
-            id: asked.id,
+            id: traced.frame_id,
             age,
-            to_there: Reprojection::new(&this.camera, &asked.camera, extent),
-            from_there: Reprojection::new(&asked.camera, &this.camera, extent),
-            to_before: Reprojection::new(&asked.camera, &asked.previous_camera, extent),
-            brightening: this.pre_exposure / asked.pre_exposure,
+            to_there: Reprojection::new(&this.camera, &traced.camera, extent),
+            from_there: Reprojection::new(&traced.camera, &this.camera, extent),
+            to_before: Reprojection::new(&traced.camera, &traced.previous_camera, extent),
+            brightening: this.pre_exposure / traced.pre_exposure,
             is_unchanged,
             tiles,
         }
