@@ -30,7 +30,7 @@ impl Withheld {
             let requirement = offered.needs.unmet(traits)?;
             let is_news = self.told.insert((peer, offered.offer.scene));
             let cause = why(requirement, &offered.needs, traits);
-            is_news.then(|| Event::SceneFailed { revision: offered.offer.revision, peer: peer.0, cause })
+            is_news.then_some(Event::SceneFailed { revision: offered.offer.revision, peer: peer.0, cause })
         };
         offers.iter().rev().filter_map(of_scene).collect()
     }

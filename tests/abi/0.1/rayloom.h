@@ -960,6 +960,22 @@
 #define RAYLOOM_STRUCT_SCENE_PROGRESS_INFO 11
 
 /**
+ * Peers must be GPUs to have the scene. Nobody else is sent its assets, or anything of frames that show it; of each peer that may not have
+ * it, RAYLOOM_EVENT_SCENE_FAILED tells once. So it does of peers with less memory than the scene needs.
+ */
+#define RAYLOOM_SCENE_GPU_PEERS 1
+
+/**
+ * Peers must be GPUs with ray tracing units that are in use to have the scene.
+ */
+#define RAYLOOM_SCENE_RAY_TRACING_PEERS 2
+
+/**
+ * Peers must be trusted (trusted_peers of rayloom_session_desc; the embedded one is) to have the scene.
+ */
+#define RAYLOOM_SCENE_TRUSTED_PEERS 4
+
+/**
  * No peer has begun to prepare the scene.
  */
 #define RAYLOOM_SCENE_WAITING 0
@@ -2051,9 +2067,9 @@ typedef struct rayloom_scene_desc {
    */
   uint32_t convention;
   /**
-   * 0.
+   * RAYLOOM_SCENE_ flags.
    */
-  uint32_t reserved;
+  uint32_t flags;
 } rayloom_scene_desc;
 
 /**
