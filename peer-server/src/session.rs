@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 /// How long the other side may take to say what it is.
+/// When tasks without layers are due, which say nothing of it.
+const NO_LAYERS_MS: u16 = 1000;
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Views of a session.
 const VIEWS: usize = 64;
@@ -354,7 +356,7 @@ impl Session {
             // An engine that gives a frame up may do so without a word.
             self.awaited.retain(|_, job| job.frame.frame_id + FRESH_FRAMES >= job.tag.newest.load(Relaxed));
         }
-        let left_ms = message.layers.iter().map(|layer| layer.deadline_ms).min().unwrap_or(u16::MAX);
+        let left_ms = message.layers.iter().map(|layer| layer.deadline_ms).min().unwrap_or(NO_LAYERS_MS);
         let due = received + Duration::from_millis(left_ms.into());
         for task in &message.tasks {
             let (rect, guard) = match self.check_task(task, &message) {

@@ -23,7 +23,7 @@ use crate::verify::{Caught, VerificationStats, Verifier};
 use crate::view::{MergePanicked, Starts, View, ViewShared};
 use crate::{ViewDesc, blob_store::BlobStore};
 use parking_lot::Mutex;
-use rayloom_coordinator::{Flaw, PeerId, Time};
+use rayloom_coordinator::{Constraints, Flaw, PeerId, Time};
 use rayloom_frame::GBuffer;
 use rayloom_frame::codec::DecodedSlice;
 use rayloom_transport::Link;
@@ -283,8 +283,7 @@ impl Director {
                 if let Some(recorder) = &self.desc.recorder {
                     recorder.base(&base);
                 }
-                let is_any_there = self.fleet.traits().any(|(_, traits)| base.needs.unmet(&traits).is_none());
-                let base = self.revisions.wait_for_peers(base, is_any_there);
+                let base = self.revisions.wait_for_peers(base, |needs| self.fleet.has_any_for(needs));
                 base.into_iter().for_each(|base| self.offer(base));
             }
             Command::DestroyScene { scene } => {
@@ -293,7 +292,10 @@ impl Director {
                 self.withheld.remove_scene(scene);
                 self.desc.offers.send_replace(self.revisions.offers());
             }
-            Command::Probe(request) => self.probes.ask(request, &self.revisions, &mut self.fleet, now.0),
+            Command::Probe(request) => {
+                let constraints = self.views.get(&request.view).map(View::constraints).unwrap_or_default();
+                self.probes.ask(request, &constraints, &self.revisions, &mut self.fleet, now.0);
+            }
             Command::Peer(peer, event) => self.handle_peer(peer, event),
             Command::Shutdown => {}
         }
@@ -406,9 +408,8 @@ impl Director {
     fn let_go(&mut self, peer: PeerId) {
         let now = self.desc.clock.now();
         self.fleet.lost(peer);
-        if self.fleet.is_empty() {
-            self.revisions.take_waiting().into_iter().for_each(|base| self.offer(base));
-        }
+        let waited_for_none = self.revisions.take_waiting(|needs| self.fleet.has_any_for(needs));
+        waited_for_none.into_iter().for_each(|base| self.offer(base));
         self.desc.progress.peer_lost(peer.0);
         self.revisions.peer_lost(peer);
         self.withheld.peer_lost(peer);
@@ -420,6 +421,12 @@ impl Director {
     fn handle_scene(&mut self, peer: PeerId, status: SceneStatus) {
         let now = self.desc.clock.now();
         let SceneStatus { scene, revision, stage } = status;
+        // Who may not have a scene was never offered it: to be sent its frames, it need only say that it holds it.
+        let may_have = |needs: &Constraints| self.fleet.may_have(peer, needs);
+        if self.revisions.needs(scene, revision).is_some_and(|needs| !may_have(needs)) {
+            tracing::warn!("peer {} tells of revision {revision} of scene {scene}, which it was not offered", peer.0);
+            return;
+        }
         self.fleet.scene_stage(peer, scene, revision, stage.clone());
         self.desc.progress.reached(peer.0, scene, revision, stage.clone());
         let is_answer = matches!(stage, SceneStage::Ready | SceneStage::Failed { .. });
@@ -616,6 +623,28 @@ mod tests {
         let status = SceneStatus { scene: 1, revision: 1, stage: SceneStage::Ready };
         director.handle(Command::Peer(peer, PeerEvent::Scene(status)));
         (theirs, ours.events)
+    }
+
+    #[tokio::test]
+    async fn who_may_not_have_a_scene_is_not_believed_to_hold_it() {
+        let mut director = director();
+        let (_theirs, _events) = with_peer(&mut director, PeerId(0));
+        let packed = rayloom_scene::assets::pack(&Scene::default());
+        director.handle(Command::Revision { scene: 2, revision: 2, base: 2, delta: Arc::default() });
+        let needs = Constraints { trusted: true, ..Constraints::default() };
+        director.handle(Command::Base(BaseRevision { scene: 2, revision: 2, packed: packed.clone(), needs }));
+        let says = |stage| PeerEvent::Scene(SceneStatus { scene: 2, revision: 2, stage });
+        director.handle(Command::Peer(PeerId(0), says(SceneStage::Ready)));
+        assert!(director.revisions.held_by(PeerId(0)) == [(1, 1)], "{:?}", director.revisions.held_by(PeerId(0)));
+        let told: Vec<Event> = std::iter::from_fn(|| director.desc.events.poll()).collect();
+        let is_withheld = |event: &Event| matches!(event, Event::SceneFailed { revision: 2, peer: 0, .. });
+        assert!(told.iter().filter(|event| is_withheld(event)).count() == 1, "{told:?}");
+        assert!(!told.iter().any(|event| matches!(event, Event::SceneReady { revision: 2, .. })), "{told:?}");
+        // Nor does what nobody there may have hold up what they may.
+        director.handle(Command::Revision { scene: 2, revision: 3, base: 3, delta: Arc::default() });
+        let open = BaseRevision { scene: 2, revision: 3, packed, needs: Constraints::default() };
+        director.handle(Command::Base(open));
+        assert!(director.revisions.offers().iter().any(|offered| offered.offer.revision == 3));
     }
 
     /// Planes are the most that a frame holds: sixteen frames that are out must not hold theirs.

@@ -7,7 +7,7 @@ use crate::revisions::Revisions;
 use crate::stats::PeerStats;
 use crate::verify::Party;
 use crate::view::View;
-use rayloom_coordinator::{PeerId, PeerPrior, PeerTraits, Time};
+use rayloom_coordinator::{Constraints, PeerId, PeerPrior, PeerTraits, Time};
 use rayloom_frame::codec::{Slice, TileEncoder};
 use rayloom_frame::{GBuffer, Rect};
 use rayloom_transport::{Channel, Link, SendError};
@@ -153,11 +153,6 @@ impl Fleet {
         self.peers.insert(id, peer);
     }
 
-    /// True when no peer is connected.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.peers.is_empty()
-    }
-
     pub(crate) fn lost(&mut self, id: PeerId) {
         self.peers.remove(&id);
     }
@@ -193,6 +188,16 @@ impl Fleet {
 
     fn trusts(&self, id: PeerId) -> bool {
         id.0 == EMBEDDED_PEER || self.trusted.contains(&id)
+    }
+
+    /// True for a connected peer that is what is asked for.
+    pub(crate) fn may_have(&self, id: PeerId, needs: &Constraints) -> bool {
+        self.peers.get(&id).is_some_and(|peer| needs.unmet(&access::traits(&peer.info, self.trusts(id))).is_none())
+    }
+
+    /// True when some connected peer is.
+    pub(crate) fn has_any_for(&self, needs: &Constraints) -> bool {
+        self.peers.keys().any(|id| self.may_have(*id, needs))
     }
 
     /// What the connected peers are.

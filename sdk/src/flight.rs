@@ -109,6 +109,8 @@ pub(crate) struct TilePlan {
 /// The frame begun before another one.
 pub(crate) struct Before {
     pub(crate) frame_id: u64,
+    /// It was foreseen: peers have it as a frame of another view than what is asked for as it is.
+    pub(crate) is_ahead: bool,
     pub(crate) camera: Camera,
     pub(crate) state: Option<Resolved>,
 }

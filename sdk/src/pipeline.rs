@@ -191,7 +191,7 @@ impl Pipeline {
         of_asked.or_else(|| resolve(&|peer| self.has(peer)))
     }
 
-    fn constraints(&self) -> Constraints {
+    pub(crate) fn constraints(&self) -> Constraints {
         self.view.constraints.into()
     }
 
@@ -300,8 +300,10 @@ impl Pipeline {
         // Whoever makes a frame again or compares it counts on what was asked for.
         let is_exact = self.desc.recorder.is_some() || prescribed.is_some() || is_surely_shown;
         let foreseen = foreseen.filter(|_| !is_exact && planes.is_none());
-        let this = Before { frame_id: desc.frame_id, camera: desc.camera, state: state.clone() };
-        let before = self.last.replace(this);
+        let this = Before { frame_id: desc.frame_id, is_ahead: false, camera: desc.camera, state: state.clone() };
+        // Of another scene nothing is told: its peers may be others.
+        let scene = |state: &Option<Resolved>| state.as_ref().map(|state| state.scene);
+        let before = self.last.replace(this).filter(|before| scene(&before.state) == scene(&state));
         let next = foreseen.map(|foreseen| self.as_foreseen(&desc, state.as_ref(), before.as_ref(), foreseen));
         let (taken, was_asked) = self.take_ahead(&desc, state.as_ref(), now);
         let begun = match taken {
@@ -337,8 +339,8 @@ impl Pipeline {
 
     /// What was asked ahead for a frame that begins, if it is of use, and whether anything was.
     fn take_ahead(&mut self, desc: &FrameDesc, state: Option<&Resolved>, now: Time) -> (Option<Flight>, bool) {
-        let depth_m = self.depth_m();
         let (due, passed) = self.ahead.take();
+        let depth_m = if due.is_some() { self.depth_m() } else { f32::NAN };
         // With nobody to ask, nothing was.
         let was_asked = due.as_ref().is_some_and(|due| due.request.groups.iter().any(|group| !group.plan.is_empty()));
         let (taken, dropped): (Vec<Flight>, Vec<Flight>) =
@@ -359,7 +361,7 @@ impl Pipeline {
     fn drop_ahead(&mut self, dropped: Vec<Flight>, now: Time) {
         for flight in dropped {
             self.coordinator.give_up_frame(flight.number, now);
-            self.late.push_back(flight.into_dropped());
+            self.keep_late(flight.into_dropped());
         }
     }
 
@@ -368,9 +370,9 @@ impl Pipeline {
         let seen = self.merge.seen();
         let mut inverse: Vec<f32> = seen.map_or_else(Vec::new, |seen| seen.features.inverse_depth.clone());
         inverse.retain(|inverse| *inverse > 0.0);
-        inverse.sort_by(f32::total_cmp);
+        let middle = inverse.len() / 2;
         // Of nothing nothing is known.
-        inverse.get(inverse.len() / 2).map_or(f32::NAN, |inverse| 1.0 / inverse)
+        if inverse.is_empty() { f32::NAN } else { 1.0 / *inverse.select_nth_unstable_by(middle, f32::total_cmp).1 }
     }
 
     /// The frame that comes some frames after one that begins, as far as it can be foreseen.
@@ -388,9 +390,9 @@ impl Pipeline {
         let is_next = frames == 1;
         let (previous_camera, cut) = if is_next { (Some(desc.camera), false) } else { (None, desc.cut) };
         let frame_id = desc.frame_id.saturating_add(u64::from(frames));
-        let known = Before { frame_id: desc.frame_id, camera: desc.camera, state: state.cloned() };
+        let known = Before { frame_id: desc.frame_id, is_ahead: false, camera: desc.camera, state: state.cloned() };
         let desc = FrameDesc { frame_id, camera: foreseen.camera, previous_camera, cut, ..desc.clone() };
-        let this = Before { frame_id, camera: desc.camera, state: next.clone() };
+        let this = Before { frame_id, is_ahead: true, camera: desc.camera, state: next.clone() };
         let last = self.ahead.last.replace(this);
         let before = if is_next { Some(known) } else { last };
         Request { desc, is_ahead: true, groups: Vec::new(), state: next, planes: None, before }
@@ -639,6 +641,15 @@ impl Pipeline {
         ahead.into_iter().for_each(|flight| flight.ended = true);
     }
 
+    /// Remembers what is out, or given up; what counts for nothing any more is forgotten first.
+    fn keep_late(&mut self, late: LateTiles) {
+        self.late.push_back(late);
+        if self.late.len() > LATE_FRAMES {
+            let useless = self.late.iter().position(|late| late.is_exact).unwrap_or(0);
+            self.late.remove(useless);
+        }
+    }
+
     fn finish_ended(&mut self) {
         while self.flights.front().is_some_and(|flight| flight.ended) {
             if let Some(mut flight) = self.flights.pop_front() {
@@ -648,10 +659,8 @@ impl Pipeline {
                 {
                     planes.wanted.store(false, Ordering::Relaxed);
                 }
-                self.late.push_back(flight.take_late());
-                if self.late.len() > LATE_FRAMES {
-                    self.late.pop_front();
-                }
+                let late = flight.take_late();
+                self.keep_late(late);
                 flight.ended_ns = self.desc.clock.now_ns();
                 self.merge.finish(flight);
                 self.open_oldest();

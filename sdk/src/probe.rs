@@ -4,7 +4,7 @@ use crate::director::{ArrivedSlice, TASK_VIEW_SHIFT};
 use crate::fleet::Fleet;
 use crate::flight::FlightTile;
 use crate::revisions::Revisions;
-use rayloom_coordinator::{PeerId, TaskId, TileAssignment};
+use rayloom_coordinator::{Constraints, PeerId, TaskId, TileAssignment};
 use rayloom_frame::codec::{DecodedSlice, assemble_tile};
 use rayloom_frame::{Extent, FrameError, Primary, Rect};
 use rayloom_scene::Camera;
@@ -23,6 +23,8 @@ const BLOCK: u32 = 16;
 
 /// What is to be traced.
 pub(crate) struct ProbeRequest {
+    /// Whose frame it is.
+    pub(crate) view: u16,
     pub(crate) revision: u64,
     /// The revision of the frame before, for motion.
     pub(crate) previous_revision: u64,
@@ -69,16 +71,24 @@ impl Open {
 }
 
 impl Probes {
-    /// Asks a peer that holds the revision. A request that is still open was given up.
-    pub(crate) fn ask(&mut self, request: ProbeRequest, revisions: &Revisions, fleet: &mut Fleet, now_ns: u64) {
+    /// Asks a peer that holds the revision and is what the view asks for. A request that is still open was given up.
+    pub(crate) fn ask(
+        &mut self,
+        request: ProbeRequest,
+        constraints: &Constraints,
+        revisions: &Revisions,
+        fleet: &mut Fleet,
+        now_ns: u64,
+    ) {
         if let Some(given_up) = self.open.take() {
             let ids = given_up.tiles.iter().map(|tile| tile.task.0).collect();
             if let Err(error) = fleet.send(given_up.peer, &Message::CancelTasks(CancelTasks { ids })) {
                 tracing::debug!("peer {} was gone before its task was: {error}", given_up.peer.0);
             }
         }
-        let ProbeRequest { revision, previous_revision, extent, camera, previous_camera, reply } = request;
-        let Some((state, peer)) = revisions.held(revision, |peer| fleet.traces(peer)) else {
+        let ProbeRequest { view: _, revision, previous_revision, extent, camera, previous_camera, reply } = request;
+        let may_be_asked = |peer| fleet.traces(peer) && fleet.may_have(peer, constraints);
+        let Some((state, peer)) = revisions.held(revision, may_be_asked) else {
             return Open { peer: PeerId(0), tiles: Vec::new(), reply }.answer(Err(ProbeError::NotReady));
         };
         // Across base revisions nothing is known to have moved.
@@ -206,6 +216,7 @@ mod tests {
         let (reply, answer) = sync_channel(1);
         let camera = Camera::with_fov(1.0, 1.0);
         let request = ProbeRequest {
+            view: 0,
             revision: 1,
             previous_revision: 1,
             extent: Extent::new(64, 64),
@@ -213,7 +224,7 @@ mod tests {
             previous_camera: camera,
             reply,
         };
-        probes.ask(request, revisions, fleet, 0);
+        probes.ask(request, &Constraints::default(), revisions, fleet, 0);
         answer
     }
 

@@ -66,15 +66,30 @@ impl Revisions {
     }
 
     /// Gives a base back where it may be offered now. Where peers are still at the one before it, it waits, the newest of its
-    /// scene: offers that come faster than peers take them would push the revision that is shown out of their memory.
-    pub(crate) fn wait_for_peers(&mut self, base: BaseRevision, is_any_there: bool) -> Option<BaseRevision> {
-        let newest = self.bases.values().rev().find(|other| other.scene == base.scene);
-        if newest.is_none_or(|newest| newest.answered) || !is_any_there {
+    /// scene: offers that come faster than peers take them would push the revision that is shown out of their memory. `is_any_there`:
+    /// some connected peer may have what asks for that.
+    pub(crate) fn wait_for_peers(
+        &mut self,
+        base: BaseRevision,
+        is_any_there: impl Fn(&Constraints) -> bool,
+    ) -> Option<BaseRevision> {
+        if !self.is_awaited(base.scene, is_any_there) {
             self.waiting.remove(&base.scene);
             return Some(base);
         }
         self.waiting.insert(base.scene, base);
         None
+    }
+
+    /// Whether some peer is still at the newest base of a scene.
+    fn is_awaited(&self, scene: u32, is_any_there: impl Fn(&Constraints) -> bool) -> bool {
+        let newest = self.bases.values().rev().find(|other| other.scene == scene);
+        newest.is_some_and(|newest| !newest.answered && is_any_there(&newest.offered.needs))
+    }
+
+    /// What a peer must be to have a base revision, while that is kept.
+    pub(crate) fn needs(&self, scene: u32, revision: u64) -> Option<&Constraints> {
+        self.bases.get(&revision).filter(|base| base.scene == scene).map(|base| &base.offered.needs)
     }
 
     /// A peer is ready for a revision or never will be; gives back the base that waited for that.
@@ -83,9 +98,11 @@ impl Revisions {
         self.is_newest(scene, revision).then(|| self.waiting.remove(&scene)).flatten()
     }
 
-    /// Nobody is there to answer: what waits is offered to whoever comes.
-    pub(crate) fn take_waiting(&mut self) -> Vec<BaseRevision> {
-        std::mem::take(&mut self.waiting).into_values().collect()
+    /// What waits for peers that are no longer there: it is offered to whoever is, or comes.
+    pub(crate) fn take_waiting(&mut self, is_any_there: impl Fn(&Constraints) -> bool) -> Vec<BaseRevision> {
+        let scenes: Vec<u32> = self.waiting.keys().copied().collect();
+        let over = scenes.into_iter().filter(|scene| !self.is_awaited(*scene, &is_any_there)).collect::<Vec<u32>>();
+        over.iter().filter_map(|scene| self.waiting.remove(scene)).collect()
     }
 
     /// Keeps a base revision, and lets go of one that is no longer needed.
@@ -239,17 +256,18 @@ mod tests {
         };
         let number = |base: Option<BaseRevision>| base.map(|base| base.revision);
         let mut revisions = Revisions::default();
-        assert_eq!(number(revisions.wait_for_peers(base(1), true)), Some(1));
+        assert_eq!(number(revisions.wait_for_peers(base(1), |_| true)), Some(1));
         add(&mut revisions, 1);
-        assert_eq!(number(revisions.wait_for_peers(base(2), true)), None);
-        assert_eq!(number(revisions.wait_for_peers(base(3), true)), None);
+        assert_eq!(number(revisions.wait_for_peers(base(2), |_| true)), None);
+        assert_eq!(number(revisions.wait_for_peers(base(3), |_| true)), None);
         assert_eq!(number(revisions.answered(2, 1)), None, "of another scene");
         assert_eq!(number(revisions.answered(1, 1)), Some(3));
         add(&mut revisions, 3);
         assert_eq!(number(revisions.answered(1, 1)), None, "another peer, of an older one");
-        assert_eq!(number(revisions.wait_for_peers(base(4), false)), Some(4), "nobody is there to answer");
-        assert_eq!(number(revisions.wait_for_peers(base(5), true)), None);
-        assert_eq!(revisions.take_waiting().len(), 1);
+        assert_eq!(number(revisions.wait_for_peers(base(4), |_| false)), Some(4), "nobody is there to answer");
+        assert_eq!(number(revisions.wait_for_peers(base(5), |_| true)), None);
+        assert!(revisions.take_waiting(|_| true).is_empty(), "peers are still at it");
+        assert_eq!(revisions.take_waiting(|_| false).len(), 1);
     }
 
     #[test]

@@ -173,6 +173,7 @@ impl Doctor {
         doctor(&frame, |view| {
             let (reply, answer) = sync_channel(1);
             let request = ProbeRequest {
+                view: subject.view,
                 revision: subject.revision,
                 previous_revision: subject.previous_revision,
                 extent: subject.extent,

@@ -14,7 +14,7 @@ use crate::revisions::Revisions;
 use crate::stats::{FRESH_SHARE, PeerStats, Rates, ViewStats};
 use crate::verify::Verifier;
 use parking_lot::Mutex;
-use rayloom_coordinator::{Flaw, PeerId, PeerPrior, Time};
+use rayloom_coordinator::{Constraints, Flaw, PeerId, PeerPrior, Time};
 use rayloom_frame::GBuffer;
 use rayloom_wire::{TaskRefused, TileDone};
 use std::collections::BTreeMap;
@@ -143,6 +143,11 @@ impl View {
         self.both().for_each(|pipeline| pipeline.peer_lied(peer, now));
     }
 
+    /// What its peers must be.
+    pub(crate) fn constraints(&self) -> Constraints {
+        self.remote.constraints()
+    }
+
     /// True while a tile of the peer is waited for.
     pub(crate) fn is_asked(&self, peer: PeerId) -> bool {
         [&self.remote, &self.local].into_iter().any(|pipeline| pipeline.is_asked(peer))
@@ -198,8 +203,8 @@ impl View {
         let waiting = u8::from(starts.remote.is_some()) + u8::from(starts.local.is_some());
         self.open.insert(desc.frame_id, OpenFrame { waiting, remote: None, local: None });
         let shown = if starts.remote.is_some() { &self.remote } else { &self.local };
-        let depth_m = shown.depth_m();
-        let foreseen = self.prediction.as_mut().map(|prediction| prediction.observe(&desc, begun_ns, depth_m));
+        let prediction = self.prediction.as_mut();
+        let foreseen = prediction.map(|prediction| prediction.observe(&desc, begun_ns, shown.depth_m()));
         let mut begun = Begun::default();
         for (pipeline, start) in [(&mut self.remote, starts.remote), (&mut self.local, starts.local)] {
             match start {

@@ -73,7 +73,7 @@ impl Run {
     }
 
     pub(super) fn frames_missing_tiles(&self) -> u32 {
-        let lacks = |frame: &&Frame| frame.output.as_ref().is_some_and(|output| output.fresh < 1.0);
+        let lacks = |frame: &&Frame| frame.output.as_ref().is_none_or(|output| output.fresh < 1.0);
         self.frames.range(FAULT..).filter(|(_, frame)| lacks(frame)).count() as u32
     }
 
@@ -93,7 +93,10 @@ impl Run {
             self.frames.range(frames).filter_map(|(_, frame)| of(frame)).collect()
         };
         let before = median(&mut fresh(FIRST + 1..FAULT));
-        let is_full = |frame_id: &u64| fresh(*frame_id..frame_id + 3).iter().all(|fresh| *fresh >= before);
+        let is_full = |frame_id: &u64| {
+            let three = fresh(*frame_id..frame_id + 3);
+            three.len() == 3 && three.iter().all(|fresh| *fresh >= before)
+        };
         (FAULT..END - 2).find(is_full).map(|frame_id| frame_id - FAULT)
     }
 

@@ -18,6 +18,8 @@ use std::time::Duration;
 const VIEWS_SHIFT: u32 = 2;
 /// The most views of a session: their numbers as peers have them end where those of checks begin.
 pub(crate) const MAX_VIEWS: u16 = limits::UNORDERED_VIEWS >> VIEWS_SHIFT;
+/// When a task that another peer does again is due: well before the verifier gives it up.
+const CHECKED_WITHIN: Duration = Duration::from_secs(2);
 /// Tasks of a frame whose coordinator may number them: the bits below the view's and the pipeline's.
 const TASK_PIPELINE_SHIFT: u32 = TASK_VIEW_SHIFT - 1;
 
@@ -75,8 +77,8 @@ impl Pipeline {
     fn subject(&self, (request, group): (&Request, u8), state: &Resolved, tile: TileAssignment) -> Subject {
         let (camera, delta) = previous_state(request, state);
         let previous = PreviousFrame::Explicit(camera, StateDelta::clone(&delta));
-        // Nobody waits for it.
-        let asked = (request, group, Duration::MAX);
+        // No frame waits for it, but an answer that never comes is no answer.
+        let asked = (request, group, CHECKED_WITHIN);
         Subject {
             message: FrameTasks { lossless: true, ..self.frame_tasks(asked, state, previous, &[tile]) },
             rect: tile.rect.grown(tile.ghost_px, self.view.size),
@@ -134,6 +136,7 @@ impl Pipeline {
             Some(before)
                 if has_same_base(before, state)
                     && camera == before.camera
+                    && before.is_ahead == request.is_ahead
                     && fleet.has_frame(peer, self.wire_view(request.is_ahead), before.frame_id) =>
             {
                 PreviousFrame::Known(before.frame_id)

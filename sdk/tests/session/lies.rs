@@ -221,6 +221,35 @@ fn a_peer_that_sends_other_pixels_than_it_commits_to_is_caught() {
 }
 
 #[test]
+fn nobody_suspects_honest_peers_that_trace_ahead() {
+    let honest = [Served::start(), Served::start()];
+    let session = session(honest.iter().map(Served::address).collect(), Embedded::Never, None);
+    let scene = session.create_scene();
+    scene.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
+    let revision = scene.commit().unwrap();
+    for _ in 0..2 {
+        event(&session, |event| matches!(event, Event::SceneReady { .. }).then_some(()));
+    }
+    let give_up = Instant::now() + PATIENCE;
+    for frames_ahead in 1..=3 {
+        let view = session.create_view(ViewDesc { frames_ahead, ..ViewDesc::new(SIZE) }).unwrap();
+        let agreed = session.verification().agreed + 16;
+        let (mut frame_id, mut predicted) = (0, 0);
+        while session.verification().agreed < agreed || predicted < 8 {
+            assert!(Instant::now() < give_up, "{predicted} predicted, {:?}", session.verification());
+            // No model foretells this to the bit.
+            let mut camera = camera(frame_id);
+            camera.position.y += 0.002 * (frame_id as f32 * 1.7).sin();
+            view.begin_frame(FrameDesc::new(frame_id, revision, camera)).unwrap();
+            predicted += u32::from(view.acquire(frame_id, PATIENCE).unwrap().is_predicted);
+            frame_id += 1;
+        }
+    }
+    assert_eq!(session.verification().caught, 0);
+    assert_eq!(caught(&session), None);
+}
+
+#[test]
 fn nobody_suspects_honest_peers() {
     let honest = [Served::start(), Served::start()];
     let session = session(honest.iter().map(Served::address).collect(), Embedded::Fallback, None);

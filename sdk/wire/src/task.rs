@@ -11,7 +11,7 @@ use std::time::Duration;
 pub struct LayerSpec {
     /// What to trace.
     pub request: LayerRequest,
-    /// Time from when this was sent until the layer is late, in milliseconds; `u16::MAX` and it can wait.
+    /// Time from when this was sent until the layer is late, in milliseconds.
     pub deadline_ms: u16,
 }
 
