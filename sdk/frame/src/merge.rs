@@ -5,6 +5,7 @@
 
 mod accumulate;
 mod arrivals;
+mod blocks;
 mod change;
 mod fill;
 mod fold;
@@ -20,6 +21,7 @@ mod tile;
 mod upsample;
 mod warp;
 
+use blocks::Blocks;
 use change::Changes;
 use ghost::GhostPixels;
 use guess::Guess;
@@ -317,6 +319,7 @@ pub struct Merger {
     last_lengths: Vec<u8>,
     layers: [LayerBuffers; LayerKind::ALL.len()],
     changes: Changes,
+    blocks: Blocks,
     fresh_pixels: usize,
     late: Late,
     guess: Guess,
@@ -360,6 +363,7 @@ impl Merger {
             last_lengths: vec![0; extent.pixels()],
             layers: Default::default(),
             changes: Changes::default(),
+            blocks: Blocks::default(),
             fresh_pixels: 0,
             late: Late::default(),
             guess: Guess::default(),
@@ -397,7 +401,8 @@ impl Merger {
                 + l.coarse_from.capacity()
                 + l.times.held_bytes()
         });
-        let blocks_and_late = self.changes.held_bytes() + self.late.held_bytes() + self.guess.held_bytes();
+        let blocks_and_late =
+            self.changes.held_bytes() + self.blocks.held_bytes() + self.late.held_bytes() + self.guess.held_bytes();
         planes(&self.planes) + planes(&self.last_planes) + bytes + layers.sum::<usize>() + blocks_and_late
     }
 
@@ -629,6 +634,7 @@ impl Merger {
             lengths: &mut self.lengths,
             layers: &mut self.layers,
             changes: &mut self.changes,
+            blocks: &mut self.blocks,
         };
         (inputs, outputs)
     }
@@ -669,7 +675,8 @@ impl Merger {
         if let Some(guessed) = self.guess.take_back(late) {
             self.fresh_pixels = self.ages.iter().filter(|age| **age == 0).count();
             debug_assert_eq!(guessed, self.tile_count, "the guess has the frame's own plan");
-            Guess::fill_holes(&self.ages, &mut self.planes, &mut self.layers, self.extent);
+            let planes = (&mut self.planes, &mut self.last_planes);
+            Guess::fill_holes(&self.ages, planes, &mut self.layers, self.extent, &mut self.blocks, workers);
         }
         let tiles = self.guess.tiles().unwrap_or(&self.tiles[..self.tile_count]);
         if frame.accumulates() {

@@ -3,8 +3,8 @@
 mod synthetic;
 
 use rayloom_frame::codec::{CodecMode, DecodeLimits, TileEncoder, decode_slice, encode_tile};
-use rayloom_frame::merge::{FrameInputs, MergeMode, Merger};
-use rayloom_frame::{Extent, GBuffer, LayerKind, PlaneKind, Rect, TracedTile};
+use rayloom_frame::merge::{Added, FrameInputs, MergeMode, Merger};
+use rayloom_frame::{Extent, FrameError, GBuffer, LayerKind, PlaneKind, Rect, TracedTile};
 use synthetic::{LAYERS, Shot, cut, whole};
 
 const EXTENT: Extent = Extent::new(97, 61);
@@ -111,4 +111,32 @@ fn planes_of_another_size_are_refused() {
     let tiles = whole(EXTENT);
     let error = Merger::new(EXTENT).begin(FrameInputs { planes: Some(&planes), ..shot.inputs(&LAYERS, &tiles) });
     assert!(error.unwrap_err().to_string().contains("Motion has 5916 pixels"));
+}
+
+#[test]
+fn a_tile_that_brings_hits_of_its_own_is_refused_and_leaves_no_trace() {
+    let planes = gbuffer(5).primary;
+    let shot = Shot::moving(EXTENT, 5, 0.05);
+    let elsewhere = Shot::moving(EXTENT, 9, 0.05);
+    for (tiles, blend_ghosts) in [(whole(EXTENT), false), (cut(EXTENT, &[31], &[], 4), true)] {
+        let mut merger = Merger::new(EXTENT);
+        merger.set_blend_ghosts(blend_ghosts);
+        merger.begin(FrameInputs { planes: Some(&planes), ..shot.inputs(&LAYERS, &tiles) }).unwrap();
+        for layers in [&LAYERS[..], &LAYERS[..2], &[]] {
+            let error = merger.add_tile(5, 0, 3, &elsewhere.trace(tiles[0], layers)).unwrap_err();
+            assert!(matches!(error, FrameError::NotPlanned { tile: 0, .. }), "{error:?}");
+            assert!(error.to_string().contains("leave `primary` out"), "{error}");
+        }
+        assert_eq!(merger.counts().rejected, 3);
+        for (index, tile) in (0..).zip(&tiles) {
+            let layers_alone = TracedTile { primary: None, ..shot.trace(*tile, &LAYERS) };
+            let added = merger.add_tile(5, index, 0, &layers_alone);
+            assert_eq!(added, Ok(Added::Stored { tile_complete: true }));
+        }
+        let frame = merger.finish().unwrap();
+        assert_eq!((frame.planes, frame.tiles[0].peer, frame.fresh_fraction()), (&planes, Some(0), 1.0));
+        // One that comes late is refused too.
+        let late = merger.add_tile(5, 0, 3, &TracedTile { layers: Vec::new(), ..elsewhere.trace(tiles[0], &[]) });
+        assert!(matches!(late, Err(FrameError::NotPlanned { .. })), "{late:?}");
+    }
 }

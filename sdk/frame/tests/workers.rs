@@ -5,11 +5,11 @@ mod synthetic;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayloom_frame::{
-    Extent, Inline, LayerKind, Workers,
+    Extent, Inline, LayerKind, LayerRequest, TracedTile, Workers,
     codec::{CodecMode, DecodeLimits, Decoder, encode_tile},
     compose::{Display, PictureFormat, ToneMap, compose_into_with},
     features::BlockFeatures,
-    merge::{Added, MergeMode, Merger},
+    merge::{Added, FrameInputs, LaterLayers, MergeMode, Merger, Predicted},
 };
 use synthetic::{LAYERS, Shot, cut, whole};
 
@@ -75,6 +75,66 @@ fn threads_make_the_same_bits() {
         for blend_ghosts in [false, true] {
             assert!(bits(&Threads, mode, blend_ghosts) == bits(&Inline, mode, blend_ghosts), "{mode:?} {blend_ghosts}");
         }
+    }
+}
+
+/// Where what a frame shows comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Hits {
+    Traced,
+    Engine,
+    /// Traced from a camera beside the frame's.
+    Guessed,
+}
+
+/// Digests and lengths of four frames whose right half never comes, and how many of their pixels are lit though nothing of them came;
+/// reflections are due later.
+fn half_seen(workers: &dyn Workers, hits: Hits) -> (Vec<Vec<u8>>, usize) {
+    let extent = Extent::new(203, 131);
+    let (due, later): ([LayerRequest; 3], _) = ([LAYERS[0], LAYERS[2], LAYERS[3]], [LAYERS[1]]);
+    let tiles = cut(extent, &[61, 97], &[70], 0);
+    let is_seen = |index: usize| index % 3 < 2;
+    let later = [LaterLayers { layers: &later, tiles: &tiles }];
+    let mut merger = Merger::new(extent);
+    let mut filled = 0;
+    let frames = (0..4).map(|frame_id| {
+        let shot = Shot { noise: 0.3, ..Shot::moving(extent, frame_id, 0.05) };
+        let mut traced = shot;
+        let planes = shot.trace(whole(extent)[0], &[]).primary.filter(|_| hits == Hits::Engine);
+        if hits == Hits::Guessed {
+            traced.camera.position.x += 0.08;
+        }
+        let Shot { camera, previous_camera, .. } = traced;
+        let predicted = Predicted { frame_id, camera, previous_camera, pre_exposure: 1.0 };
+        let predicted = (hits == Hits::Guessed).then_some(predicted);
+        let inputs = shot.inputs(&due, &tiles);
+        merger.begin(FrameInputs { later: &later, planes: planes.as_ref(), predicted, ..inputs }).unwrap();
+        for (index, tile) in tiles.iter().enumerate().filter(|(index, _)| is_seen(*index)) {
+            let mut tile = traced.trace(*tile, &due);
+            tile.primary = tile.primary.filter(|_| hits != Hits::Engine);
+            merger.add_tile(frame_id, index as u32, 0, &tile).unwrap();
+        }
+        for (index, tile) in tiles.iter().enumerate().filter(|(index, _)| is_seen(*index)) {
+            let tile = TracedTile { primary: None, ..traced.trace(*tile, &[LAYERS[1]]) };
+            let added = merger.add_tile(frame_id, (tiles.len() + index) as u32, 0, &tile);
+            assert_eq!(added, Ok(Added::Late));
+        }
+        let frame = merger.finish_with(workers).unwrap();
+        let lit = |kind| frame.layer(kind).unwrap().iter().map(|pixel| pixel[..3] != [0; 3]);
+        let lit = lit(LayerKind::Direct).chain(lit(LayerKind::Specular));
+        filled +=
+            frame.lengths.iter().chain(frame.lengths).zip(lit).filter(|(length, lit)| **length == 0 && *lit).count();
+        [&frame.digest()[..], frame.lengths].concat()
+    });
+    (frames.collect(), filled)
+}
+
+#[test]
+fn threads_fill_what_was_never_seen_with_the_same_bits() {
+    for hits in [Hits::Traced, Hits::Engine, Hits::Guessed] {
+        let inline = half_seen(&Inline, hits);
+        assert!(inline.1 > 100, "{hits:?}: {} pixels were filled", inline.1);
+        assert!(half_seen(&Threads, hits) == inline, "{hits:?}");
     }
 }
 

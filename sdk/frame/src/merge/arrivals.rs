@@ -19,7 +19,8 @@ impl Merger {
     /// Takes a whole traced tile, as a peer in this process gives it.
     ///
     /// # Errors
-    /// A tile whose rectangle, layers or primary planes are not those of the plan. Nothing of a refused tile counts.
+    /// A tile whose rectangle, layers or primary planes are not those of the plan; any primary planes where the engine gave the frame's.
+    /// Nothing of a refused tile counts.
     pub fn add_tile(&mut self, frame_id: u64, tile: u32, peer: u32, traced: &TracedTile) -> Result<Added, FrameError> {
         let add_late = |merger: &mut Merger, frame| merger.try_late_tile(frame, tile, traced);
         self.add(frame_id, tile, |merger| merger.try_add_tile(tile, peer, traced), add_late)
@@ -212,6 +213,10 @@ impl Merger {
         let rect = state.traced(1, self.extent);
         if traced.rect != rect {
             return refuse(format!("a tile of {:?} where {rect:?} is", traced.rect));
+        }
+        if traced.primary.is_some() && state.scale(PlaneKind::Depth) == 0 {
+            let what = "a tile with primary hits, where the engine gave the frame's planes (leave `primary` out),";
+            return refuse(what.into());
         }
         for (i, layer) in traced.layers.iter().enumerate() {
             let plane = PlaneKind::Layer(layer.kind);

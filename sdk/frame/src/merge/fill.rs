@@ -1,18 +1,24 @@
 //! Light for pixels of which nothing is known, neither a sample nor history: that of neighbours that show the same surface.
 //!
 //! **What is filled in counts for no frame**: history has gathered none there, so the first sample stands alone, and until it comes
-//! each frame looks anew. Only pixels that were sampled or followed are read, never filled ones, so any order gives the same bits.
+//! each frame looks anew. Only pixels that were sampled or followed are read, never filled ones: all is found before any is written, so
+//! any order and number of threads gives the same bits.
 
 use glam::{Vec2, Vec3};
 use half::f16;
 use rayloom_scene::Camera;
 
 use super::{
+    blocks::{Blocks, Reach},
     layer::LayerBuffers,
     reproject::is_same_material,
-    resolve::{Came, Expected, Inputs, LAYERS},
+    resolve::{Came, Expected, Inputs, LAYERS, take},
 };
-use crate::{LayerKind, Primary, Rect, normal::decode_normal};
+use crate::{
+    Extent, LayerKind, Primary, Rect, Workers,
+    normal::decode_normal,
+    workers::{BAND_ROWS, for_each},
+};
 
 /// Pixels from one that is filled to its neighbours: each ring is tried after the one before.
 const RINGS: [i32; 8] = [1, 2, 3, 5, 8, 13, 21, 34];
@@ -23,7 +29,9 @@ const WAYS: [[(i32, i32); 8]; 2] = [
     [(15, 6), (6, 15), (-6, 15), (-15, 6), (-15, -6), (-6, -15), (6, -15), (15, -6)],
 ];
 /// Once so many neighbours are found, those farther away are left alone.
-const ENOUGH: u32 = 6;
+const ENOUGH: usize = 6;
+/// The most that are found: one fewer than that, and all of the last ring.
+const MOST: usize = ENOUGH - 1 + WAYS[0].len();
 /// Neighbours lie off the plane of the pixel's surface by less than this share of its depth.
 const OFF_PLANE: f32 = 0.02;
 /// The cosine between their normals is more than this.
@@ -51,50 +59,139 @@ struct Surface {
     point: Vec3,
 }
 
-/// Fills what nothing is known of in the layers of a frame that is merged.
+/// Fills what nothing is known of in the layers of a frame that is merged. What the last frame's layers have there is lost.
 pub(super) fn fill(
     inputs: &Inputs<'_>,
-    camera: &Camera,
-    planes: &Primary,
+    guides: (&Camera, &Primary),
     lengths: &[u8],
     layers: &mut [LayerBuffers; LAYERS],
+    blocks: &mut Blocks,
+    workers: &dyn Workers,
 ) {
     let expected = Expected {
         is_due: layers.each_ref().map(|layer| layer.request.is_some() && !layer.is_later),
         is_later: layers.each_ref().map(|layer| layer.is_later),
     };
-    let is_missing = inputs.tiles.iter().any(|tile| !tile.is_complete());
+    let (camera, planes) = guides;
     let surfaces = Surfaces::new(planes, camera, inputs);
-    let is_due_known = is_missing && lengths.iter().any(|length| *length > 0);
-    for kind in LayerKind::ALL {
-        let LayerBuffers { request: Some(_), current, is_later, times, .. } = &mut layers[kind as usize] else {
-            continue;
-        };
-        let (lengths, is_known) = match is_later {
-            true => (times.lengths(), times.lengths().iter().any(|length| *length > 0)),
-            false => (lengths, is_due_known),
-        };
-        if !is_known {
-            continue;
+    if inputs.tiles.iter().any(|tile| !tile.is_complete()) {
+        let mut due: Group<'_> = Default::default();
+        for (kind, layer) in layers.iter_mut().enumerate().filter(|(kind, _)| expected.is_due[*kind]) {
+            (due.currents[kind], due.found[kind]) = (&mut layer.current, &mut layer.history);
         }
-        for tile in inputs.tiles.iter().filter(|tile| *is_later || !tile.is_complete()) {
+        Fill { inputs, surfaces: &surfaces, expected, lengths, is_later: false }.run(due, blocks, workers);
+    }
+    for kind in LayerKind::ALL {
+        let LayerBuffers { request: Some(_), current, history, is_later: true, times, .. } = &mut layers[kind as usize]
+        else {
+            continue;
+        };
+        let mut later: Group<'_> = Default::default();
+        (later.currents[kind as usize], later.found[kind as usize]) = (current, history);
+        let lengths = times.lengths();
+        Fill { inputs, surfaces: &surfaces, expected, lengths, is_later: true }.run(later, blocks, workers);
+    }
+}
+
+/// Layers of which the same pixels are known; nothing of the others.
+#[derive(Default)]
+pub(super) struct Group<'a> {
+    pub(super) currents: [&'a mut [[u16; 4]]; LAYERS],
+    /// What their pixels become, until all of it is found: the planes of the last frame, which has had its part in this one.
+    pub(super) found: [&'a mut [[u16; 4]]; LAYERS],
+}
+
+struct Fill<'a> {
+    inputs: &'a Inputs<'a>,
+    surfaces: &'a Surfaces<'a>,
+    expected: Expected,
+    lengths: &'a [u8],
+    /// None of the group's layers came with the frame's tiles.
+    is_later: bool,
+}
+
+impl Fill<'_> {
+    fn run(&self, group: Group<'_>, blocks: &mut Blocks, workers: &dyn Workers) {
+        let extent = self.inputs.extent;
+        if !blocks.find(self.lengths, 0, extent, Reach::Square(REACH as usize), workers) {
+            return;
+        }
+        let (blocks, width) = (&*blocks, extent.width as usize);
+        let Group { mut currents, mut found } = group;
+        let sources = currents.each_ref().map(|current| &**current);
+        for_each(workers, bands(&mut found, extent), |(first_row, mut found)| {
+            for y in first_row..(first_row + BAND_ROWS as u32).min(extent.height) {
+                self.find_row(blocks, &sources, y, found.each_mut().map(|band| take(band, width)));
+            }
+        });
+        let found = found.each_ref().map(|found| &**found);
+        for_each(workers, bands(&mut currents, extent), |(first_row, mut currents)| {
+            let first = first_row as usize * width;
+            for y in first_row as usize..(first_row as usize + BAND_ROWS).min(extent.height as usize) {
+                for x in blocks.holes(self.lengths, y, 0..width) {
+                    let at = y * width + x;
+                    for (current, found) in currents.iter_mut().zip(found).filter(|(current, _)| !current.is_empty()) {
+                        current[at - first] = found[at];
+                    }
+                }
+            }
+        });
+    }
+
+    /// What becomes of a row's pixels of which nothing is known.
+    fn find_row(
+        &self,
+        blocks: &Blocks,
+        currents: &[&[[u16; 4]]; LAYERS],
+        y: u32,
+        mut found: [&mut [[u16; 4]]; LAYERS],
+    ) {
+        let width = self.inputs.extent.width as usize;
+        let row = y as usize * width;
+        for x in blocks.holes(self.lengths, y as usize, 0..width) {
+            for (found, current) in found.iter_mut().zip(currents).filter(|(found, _)| !found.is_empty()) {
+                found[x] = current[row + x];
+            }
+        }
+        for tile in self.inputs.tiles.iter().filter(|tile| self.is_later || !tile.is_complete()) {
             let rect = tile.plan().rect;
-            for y in rect.y..rect.bottom() {
-                if !*is_later && Came::of(tile, y, &expected).has_layer[kind as usize] {
+            if !(rect.y..rect.bottom()).contains(&y) {
+                continue;
+            }
+            let came = match self.is_later {
+                true => [false; LAYERS],
+                false => Came::of(tile, y, &self.expected).has_layer,
+            };
+            let is_filled = |kind: usize| !currents[kind].is_empty() && !came[kind];
+            if !(0..LAYERS).any(is_filled) {
+                continue;
+            }
+            for x in blocks.holes(self.lengths, y as usize, rect.x as usize..rect.right() as usize) {
+                if self.inputs.history.is_none() && !is_near_border(rect, x as u32, y) {
                     continue;
                 }
-                let row = y as usize * inputs.extent.width as usize;
-                for x in rect.x..rect.right() {
-                    if lengths[row + x as usize] == 0
-                        && (inputs.history.is_some() || is_near_border(rect, x, y))
-                        && let Some(light) = surfaces.light_around(x, y, lengths, current)
-                    {
-                        current[row + x as usize] = light;
+                let around = self.surfaces.around(x as u32, y, self.lengths);
+                for kind in (0..LAYERS).filter(|kind| is_filled(*kind)) {
+                    if let Some(light) = around.light(currents[kind]) {
+                        found[kind][x] = light;
                     }
                 }
             }
         }
     }
+}
+
+/// The layers in bands, with the first row of each.
+fn bands<'a>(
+    layers: &'a mut [&mut [[u16; 4]]; LAYERS],
+    extent: Extent,
+) -> impl ExactSizeIterator<Item = (u32, [&'a mut [[u16; 4]]; LAYERS])> + Send {
+    let mut rest = layers.each_mut().map(|layer| &mut **layer);
+    let band_pixels = BAND_ROWS * extent.width as usize;
+    (0..(extent.height as usize).div_ceil(BAND_ROWS)).map(move |band| {
+        let first_row = (band * BAND_ROWS) as u32;
+        (first_row, rest.each_mut().map(|rest| take(rest, band_pixels)))
+    })
 }
 
 /// Without history only other tiles have what a tile could be filled with.
@@ -128,10 +225,10 @@ impl<'a> Surfaces<'a> {
         }
     }
 
-    /// The mean of neighbours that show the pixel's surface, the nearer the more; `None` where there are none in reach.
-    fn light_around(&self, x: u32, y: u32, lengths: &[u8], layer: &[[u16; 4]]) -> Option<[u16; 4]> {
+    /// Known neighbours that show the pixel's surface.
+    fn around(&self, x: u32, y: u32, lengths: &[u8]) -> Around {
         let here = self.surface(x, y);
-        let (mut sum, mut weights, mut found) = ([0.0; 4], 0.0, 0);
+        let mut around = Around { pixels: [(0, 0.0); MOST], found: 0 };
         for (ring, radius) in RINGS.into_iter().enumerate() {
             for (right, down) in WAYS[ring % 2] {
                 // Half away from zero, so that rings are symmetrical.
@@ -149,18 +246,34 @@ impl<'a> Surfaces<'a> {
                 {
                     continue;
                 }
-                let weight = 1.0 / (radius * radius) as f32;
-                for (sum, half) in sum.iter_mut().zip(layer[at]) {
-                    *sum += weight * f16::from_bits(half).to_f32();
-                }
-                weights += weight;
-                found += 1;
+                around.pixels[around.found] = (at, 1.0 / (radius * radius) as f32);
+                around.found += 1;
             }
-            if found >= ENOUGH {
+            if around.found >= ENOUGH {
                 break;
             }
         }
-        (found > 0).then(|| sum.map(|sum| f16::from_f32(sum / weights).to_bits()))
+        around
+    }
+}
+
+/// Pixels around one, and their weights: the nearer the greater.
+struct Around {
+    pixels: [(usize, f32); MOST],
+    found: usize,
+}
+
+impl Around {
+    /// The mean of a layer's pixels; `None` where there are none in reach.
+    fn light(&self, layer: &[[u16; 4]]) -> Option<[u16; 4]> {
+        let (mut sum, mut weights) = ([0.0; 4], 0.0);
+        for (at, weight) in &self.pixels[..self.found] {
+            for (sum, half) in sum.iter_mut().zip(layer[*at]) {
+                *sum += weight * f16::from_bits(half).to_f32();
+            }
+            weights += weight;
+        }
+        (self.found > 0).then(|| sum.map(|sum| f16::from_f32(sum / weights).to_bits()))
     }
 }
 
@@ -212,7 +325,7 @@ mod tests {
         let lengths: Vec<u8> = (0..WIDTH * WIDTH).map(|i| u8::from(!(10..30).contains(&(i % WIDTH)))).collect();
         for y in 0..WIDTH {
             for x in 10..30 {
-                let light = surfaces(&planes).light_around(x, y, &lengths, &layer);
+                let light = surfaces(&planes).around(x, y, &lengths).light(&layer);
                 let expected = if x < 20 { 1.0 } else { 5.0 };
                 assert_eq!(light, Some([f16::from_f32(expected).to_bits(); 4]), "{x}, {y}");
             }
@@ -225,18 +338,18 @@ mod tests {
         let mut lengths = vec![1; layer.len()];
         lengths[0] = 0;
         planes.normal[0] = encode_normal(Vec3::X);
-        assert_eq!(surfaces(&planes).light_around(0, 0, &lengths, &layer), None);
+        assert_eq!(surfaces(&planes).around(0, 0, &lengths).light(&layer), None);
         planes.normal[0] = encode_normal(Vec3::Z);
         planes.depth[0] = 5.0;
-        assert_eq!(surfaces(&planes).light_around(0, 0, &lengths, &layer), None);
+        assert_eq!(surfaces(&planes).around(0, 0, &lengths).light(&layer), None);
         planes.depth[0] = f32::NAN;
-        assert_eq!(surfaces(&planes).light_around(0, 0, &lengths, &layer), None);
+        assert_eq!(surfaces(&planes).around(0, 0, &lengths).light(&layer), None);
         planes.depth[0] = 4.0;
         planes.material[0] = 0x0100_00d0;
-        assert_eq!(surfaces(&planes).light_around(0, 0, &lengths, &layer), None);
+        assert_eq!(surfaces(&planes).around(0, 0, &lengths).light(&layer), None);
         planes.material[0] = 0x0100_0018;
-        assert!(surfaces(&planes).light_around(0, 0, &lengths, &layer).is_some());
+        assert!(surfaces(&planes).around(0, 0, &lengths).light(&layer).is_some());
         lengths.fill(0);
-        assert_eq!(surfaces(&planes).light_around(0, 0, &lengths, &layer), None);
+        assert_eq!(surfaces(&planes).around(0, 0, &lengths).light(&layer), None);
     }
 }

@@ -588,7 +588,7 @@ mod tests {
             }
         }
         let (inputs, outputs) = merger.parts(&frame, &late);
-        let Outputs { planes, ages, lengths, layers, changes } = outputs;
+        let Outputs { planes, ages, lengths, layers, changes, .. } = outputs;
         let (limits, differences) = changes.split();
         let mut parts = layers.each_mut().map(|layer| layer.split(false));
         let sources = parts.each_ref().map(|part| part.source);

@@ -8,13 +8,18 @@ use rayloom_scene::Camera;
 
 use super::{
     FrameInputs, MergeMode, Merger, OpenFrame,
+    blocks::{Blocks, Reach},
+    fill::Group,
     late::{LateTile, NOT_THERE},
     late_frame::{LateFrame, LatePixels},
     layer::LayerBuffers,
-    resolve::NEVER,
+    resolve::{LAYERS, NEVER, take},
     tile::TileState,
 };
-use crate::{Extent, FrameError, LayerKind, PlaneKind, Primary, Workers};
+use crate::{
+    Extent, FrameError, LayerKind, PlaneKind, Primary, Workers,
+    workers::{BAND_ROWS, for_each},
+};
 
 /// Pixels around one that was never seen, in which one is looked for that was.
 const FARTHEST_PX: usize = 64;
@@ -137,52 +142,129 @@ impl Guess {
 
     /// Light for pixels that neither the guess nor history saw, at the edges of the view and behind what moved aside: that of the nearest
     /// pixel of their row or column that was seen, of the same thing where there is one; else they are taken to show that pixel's thing.
-    /// They stay as old as they are, so that whatever comes replaces it.
+    /// They stay as old as they are, so that whatever comes replaces it. Only pixels that were seen are read, and all is found before
+    /// any is written: in the planes and layers of the last frame, which has had its part in this one.
     pub(super) fn fill_holes(
         ages: &[u8],
-        planes: &mut Primary,
-        layers: &mut [LayerBuffers; LayerKind::ALL.len()],
+        (planes, last_planes): (&mut Primary, &mut Primary),
+        layers: &mut [LayerBuffers; LAYERS],
         extent: Extent,
+        blocks: &mut Blocks,
+        workers: &dyn Workers,
     ) {
-        let (width, height) = (extent.width as usize, extent.height as usize);
-        for at in (0..ages.len()).filter(|at| ages[*at] == NEVER) {
-            let (x, y) = (at % width, at / width);
-            let id = planes.instance_id[at];
-            let mut found: Option<(usize, bool)> = None;
-            for distance in 1..=FARTHEST_PX {
-                let beside = [
-                    (x >= distance).then(|| at - distance),
-                    (x + distance < width).then(|| at + distance),
-                    (y >= distance).then(|| at - distance * width),
-                    (y + distance < height).then(|| at + distance * width),
-                ];
-                let seen = beside.into_iter().flatten().filter(|other| ages[*other] != NEVER);
-                for other in seen {
-                    let is_same = planes.instance_id[other] == id;
-                    if found.is_none_or(|(_, was_same)| is_same && !was_same) {
-                        found = Some((other, is_same));
-                    }
-                }
-                if found.is_some_and(|(_, is_same)| is_same) {
-                    break;
-                }
-            }
-            let Some((from, is_same)) = found else { continue };
-            for layer in layers.iter_mut().filter(|layer| layer.request.is_some()) {
-                // Some layers may have been seen.
-                if layer.current[at] == [0; 4] {
-                    layer.current[at] = layer.current[from];
-                }
-            }
-            if !is_same {
-                planes.depth[at] = planes.depth[from];
-                let Primary { normal, base_color, material, instance_id, .. } = planes;
-                [normal, base_color, material, instance_id].into_iter().for_each(|words| words[at] = words[from]);
-            }
+        if !blocks.find(ages, NEVER, extent, Reach::Cross(FARTHEST_PX), workers) {
+            return;
         }
+        let (blocks, width) = (&*blocks, extent.width as usize);
+        let Group { mut currents, mut found } = Group::default();
+        for (kind, layer) in layers.iter_mut().enumerate().filter(|(_, layer)| layer.request.is_some()) {
+            (currents[kind], found[kind]) = (&mut layer.current, &mut layer.history);
+        }
+        let sources = currents.each_ref().map(|current| &**current);
+        let (seen, words) = (&*planes, words(planes));
+        for_each(workers, Band::all(last_planes, &mut found, extent), |mut band| {
+            for (at, to) in band.holes(blocks, ages, width) {
+                let found = nearest_seen(ages, &seen.instance_id, extent, at);
+                let shown = found.filter(|(_, is_same)| !is_same).map_or(at, |(from, _)| from);
+                band.depth[to] = seen.depth[shown];
+                for (band, words) in band.words.iter_mut().zip(words) {
+                    band[to] = words[shown];
+                }
+                for (band, current) in band.layers.iter_mut().zip(sources).filter(|(band, _)| !band.is_empty()) {
+                    // Some layers may have been seen.
+                    let is_dark = current[at] == [0; 4];
+                    band[to] = current[found.filter(|_| is_dark).map_or(at, |(from, _)| from)];
+                }
+            }
+        });
+        let found = found.each_ref().map(|found| &**found);
+        let (seen, words) = (&*last_planes, self::words(last_planes));
+        for_each(workers, Band::all(planes, &mut currents, extent), |mut band| {
+            for (at, to) in band.holes(blocks, ages, width) {
+                band.depth[to] = seen.depth[at];
+                for (band, words) in band.words.iter_mut().zip(words) {
+                    band[to] = words[at];
+                }
+                for (band, found) in band.layers.iter_mut().zip(found).filter(|(band, _)| !band.is_empty()) {
+                    band[to] = found[at];
+                }
+            }
+        });
     }
 
     pub(super) fn held_bytes(&self) -> usize {
         self.merger.as_deref().map_or(0, Merger::held_bytes)
     }
+}
+
+/// The nearest pixel of a pixel's row and column that was seen, and whether it shows the same thing: one that does, else any.
+fn nearest_seen(ages: &[u8], instance_id: &[u32], extent: Extent, at: usize) -> Option<(usize, bool)> {
+    let (width, height) = (extent.width as usize, extent.height as usize);
+    let (x, y) = (at % width, at / width);
+    let mut found: Option<(usize, bool)> = None;
+    for distance in 1..=FARTHEST_PX {
+        let beside = [
+            (x >= distance).then(|| at - distance),
+            (x + distance < width).then(|| at + distance),
+            (y >= distance).then(|| at - distance * width),
+            (y + distance < height).then(|| at + distance * width),
+        ];
+        let seen = beside.into_iter().flatten().filter(|other| ages[*other] != NEVER);
+        for other in seen {
+            let is_same = instance_id[other] == instance_id[at];
+            if found.is_none_or(|(_, was_same)| is_same && !was_same) {
+                found = Some((other, is_same));
+            }
+        }
+        if found.is_some_and(|(_, is_same)| is_same) {
+            break;
+        }
+    }
+    found
+}
+
+/// Rows of what is filled.
+struct Band<'a> {
+    first_row: usize,
+    depth: &'a mut [f32],
+    words: [&'a mut [u32]; 4],
+    /// Empty where a layer was not requested.
+    layers: [&'a mut [[u16; 4]]; LAYERS],
+}
+
+impl<'a> Band<'a> {
+    fn all(
+        planes: &'a mut Primary,
+        layers: &'a mut [&mut [[u16; 4]]; LAYERS],
+        extent: Extent,
+    ) -> impl ExactSizeIterator<Item = Band<'a>> + Send {
+        let Primary { depth, normal, base_color, material, instance_id, .. } = planes;
+        let mut words = [normal, base_color, material, instance_id].map(Vec::as_mut_slice);
+        let mut layers = layers.each_mut().map(|layer| &mut **layer);
+        let pixels = BAND_ROWS * extent.width as usize;
+        depth.chunks_mut(pixels).enumerate().map(move |(index, depth)| Band {
+            first_row: index * BAND_ROWS,
+            depth,
+            words: words.each_mut().map(|rest| take(rest, pixels)),
+            layers: layers.each_mut().map(|rest| take(rest, pixels)),
+        })
+    }
+
+    /// Pixels that may be filled: in the view, and in the band.
+    fn holes<'b>(
+        &self,
+        blocks: &'b Blocks,
+        ages: &'b [u8],
+        width: usize,
+    ) -> impl Iterator<Item = (usize, usize)> + use<'b> {
+        let first_row = self.first_row;
+        let rows = first_row..first_row + self.depth.len() / width;
+        let holes = move |y| blocks.holes(ages, y, 0..width).map(move |x| (y * width + x, (y - first_row) * width + x));
+        rows.flat_map(holes)
+    }
+}
+
+/// What pixels show, but for its depth.
+fn words(planes: &Primary) -> [&[u32]; 4] {
+    [&planes.normal, &planes.base_color, &planes.material, &planes.instance_id].map(Vec::as_slice)
 }

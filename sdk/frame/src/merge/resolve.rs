@@ -12,6 +12,7 @@ use rayloom_scene::Camera;
 use super::{
     MergeMode,
     accumulate::{Before, MergePixels, Signal, Sums},
+    blocks::Blocks,
     change::{Changes, Difference, Limits, SIDE, Ways},
     fill::fill,
     fold::FoldBand,
@@ -81,11 +82,13 @@ pub(super) struct Outputs<'a> {
     pub(super) lengths: &'a mut [u8],
     pub(super) layers: &'a mut [LayerBuffers; LAYERS],
     pub(super) changes: &'a mut Changes,
+    /// Where something is filled.
+    pub(super) blocks: &'a mut Blocks,
 }
 
 /// Makes the merged frame; gives back the number of fresh pixels.
 pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera, workers: &dyn Workers) -> usize {
-    let Outputs { planes, ages, lengths, layers, changes } = outputs;
+    let Outputs { planes, ages, lengths, layers, changes, blocks } = outputs;
     let band_pixels = BAND_ROWS * inputs.extent.width as usize;
     // All planes first: they guide the upsampling across borders of tiles and bands.
     if !inputs.tiles.iter().all(TileState::is_complete) {
@@ -121,14 +124,14 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera
         }
     });
     if inputs.mode != MergeMode::Passthrough {
-        fill(inputs, camera, planes, lengths, layers);
+        fill(inputs, (camera, planes), lengths, layers, blocks, workers);
     }
     fresh_pixels.into_inner()
 }
 
 /// Merges whole blocks of a tile of which everything came, and all blocks around them, ahead of the rest.
 pub(super) fn merge_blocks(inputs: &Inputs<'_>, outputs: Outputs<'_>, rect: Rect) {
-    let Outputs { planes, ages, lengths, layers, changes } = outputs;
+    let Outputs { planes, ages, lengths, layers, changes, .. } = outputs;
     let planes = &*planes;
     follow(changes, inputs, planes, rect);
     let (limits, differences) = changes.split();
@@ -175,7 +178,7 @@ fn follow(changes: &mut Changes, inputs: &Inputs<'_>, planes: &Primary, rect: Re
 }
 
 /// The first of what is left, at most so many.
-fn take<'a, T>(rest: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+pub(super) fn take<'a, T>(rest: &mut &'a mut [T], count: usize) -> &'a mut [T] {
     let count = count.min(rest.len());
     let (first, others) = std::mem::take(rest).split_at_mut(count);
     *rest = others;

@@ -1,0 +1,151 @@
+//! Blocks of pixels in which something may be filled: those that have pixels of which nothing is known, and known ones in reach.
+
+use std::ops::Range;
+
+use super::change::SIDE;
+use crate::{
+    Extent, Workers,
+    workers::{BAND_ROWS, for_each},
+};
+
+/// Some pixel of a block is known.
+const KNOWN: u8 = 1;
+/// Nothing is known of some pixel of a block.
+const UNKNOWN: u8 = 2;
+
+/// Where known pixels are looked for around one that is not, so many pixels far.
+#[derive(Clone, Copy)]
+pub(super) enum Reach {
+    /// Anywhere.
+    Square(usize),
+    /// In its row and its column.
+    Cross(usize),
+}
+
+/// Found anew for each frame; kept for its memory.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    width: usize,
+    columns: usize,
+    /// What a pixel has of which nothing is known.
+    unknown: u8,
+    /// Of each block [`KNOWN`], [`UNKNOWN`] or both.
+    has: Vec<u8>,
+    is_fillable: Vec<bool>,
+}
+
+impl Blocks {
+    /// Looks at all pixels; false when nothing can be filled.
+    pub(super) fn find(
+        &mut self,
+        pixels: &[u8],
+        unknown: u8,
+        extent: Extent,
+        reach: Reach,
+        workers: &dyn Workers,
+    ) -> bool {
+        self.width = extent.width as usize;
+        self.columns = self.width.div_ceil(SIDE);
+        self.unknown = unknown;
+        let (width, columns) = (self.width, self.columns);
+        let rows = (extent.height as usize).div_ceil(SIDE);
+        self.has.clear();
+        self.has.resize(rows * columns, 0);
+        self.is_fillable.resize(rows * columns, false);
+        // Of each band's rows of blocks.
+        let part = BAND_ROWS / SIDE * columns;
+        for_each(workers, self.has.chunks_mut(part).zip(pixels.chunks(BAND_ROWS * width)), |(has, pixels)| {
+            for (y, row) in pixels.chunks(width).enumerate() {
+                let has = &mut has[y / SIDE * columns..][..columns];
+                for (has, eight) in has.iter_mut().zip(row.chunks(SIDE)) {
+                    let known = eight.iter().filter(|pixel| **pixel != unknown).count();
+                    *has |= (u8::from(known > 0) * KNOWN) | (u8::from(known < eight.len()) * UNKNOWN);
+                }
+            }
+        });
+        let all = &self.has;
+        let is_known = |y: usize, x: usize| all[y * columns + x] & KNOWN != 0;
+        for_each(workers, self.is_fillable.chunks_mut(part).enumerate(), |(index, is_fillable)| {
+            for (at, is_fillable) in (index * part..).zip(is_fillable) {
+                let (x, y) = (at % columns, at / columns);
+                let around = |at: usize, reach: usize, count: usize| {
+                    let blocks = reach.div_ceil(SIDE);
+                    at.saturating_sub(blocks)..(at + blocks + 1).min(count)
+                };
+                *is_fillable = all[at] & UNKNOWN != 0
+                    && match reach {
+                        Reach::Square(reach) => {
+                            around(y, reach, rows).any(|y| around(x, reach, columns).any(|x| is_known(y, x)))
+                        }
+                        Reach::Cross(reach) => {
+                            around(x, reach, columns).any(|x| is_known(y, x))
+                                || around(y, reach, rows).any(|y| is_known(y, x))
+                        }
+                    };
+            }
+        });
+        self.is_fillable.contains(&true)
+    }
+
+    /// Columns of a row's pixels that something may fill; `pixels` are those that were looked at.
+    pub(super) fn holes<'a>(
+        &'a self,
+        pixels: &'a [u8],
+        y: usize,
+        columns: Range<usize>,
+    ) -> impl Iterator<Item = usize> + 'a {
+        let Range { start, end } = columns;
+        (start / SIDE..end.div_ceil(SIDE))
+            .filter(move |block| self.is_fillable[y / SIDE * self.columns + block])
+            .flat_map(move |block| (block * SIDE).max(start)..((block + 1) * SIDE).min(end))
+            .filter(move |x| pixels[y * self.width + x] == self.unknown)
+    }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        self.has.capacity() + self.is_fillable.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Inline;
+
+    #[test]
+    fn all_pixels_that_have_a_known_one_in_reach_are_looked_at() {
+        let extent = Extent::new(83, 61);
+        let (width, height) = (83, 61);
+        for known in [(0, 0), (40, 30), (82, 60), (7, 56)] {
+            let mut pixels = vec![0; extent.pixels()];
+            pixels[known.1 * width + known.0] = 3;
+            for reach in [Reach::Square(1), Reach::Square(13), Reach::Cross(8), Reach::Cross(20)] {
+                let mut blocks = Blocks::default();
+                assert!(blocks.find(&pixels, 0, extent, reach, &Inline));
+                let mut holes = 0;
+                for y in 0..height {
+                    let found: Vec<usize> = blocks.holes(&pixels, y, 3..width).collect();
+                    holes += found.len();
+                    for x in (3..width).filter(|x| (*x, y) != known) {
+                        let (across, down) = (x.abs_diff(known.0), y.abs_diff(known.1));
+                        let is_near = match reach {
+                            Reach::Square(reach) => across.max(down) <= reach,
+                            Reach::Cross(reach) => across.min(down) == 0 && across.max(down) <= reach,
+                        };
+                        assert!(!is_near || found.contains(&x), "{x}, {y} beside {known:?}");
+                    }
+                    assert!((y, known.0) != (known.1, 40) || !found.contains(&40), "it is known itself");
+                }
+                assert!(holes < extent.pixels() / 2, "{holes} of {} pixels", extent.pixels());
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_filled_where_all_or_nothing_is_known() {
+        let extent = Extent::new(20, 9);
+        for pixel in [0, 1] {
+            let pixels = vec![pixel; extent.pixels()];
+            assert!(!Blocks::default().find(&pixels, 0, extent, Reach::Square(34), &Inline));
+        }
+    }
+}
