@@ -16,7 +16,8 @@ pub(crate) struct Arguments {
     /// Ten times the frames.
     #[arg(long)]
     full: bool,
-    /// Writes target/bench/balance.svg: timelines, tiles, costs.
+    /// Writes target/bench/balance.svg (timelines, tiles, costs, predictions, errors) and alternatives.svg (other ways to share the
+    /// same frames).
     #[arg(long)]
     plot: bool,
 }
@@ -58,13 +59,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     report.number("frames_with_moving_borders_pct", 100.0 * ours.moving_borders);
     report.number("complexity_cpu_ms", merge::features_cpu_ms()?);
     throttled(&mut report, &recording);
-    alternatives(&mut report, &recording, frames.min(FRAMES));
+    let mut ways = vec![("this", ours.max_over_mean[0], ours.share_of_bound)];
+    ways.extend(alternatives(&mut report, &recording, frames.min(FRAMES)));
     finer::blocks(&mut report, &recording, GHOST_PX)?;
     report.number("recorded_frames", recording.frames.len() as f64);
     report.number("recorded_frame_cpu_ms", recording.mean_frame_ns() * 1e-6);
     report.number("frame_ms_at_speed_1", FRAME_NS * 1e-6);
     if arguments.plot {
         plot(&recording)?;
+        plot_ways(&ways)?;
     }
     println!(
         "costs: CPU time of parts of 64x48 pixels on this machine's Vulkan device, divided among their blocks by rays;"
@@ -121,7 +124,8 @@ fn speedups(report: &mut Report, recording: &Recording, ours: &BalanceFigures) {
     report.number("speedup_over_quadrants_worst", ratios.iter().copied().fold(0.0, f64::max));
 }
 
-fn alternatives(report: &mut Report, recording: &Recording, frames: u64) {
+/// Other ways to share the same frames: name, longest over mean, share of the bound.
+fn alternatives(report: &mut Report, recording: &Recording, frames: u64) -> Vec<(&'static str, f64, f64)> {
     let (sharing, mut random) = (sharing(recording), SplitMix(9));
     let mut equalizer = Equalizer::new(&sharing);
     let names = ["grid", "equalizer", "stealing_0ms", "stealing_5ms", "stealing_20ms", "interleave"];
@@ -141,10 +145,15 @@ fn alternatives(report: &mut Report, recording: &Recording, frames: u64) {
         }
         add(5, &sharing.interleave(&truth, &mut random));
     }
-    for (name, (imbalance, share)) in names.iter().zip(&mut found) {
-        report.number(format!("alt.{name}.max_over_mean_p50"), quantile(imbalance, 0.5));
-        report.number(format!("alt.{name}.share_of_bound"), quantile(share, 0.5));
+    let medians = |(name, (imbalance, share)): (&&'static str, &mut (Vec<f64>, Vec<f64>))| {
+        (*name, quantile(imbalance, 0.5), quantile(share, 0.5))
+    };
+    let ways: Vec<(&str, f64, f64)> = names.iter().zip(&mut found).map(medians).collect();
+    for (name, imbalance, share) in &ways {
+        report.number(format!("alt.{name}.max_over_mean_p50"), *imbalance);
+        report.number(format!("alt.{name}.share_of_bound"), *share);
     }
+    ways
 }
 
 fn plot(recording: &Rc<Recording>) -> Result<(), String> {
@@ -154,6 +163,35 @@ fn plot(recording: &Rc<Recording>) -> Result<(), String> {
     run.run(60, Pace::Every(interval), interval * 4, None);
     let path = "target/bench/balance.svg";
     std::fs::write(path, svg(&run, recording, 8)).map_err(|error| format!("{path}: {error}"))?;
+    println!("plot: {path}");
+    Ok(())
+}
+
+/// Bars of how equal the peers' times are, and of how much of the peers' speed is put to use.
+fn plot_ways(ways: &[(&str, f64, f64)]) -> Result<(), String> {
+    const ROW: f64 = 22.0;
+    const BAR: f64 = 330.0;
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"860\" height=\"{}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
+         <text x=\"130\" y=\"18\">mean over longest of the peers' times</text><text x=\"500\" y=\"18\">share of the peers' speed that arrives</text>\n",
+        40.0 + ROW * ways.len() as f64
+    );
+    for (row, (name, imbalance, share)) in (0..).zip(ways) {
+        let y = 28.0 + ROW * f64::from(row);
+        out += &format!("<text x=\"6\" y=\"{:.0}\">{name}</text>\n", y + 14.0);
+        for (x, value, colour) in [(130.0, 1.0 / imbalance, "#4a7fb5"), (500.0, *share, "#c0743a")] {
+            out += &format!(
+                "<rect x=\"{x}\" y=\"{y}\" width=\"{:.1}\" height=\"16\" fill=\"{colour}\"/><text x=\"{}\" y=\"{:.0}\" fill=\"#fff\">{value:.3}</text>\n",
+                BAR * value.clamp(0.0, 1.0),
+                x + 4.0,
+                y + 13.0
+            );
+        }
+    }
+    out += "</svg>\n";
+    let path = "target/bench/alternatives.svg";
+    std::fs::write(path, out).map_err(|error| format!("{path}: {error}"))?;
     println!("plot: {path}");
     Ok(())
 }
