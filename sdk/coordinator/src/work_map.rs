@@ -179,8 +179,9 @@ impl WorkMap {
         self.nearest.clear();
         let mut is_new = Vec::with_capacity(from.len());
         let to = self.density.iter_mut().zip(&mut self.variance).zip(&mut self.rays);
-        for ((block, ((density, variance), rays)), motion) in to.enumerate().zip(motion) {
-            let (x, y) = (block as u32 % blocks.width, block as u32 / blocks.width);
+        let places = (0..blocks.height).flat_map(|y| (0..blocks.width).map(move |x| (x, y)));
+        self.nearest.reserve(from.len());
+        for ((((density, variance), rays), motion), (x, y)) in to.zip(motion).zip(places) {
             let source = Source::of(x, y, *motion, (blocks.width, blocks.height));
             let [moved_density, moved_variance, moved_rays, counted] = source.sample(&from);
             (*density, *variance) = (moved_density, moved_variance);
