@@ -15,6 +15,8 @@ const TOPOLOGY_BAND: f64 = 1.5;
 const FINE_OVERHEAD: f32 = 0.2;
 /// Share of the time to a deadline in which a frame is done that may as well be cut finer than it need be.
 const EARLY: f64 = 0.5;
+/// How much longer such a frame may take.
+const LOST: f64 = 1.1;
 /// Share of the time to a deadline in which work must be predicted to be done for it to be left to few peers.
 const IN_TIME: f64 = 0.8;
 
@@ -77,9 +79,13 @@ impl Coordinator {
             }
         }
         let layout = self.lay_out(frame.group, is_too_much, ground, candidates);
-        // So can what is dear be told from what is cheap, while there is time for it.
+        // So can what is dear be told from what is cheap, while there is time for it, and little of that is lost.
         let is_early = layout.finish_ns < EARLY * frame.deadline.ns_since(self.now) as f64;
-        if is_early && self.model.is_young() { self.lay_out(frame.group, true, ground, candidates) } else { layout }
+        if !is_early || !self.model.is_young() || tiles_of(&layout.slots).len() < 2 {
+            return layout;
+        }
+        let fine = self.lay_out(frame.group, true, ground, candidates);
+        if fine.finish_ns <= layout.finish_ns * LOST { fine } else { layout }
     }
 
     /// The cut: last frame's if it is still within the dead band, else a new one near it.

@@ -25,7 +25,7 @@ pub(crate) const WORK_TERMS: [&str; TERMS] = [
 /// are dear. From the generated city on a CPU device; only ratios matter.
 const PRIOR_WORK: [f64; TERMS] = [0.1, 0.4, 0.4, 1.2, 0.05, 0.2];
 /// Tiles of which a model learns the most: so long, views are cut finer than they need be.
-const YOUNG: u64 = 480;
+const YOUNG: u64 = 240;
 /// The first bytes of a saved model.
 const MAGIC: [u8; 4] = *b"RLCM";
 /// The version of its format: what the terms are, and in what order.
