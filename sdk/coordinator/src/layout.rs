@@ -15,6 +15,8 @@ const TOPOLOGY_BAND: f64 = 1.5;
 const FINE_OVERHEAD: f32 = 0.2;
 /// Share of the time to a deadline in which a frame is done that may as well be cut finer than it need be.
 const EARLY: f64 = 0.5;
+/// A peer that takes less than this share of the fleet's time does it alone.
+const WORSE: f64 = 0.98;
 /// How much longer such a frame may take.
 const LOST: f64 = 1.1;
 /// Share of the time to a deadline in which work must be predicted to be done for it to be left to few peers.
@@ -101,50 +103,52 @@ impl Coordinator {
             let max_split_overhead = self.config.max_split_overhead.max(FINE_OVERHEAD);
             Config { max_split_overhead, ..self.config.clone() }
         });
-        let mut shares = choose(candidates, &demand, finely.as_ref().unwrap_or(&self.config), &previous);
-        let mut slots = slots(&shares);
-        let is_same = |last: &&LastPlan| tiles_of(&last.slots) == tiles_of(&slots) && is_near(&last.slots, &slots);
-        let last = last.filter(is_same);
-        if let Some(last) = last {
-            let layout = measure(ground, &mut shares, last.slots.clone(), last.tree.clone());
-            if layout.finish_ns <= layout.ideal_ns * (1.0 + dead_band) {
-                return layout;
-            }
-        }
-        let mut best: Option<Layout> = None;
-        for _ in 0..REFINEMENTS {
-            let tree = Tree::build(ground, &slots, last.map(|last| &last.tree), dead_band / 3.0);
-            let layout = measure(ground, &mut shares, slots.clone(), tree);
-            let is_good = layout.finish_ns <= layout.ideal_ns * (1.0 + dead_band / 2.0);
-            let work = work_of(ground, &layout.tree, &layout.slots);
-            // What each slot should weigh so that its rectangle, ghost zone included, holds what its peer is due.
-            for (slot, (units, pixels)) in slots.iter_mut().zip(&work) {
-                let Some(share) = shares.iter().find(|share| share.candidate.peer == slot.peer) else { continue };
-                let due = share.units / f64::from(share.tiles);
-                let held = share.candidate.equivalent_units(*units, *pixels, share.tiles);
-                slot.weight *= (due / held.max(f64::MIN_POSITIVE)).clamp(0.5, 2.0);
-            }
-            if best.as_ref().is_none_or(|best| layout.finish_ns < best.finish_ns) {
-                best = Some(layout);
-            }
-            if is_good {
-                break;
-            }
-        }
-        let best = best.expect("at least one refinement is made");
-        let alone = |candidate: &Candidate| candidate.alone_ns(units);
-        let single = candidates.iter().min_by(|a, b| alone(a).total_cmp(&alone(b)));
+        let config = finely.as_ref().unwrap_or(&self.config);
+        let best = cut(ground, choose(candidates, &demand, config, &previous), last, dead_band);
         // Whoever wants tiles at any cost gets them.
         let is_asked_for = self.config.max_split_overhead >= AT_ANY_COST;
-        let is_worse = |single: &&Candidate| best.slots.len() > 1 && alone(single) < 0.98 * best.finish_ns;
-        match single.filter(|single| !is_asked_for && is_worse(single)) {
-            Some(single) => {
-                let slots = vec![Slot { peer: single.peer, weight: 1.0 }];
-                Layout { slots, tree: Tree::Leaf { slot: 0 }, finish_ns: alone(single), ideal_ns: alone(single) }
-            }
-            None => best,
+        let alone = |candidate: &&Candidate| candidate.alone_ns(units);
+        let single = candidates.iter().min_by(|a, b| alone(a).total_cmp(&alone(b)));
+        let Some(single) = single.filter(|_| !is_asked_for && tiles_of(&best.slots).len() > 1) else { return best };
+        // In several tiles, if that is sooner: one is traced while another is on its way.
+        let shares = choose(std::slice::from_ref(single), &demand, &self.config, &Previous::default());
+        let single = cut(ground, shares, last, dead_band);
+        if single.finish_ns < WORSE * best.finish_ns { single } else { best }
+    }
+}
+
+/// The cut for these shares: the last frame's if it is still within the dead band, else a new one near it.
+fn cut(ground: &Ground<'_>, mut shares: Vec<Share>, last: Option<&LastPlan>, dead_band: f64) -> Layout {
+    let mut slots = slots(&shares);
+    let is_same = |last: &&LastPlan| tiles_of(&last.slots) == tiles_of(&slots) && is_near(&last.slots, &slots);
+    let last = last.filter(is_same);
+    if let Some(last) = last {
+        let layout = measure(ground, &mut shares, last.slots.clone(), last.tree.clone());
+        if layout.finish_ns <= layout.ideal_ns * (1.0 + dead_band) {
+            return layout;
         }
     }
+    let mut best: Option<Layout> = None;
+    for _ in 0..REFINEMENTS {
+        let tree = Tree::build(ground, &slots, last.map(|last| &last.tree), dead_band / 3.0);
+        let layout = measure(ground, &mut shares, slots.clone(), tree);
+        let is_good = layout.finish_ns <= layout.ideal_ns * (1.0 + dead_band / 2.0);
+        let work = work_of(ground, &layout.tree, &layout.slots);
+        // What each slot should weigh so that its rectangle, ghost zone included, holds what its peer is due.
+        for (slot, (units, pixels)) in slots.iter_mut().zip(&work) {
+            let Some(share) = shares.iter().find(|share| share.candidate.peer == slot.peer) else { continue };
+            let due = share.units / f64::from(share.tiles);
+            let held = share.candidate.equivalent_units(*units, *pixels, share.tiles);
+            slot.weight *= (due / held.max(f64::MIN_POSITIVE)).clamp(0.5, 2.0);
+        }
+        if best.as_ref().is_none_or(|best| layout.finish_ns < best.finish_ns) {
+            best = Some(layout);
+        }
+        if is_good {
+            break;
+        }
+    }
+    best.expect("at least one refinement is made")
 }
 
 /// Tiles that are given: each, in their order, to the peer that would be through with it first.
