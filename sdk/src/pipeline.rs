@@ -2,6 +2,7 @@
 
 mod ahead;
 mod finishing;
+mod plan;
 mod tasks;
 mod tiers;
 
@@ -10,27 +11,26 @@ pub(crate) use ahead::{Begun, Foreseen};
 use finishing::Finishing;
 use tasks::local_task;
 pub(crate) use tasks::{MAX_VIEWS, is_local_task};
-use tiers::{DueTogether, Tiers};
+use tiers::Tiers;
 
 use crate::capture::{MergedSlice, Recorder};
 use crate::clock::Clock;
-use crate::config::{Accumulation, FrameDesc, Lowering, ViewDesc};
+use crate::config::{FrameDesc, ViewDesc};
 use crate::director::ArrivedSlice;
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
-use crate::flight::{Before, Flight, FlightPlanes, FlightTile, Group, LateTiles, Request, TilePlan};
+use crate::flight::{Before, Flight, FlightPlanes, FlightTile, LateTiles, Request};
 use crate::merge_thread::Merge;
 use crate::merging::{Finished, Part};
-use crate::output::{Output, StageTimes, spend};
+use crate::output::{Output, StageTimes};
 use crate::overlay::CostMaps;
 use crate::revisions::{Resolved, Revisions};
 use crate::timeline::Timeline;
 use crate::verify::Verifier;
 use rayloom_coordinator::{
-    Action, ChangeCause, Config, Constraints, Coordinator, CostMap, ExpiryCause, Flaw, Foresight, FrameRequest,
-    PeerChange, PeerId, PeerPrior, PeerState, PeerView, PlannedTile, Refusal, TaskId, TileReport, Time,
+    Action, ChangeCause, Config, Constraints, Coordinator, ExpiryCause, Flaw, PeerChange, PeerId, PeerPrior, PeerState,
+    PeerView, Refusal, TaskId, TileReport, Time,
 };
-use rayloom_frame::features::{block_motion, estimated_cost};
 use rayloom_frame::merge::LATE_FRAMES;
 use rayloom_frame::{GBuffer, Rect};
 use rayloom_wire::{CancelTasks, Message, TaskRefusal, TaskRefused, TileDone, limits};
@@ -335,169 +335,6 @@ impl Pipeline {
         }
         self.open_oldest();
         begun
-    }
-
-    /// What was asked ahead for a frame that begins, if it is of use, and whether anything was.
-    fn take_ahead(&mut self, desc: &FrameDesc, state: Option<&Resolved>, now: Time) -> (Option<Flight>, bool) {
-        let (due, passed) = self.ahead.take();
-        let depth_m = if due.is_some() { self.depth_m() } else { f32::NAN };
-        // With nobody to ask, nothing was.
-        let was_asked = due.as_ref().is_some_and(|due| due.request.groups.iter().any(|group| !group.plan.is_empty()));
-        let (taken, dropped): (Vec<Flight>, Vec<Flight>) =
-            due.into_iter().partition(|flight| ahead::is_usable(flight, desc, state, self.view.size, depth_m));
-        self.drop_ahead(passed.into_iter().chain(dropped).collect(), now);
-        if desc.cut {
-            self.drop_all_ahead(now);
-        }
-        (taken.into_iter().next(), was_asked)
-    }
-
-    fn drop_all_ahead(&mut self, now: Time) {
-        let all = self.ahead.take_all();
-        self.drop_ahead(all, now);
-    }
-
-    /// What was asked ahead is of no use any more.
-    fn drop_ahead(&mut self, dropped: Vec<Flight>, now: Time) {
-        for flight in dropped {
-            self.coordinator.give_up_frame(flight.number, now);
-            self.keep_late(flight.into_dropped());
-        }
-    }
-
-    /// How far away things are that the view shows, in metres, half of them nearer.
-    pub(crate) fn depth_m(&self) -> f32 {
-        let seen = self.merge.seen();
-        let mut inverse: Vec<f32> = seen.map_or_else(Vec::new, |seen| seen.features.inverse_depth.clone());
-        inverse.retain(|inverse| *inverse > 0.0);
-        let middle = inverse.len() / 2;
-        // Of nothing nothing is known.
-        if inverse.is_empty() { f32::NAN } else { 1.0 / *inverse.select_nth_unstable_by(middle, f32::total_cmp).1 }
-    }
-
-    /// The frame that comes some frames after one that begins, as far as it can be foreseen.
-    fn as_foreseen(
-        &mut self,
-        desc: &FrameDesc,
-        state: Option<&Resolved>,
-        before: Option<&Before>,
-        foreseen: Foreseen,
-    ) -> Request {
-        let frames = foreseen.frames;
-        let stood = before.filter(|_| !desc.cut).and_then(|before| before.state.as_ref());
-        let next = state.map(|state| ahead::foreseen_state(stood, state, frames));
-        // The frame before it is the one that begins, which is known, or was foreseen itself.
-        let is_next = frames == 1;
-        let (previous_camera, cut) = if is_next { (Some(desc.camera), false) } else { (None, desc.cut) };
-        let frame_id = desc.frame_id.saturating_add(u64::from(frames));
-        let known = Before { frame_id: desc.frame_id, is_ahead: false, camera: desc.camera, state: state.cloned() };
-        let desc = FrameDesc { frame_id, camera: foreseen.camera, previous_camera, cut, ..desc.clone() };
-        let this = Before { frame_id, is_ahead: true, camera: desc.camera, state: next.clone() };
-        let last = self.ahead.last.replace(this);
-        let before = if is_next { Some(known) } else { last };
-        Request { desc, is_ahead: true, groups: Vec::new(), state: next, planes: None, before }
-    }
-
-    /// Has a frame planned, all of its groups.
-    fn plan(&mut self, mut request: Request, how: How, now: Time) -> Flight {
-        let layers = if request.desc.layers.is_empty() { &self.view.layers } else { &request.desc.layers };
-        let (tiers, predicted) = match request.is_ahead {
-            true => (&mut self.ahead.tiers, &mut self.ahead.predicted),
-            false => (&mut self.tiers, &mut self.predicted),
-        };
-        // What is asked ahead has that much more time.
-        let predicted = predicted.take().map(|predicted| predicted.saturating_sub(how.ahead));
-        let groups = match how.is_exact || self.view.accumulation == Accumulation::Off {
-            true => tiers::together(layers),
-            false => tiers.groups(layers, predicted),
-        };
-        let number = self.next_number;
-        self.next_number += 1;
-        spend(self.desc.inserted.plan_ms);
-        let mut lowered = 0;
-        for (group, due) in (0..).zip(groups) {
-            lowered = lowered.max(self.plan_group(&mut request, (number, group), due, &how, now));
-        }
-        Flight {
-            number,
-            desc: request.desc.clone(),
-            is_guess: false,
-            request: Arc::new(request),
-            lowered,
-            tiles: Vec::new(),
-            prescribed: how.prescribed,
-            is_open: false,
-            is_exact: how.is_exact,
-            is_surely_shown: how.is_surely_shown,
-            ended: false,
-            predicted_costs: self.keeps_costs.then(|| self.coordinator.ns_per_pixel()),
-            begun_ns: how.begun_ns,
-            taken_ns: now.0,
-            planned_ns: self.desc.clock.now_ns(),
-            ended_ns: now.0,
-        }
-    }
-
-    /// Has layers of a frame planned that are due together; says by how many steps they were lowered.
-    fn plan_group(
-        &mut self,
-        frame: &mut Request,
-        (number, group): (u64, u8),
-        due: DueTogether,
-        how: &How,
-        now: Time,
-    ) -> u32 {
-        let DueTogether { layers: asked, deadline } = due;
-        let cut = how.cut.as_deref();
-        let requests: Vec<_> = asked.iter().map(|layer| layer.request).collect();
-        let seen = self.merge.seen();
-        let cost = seen.as_ref().map(|seen| CostMap {
-            blocks_x: seen.features.blocks_x,
-            blocks_y: seen.features.blocks_y,
-            cost: estimated_cost(&seen.features, &requests),
-        });
-        if let Some(seen) = seen.filter(|_| !frame.desc.cut) {
-            let motion = block_motion(&seen.features, &seen.camera, &frame.desc.camera, self.view.size);
-            let features = &seen.features;
-            self.coordinator.foresee(&Foresight { features, is_current: false, motion: &motion, layers: &requests });
-        }
-        let (scene, revision) = frame.state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
-        let ghost_px = u32::from(self.view.filter_radius);
-        // Only what is due with the frame is waited for.
-        let wait = if group == 0 { self.finishing.time_for_tiles(deadline) } else { deadline };
-        let request = FrameRequest {
-            frame_id: number,
-            group,
-            scene,
-            revision,
-            extent: self.view.size,
-            ghost_px,
-            deadline: Time(how.begun_ns) + how.ahead + wait,
-            cost,
-            layers: requests.clone(),
-            lowering: if how.is_exact { Lowering::Never } else { self.view.lowering },
-            constraints: self.constraints(),
-            up_bytes_per_px: if frame.planes.is_some() { self.plane_bytes_per_px } else { 0.0 },
-        };
-        let plan = match cut {
-            Some(cut) => self.coordinator.begin_frame_as_cut(request, cut, now),
-            None => self.coordinator.begin_frame(request, now),
-        };
-        tracing::trace!("{} tiles, {:.1} % ghosts", plan.tiles.len(), plan.ghost_share * 100.0);
-        if !plan.tiles.is_empty() {
-            let predicted = if frame.is_ahead { &mut self.ahead.predicted } else { &mut self.predicted };
-            *predicted = (*predicted).max(Some(Duration::from_nanos(plan.predicted_ns)));
-        }
-        let planned = plan.tiles.iter().map(|tile: &PlannedTile| tile.rect);
-        // Slices are told apart by their tile's place: a frame that is made again keeps it, whoever traces what.
-        let cut = cut.filter(|_| !plan.tiles.is_empty());
-        let rects: Vec<Rect> = cut.map_or_else(|| planned.collect(), <[Rect]>::to_vec);
-        frame.groups.push(Group {
-            deadline,
-            layers: if plan.lowered > 0 { plan.layers } else { requests },
-            plan: rects.into_iter().map(|rect| TilePlan { rect, ghost_px }).collect(),
-        });
-        plan.lowered
     }
 
     /// The view's thread has the oldest frame in flight open, and takes what has arrived of it before.

@@ -3,12 +3,12 @@
 //! **A wrong guess never costs a frame**: when a frame begins, what was asked for it ahead is taken if its camera is near the true one,
 //! and else the frame is asked for anew, as without prediction. See `docs/prediction.md`.
 
+use super::{Pipeline, tiers::Tiers};
 use crate::config::FrameDesc;
-use crate::flight::{Before, Flight};
-use crate::pipeline::tiers::Tiers;
+use crate::flight::{Before, Flight, Request};
 use crate::revisions::Resolved;
 use glam::{Affine3A, Quat, Vec3};
-use rayloom_coordinator::is_near;
+use rayloom_coordinator::{Time, is_near};
 use rayloom_frame::Extent;
 use rayloom_scene::Camera;
 use rayloom_wire::StateDelta;
@@ -80,6 +80,74 @@ impl Ahead {
     /// Something was asked for the frame that begins so many frames later.
     pub(super) fn add(&mut self, frames: u8, flight: Flight) {
         self.flights.push_back((self.begun + u64::from(frames), flight));
+    }
+}
+
+impl Pipeline {
+    /// What was asked ahead for a frame that begins, if it is of use, and whether anything was.
+    pub(super) fn take_ahead(
+        &mut self,
+        desc: &FrameDesc,
+        state: Option<&Resolved>,
+        now: Time,
+    ) -> (Option<Flight>, bool) {
+        let (due, passed) = self.ahead.take();
+        let depth_m = if due.is_some() { self.depth_m() } else { f32::NAN };
+        // With nobody to ask, nothing was.
+        let was_asked = due.as_ref().is_some_and(|due| due.request.groups.iter().any(|group| !group.plan.is_empty()));
+        let (taken, dropped): (Vec<Flight>, Vec<Flight>) =
+            due.into_iter().partition(|flight| is_usable(flight, desc, state, self.view.size, depth_m));
+        self.drop_ahead(passed.into_iter().chain(dropped).collect(), now);
+        if desc.cut {
+            self.drop_all_ahead(now);
+        }
+        (taken.into_iter().next(), was_asked)
+    }
+
+    pub(super) fn drop_all_ahead(&mut self, now: Time) {
+        let all = self.ahead.take_all();
+        self.drop_ahead(all, now);
+    }
+
+    /// What was asked ahead is of no use any more.
+    pub(super) fn drop_ahead(&mut self, dropped: Vec<Flight>, now: Time) {
+        for flight in dropped {
+            self.coordinator.give_up_frame(flight.number, now);
+            self.keep_late(flight.into_dropped());
+        }
+    }
+
+    /// How far away things are that the view shows, in metres, half of them nearer.
+    pub(crate) fn depth_m(&self) -> f32 {
+        let seen = self.merge.seen();
+        let mut inverse: Vec<f32> = seen.map_or_else(Vec::new, |seen| seen.features.inverse_depth.clone());
+        inverse.retain(|inverse| *inverse > 0.0);
+        let middle = inverse.len() / 2;
+        // Of nothing nothing is known.
+        if inverse.is_empty() { f32::NAN } else { 1.0 / *inverse.select_nth_unstable_by(middle, f32::total_cmp).1 }
+    }
+
+    /// The frame that comes some frames after one that begins, as far as it can be foreseen.
+    pub(super) fn as_foreseen(
+        &mut self,
+        desc: &FrameDesc,
+        state: Option<&Resolved>,
+        before: Option<&Before>,
+        foreseen: Foreseen,
+    ) -> Request {
+        let frames = foreseen.frames;
+        let stood = before.filter(|_| !desc.cut).and_then(|before| before.state.as_ref());
+        let next = state.map(|state| foreseen_state(stood, state, frames));
+        // The frame before it is the one that begins, which is known, or was foreseen itself.
+        let is_next = frames == 1;
+        let (previous_camera, cut) = if is_next { (Some(desc.camera), false) } else { (None, desc.cut) };
+        let frame_id = desc.frame_id.saturating_add(u64::from(frames));
+        let known = Before { frame_id: desc.frame_id, is_ahead: false, camera: desc.camera, state: state.cloned() };
+        let desc = FrameDesc { frame_id, camera: foreseen.camera, previous_camera, cut, ..desc.clone() };
+        let this = Before { frame_id, is_ahead: true, camera: desc.camera, state: next.clone() };
+        let last = self.ahead.last.replace(this);
+        let before = if is_next { Some(known) } else { last };
+        Request { desc, is_ahead: true, groups: Vec::new(), state: next, planes: None, before }
     }
 }
 
