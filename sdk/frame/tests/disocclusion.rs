@@ -1,10 +1,13 @@
 //! What comes into view while its tile is missing is lit as its neighbours of the same surface are, and gives way to the first sample.
 
+#[path = "synthetic/pictures.rs"]
+mod pictures;
 #[allow(dead_code, reason = "whole tiles are delivered by other tests")]
 mod synthetic;
 
 use glam::Vec3;
 use half::f16;
+use pictures::{of, truth};
 use rayloom_frame::{
     Extent, LayerKind, LayerRequest, TracedTile,
     compose::{ToneMap, compose},
@@ -37,18 +40,6 @@ fn deliver(merger: &mut Merger, shot: &Shot, layers: &[LayerRequest], missing: &
         let traced = TracedTile { primary: None, ..shot.trace(*tile, layers) };
         merger.add_tile(shot.frame_id, i as u32, 0, &traced).unwrap();
     }
-}
-
-fn truth(shot: &Shot) -> Vec<u8> {
-    let mut merger = Merger::new(EXTENT);
-    let full = LAYERS.map(|layer| LayerRequest { scale: 1, ..layer });
-    shot.deliver(&mut merger, &full, &whole(EXTENT), &[]);
-    compose(&merger.finish().unwrap(), 1.0, ToneMap::Linear)
-}
-
-/// The four bytes of the pixels that are asked for.
-fn of(rgba: &[u8], pixels: &[usize]) -> Vec<u8> {
-    pixels.iter().flat_map(|i| rgba[i * 4..i * 4 + 4].to_vec()).collect()
 }
 
 /// What the tile shows of which nothing is known, after `lost` frames without it.

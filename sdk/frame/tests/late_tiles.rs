@@ -1,11 +1,14 @@
 //! Tiles that come after their frame are warped forward and count; what is too old, unknown or there already does not.
 
+#[path = "synthetic/pictures.rs"]
+mod pictures;
 mod synthetic;
 
 use glam::Vec3;
 use half::f16;
+use pictures::{of, truth};
 use rayloom_frame::{
-    Extent, FrameError, LayerKind, LayerRequest, PlaneKind, TracedTile,
+    Extent, FrameError, LayerKind, PlaneKind, TracedTile,
     codec::{CodecMode, encode_tile},
     compose::{ToneMap, compose},
     merge::{Added, FrameInputs, LATE_BYTES_PER_PIXEL, LATE_FRAMES, MergeCounts, MergeMode, Merger, PlannedTile},
@@ -41,18 +44,6 @@ fn deliver(merger: &mut Merger, shot: &Shot, planes: Planes, missing: &[usize]) 
     for (i, tile) in tiles.iter().enumerate().filter(|(i, _)| !missing.contains(i)) {
         merger.add_tile(shot.frame_id, i as u32, 0, &traced(shot, *tile, planes)).unwrap();
     }
-}
-
-fn truth(shot: &Shot) -> Vec<u8> {
-    let mut merger = Merger::new(EXTENT);
-    let full = LAYERS.map(|layer| LayerRequest { scale: 1, ..layer });
-    shot.deliver(&mut merger, &full, &whole(EXTENT), &[]);
-    compose(&merger.finish().unwrap(), 1.0, ToneMap::Linear)
-}
-
-/// The four bytes of the pixels that are asked for.
-fn of(rgba: &[u8], pixels: &[usize]) -> Vec<u8> {
-    pixels.iter().flat_map(|i| rgba[i * 4..i * 4 + 4].to_vec()).collect()
 }
 
 /// Takes what comes late, a tile of a frame, and finishes; the picture, and the pixels of the tile that show it alone.

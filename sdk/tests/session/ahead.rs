@@ -42,6 +42,13 @@ fn course(frame: u64) -> Camera {
     }
 }
 
+/// A view that is traced so many frames ahead and one that is not, and the first frame that neither has begun.
+fn side_by_side(session: &Session, frames_ahead: u8, revision: u64) -> ([ViewHandle; 2], u64) {
+    let views = [frames_ahead, 0].map(|n| session.create_view(view_desc(n)).unwrap());
+    let begun = views.each_ref().map(|view| first_fresh(view, revision, 0).frame_id);
+    (views, begun.into_iter().max().unwrap() + 1)
+}
+
 fn show(view: &ViewHandle, desc: FrameDesc) -> Arc<Output> {
     let frame_id = desc.frame_id;
     view.begin_frame(desc).unwrap();
@@ -57,9 +64,7 @@ fn a_camera_that_is_foreseen_is_shown_as_if_it_had_been_known() {
     scene.replace(wall()).unwrap();
     let revision = scene.commit().unwrap();
     for frames_ahead in 1..=3 {
-        let [ahead, knowing] = [frames_ahead, 0].map(|n| session.create_view(view_desc(n)).unwrap());
-        let first =
-            [&ahead, &knowing].map(|view| first_fresh(view, revision, 0).frame_id).into_iter().max().unwrap() + 1;
+        let ([ahead, knowing], first) = side_by_side(&session, frames_ahead, revision);
         let (mut predicted, mut worst) = (0, f64::INFINITY);
         for frame in 0..24 {
             let desc = FrameDesc::new(first + frame, revision, course(frame));
@@ -122,8 +127,7 @@ fn jerks_and_jumps_cost_no_frame() {
     let scene = session.create_scene();
     scene.replace(wall()).unwrap();
     let revision = scene.commit().unwrap();
-    let [ahead, knowing] = [3, 0].map(|n| session.create_view(view_desc(n)).unwrap());
-    let first = [&ahead, &knowing].map(|view| first_fresh(view, revision, 0).frame_id).into_iter().max().unwrap() + 1;
+    let ([ahead, knowing], first) = side_by_side(&session, 3, revision);
     let mut jumped = 0;
     let before = ahead.stats().prediction;
     for frame in 0..40_u64 {
@@ -152,8 +156,7 @@ fn a_frame_that_cuts_is_as_without_prediction() {
     let scene = session.create_scene();
     scene.replace(wall()).unwrap();
     let revision = scene.commit().unwrap();
-    let [ahead, knowing] = [2, 0].map(|n| session.create_view(view_desc(n)).unwrap());
-    let first = [&ahead, &knowing].map(|view| first_fresh(view, revision, 0).frame_id).into_iter().max().unwrap() + 1;
+    let ([ahead, knowing], first) = side_by_side(&session, 2, revision);
     for frame in 0..30 {
         let cut = frame % 6 == 5;
         let camera = if frame % 12 < 5 { course(frame) } else { course(200 + frame) };
