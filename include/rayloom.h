@@ -82,7 +82,7 @@
   6000000, 30 }
 #define RAYLOOM_IMAGE_DESC_INIT { RAYLOOM_STRUCT_IMAGE_DESC, sizeof(rayloom_image_desc), NULL, NULL, 0, 0, 0 }
 #define RAYLOOM_STREAM_STATS_INFO_INIT { RAYLOOM_STRUCT_STREAM_STATS_INFO, sizeof(rayloom_stream_stats_info), NULL, \
-  0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 /**
@@ -404,6 +404,12 @@
  * and a peer traces the view once more.
  */
 #define RAYLOOM_SESSION_VALIDATE 4
+
+/**
+ * Shows where each frame's time went in Tracy, which connects to this machine's port 8086 (TRACY_PORT names another one). Only in
+ * builds with the feature "tracy".
+ */
+#define RAYLOOM_SESSION_TRACY 8
 
 /**
  * Number of the embedded peer in events and tiles.
@@ -1641,9 +1647,9 @@ typedef struct rayloom_stage_times {
    */
   float total_ms;
   /**
-   * 0.
+   * What each block will cost, before cutting and assigning.
    */
-  uint32_t reserved;
+  float analyse_ms;
 } rayloom_stage_times;
 
 /**
@@ -2701,13 +2707,21 @@ typedef struct rayloom_stream_stats_info {
    */
   float fps;
   /**
-   * Median milliseconds of encoding one picture.
+   * Median milliseconds of encoding one picture as H.264, over the last 120.
    */
   float encode_ms;
   /**
-   * 0.
+   * Of its colours to what the encoder takes, on the caller's thread.
    */
-  uint32_t reserved;
+  float convert_ms;
+  /**
+   * Of its waiting for the encoder.
+   */
+  float wait_ms;
+  /**
+   * Of cutting it into packets.
+   */
+  float packetise_ms;
 } rayloom_stream_stats_info;
 
 /**

@@ -285,6 +285,11 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_SESSION_VALIDATE = 4;
         /// <summary>
+        ///  Shows where each frame's time went in Tracy, which connects to this machine's port 8086 (TRACY_PORT names another one). Only in
+        ///  builds with the feature "tracy".
+        /// </summary>
+        public const uint RAYLOOM_SESSION_TRACY = 8;
+        /// <summary>
         ///  Number of the embedded peer in events and tiles.
         /// </summary>
         public const uint RAYLOOM_EMBEDDED_PEER = 4294967295;
@@ -2167,9 +2172,9 @@ namespace Rayloom
         /// </summary>
         public float total_ms;
         /// <summary>
-        ///  0.
+        ///  What each block will cost, before cutting and assigning.
         /// </summary>
-        public uint reserved;
+        public float analyse_ms;
     }
 
     /// <summary>
@@ -3026,13 +3031,21 @@ namespace Rayloom
         /// </summary>
         public float fps;
         /// <summary>
-        ///  Median milliseconds of encoding one picture.
+        ///  Median milliseconds of encoding one picture as H.264, over the last 120.
         /// </summary>
         public float encode_ms;
         /// <summary>
-        ///  0.
+        ///  Of its colours to what the encoder takes, on the caller's thread.
         /// </summary>
-        public uint reserved;
+        public float convert_ms;
+        /// <summary>
+        ///  Of its waiting for the encoder.
+        /// </summary>
+        public float wait_ms;
+        /// <summary>
+        ///  Of cutting it into packets.
+        /// </summary>
+        public float packetise_ms;
     }
 
 

@@ -59,7 +59,7 @@ structs! {
     rayloom_output_plane { kind, pixel_size, width, height, row_pitch, data }
     rayloom_stage_times {
         submit_ms, plan_ms, send_ms, queue_ms, upload_ms, trace_ms, encode_ms, return_ms, wait_ms, merge_ms, filter_ms,
-        compose_ms, total_ms, reserved,
+        compose_ms, total_ms, analyse_ms,
     }
     rayloom_output_info {
         struct_type, struct_size, next, frame_id, time_ns, width, height, color, color_row_pitch, camera, fresh, tile_count, tiles,
@@ -99,7 +99,8 @@ structs! {
     rayloom_image_desc { struct_type, struct_size, next, pixels, row_pitch, width, height }
     rayloom_input_event { viewer, kind, down, button, dx, dy, reserved, text }
     rayloom_stream_stats_info {
-        struct_type, struct_size, next, submitted, encoded, dropped, late, idr, bytes, viewers, fps, encode_ms, reserved,
+        struct_type, struct_size, next, submitted, encoded, dropped, late, idr, bytes, viewers, fps, encode_ms,
+        convert_ms, wait_ms, packetise_ms,
     }
 }
 

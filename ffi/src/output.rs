@@ -116,8 +116,8 @@ pub struct rayloom_stage_times {
     pub compose_ms: f32,
     /// Begin to finished.
     pub total_ms: f32,
-    /// 0.
-    pub reserved: u32,
+    /// What each block will cost, before cutting and assigning.
+    pub analyse_ms: f32,
 }
 
 impl From<StageTimes> for rayloom_stage_times {
@@ -136,7 +136,7 @@ impl From<StageTimes> for rayloom_stage_times {
             filter_ms: times.filter_ms,
             compose_ms: times.compose_ms,
             total_ms: times.total_ms,
-            reserved: 0,
+            analyse_ms: times.analyse_ms,
         }
     }
 }

@@ -22,6 +22,9 @@ pub const RAYLOOM_SESSION_LOSSLESS: u32 = 2;
 /// what a wrong convention explains is told as RAYLOOM_EVENT_CONVENTION. For development: such a frame's planes are copied,
 /// and a peer traces the view once more.
 pub const RAYLOOM_SESSION_VALIDATE: u32 = 4;
+/// Shows where each frame's time went in Tracy, which connects to this machine's port 8086 (TRACY_PORT names another one). Only in
+/// builds with the feature "tracy".
+pub const RAYLOOM_SESSION_TRACY: u32 = 8;
 
 /// Number of the embedded peer in events and tiles.
 pub const RAYLOOM_EMBEDDED_PEER: u32 = 0xFFFF_FFFF;
@@ -148,7 +151,10 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
             return Err(Failure::argument(text));
         }
     };
-    let known = RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU | RAYLOOM_SESSION_LOSSLESS | RAYLOOM_SESSION_VALIDATE;
+    let known = RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU
+        | RAYLOOM_SESSION_LOSSLESS
+        | RAYLOOM_SESSION_VALIDATE
+        | RAYLOOM_SESSION_TRACY;
     check_flags("desc->flags", desc.flags, known)?;
     if desc.peer_count > 64 {
         return Err(Failure::argument(format!("desc->peer_count is {}, allowed is 0 to 64", desc.peer_count)));
@@ -202,6 +208,7 @@ unsafe fn description(desc: &rayloom_session_desc) -> Result<SessionDesc, Failur
         capture: capture.map(Into::into),
         accept_stored_traces: false,
         timeline: timeline.map(Into::into),
+        tracy: desc.flags & RAYLOOM_SESSION_TRACY != 0,
         inserted: StageTimes::default(),
         verification: Verification { share, evidence: evidence.map(Into::into) },
     })

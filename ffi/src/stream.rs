@@ -105,6 +105,7 @@ unsafe fn description(desc: &rayloom_stream_desc) -> Result<StreamDesc, Failure>
         max_fps: desc.max_fps,
         bitrate_bps: desc.bitrate_bps,
         allow_origins: origins,
+        ..StreamDesc::default()
     })
 }
 
@@ -329,10 +330,14 @@ pub struct rayloom_stream_stats_info {
     pub viewers: u32,
     /// Frames encoded a second, over the last two seconds.
     pub fps: f32,
-    /// Median milliseconds of encoding one picture.
+    /// Median milliseconds of encoding one picture as H.264, over the last 120.
     pub encode_ms: f32,
-    /// 0.
-    pub reserved: u32,
+    /// Of its colours to what the encoder takes, on the caller's thread.
+    pub convert_ms: f32,
+    /// Of its waiting for the encoder.
+    pub wait_ms: f32,
+    /// Of cutting it into packets.
+    pub packetise_ms: f32,
 }
 descriptor!(rayloom_stream_stats_info, RAYLOOM_STRUCT_STREAM_STATS_INFO);
 
@@ -362,7 +367,9 @@ pub unsafe extern "C" fn rayloom_stream_stats(
             viewers: stats.viewers as u32,
             fps: stats.fps,
             encode_ms: stats.encode_ms,
-            reserved: 0,
+            convert_ms: stats.convert_ms,
+            wait_ms: stats.wait_ms,
+            packetise_ms: stats.packetise_ms,
         });
         Ok(())
     })

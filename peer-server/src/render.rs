@@ -3,9 +3,10 @@
 use crate::cache::Id;
 use crate::tracer::{Frame, TraceError, Traced, Tracer};
 use glam::Affine3A;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use rayloom_frame::{GBuffer, Rect};
 use rayloom_scene::{Pose, Scene};
+use rayloom_sync::Queue;
 use rayloom_wire::OVERTAKES_BY;
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
@@ -103,7 +104,12 @@ struct Scenes {
 
 impl<T: Send + 'static> Device<T> {
     pub(crate) fn new() -> Device<T> {
-        Device { tiles: Queue::new(), builds: Queue::new(), scenes: Mutex::default(), last_traced: Mutex::default() }
+        Device {
+            tiles: Queue::default(),
+            builds: Queue::default(),
+            scenes: Mutex::default(),
+            last_traced: Mutex::default(),
+        }
     }
 
     /// Starts the threads. They end after [`Device::stop`], or when the device is lost: then `failed` is told why.
@@ -152,12 +158,12 @@ impl<T: Send + 'static> Device<T> {
     pub(crate) fn trace(&self, job: TileJob<T>) -> bool {
         let overtakes =
             |job: &TileJob<T>, other: &TileJob<T>| other.due.saturating_duration_since(job.due) > OVERTAKES_BY;
-        self.tiles.push_in_turn(job, |job| job.session, overtakes)
+        self.tiles.put(job, |waiting, job| put_in_turn(waiting, job, |job| job.session, overtakes)).is_ok()
     }
 
     /// False when the device has stopped; the job is dropped then.
     pub(crate) fn build(&self, job: BuildJob) -> bool {
-        self.builds.push(job)
+        self.builds.push(job).is_ok()
     }
 
     /// Removes a session's tasks that have not begun; what they carried is dropped here.
@@ -173,8 +179,8 @@ impl<T: Send + 'static> Device<T> {
 
     /// The threads end after what they are at; what is queued is dropped.
     pub(crate) fn stop(&self) {
-        self.tiles.stop();
-        self.builds.stop();
+        self.tiles.close();
+        self.builds.close();
     }
 
     /// Works until the device is stopped, or lost: then says why.
@@ -301,86 +307,19 @@ fn lost<V>(result: &Result<V, TraceError>) -> Option<String> {
     }
 }
 
-/// A queue that threads wait on.
-struct Queue<J> {
-    state: Mutex<(VecDeque<J>, bool)>,
-    wake: Condvar,
-}
-
-impl<J> Queue<J> {
-    fn new() -> Queue<J> {
-        Queue { state: Mutex::new((VecDeque::new(), false)), wake: Condvar::new() }
-    }
-
-    fn push(&self, job: J) -> bool {
-        let mut state = self.state.lock();
-        if state.1 {
-            return false;
+/// Puts a job into the last of its owner's places in the queue, and from there on into each one before it, while it overtakes who has that.
+fn put_in_turn<J>(waiting: &mut VecDeque<J>, job: J, owner: impl Fn(&J) -> u64, overtakes: impl Fn(&J, &J) -> bool) {
+    let mut place = waiting.len();
+    waiting.push_back(job);
+    for other in (0..place).rev() {
+        if owner(&waiting[other]) != owner(&waiting[place]) {
+            continue;
         }
-        state.0.push_back(job);
-        drop(state);
-        self.wake.notify_one();
-        true
-    }
-
-    /// Takes the last of its owner's places in the queue, and from there on each one before it, while it overtakes who has that.
-    fn push_in_turn(&self, job: J, owner: impl Fn(&J) -> u64, overtakes: impl Fn(&J, &J) -> bool) -> bool {
-        let mut state = self.state.lock();
-        if state.1 {
-            return false;
+        if !overtakes(&waiting[place], &waiting[other]) {
+            break;
         }
-        let queue = &mut state.0;
-        let mut place = queue.len();
-        queue.push_back(job);
-        for other in (0..place).rev() {
-            if owner(&queue[other]) != owner(&queue[place]) {
-                continue;
-            }
-            if !overtakes(&queue[place], &queue[other]) {
-                break;
-            }
-            queue.swap(other, place);
-            place = other;
-        }
-        drop(state);
-        self.wake.notify_one();
-        true
-    }
-
-    fn pop(&self) -> Option<J> {
-        let mut state = self.state.lock();
-        loop {
-            if state.1 {
-                return None;
-            }
-            if let Some(job) = state.0.pop_front() {
-                return Some(job);
-            }
-            self.wake.wait(&mut state);
-        }
-    }
-
-    fn retain(&self, keep: impl Fn(&J) -> bool) {
-        // Dropped outside the lock: what a job carries may take locks of its own.
-        let dropped: Vec<J> = {
-            let mut state = self.state.lock();
-            let mut dropped = Vec::new();
-            for job in std::mem::take(&mut state.0) {
-                if keep(&job) { state.0.push_back(job) } else { dropped.push(job) }
-            }
-            dropped
-        };
-        drop(dropped);
-    }
-
-    fn stop(&self) {
-        let dropped = {
-            let mut state = self.state.lock();
-            state.1 = true;
-            std::mem::take(&mut state.0)
-        };
-        self.wake.notify_all();
-        drop(dropped);
+        waiting.swap(other, place);
+        place = other;
     }
 }
 

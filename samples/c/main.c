@@ -17,6 +17,8 @@ typedef struct { /* What the command line says. */
   const char *token, *listen, *scene, *png, *capture, *timeline, *evidence;
   int half, paused;
   uint32_t denoise; /* A flag of the view. */
+  uint32_t ahead;   /* Frames that are traced before they are begun. */
+  uint32_t tracy;   /* A flag of the session. */
   uint32_t animation; /* Of a scene from a file. */
   double second;      /* Where what moves begins. */
   uint64_t deadline_ns, frames;
@@ -39,6 +41,8 @@ static Options parse(int argc, char **argv) {
     if (!strcmp(name, "--denoise") || !strcmp(name, "--denoise=cpu")) { o.denoise = RAYLOOM_VIEW_DENOISE; continue; }
     if (!strcmp(name, "--denoise=gpu")) { o.denoise = RAYLOOM_VIEW_DENOISE_GPU; continue; }
     if (!strcmp(name, "--denoise=open-image")) { o.denoise = RAYLOOM_VIEW_DENOISE_OPEN_IMAGE; continue; }
+    if (!strncmp(name, "--denoise", 9)) { fprintf(stderr, "%s: it may be cpu, gpu or open-image\n", name); exit(2); }
+    if (!strcmp(name, "--tracy")) { o.tracy = RAYLOOM_SESSION_TRACY; continue; }
     if (!strcmp(name, "--tiles")) { o.overlay = RAYLOOM_OVERLAY_TILES; continue; }
     i++;
     if (!strcmp(name, "--peer") && o.peer_count < MAX_PEERS) o.peers[o.peer_count++].url = value;
@@ -51,6 +55,7 @@ static Options parse(int argc, char **argv) {
     else if (!strcmp(name, "--at")) { o.second = strtod(value, NULL); o.paused = 1; }
     else if (!strcmp(name, "--size") && sscanf(value, "%ux%u", &o.width, &o.height) == 2) continue;
     else if (!strcmp(name, "--deadline-ms")) o.deadline_ns = strtoull(value, NULL, 10) * 1000000;
+    else if (!strcmp(name, "--ahead")) o.ahead = (uint32_t)strtoul(value, NULL, 10);
     else if (!strcmp(name, "--view")) o.mode = pick(value, "remote", "local", "diff");
     else if (!strcmp(name, "--embedded")) o.embedded = pick(value, "never", "fallback", "always");
     else if (!strcmp(name, "--frames")) o.frames = strtoull(value, NULL, 10);
@@ -101,7 +106,7 @@ int main(int argc, char **argv) {
 
   rayloom_session_desc session_desc = RAYLOOM_SESSION_DESC_INIT;
   session_desc.peers = o.peers; session_desc.peer_count = o.peer_count;
-  session_desc.embedded = o.embedded; session_desc.flags = RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU;
+  session_desc.embedded = o.embedded; session_desc.flags = RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU | o.tracy;
   session_desc.capture_path = o.capture; session_desc.timeline_path = o.timeline; session_desc.evidence_dir = o.evidence;
   rayloom_session *session; check(rayloom_session_create(&session_desc, &session));
   rayloom_stream_desc stream_desc = RAYLOOM_STREAM_DESC_INIT;
@@ -129,7 +134,7 @@ int main(int argc, char **argv) {
     layers[kind] = (rayloom_layer){ kind, tier, o.deadline_ns, 1, o.half && blurry ? 2 : 1, 0, 0 };
   }
   rayloom_view_desc view_desc = RAYLOOM_VIEW_DESC_INIT;
-  view_desc.flags = o.denoise;
+  view_desc.flags = o.denoise; view_desc.frames_ahead = o.ahead;
   view_desc.width = o.width; view_desc.height = o.height; view_desc.layers = layers; view_desc.layer_count = 4;
   rayloom_view *view; check(rayloom_view_create(session, &view_desc, &view));
   check(rayloom_view_set_mode(view, o.mode)); check(rayloom_view_set_overlay(view, o.overlay));

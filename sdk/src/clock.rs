@@ -22,6 +22,11 @@ impl Clock {
         Time(self.now_ns())
     }
 
+    /// The stamp of an instant; 0 before the session began.
+    pub(crate) fn ns_of(self, instant: Instant) -> u64 {
+        u64::try_from(instant.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// The instant of a stamp, for waiting.
     pub(crate) fn instant(self, time: Time) -> Instant {
         self.start + std::time::Duration::from_nanos(time.0)

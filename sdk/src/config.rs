@@ -106,6 +106,8 @@ pub struct SessionDesc {
     pub accept_stored_traces: bool,
     /// Writes where each frame's time went to this file, as Perfetto and chrome://tracing read it; one of that name is replaced.
     pub timeline: Option<PathBuf>,
+    /// Shows it in Tracy as well, which connects to this machine's port 8086 (or `TRACY_PORT`). Needs the feature `tracy`.
+    pub tracy: bool,
     /// Milliseconds that are spent in stages for nothing, to see that they are told where they are. Those of the session's own
     /// stages.
     #[doc(hidden)]
@@ -130,6 +132,7 @@ impl Default for SessionDesc {
             capture: None,
             accept_stored_traces: false,
             timeline: None,
+            tracy: false,
             inserted: StageTimes::default(),
             verification: Verification::default(),
         }

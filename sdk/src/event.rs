@@ -1,7 +1,7 @@
 //! What happens to a session, for the engine to poll.
 
 use crate::capture::Recorder;
-use parking_lot::{Condvar, Mutex};
+use rayloom_sync::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -182,4 +182,34 @@ impl std::fmt::Display for Event {
 /// A peer's name in messages to people.
 fn name(peer: u32) -> String {
     if peer == crate::EMBEDDED_PEER { "embedded".into() } else { peer.to_string() }
+}
+
+#[cfg(all(test, feature = "shuttle"))]
+mod schedules {
+    use super::*;
+    use rayloom_sync::try_schedules;
+    use shuttle::sync::Arc;
+    use shuttle::thread;
+
+    #[test]
+    fn every_event_is_taken_once_however_it_is_waited_for() {
+        try_schedules(|| {
+            let queue = Arc::new(EventQueue::default());
+            let makers: Vec<_> = (0..2)
+                .map(|peer| {
+                    let queue = Arc::clone(&queue);
+                    thread::spawn(move || (0..3).for_each(|_| queue.push(Event::PeerRecovered { peer })))
+                })
+                .collect();
+            let waiter = {
+                let queue = Arc::clone(&queue);
+                thread::spawn(move || (0..4).filter_map(|_| queue.wait(Duration::from_secs(1))).count())
+            };
+            let polled = (0..2).filter_map(|_| queue.poll()).count();
+            makers.into_iter().for_each(|maker| maker.join().unwrap());
+            let waited = waiter.join().unwrap();
+            let left = std::iter::from_fn(|| queue.poll()).count();
+            assert_eq!(polled + waited + left, 6);
+        });
+    }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Flight {
     pub(crate) predicted_costs: Option<Vec<f32>>,
     pub(crate) begun_ns: u64,
     pub(crate) taken_ns: u64,
+    /// How long it took to find out what its blocks will cost, of the time until it was planned.
+    pub(crate) analysing_ns: u64,
     pub(crate) planned_ns: u64,
     /// When nothing more was waited for.
     pub(crate) ended_ns: u64,
@@ -399,9 +401,11 @@ impl Flight {
         // What was done ahead took none of the frame's own time.
         let own = |stamp: u64| stamp.max(self.begun_ns);
         let ms = |from: u64, to: u64| own(to).saturating_sub(own(from)) as f32 / 1e6;
+        let planning_ms = |to: u64| (ms(self.taken_ns, to) - self.analysing_ns as f32 / 1e6).max(0.0);
         let mut times = StageTimes {
             submit_ms: ms(self.begun_ns, self.taken_ns),
-            plan_ms: ms(self.taken_ns, self.planned_ns),
+            analyse_ms: self.analysing_ns as f32 / 1e6,
+            plan_ms: planning_ms(self.planned_ns),
             merge_ms: ms(merge_ns, merged_ns),
             filter_ms: ms(shown_ns, filtered_ns),
             compose_ms: ms(filtered_ns, composed_ns),
@@ -413,7 +417,7 @@ impl Flight {
             complete.filter_map(|tile| tile.done.as_ref().map(|done| (tile, done))).max_by_key(|(_, d)| d.complete_ns);
         match last {
             Some((tile, done)) => {
-                times.plan_ms = ms(self.taken_ns, tile.sent_ns);
+                times.plan_ms = planning_ms(tile.sent_ns);
                 times.send_ms = ms(tile.sent_ns, done.received_ns);
                 times.queue_ms = ms(done.received_ns, done.started_ns);
                 times.upload_ms = ms(done.started_ns, done.uploaded_ns);

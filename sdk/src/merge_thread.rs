@@ -278,6 +278,7 @@ mod tests {
             predicted_costs: None,
             begun_ns: 0,
             taken_ns: 0,
+            analysing_ns: 0,
             planned_ns: 0,
             ended_ns: 0,
         };

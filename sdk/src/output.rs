@@ -3,10 +3,10 @@
 use crate::Error;
 use crate::overlay::CostMaps;
 use crate::picture::Picture;
-use parking_lot::{Condvar, Mutex};
 use rayloom_frame::merge::LayerAge;
 use rayloom_frame::{Extent, LayerKind, LayerRequest, PictureFormat, Primary, Rect};
 use rayloom_scene::Camera;
+use rayloom_sync::{Condvar, Mutex};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ pub struct TileOutcome {
 pub struct StageTimes {
     /// Begin to the director's taking it up.
     pub submit_ms: f32,
+    /// What each block will cost: the last frame's blocks seen from this frame's camera.
+    pub analyse_ms: f32,
     /// Cutting and assigning.
     pub plan_ms: f32,
     /// Encoding and handing to the transport, until the peer had it.
@@ -60,8 +62,9 @@ pub struct StageTimes {
 pub type Stage = (&'static str, fn(&StageTimes) -> f32);
 
 /// The stages in the order in which a frame passes them; together they are its whole time.
-pub const STAGES: [Stage; 12] = [
+pub const STAGES: [Stage; 13] = [
     ("submit", |times| times.submit_ms),
+    ("analyse", |times| times.analyse_ms),
     ("plan", |times| times.plan_ms),
     ("send", |times| times.send_ms),
     ("queue", |times| times.queue_ms),
@@ -191,11 +194,12 @@ impl OutputSlot {
 }
 
 #[cfg(test)]
-mod tests {
+mod made {
     use super::*;
     use crate::picture::PicturePool;
 
-    fn output(frame_id: u64) -> Arc<Output> {
+    /// An empty output of a frame.
+    pub(super) fn output(frame_id: u64) -> Arc<Output> {
         Arc::new(Output {
             frame_id,
             time_ns: 0,
@@ -217,6 +221,12 @@ mod tests {
             times: StageTimes::default(),
         })
     }
+}
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use super::made::output;
+    use super::*;
 
     #[test]
     fn an_older_frame_that_comes_late_does_not_replace_a_newer_one() {
@@ -235,6 +245,62 @@ mod tests {
             slot.close("second");
             let error = waiting.join().unwrap();
             assert!(matches!(&error, Some(Error::Closed(cause)) if cause == "first"), "{error:?}");
+        });
+    }
+}
+
+#[cfg(all(test, feature = "shuttle"))]
+mod schedules {
+    use super::made::output;
+    use super::*;
+    use rayloom_sync::try_schedules;
+    use shuttle::thread;
+
+    /// Two pipelines that publish the same frames, and an engine that takes each in turn until the session ends.
+    fn pipelines(slot: &Arc<OutputSlot>) -> [thread::JoinHandle<()>; 2] {
+        [(); 2].map(|()| {
+            let slot = Arc::clone(slot);
+            thread::spawn(move || (1..4).for_each(|frame_id| slot.publish(output(frame_id))))
+        })
+    }
+
+    #[test]
+    fn an_engine_that_waits_gets_every_frame_that_it_waits_for_and_never_an_older_one() {
+        try_schedules(|| {
+            let slot = Arc::new(OutputSlot::default());
+            let engine = {
+                let slot = Arc::clone(&slot);
+                thread::spawn(move || {
+                    let mut last = 0;
+                    while last < 3 {
+                        let frame_id = slot.acquire(last + 1, Duration::MAX).unwrap().frame_id;
+                        assert!(frame_id > last, "{frame_id} after {last}");
+                        last = frame_id;
+                    }
+                })
+            };
+            pipelines(&slot).into_iter().for_each(|pipeline| pipeline.join().unwrap());
+            engine.join().unwrap();
+            slot.close("over");
+            assert_eq!(slot.acquire(3, Duration::ZERO).unwrap().frame_id, 3, "what is there stays");
+        });
+    }
+
+    #[test]
+    fn nobody_waits_beyond_the_session_s_end_and_the_first_cause_is_told() {
+        try_schedules(|| {
+            let slot = Arc::new(OutputSlot::default());
+            let engines = [Duration::MAX, Duration::from_secs(1)].map(|timeout| {
+                let slot = Arc::clone(&slot);
+                thread::spawn(move || slot.acquire(9, timeout).err())
+            });
+            let pipelines = pipelines(&slot);
+            slot.close("first");
+            slot.close("second");
+            pipelines.into_iter().for_each(|pipeline| pipeline.join().unwrap());
+            let [for_ever, a_second] = engines.map(|engine| engine.join().unwrap().unwrap());
+            assert!(matches!(&for_ever, Error::Closed(cause) if cause == "first"), "{for_ever:?}");
+            assert!(matches!(&a_second, Error::Closed(_) | Error::NotReady { .. }), "{a_second:?}");
         });
     }
 }

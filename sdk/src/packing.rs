@@ -4,9 +4,10 @@ use crate::config::EMBEDDED_PEER;
 use crate::director::Command;
 use crate::event::{Event, EventQueue};
 use crate::scene_handle::{BaseRevision, Lease};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use rayloom_scene::Scene;
 use rayloom_scene::assets::{PackedScene, Packer};
+use rayloom_sync::Queue;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -22,72 +23,38 @@ pub(crate) struct PackJob {
 
 /// Commits that wait for the thread: at most one of each scene.
 #[derive(Default)]
-pub(crate) struct PackQueue {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    waiting: VecDeque<PackJob>,
-    closed: bool,
-}
+pub(crate) struct PackQueue(Queue<PackJob>);
 
 impl PackQueue {
     /// A commit that still waits is overtaken by a newer one of its scene: no peer will ever hear of it.
     pub(crate) fn push(&self, job: PackJob) {
-        // What is let go of drops its lease, which talks to the director: not under the lock.
-        let overtaken = {
-            let mut state = self.state.lock();
-            if state.closed {
-                Some(job)
-            } else if let Some(slot) = state.waiting.iter_mut().find(|waiting| waiting.lease.id() == job.lease.id()) {
-                Some(std::mem::replace(slot, job))
-            } else {
-                state.waiting.push_back(job);
-                None
+        let place = |waiting: &mut VecDeque<PackJob>, job: PackJob| {
+            let slot = waiting.iter_mut().find(|waiting| waiting.lease.id() == job.lease.id());
+            match slot {
+                Some(slot) => Some(std::mem::replace(slot, job)),
+                None => {
+                    waiting.push_back(job);
+                    None
+                }
             }
         };
-        self.changed.notify_one();
-        drop(overtaken);
+        // What is let go of drops its lease, which talks to the director: not under the lock.
+        drop(self.0.put(job, place));
     }
 
     /// Drops what waits of a scene that is gone.
     pub(crate) fn forget(&self, scene: u32) {
-        let mut state = self.state.lock();
-        let index = state.waiting.iter().position(|job| job.lease.id() == scene);
-        let forgotten = index.and_then(|index| state.waiting.remove(index));
-        drop(state);
-        drop(forgotten);
+        self.0.retain(|job| job.lease.id() != scene);
     }
 
     /// Drops what waits; the thread ends after what it is at.
     pub(crate) fn close(&self) {
-        let waiting = {
-            let mut state = self.state.lock();
-            state.closed = true;
-            std::mem::take(&mut state.waiting)
-        };
-        self.changed.notify_one();
-        drop(waiting);
-    }
-
-    fn pop(&self) -> Option<PackJob> {
-        let mut state = self.state.lock();
-        loop {
-            if state.closed {
-                return None;
-            }
-            if let Some(job) = state.waiting.pop_front() {
-                return Some(job);
-            }
-            self.changed.wait(&mut state);
-        }
+        self.0.close();
     }
 
     /// The thread's work: packs until the queue is closed; the director hears of each commit that is packed.
     pub(crate) fn run(&self, director: &mpsc::Sender<Command>, events: &EventQueue) {
-        while let Some(job) = self.pop() {
+        while let Some(job) = self.0.pop() {
             let Some(packed) = pack(&job, events) else { continue };
             let needs = job.lease.needs(job.scene.device_bytes());
             let base = BaseRevision { scene: job.lease.id(), revision: job.revision, packed, needs };

@@ -130,6 +130,8 @@ pub(crate) struct Pipeline {
     keeps_costs: bool,
     /// What the engine's planes took, coded, of late.
     plane_bytes_per_px: f32,
+    /// What finding out the cost of the frame that is being planned has taken so far.
+    analysing_ns: u64,
     finishing: Finishing,
     /// What was last told of peers that may not trace the view.
     untraceable: Option<ExpiryCause>,
@@ -163,6 +165,7 @@ impl Pipeline {
             skipped: Skipped::default(),
             keeps_costs: false,
             plane_bytes_per_px: 0.0,
+            analysing_ns: 0,
             finishing: Finishing::default(),
             untraceable: None,
             misses: Misses::default(),
@@ -310,6 +313,8 @@ impl Pipeline {
             Some(mut flight) => {
                 flight.is_guess = !ahead::is_exact(&flight, &desc, state.as_ref());
                 flight.desc = desc;
+                // It was analysed and planned ahead.
+                flight.analysing_ns = 0;
                 (flight.begun_ns, flight.taken_ns, flight.planned_ns) = (begun_ns, now.0, self.desc.clock.now_ns());
                 let deadline = flight.request.groups.first().map_or(Duration::ZERO, |group| group.deadline);
                 let due = Time(begun_ns) + self.finishing.time_for_tiles(deadline);

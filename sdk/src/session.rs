@@ -23,10 +23,10 @@ use crate::view_handle::ViewHandle;
 use crate::workers::MergeThreads;
 use parking_lot::Mutex;
 use rayloom_coordinator::PeerId;
-use rayloom_stream::{Stream, StreamDesc, StreamServer};
+use rayloom_stream::{PictureTimes, Stream, StreamDesc, StreamServer};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -60,6 +60,9 @@ pub(crate) struct Shared {
     made: Arc<Notify>,
     verified: Arc<Mutex<VerificationStats>>,
     inserted: StageTimes,
+    /// Told where the time of streams' pictures went; it ends with the director.
+    timeline: Weak<Timeline>,
+    next_stream: AtomicU16,
 }
 
 impl Shared {
@@ -228,7 +231,8 @@ impl Session {
         let progress = Arc::new(ProgressBoard::default());
         let capture = desc.capture.as_ref().map(|path| create_capture(path, &desc, clock, &events)).transpose()?;
         let recorder = capture.clone().map(Recorder::File).or(recorder);
-        let timeline = desc.timeline.as_ref().map(|path| create_timeline(path)).transpose()?;
+        let timeline = create_timeline(&desc, clock)?;
+        let seen_by = timeline.as_ref().map_or_else(Weak::new, Arc::downgrade);
         let made = Arc::new(Notify::new());
         let verified = Arc::<Mutex<VerificationStats>>::default();
         let director = Director::new(DirectorDesc {
@@ -316,6 +320,8 @@ impl Session {
             made,
             verified,
             inserted: desc.inserted,
+            timeline: seen_by,
+            next_stream: AtomicU16::new(0),
         });
         let threads = Threads { runtime, links, director, packer, planes_reader, doctor, capture };
         Ok(Session { shared, events, threads: Mutex::new(Some(threads)) })
@@ -364,7 +370,14 @@ impl Session {
     /// # Errors
     /// [`Error::Stream`] says what is wrong, a port in use among others.
     pub fn start_stream(&self, desc: StreamDesc) -> Result<Stream, Error> {
-        Ok(StreamServer::start(desc, &self.shared.handle)?)
+        let (timeline, clock) = (Weak::clone(&self.shared.timeline), self.shared.clock);
+        let stream = self.shared.next_stream.fetch_add(1, Ordering::Relaxed);
+        let observe = move |times: &PictureTimes| {
+            if let Some(timeline) = timeline.upgrade() {
+                timeline.add_picture(stream, clock.ns_of(times.submitted), times);
+            }
+        };
+        Ok(StreamServer::start_observed(desc, &self.shared.handle, observe)?)
     }
 
     /// The next event, oldest first.
@@ -423,12 +436,19 @@ impl Drop for Session {
     }
 }
 
-fn create_timeline(path: &Path) -> Result<Arc<Timeline>, Error> {
-    let timeline = Timeline::create(path).map_err(|error| {
-        let path = path.display();
-        Error::InvalidArgument(format!("the timeline {path} can't be made: {error}; name a file that can"))
-    })?;
-    Ok(Arc::new(timeline))
+fn create_timeline(desc: &SessionDesc, clock: Clock) -> Result<Option<Arc<Timeline>>, Error> {
+    if desc.timeline.is_none() && !desc.tracy {
+        return Ok(None);
+    }
+    let timeline =
+        Timeline::create(desc.timeline.as_deref(), desc.tracy, clock).map_err(|error| match &desc.timeline {
+            Some(path) if error.kind() != std::io::ErrorKind::Unsupported => {
+                let path = path.display();
+                Error::InvalidArgument(format!("the timeline {path} can't be made: {error}; name a file that can"))
+            }
+            _ => Error::InvalidArgument(format!("tracy: {error}")),
+        })?;
+    Ok(Some(Arc::new(timeline)))
 }
 
 fn create_capture(

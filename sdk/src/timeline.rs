@@ -1,40 +1,89 @@
-//! Where frames' time went, span by span on the engine's clock, in a file that Perfetto and chrome://tracing read.
-//!
-//! The format is the JSON array of Chrome's trace events ("Trace Event Format", complete events); an array that was not closed,
-//! because the process died, is read as well.
+//! Where frames' time went, span by span on the engine's clock, for profilers: a file that Perfetto reads, and Tracy.
 
+mod lanes;
+mod perfetto;
+#[cfg(feature = "tracy")]
+mod tracy;
+
+use crate::clock::Clock;
 use crate::flight::Flight;
 use crate::output::{Output, STAGES};
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use lanes::{Lane, Lanes};
+use perfetto::Perfetto;
+use rayloom_stream::{PICTURE_STAGES, PictureTimes};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-/// Frames that may wait to be written; more are left out, and counted.
-const FRAMES_AHEAD: usize = 256;
-/// Tracks from here on are of peers, those below of views.
-const PEERS: u64 = 1 << 16;
+/// Frames and pictures that may wait to be told; more are left out, and counted.
+const ENTRIES_AHEAD: usize = 256;
 
-/// A span of a frame.
+/// Whose time it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Track {
+    View(u16),
+    Peer(u32),
+    Stream(u16),
+}
+
+impl std::fmt::Display for Track {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Track::View(view) => write!(f, "view {view}"),
+            Track::Peer(peer) if *peer == crate::EMBEDDED_PEER => write!(f, "embedded peer"),
+            Track::Peer(peer) => write!(f, "peer {peer}"),
+            Track::Stream(stream) => write!(f, "stream {stream}"),
+        }
+    }
+}
+
+/// A span of time.
+#[derive(Clone, Copy, Debug)]
 struct Span {
     name: &'static str,
-    track: u64,
     from_ns: u64,
     ns: u64,
 }
 
-/// A frame's spans.
-struct Entry {
-    frame_id: u64,
-    fresh: f32,
+/// Spans that follow each other.
+struct Run {
+    track: Track,
     spans: Vec<Span>,
 }
 
-/// The file, and the thread that writes it. Dropping it closes the file.
+/// What the time was spent for.
+#[derive(Clone, Copy, Debug)]
+enum Subject {
+    Frame {
+        frame_id: u64,
+        fresh: f32,
+    },
+    /// A picture of a stream, by the engine's time of it.
+    Picture {
+        time_ns: u64,
+    },
+}
+
+struct Entry {
+    subject: Subject,
+    runs: Vec<Run>,
+}
+
+/// A profiler.
+trait Sink: Send {
+    /// Tells a span. Those of a lane come in the order of their time, and none overlaps with the one before.
+    fn span(&mut self, lane: Lane, span: &Span, subject: &Subject) -> io::Result<()>;
+
+    /// A frame's or picture's spans were all told.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Nothing more comes.
+    fn finish(&mut self) -> io::Result<()>;
+}
+
+/// Where a session's times go, and the thread that takes them there. Dropping it ends both.
 pub(crate) struct Timeline {
     entries: Option<SyncSender<Entry>>,
     left_out: AtomicU64,
@@ -42,39 +91,59 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
+    /// Into a file, to Tracy, or both.
+    ///
     /// # Errors
-    /// The file can't be made, or there is no thread.
-    pub(crate) fn create(path: &Path) -> io::Result<Timeline> {
-        let mut file = BufWriter::new(File::create(path)?);
-        file.write_all(b"[\n")?;
-        let (entries, waiting) = sync_channel(FRAMES_AHEAD);
-        let name = path.display().to_string();
-        let thread = std::thread::Builder::new().name("rayloom-timeline".into()).spawn(move || {
-            if let Err(error) = write(file, &waiting) {
-                tracing::error!("the timeline {name} ends here: {error}");
-            }
-        })?;
+    /// The file can't be made, there is no thread, or no Tracy in this build.
+    pub(crate) fn create(file: Option<&Path>, tracy: bool, clock: Clock) -> io::Result<Timeline> {
+        let mut sinks: Vec<(String, Box<dyn Sink>)> = Vec::new();
+        if let Some(path) = file {
+            sinks.push((format!("timeline {}", path.display()), Box::new(Perfetto::create(path)?)));
+        }
+        if tracy {
+            sinks.push(("timeline in Tracy".into(), to_tracy(clock)?));
+        }
+        let (entries, waiting) = sync_channel(ENTRIES_AHEAD);
+        let thread =
+            std::thread::Builder::new().name("rayloom-timeline".into()).spawn(move || tell(sinks, &waiting))?;
         Ok(Timeline { entries: Some(entries), left_out: AtomicU64::new(0), thread: Some(thread) })
     }
 
     /// Adds a frame that is out: its stages, one after the other, and what each of its peers did for it.
     pub(crate) fn add(&self, view: u16, flight: &Flight, output: &Output) {
-        let mut spans = Vec::new();
+        let mut stages = Vec::new();
         let mut from_ns = flight.begun_ns;
         for (name, stage) in STAGES {
             let ns = (f64::from(stage(&output.times)) * 1e6) as u64;
             if ns > 0 {
-                spans.push(Span { name, track: u64::from(view), from_ns, ns });
+                stages.push(Span { name, from_ns, ns });
             }
             from_ns += ns;
         }
+        let mut runs = vec![Run { track: Track::View(view), spans: stages }];
         for tile in flight.due_tiles() {
-            for (name, from_ns, to_ns) in tile.spans() {
-                let track = PEERS + u64::from(tile.peer.0);
-                spans.push(Span { name, track, from_ns, ns: to_ns.saturating_sub(from_ns) });
-            }
+            let span =
+                |(name, from_ns, to_ns): (_, u64, u64)| Span { name, from_ns, ns: to_ns.saturating_sub(from_ns) };
+            let spans = tile.spans().into_iter().map(span).collect();
+            runs.push(Run { track: Track::Peer(tile.peer.0), spans });
         }
-        let entry = Entry { frame_id: output.frame_id, fresh: output.fresh, spans };
+        self.tell(Subject::Frame { frame_id: output.frame_id, fresh: output.fresh }, runs);
+    }
+
+    /// Adds a picture of a stream, which was handed over at a time of the engine's clock.
+    pub(crate) fn add_picture(&self, stream: u16, submitted_ns: u64, times: &PictureTimes) {
+        let mut spans = Vec::new();
+        let mut from_ns = submitted_ns;
+        for (name, stage) in PICTURE_STAGES {
+            let ns = u64::try_from(stage(times).as_nanos()).unwrap_or(u64::MAX);
+            spans.push(Span { name, from_ns, ns });
+            from_ns = from_ns.saturating_add(ns);
+        }
+        self.tell(Subject::Picture { time_ns: times.time_ns }, vec![Run { track: Track::Stream(stream), spans }]);
+    }
+
+    fn tell(&self, subject: Subject, runs: Vec<Run>) {
+        let entry = Entry { subject, runs };
         if self.entries.as_ref().is_some_and(|entries| entries.try_send(entry).is_err())
             && self.left_out.fetch_add(1, Ordering::Relaxed) == 0
         {
@@ -88,7 +157,7 @@ impl Drop for Timeline {
         self.entries = None;
         let left_out = self.left_out.load(Ordering::Relaxed);
         if left_out > 0 {
-            tracing::warn!("{left_out} frames are not in the timeline");
+            tracing::warn!("{left_out} frames and pictures are not in the timeline");
         }
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread that writes the timeline had panicked");
@@ -96,33 +165,36 @@ impl Drop for Timeline {
     }
 }
 
-fn write(mut file: impl Write, waiting: &Receiver<Entry>) -> io::Result<()> {
-    let mut named = BTreeSet::new();
-    let mut is_first = true;
-    let mut event = |file: &mut dyn Write, event: Value| {
-        let comma = if std::mem::take(&mut is_first) { "" } else { ",\n" };
-        write!(file, "{comma}{event}")
-    };
-    while let Ok(Entry { frame_id, fresh, spans }) = waiting.recv() {
-        for Span { name, track, from_ns, ns } in spans {
-            if named.insert(track) {
-                let title = match track {
-                    view if view < PEERS => format!("view {view}"),
-                    peer if peer - PEERS == u64::from(crate::EMBEDDED_PEER) => "embedded peer".into(),
-                    peer => format!("peer {}", peer - PEERS),
-                };
-                let args = json!({ "name": title });
-                let title = json!({ "name": "thread_name", "ph": "M", "pid": 1, "tid": track, "args": args });
-                event(&mut file, title)?;
+#[cfg(feature = "tracy")]
+fn to_tracy(clock: Clock) -> io::Result<Box<dyn Sink>> {
+    Ok(Box::new(tracy::Tracy::start(clock)))
+}
+
+#[cfg(not(feature = "tracy"))]
+fn to_tracy(_: Clock) -> io::Result<Box<dyn Sink>> {
+    let reason = "this build has no Tracy: build it with the feature \"tracy\"";
+    Err(io::Error::new(io::ErrorKind::Unsupported, reason))
+}
+
+/// Tells what comes until nothing more does. A sink that fails is told nothing more.
+fn tell(mut sinks: Vec<(String, Box<dyn Sink>)>, waiting: &Receiver<Entry>) {
+    let mut lanes = Lanes::default();
+    while let Ok(Entry { subject, runs }) = waiting.recv() {
+        let runs: Vec<(Lane, Run)> = runs.into_iter().map(|run| (lanes.place(&run), run)).collect();
+        sinks.retain_mut(|(name, sink)| {
+            let spans = runs.iter().flat_map(|(lane, run)| run.spans.iter().map(|span| (*lane, span)));
+            let told = spans.into_iter().try_for_each(|(lane, span)| sink.span(lane, span, &subject));
+            // Whatever becomes of the process, its frames so far are there.
+            let told = told.and_then(|()| sink.flush());
+            if let Err(error) = &told {
+                tracing::error!("the {name} ends here: {error}");
             }
-            let (ts, dur) = (from_ns as f64 / 1e3, ns as f64 / 1e3);
-            let args = json!({ "frame": frame_id, "fresh": fresh });
-            let span = json!({ "name": name, "ph": "X", "pid": 1, "tid": track, "ts": ts, "dur": dur, "args": args });
-            event(&mut file, span)?;
-        }
-        // Whatever becomes of the process, its frames so far are there.
-        file.flush()?;
+            told.is_ok()
+        });
     }
-    file.write_all(b"\n]\n")?;
-    file.flush()
+    for (name, mut sink) in sinks {
+        if let Err(error) = sink.finish() {
+            tracing::error!("the {name} has no end: {error}");
+        }
+    }
 }

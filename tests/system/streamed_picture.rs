@@ -1,12 +1,13 @@
 //! From peers to viewers: what a browser and aiortc show is the frame that the session merged, and a key pressed in the
 //! page arrives in the engine.
 
-use crate::engine::{Engine, city, view_desc};
+use crate::engine::{Engine, city, session_desc, view_desc};
 use crate::fleet::Fleet;
-use rayloom::Accumulation;
 use rayloom::frame::{Extent, metrics::psnr_rgba8};
-use rayloom::stream::{InputEvent, InputKind, KeyCode, Stream, StreamDesc};
+use rayloom::stream::{InputEvent, InputKind, KeyCode, PICTURE_STAGES, Stream, StreamDesc};
+use rayloom::{Accumulation, SessionDesc};
 use rayloom_test_clients::{Browser, watch_with_aiortc};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const SIZE: Extent = Extent::new(256, 144);
@@ -25,12 +26,13 @@ struct Streaming {
 }
 
 impl Streaming {
-    fn start(token: Option<&str>) -> Streaming {
+    fn start(token: Option<&str>, timeline: Option<PathBuf>) -> Streaming {
         let fleet = Fleet::start(2);
         let mut desc = view_desc(SIZE);
         desc.accumulation = Accumulation::Frames(64);
         desc.output_planes = false;
-        let mut engine = Engine::with(fleet.addresses(), desc, city());
+        let session = SessionDesc { peers: fleet.addresses(), timeline, ..session_desc() };
+        let mut engine = Engine::of(session, desc, city());
         engine.whole_frame_by(&[0, 1]);
         let desc = StreamDesc {
             token: token.map(str::to_owned),
@@ -70,7 +72,8 @@ impl Streaming {
 
 #[test]
 fn chromium_shows_the_merged_frame() {
-    let mut streaming = Streaming::start(Some("sesame"));
+    let timeline = std::env::temp_dir().join(format!("rayloom-streamed-{}.json", std::process::id()));
+    let mut streaming = Streaming::start(Some("sesame"), Some(timeline.clone()));
     let Some(browser) = Browser::open(&streaming.url(), "sesame") else { return };
     let watched = browser.watched(|| {
         streaming.frame();
@@ -93,11 +96,25 @@ fn chromium_shows_the_merged_frame() {
     }
     streaming.stream.close();
     assert!(browser.ended().contains("the stream has ended"));
+
+    // Where the time of each picture went is told on the same clock as the frames' own.
+    drop(streaming);
+    let events: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(&timeline).unwrap()).unwrap();
+    std::fs::remove_file(&timeline).unwrap();
+    let spans = |name: &str| events.iter().filter(|event| event["name"] == name).collect::<Vec<_>>();
+    for (name, _) in PICTURE_STAGES {
+        assert!(spans(name).len() >= 30, "{} pictures have a span {name}", spans(name).len());
+    }
+    for picture in spans("convert") {
+        let (ts, submitted_ns) = (picture["ts"].as_f64().unwrap(), &picture["args"]["picture_time_ns"]);
+        let ahead_us = ts - submitted_ns.as_f64().unwrap() / 1e3;
+        assert!((0.0..1e6).contains(&ahead_us), "{picture} begins when it was handed over");
+    }
 }
 
 #[test]
 fn aiortc_decodes_the_merged_frame() {
-    let mut streaming = Streaming::start(None);
+    let mut streaming = Streaming::start(None, None);
     let url = streaming.url();
     let ended = AtomicBool::new(false);
     let seen = std::thread::scope(|scope| {

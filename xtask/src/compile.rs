@@ -32,12 +32,15 @@ const AS_IN_THE_WORKSPACE: [&str; 8] = [
     "rayloom-coordinator/sim",
 ];
 
-/// Builds packages in the one profile there is.
-pub(crate) fn build(packages: &[&str]) -> Result<(), String> {
+/// Builds packages in the one profile there is, with features (`package/feature`) beside those that they have by default.
+pub(crate) fn build(packages: &[&str], features: &[&str]) -> Result<(), String> {
     let mut command = run::command(&cargo(), &["build"]);
     command.args(AS_IN_THE_WORKSPACE);
     for package in packages {
         command.args(["--package", package]);
+    }
+    for feature in features {
+        command.args(["--features", feature]);
     }
     let colours = if std::io::stdout().is_terminal() { "always" } else { "never" };
     command.env("CARGO_TERM_COLOR", colours).env("CARGO_TERM_PROGRESS_WHEN", "always");

@@ -28,6 +28,8 @@ usage: cargo xtask demo [OPTIONS]
   --frames N                ends after N frames
   --capture FILE            writes all that decides pixels to a file, for `cargo run -p rayloom-cli -- replay FILE`
   --trace-out FILE          writes where each frame's time went, for ui.perfetto.dev
+  --tracy                   with --mode state: shows it in Tracy, which connects to 127.0.0.1:8086
+  --ahead N                 with --mode state: peers trace up to 3 frames ahead, from a camera that is predicted (0)
   --png DIR                 writes the frames as PNG too
 ";
 
@@ -68,11 +70,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     install::ensure(Purpose::Demo)?;
     let engine = match options.mode {
         Mode::State => {
-            compile::build(&["rayloom-peer", "rayloom-ffi"])?;
+            let has_tracy = options.engine.iter().any(|word| word == "--tracy");
+            compile::build(&["rayloom-peer", "rayloom-ffi"], if has_tracy { &["rayloom-ffi/tracy"] } else { &[] })?;
             compile_engine()?
         }
         Mode::GBuffer => {
-            compile::build(&["rayloom-peer", "rayloom-sample-raster"])?;
+            compile::build(&["rayloom-peer", "rayloom-sample-raster"], &[])?;
             run::target().join("debug").join("raster-engine")
         }
     };
@@ -128,9 +131,13 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
             "--peers" => options.peers = number(word, &value()?, 1, 64)?,
             "--port" => options.port = number(word, &value()?, 0, 65_535)? as u16,
             "--size" => options.size = Some(size(&value()?)?),
-            "--tiles" | "--validate" | "--denoise" | "--denoise=cpu" | "--denoise=gpu" | "--denoise=open-image" => {
-                options.engine.push(word.clone())
-            }
+            "--tracy"
+            | "--tiles"
+            | "--validate"
+            | "--denoise"
+            | "--denoise=cpu"
+            | "--denoise=gpu"
+            | "--denoise=open-image" => options.engine.push(word.clone()),
             "--view" => {
                 let mode = value()?;
                 if !["local", "remote", "diff"].contains(&mode.as_str()) {
@@ -149,6 +156,7 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
                 let path = std::path::absolute(&file).map_err(|error| format!("{word} {file}: {error}"))?;
                 options.engine.extend([word.clone(), path.to_string_lossy().into_owned()]);
             }
+            "--ahead" => options.engine.extend([word.clone(), number(word, &value()?, 0, 3)?.to_string()]),
             "--animation" => {
                 options.engine.extend([word.clone(), number(word, &value()?, 0, u32::MAX as usize)?.to_string()]);
             }
@@ -166,7 +174,11 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
     if options.mode == Mode::State && options.engine.iter().any(|word| word == "--validate") {
         return Err("--validate compares planes, and only --mode gbuffer has them".into());
     }
-    Ok(options)
+    let for_state = |word: &&String| ["--tracy", "--ahead"].contains(&word.as_str());
+    match options.engine.iter().find(for_state) {
+        Some(word) if options.mode == Mode::GBuffer => Err(format!("{word} is for --mode state")),
+        _ => Ok(options),
+    }
 }
 
 fn number(name: &str, text: &str, min: usize, max: usize) -> Result<usize, String> {

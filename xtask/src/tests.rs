@@ -12,6 +12,20 @@ use std::time::Instant;
 const AIORTC: (&str, &str) = ("target/aiortc", "tests/clients/requirements.txt");
 
 /// Builds without the encoder, or with another: a choice of who ships the SDK.
+/// Of the whole workspace: a package alone has other features, and the WebRTC stack is compiled once more for it.
+const TRACY: [&str; 7] = ["test", "--quiet", "--workspace", "--features", "rayloom/tracy", "--test", "tracy"];
+/// The same; `rayloom`, `rayloom-stream` and `rayloom-sync` have such tests.
+const SCHEDULES: [&str; 8] = [
+    "test",
+    "--quiet",
+    "--workspace",
+    "--features",
+    "rayloom/shuttle,rayloom-stream/shuttle",
+    "--lib",
+    "--",
+    "schedules::",
+];
+
 const NO_ENCODER: [&str; 6] = ["test", "--quiet", "--package", "rayloom-stream", "--no-default-features", "--lib"];
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
@@ -39,6 +53,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         steps.run("no encoder", || shown(&cargo(), &NO_ENCODER))?;
         steps
             .run("runtime encoder", || shown(&cargo(), &[&NO_ENCODER[..], &["--features", "h264-runtime"]].concat()))?;
+        steps.run("schedules", || shown(&cargo(), &SCHEDULES))?;
+        steps.run("tracy", || shown(&cargo(), &TRACY))?;
         steps.run("windows", windows::check)?;
         steps.run("lints", check)?;
         steps.run("dependencies", tools::deny)?;

@@ -26,6 +26,9 @@ impl Pipeline {
         };
         let number = self.next_number;
         self.next_number += 1;
+        let from_ns = self.desc.clock.now_ns();
+        spend(self.desc.inserted.analyse_ms);
+        self.analysing_ns = self.desc.clock.now_ns() - from_ns;
         spend(self.desc.inserted.plan_ms);
         let mut lowered = 0;
         for (group, due) in (0..).zip(groups) {
@@ -46,6 +49,7 @@ impl Pipeline {
             predicted_costs: self.keeps_costs.then(|| self.coordinator.ns_per_pixel()),
             begun_ns: how.begun_ns,
             taken_ns: now.0,
+            analysing_ns: std::mem::take(&mut self.analysing_ns),
             planned_ns: self.desc.clock.now_ns(),
             ended_ns: now.0,
         }
@@ -63,6 +67,7 @@ impl Pipeline {
         let DueTogether { layers: asked, deadline } = due;
         let cut = how.cut.as_deref();
         let requests: Vec<_> = asked.iter().map(|layer| layer.request).collect();
+        let from_ns = self.desc.clock.now_ns();
         let seen = self.merge.seen();
         let cost = seen.as_ref().map(|seen| CostMap {
             blocks_x: seen.features.blocks_x,
@@ -74,6 +79,7 @@ impl Pipeline {
             let features = &seen.features;
             self.coordinator.foresee(&Foresight { features, is_current: false, motion: &motion, layers: &requests });
         }
+        self.analysing_ns += self.desc.clock.now_ns() - from_ns;
         let (scene, revision) = frame.state.as_ref().map_or((u32::MAX, u64::MAX), |state| (state.scene, state.base));
         let ghost_px = u32::from(self.view.filter_radius);
         // Only what is due with the frame is waited for.

@@ -73,7 +73,7 @@ impl Hub {
     /// `alive` is cloned for each viewer's task.
     pub(crate) fn new(desc: &crate::StreamDesc, alive: mpsc::Sender<()>) -> Self {
         Self {
-            pipeline: Pipeline::new(desc.max_fps, desc.bitrate_bps),
+            pipeline: Pipeline::new(desc.max_fps, desc.bitrate_bps, desc.inserted),
             input: InputRing::default(),
             listen_ip: desc.listen.ip(),
             token: desc.token.as_deref().map(|token| blake3::hash(token.as_bytes())),

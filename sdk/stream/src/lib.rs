@@ -40,6 +40,7 @@ mod picture;
 mod pipeline;
 mod server;
 mod stats;
+mod times;
 mod viewer;
 
 pub use crate::encoder::{Encoded, Encoder, EncoderSettings};
@@ -48,3 +49,4 @@ pub use crate::input::{InputEvent, InputKind, KeyCode};
 pub use crate::picture::Picture;
 pub use crate::server::{MAX_MESSAGE_BYTES, Stream, StreamDesc, StreamServer};
 pub use crate::stats::StreamStats;
+pub use crate::times::{InsertedTimes, PICTURE_STAGES, PictureStage, PictureTimes};

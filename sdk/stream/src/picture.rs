@@ -68,7 +68,6 @@ impl Picture {
         row_pitch: usize,
     ) -> Result<(), StreamError> {
         check_rgba(rgba, width, height, row_pitch)?;
-        let started = Instant::now();
         let (even_width, even_height) = (width & !1, height & !1);
         let pixels = even_width as usize * even_height as usize;
         self.width = even_width;
@@ -102,7 +101,6 @@ impl Picture {
             YuvConversionMode::Balanced,
         )
         .map_err(|error| StreamError::Encoder(format!("the colour conversion: {error}")))?;
-        self.convert = started.elapsed();
         Ok(())
     }
 }

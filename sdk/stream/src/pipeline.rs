@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use rayloom_sync::{Condvar, Mutex};
 
 use crate::encoder::{Encoder, EncoderSettings};
 use crate::error::StreamError;
 use crate::frame::Frame;
 use crate::picture::Picture;
 use crate::stats::{EncodeLog, StreamStats};
+use crate::times::{InsertedTimes, PictureTimes, spend};
 
 /// A viewer that lost packets gets an IDR at most this often: each one costs all viewers bytes.
 const LOSS_IDR_GAP: Duration = Duration::from_millis(500);
@@ -35,6 +36,7 @@ pub(crate) struct Pipeline {
     wake: Condvar,
     log: Mutex<EncodeLog>,
     max_fps: f32,
+    inserted: InsertedTimes,
 }
 
 #[derive(Debug, Default)]
@@ -51,12 +53,13 @@ struct State {
 }
 
 impl Pipeline {
-    pub(crate) fn new(max_fps: f32, bitrate_bps: u32) -> Self {
+    pub(crate) fn new(max_fps: f32, bitrate_bps: u32, inserted: InsertedTimes) -> Self {
         Self {
             state: Mutex::new(State { bitrate_bps, ..State::default() }),
             wake: Condvar::new(),
             log: Mutex::new(EncodeLog::default()),
             max_fps,
+            inserted,
         }
     }
 
@@ -91,7 +94,9 @@ impl Pipeline {
         };
         let submitted = Instant::now();
         let mut picture = spare.unwrap_or_else(|| Picture::black(width, height));
+        spend(self.inserted.convert);
         picture.fill_from_rgba(rgba, width, height, row_pitch)?;
+        picture.convert = submitted.elapsed();
         picture.time_ns = time_ns;
         picture.submitted = submitted;
         let mut state = self.state.lock();
@@ -135,8 +140,8 @@ impl Pipeline {
         stats.dropped = state.dropped;
     }
 
-    /// The encoder thread: runs until [`close`](Self::close), gives each frame to `emit`.
-    pub(crate) fn run(&self, mut emit: impl FnMut(Arc<Frame>)) {
+    /// The encoder thread: runs until [`close`](Self::close), gives each frame to `emit`, and tells where its time went.
+    pub(crate) fn run(&self, mut emit: impl FnMut(Arc<Frame>), mut observe: impl FnMut(&PictureTimes)) {
         let mut encoder: Option<Encoder> = None;
         let mut last: Option<Picture> = None;
         let mut last_idr: Option<Instant> = None;
@@ -149,17 +154,29 @@ impl Pipeline {
                 time_ns += picture.submitted.elapsed().as_nanos() as u64;
             }
             time_ns = time_ns.max(last_time_ns + 1);
+            spend(self.inserted.wait);
             let started = Instant::now();
-            match encode(&mut encoder, picture, time_ns, job, self.max_fps) {
-                Ok((frame, bytes)) => {
+            match self.encode(&mut encoder, picture, time_ns, job) {
+                Ok((frame, bytes, encoded)) => {
+                    let packetised = Instant::now();
                     last_time_ns = time_ns;
                     let idr = frame.idr;
                     if idr {
                         last_idr = Some(started);
                     }
+                    let times = PictureTimes {
+                        time_ns: picture.time_ns,
+                        submitted: picture.submitted,
+                        convert: picture.convert,
+                        wait: (started - picture.submitted).saturating_sub(picture.convert),
+                        encode: encoded - started,
+                        packetise: packetised - encoded,
+                    };
                     emit(Arc::new(frame));
-                    let now = Instant::now();
-                    self.log.lock().note(now, picture.convert, now - started, bytes, idr);
+                    if !job.repeat {
+                        observe(&times);
+                    }
+                    self.log.lock().note(Instant::now(), &times, bytes, (idr, job.repeat));
                 }
                 Err(error) => {
                     // A new encoder begins with an IDR, so nobody is left behind.
@@ -168,6 +185,45 @@ impl Pipeline {
                 }
             }
         }
+    }
+
+    /// Encodes one picture, with a new encoder if there is none of its size, and cuts it into payloads; gives back its bytes as well, and
+    /// when it was encoded.
+    fn encode(
+        &self,
+        encoder: &mut Option<Encoder>,
+        picture: &Picture,
+        time_ns: u64,
+        job: Job,
+    ) -> Result<(Frame, usize, Instant), StreamError> {
+        let settings = EncoderSettings {
+            width: picture.width(),
+            height: picture.height(),
+            max_fps: self.max_fps,
+            bitrate_bps: job.bitrate_bps,
+        };
+        let fits = encoder.as_ref().is_some_and(|encoder| {
+            let old = encoder.settings();
+            (old.width, old.height) == (settings.width, settings.height)
+        });
+        if !fits {
+            *encoder = None;
+        }
+        let encoder = match encoder {
+            Some(encoder) => encoder,
+            None => encoder.insert(Encoder::new(settings)?),
+        };
+        if encoder.settings().bitrate_bps != job.bitrate_bps {
+            encoder.set_bitrate(job.bitrate_bps)?;
+        }
+        if job.idr {
+            encoder.request_idr();
+        }
+        spend(self.inserted.encode);
+        let encoded = encoder.encode(picture, time_ns / 1_000_000)?;
+        let at = Instant::now();
+        spend(self.inserted.packetise);
+        Ok((Frame::new(&encoded, time_ns)?, encoded.annex_b.len(), at))
     }
 
     /// Waits for work. The picture to encode is in `last` afterwards; `None` ends the thread.
@@ -232,40 +288,11 @@ struct Job {
     bitrate_bps: u32,
 }
 
-/// Encodes one picture, with a new encoder if there is none of its size.
-fn encode(
-    encoder: &mut Option<Encoder>,
-    picture: &Picture,
-    time_ns: u64,
-    job: Job,
-    max_fps: f32,
-) -> Result<(Frame, usize), StreamError> {
-    let settings =
-        EncoderSettings { width: picture.width(), height: picture.height(), max_fps, bitrate_bps: job.bitrate_bps };
-    let fits = encoder.as_ref().is_some_and(|encoder| {
-        let old = encoder.settings();
-        (old.width, old.height) == (settings.width, settings.height)
-    });
-    if !fits {
-        *encoder = None;
-    }
-    let encoder = match encoder {
-        Some(encoder) => encoder,
-        None => encoder.insert(Encoder::new(settings)?),
-    };
-    if encoder.settings().bitrate_bps != job.bitrate_bps {
-        encoder.set_bitrate(job.bitrate_bps)?;
-    }
-    if job.idr {
-        encoder.request_idr();
-    }
-    let encoded = encoder.encode(picture, time_ns / 1_000_000)?;
-    Ok((Frame::new(&encoded, time_ns)?, encoded.annex_b.len()))
-}
-
-#[cfg(test)]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use super::*;
+    #[cfg(feature = "h264")]
+    use crate::times::PICTURE_STAGES;
     use std::sync::mpsc;
 
     const SIZE: (u32, u32) = (64, 48);
@@ -275,18 +302,26 @@ mod tests {
         pipeline: Arc<Pipeline>,
         #[cfg_attr(not(feature = "h264"), expect(dead_code, reason = "no encoder, no frames"))]
         frames: mpsc::Receiver<Arc<Frame>>,
+        /// Where their time went.
+        #[cfg_attr(not(feature = "h264"), expect(dead_code, reason = "no encoder, no frames"))]
+        times: mpsc::Receiver<PictureTimes>,
         thread: Option<std::thread::JoinHandle<()>>,
     }
 
     impl Running {
         fn start() -> Self {
-            let pipeline = Arc::new(Pipeline::new(30.0, 500_000));
-            let (send, frames) = mpsc::channel();
+            Self::spending(InsertedTimes::default())
+        }
+
+        fn spending(inserted: InsertedTimes) -> Self {
+            let pipeline = Arc::new(Pipeline::new(30.0, 500_000, inserted));
+            let ((send, frames), (tell, times)) = (mpsc::channel(), mpsc::channel());
             let thread = {
                 let pipeline = Arc::clone(&pipeline);
-                std::thread::spawn(move || pipeline.run(|frame| send.send(frame).unwrap()))
+                let emit = move |frame| send.send(frame).unwrap();
+                std::thread::spawn(move || pipeline.run(emit, |times: &PictureTimes| tell.send(*times).unwrap()))
             };
-            Self { pipeline, frames, thread: Some(thread) }
+            Self { pipeline, frames, times, thread: Some(thread) }
         }
 
         fn submit(&self, (width, height): (u32, u32), time_ns: u64) -> Result<(), StreamError> {
@@ -324,6 +359,32 @@ mod tests {
 
     #[cfg(feature = "h264")]
     #[test]
+    fn time_that_is_spent_in_a_stage_is_told_there_and_nowhere_else() {
+        const INSERTED: Duration = Duration::from_millis(20);
+        for (place, (stage, _)) in PICTURE_STAGES.iter().enumerate() {
+            let spent = |at: usize| if at == place { INSERTED } else { Duration::ZERO };
+            let inserted = InsertedTimes { convert: spent(0), wait: spent(1), encode: spent(2), packetise: spent(3) };
+            let running = Running::spending(inserted);
+            let mut least = [Duration::MAX; PICTURE_STAGES.len()];
+            for time_ns in 1..=12 {
+                let before = Instant::now();
+                running.submit(SIZE, time_ns).unwrap();
+                running.frame();
+                let times = running.times.recv_timeout(Duration::from_secs(20)).expect("it is told after the frame");
+                assert_eq!(times.time_ns, time_ns);
+                assert!(times.submitted >= before);
+                for (least, (_, of)) in least.iter_mut().zip(PICTURE_STAGES) {
+                    *least = of(&times).min(*least);
+                }
+            }
+            for (other, time) in least.iter().enumerate() {
+                assert_eq!(*time >= INSERTED / 2, other == place, "{stage}: {time:?} in {}", PICTURE_STAGES[other].0);
+            }
+        }
+    }
+
+    #[cfg(feature = "h264")]
+    #[test]
     fn a_new_size_starts_with_an_idr() {
         let running = Running::start();
         running.submit(SIZE, 1).unwrap();
@@ -345,7 +406,7 @@ mod tests {
     #[test]
     fn the_newest_picture_wins_and_the_rest_are_counted() {
         // No thread: nothing takes the pictures.
-        let pipeline = Pipeline::new(30.0, 500_000);
+        let pipeline = Pipeline::new(30.0, 500_000, InsertedTimes::default());
         let rgba = vec![0; 64 * 48 * 4];
         for time_ns in 1..=4 {
             pipeline.submit(&rgba, SIZE, 256, time_ns, true).unwrap();
@@ -358,7 +419,7 @@ mod tests {
 
     #[test]
     fn nobody_watching_means_no_work_but_the_same_errors() {
-        let pipeline = Pipeline::new(30.0, 500_000);
+        let pipeline = Pipeline::new(30.0, 500_000, InsertedTimes::default());
         pipeline.submit(&[0; 64 * 48 * 4], SIZE, 256, 1, false).unwrap();
         assert!(pipeline.state.lock().waiting.is_none());
         assert!(pipeline.submit(&[0; 16], SIZE, 256, 2, false).is_err());
@@ -372,5 +433,76 @@ mod tests {
         assert_eq!(state.idr_due(Some(now)), Some(now + LOSS_IDR_GAP));
         let both = State { join_idr: Some(now), ..state };
         assert_eq!(both.idr_due(Some(now)), Some(now + JOIN_IDR_GAP));
+    }
+}
+
+#[cfg(all(test, feature = "shuttle"))]
+mod schedules {
+    use super::*;
+    use rayloom_sync::try_schedules;
+    use shuttle::thread;
+
+    const SIZE: (u32, u32) = (16, 16);
+
+    fn pipeline() -> Arc<Pipeline> {
+        Arc::new(Pipeline::new(30.0, 500_000, InsertedTimes::default()))
+    }
+
+    fn submit(pipeline: &Pipeline, time_ns: u64) -> Result<(), StreamError> {
+        pipeline.submit(&[90; 16 * 16 * 4], SIZE, 16 * 4, time_ns, true)
+    }
+
+    #[test]
+    fn the_newest_picture_reaches_the_encoder_and_none_goes_there_twice() {
+        try_schedules(|| {
+            let pipeline = pipeline();
+            let encoder = {
+                let pipeline = Arc::clone(&pipeline);
+                thread::spawn(move || {
+                    let (mut last, mut times) = (None, Vec::new());
+                    while times.last() != Some(&3) {
+                        let job = pipeline.next_job(&mut last, None).expect("nobody ends it");
+                        if !job.repeat {
+                            times.push(last.as_ref().expect("the job's picture").time_ns);
+                        }
+                    }
+                    times
+                })
+            };
+            let viewer = {
+                let pipeline = Arc::clone(&pipeline);
+                thread::spawn(move || pipeline.request_idr(IdrReason::Join))
+            };
+            (1..4).for_each(|time_ns| submit(&pipeline, time_ns).unwrap());
+            viewer.join().unwrap();
+            let times = encoder.join().unwrap();
+            let mut stats = StreamStats::default();
+            pipeline.fill(&mut stats);
+            assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
+            assert_eq!(times.len() as u64 + stats.dropped, 3);
+        });
+    }
+
+    #[test]
+    fn the_encoder_hears_of_the_end() {
+        try_schedules(|| {
+            let pipeline = pipeline();
+            let encoder = {
+                let pipeline = Arc::clone(&pipeline);
+                thread::spawn(move || {
+                    let mut last = None;
+                    while pipeline.next_job(&mut last, None).is_some() {}
+                })
+            };
+            let engine = {
+                let pipeline = Arc::clone(&pipeline);
+                thread::spawn(move || (1..3).map(|time_ns| submit(&pipeline, time_ns).is_ok()).collect::<Vec<_>>())
+            };
+            pipeline.request_idr(IdrReason::Loss);
+            pipeline.close();
+            encoder.join().unwrap();
+            let taken = engine.join().unwrap();
+            assert!(!(taken[1] && !taken[0]), "none is taken after one was refused");
+        });
     }
 }

@@ -16,6 +16,7 @@ use crate::error::StreamError;
 use crate::hub::Hub;
 use crate::input::InputEvent;
 use crate::stats::StreamStats;
+use crate::times::{InsertedTimes, PictureTimes};
 use crate::{http, picture};
 
 /// The longest message to the pages, bytes.
@@ -47,6 +48,9 @@ pub struct StreamDesc {
     pub bitrate_bps: u32,
     /// Pages of other origins that may watch, such as `https://play.example`; `*` for any.
     pub allow_origins: Vec<String>,
+    /// Time that is spent in stages for nothing, to see that it is told where it is.
+    #[doc(hidden)]
+    pub inserted: InsertedTimes,
 }
 
 impl Default for StreamDesc {
@@ -61,6 +65,7 @@ impl Default for StreamDesc {
             max_fps: 30.0,
             bitrate_bps: 6_000_000,
             allow_origins: Vec::new(),
+            inserted: InsertedTimes::default(),
         }
     }
 }
@@ -107,6 +112,19 @@ impl StreamServer {
     /// [`StreamError::PictureSize`], [`StreamError::System`]; [`StreamError::NoEncoder`] and
     /// [`StreamError::EncoderLibrary`] where the build has no encoder or its library is not there.
     pub fn start(desc: StreamDesc, runtime: &Handle) -> Result<Stream, StreamError> {
+        StreamServer::start_observed(desc, runtime, |_| {})
+    }
+
+    /// [`StreamServer::start`]; `observe` is told where the time of each picture went, on the encoder's thread. A picture that is
+    /// encoded again, for a viewer who joins while none comes, is not told.
+    ///
+    /// # Errors
+    /// Those of [`StreamServer::start`].
+    pub fn start_observed(
+        desc: StreamDesc,
+        runtime: &Handle,
+        observe: impl FnMut(&PictureTimes) + Send + 'static,
+    ) -> Result<Stream, StreamError> {
         desc.check()?;
         Encoder::check()?;
         let addr = desc.listen;
@@ -127,7 +145,7 @@ impl StreamServer {
             let hub = Arc::clone(&hub);
             std::thread::Builder::new()
                 .name("rayloom-encode".to_owned())
-                .spawn(move || hub.pipeline.run(|frame| hub.deliver(&frame)))
+                .spawn(move || hub.pipeline.run(|frame| hub.deliver(&frame), observe))
                 .map_err(|error| StreamError::System { what: "a thread", reason: error.to_string() })?
         };
         let (ended_sender, ended) = std_mpsc::channel();

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::times::PictureTimes;
+
 /// Frames the medians are taken over.
 const WINDOW_FRAMES: usize = 120;
 /// The span `fps` is counted over.
@@ -32,6 +34,10 @@ pub struct StreamStats {
     pub encode_ms: f32,
     /// Median wall time of RGBA to I420, milliseconds, over the last 120.
     pub convert_ms: f32,
+    /// Median time that a picture waited for the encoder, milliseconds, over the last 120.
+    pub wait_ms: f32,
+    /// Median wall time of cutting an encoded picture into packets, milliseconds, over the last 120.
+    pub packetise_ms: f32,
     /// Median bytes a frame over the last 120.
     pub frame_bytes: u32,
     /// Input events thrown away because nobody polled.
@@ -40,10 +46,20 @@ pub struct StreamStats {
     pub input_rejected: u64,
 }
 
+/// A frame that was encoded.
+#[derive(Clone, Copy, Debug)]
+struct Logged {
+    at: Instant,
+    times: PictureTimes,
+    /// It had been encoded before: it was not waiting.
+    is_repeated: bool,
+    bytes: usize,
+}
+
 /// Collects what the encoder thread does.
 #[derive(Debug, Default)]
 pub(crate) struct EncodeLog {
-    frames: VecDeque<(Instant, Duration, Duration, usize)>,
+    frames: VecDeque<Logged>,
     encoded: u64,
     idr: u64,
     bytes: u64,
@@ -51,11 +67,11 @@ pub(crate) struct EncodeLog {
 
 impl EncodeLog {
     /// Notes one encoded frame.
-    pub(crate) fn note(&mut self, at: Instant, convert: Duration, encode: Duration, bytes: usize, idr: bool) {
+    pub(crate) fn note(&mut self, at: Instant, times: &PictureTimes, bytes: usize, (idr, is_repeated): (bool, bool)) {
         if self.frames.len() == WINDOW_FRAMES {
             self.frames.pop_front();
         }
-        self.frames.push_back((at, convert, encode, bytes));
+        self.frames.push_back(Logged { at, times: *times, is_repeated, bytes });
         self.encoded += 1;
         self.idr += u64::from(idr);
         self.bytes += bytes as u64;
@@ -66,14 +82,19 @@ impl EncodeLog {
         stats.encoded = self.encoded;
         stats.idr = self.idr;
         stats.bytes = self.bytes;
-        stats.convert_ms = median(self.frames.iter().map(|frame| frame.1.as_secs_f32() * 1e3));
-        stats.encode_ms = median(self.frames.iter().map(|frame| frame.2.as_secs_f32() * 1e3));
-        stats.frame_bytes = median(self.frames.iter().map(|frame| frame.3 as f32)) as u32;
-        let recent = || self.frames.iter().filter(|frame| now.duration_since(frame.0) <= FPS_SPAN);
+        let ms = |of: fn(&PictureTimes) -> Duration| {
+            median(
+                self.frames.iter().filter(|frame| !frame.is_repeated).map(|frame| of(&frame.times).as_secs_f32() * 1e3),
+            )
+        };
+        stats.convert_ms = ms(|times| times.convert);
+        stats.wait_ms = ms(|times| times.wait);
+        stats.encode_ms = ms(|times| times.encode);
+        stats.packetise_ms = ms(|times| times.packetise);
+        stats.frame_bytes = median(self.frames.iter().map(|frame| frame.bytes as f32)) as u32;
+        let recent = || self.frames.iter().map(|frame| frame.at).filter(|at| now.duration_since(*at) <= FPS_SPAN);
         stats.fps = match (recent().next(), recent().next_back()) {
-            (Some(first), Some(last)) if last.0 > first.0 => {
-                (recent().count() - 1) as f32 / (last.0 - first.0).as_secs_f32()
-            }
+            (Some(first), Some(last)) if last > first => (recent().count() - 1) as f32 / (last - first).as_secs_f32(),
             _ => 0.0,
         };
     }
@@ -95,12 +116,23 @@ mod tests {
         let mut log = EncodeLog::default();
         for frame in 0..200_u32 {
             let at = start + Duration::from_millis(20) * frame;
-            log.note(at, Duration::from_millis(1), Duration::from_millis(5), 1000, frame == 0);
+            // An old picture, encoded again, says nothing about waiting.
+            let (is_repeated, wait) = if frame % 4 == 3 { (true, 9000) } else { (false, 2) };
+            let times = PictureTimes {
+                time_ns: 0,
+                submitted: at,
+                convert: Duration::from_millis(1),
+                wait: Duration::from_millis(wait),
+                encode: Duration::from_millis(5),
+                packetise: Duration::from_millis(3),
+            };
+            log.note(at, &times, 1000, (frame == 0, is_repeated));
         }
         let mut stats = StreamStats::default();
         log.fill(start + Duration::from_millis(20 * 199), &mut stats);
         assert_eq!((stats.encoded, stats.idr, stats.bytes), (200, 1, 200_000));
         assert!((stats.fps - 50.0).abs() < 0.1, "{}", stats.fps);
-        assert_eq!((stats.encode_ms, stats.convert_ms, stats.frame_bytes), (5.0, 1.0, 1000));
+        assert_eq!((stats.convert_ms, stats.wait_ms, stats.encode_ms, stats.packetise_ms), (1.0, 2.0, 5.0, 3.0));
+        assert_eq!(stats.frame_bytes, 1000);
     }
 }
