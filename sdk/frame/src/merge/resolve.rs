@@ -91,7 +91,7 @@ pub(super) struct Outputs<'a> {
 
 /// Makes what is left of the merged frame; gives back the number of its pixels that are fresh.
 pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera, workers: &dyn Workers) -> usize {
-    let Outputs { planes, ages, lengths, layers, changes, blocks, mut stages } = outputs;
+    let Outputs { planes, ages, lengths, layers, changes, blocks, stages } = outputs;
     let band_pixels = BAND_ROWS * inputs.extent.width as usize;
     // All planes first: they guide the upsampling across borders of tiles and bands.
     if !inputs.tiles.iter().all(TileState::is_complete) {
@@ -105,6 +105,7 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera
     let mut parts = layers.each_mut().map(|layer| layer.split(false));
     let sources = parts.each_ref().map(|part| part.source);
     let band_blocks = BAND_ROWS / SIDE * (inputs.extent.width as usize).div_ceil(SIDE);
+    let mut stages_left = &mut *stages;
     let rows = ages.chunks_mut(band_pixels).zip(lengths.chunks_mut(band_pixels)).enumerate();
     let bands = rows.map(|(index, (ages, lengths))| Band {
         first_row: index * BAND_ROWS,
@@ -117,7 +118,7 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera
         }),
         differences: differences.each_mut().map(|rest| take(rest, band_blocks)),
         path_sums: take(&mut parts[LayerKind::Path as usize].sums, band_pixels),
-        stages: take(&mut stages, band_blocks),
+        stages: take(&mut stages_left, band_blocks),
     });
     for_each(workers, bands, |mut band| {
         let merge = MergeBand { inputs, planes, sources: &sources, limits, band: &mut band, ahead: None };
@@ -127,7 +128,7 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera
         }
     });
     if inputs.mode != MergeMode::Passthrough {
-        fill(inputs, (camera, planes), lengths, layers, blocks, workers);
+        fill(inputs, (camera, planes), lengths, layers, (blocks, stages), workers);
     }
     fresh_pixels.into_inner()
 }
