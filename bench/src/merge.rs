@@ -5,8 +5,8 @@ use std::time::Instant;
 use glam::{Vec2, Vec3};
 use half::f16;
 use rayloom_frame::{
-    Extent, LayerKind, LayerPlane, LayerRequest, Primary, Rect, SKY_DEPTH, TracedTile,
-    compose::{Display, PictureFormat, ToneMap, compose_into},
+    Extent, Inline, LayerKind, LayerPlane, LayerRequest, Primary, Rect, SKY_DEPTH, TracedTile,
+    compose::{Display, PictureFormat, ToneMap},
     demodulate::scaled_sample_pixel,
     features::BlockFeatures,
     filter::Filter,
@@ -97,15 +97,16 @@ fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
         merger
             .begin(FrameInputs { previous_camera, ..FrameInputs::new(frame_id, camera, &layers, &tiles) })
             .map_err(|e| e.to_string())?;
+        merger.compose_ahead(DISPLAY, std::mem::take(&mut picture));
         let mut last_tile = Instant::now();
         for (i, tile) in traced.iter().enumerate().filter(|(i, _)| *i != late) {
             last_tile = Instant::now();
             merger.add_tile(frame_id, i as u32, i as u32, tile).map_err(|e| e.to_string())?;
         }
         let added = cpu_seconds();
-        let frame = merger.finish().ok_or("no frame was begun")?;
+        merger.finish().ok_or("no frame was begun")?;
         let finished = cpu_seconds();
-        compose_into(&frame, &DISPLAY, &mut picture);
+        picture = merger.take_picture_with(&Inline).ok_or("no picture was asked for")?;
         let composed = cpu_seconds();
         // The first frames take memory and have no history.
         if frame_id >= 2 {
@@ -115,6 +116,7 @@ fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
             total.push(composed - start);
             last.push(last_tile.elapsed().as_secs_f64());
             if frame_id % 4 == 2 {
+                let frame = merger.finish().ok_or("no frame was begun")?;
                 let start = cpu_seconds();
                 std::hint::black_box(filter.run(&frame));
                 filtering.push(cpu_seconds() - start);

@@ -377,6 +377,8 @@ impl Flight {
             groups: self.request.groups.iter().map(|g| (g.layers.clone(), g.plan.iter().map(tile).collect())).collect(),
             planes: self.request.planes.as_ref().map(|planes| Arc::clone(&planes.gbuffer)),
             pre_exposure: self.desc.pre_exposure,
+            exposure: self.desc.exposure,
+            tone_map: self.desc.tone_map,
             state: self.request.state.clone(),
             prescribed: self.prescribed.take(),
         }

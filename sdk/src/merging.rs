@@ -12,7 +12,7 @@ use crate::revisions::Resolved;
 use crate::workers::MergeThreads;
 use rayloom_coordinator::PeerId;
 use rayloom_frame::codec::DecodedSlice;
-use rayloom_frame::compose::{Display, compose_into_with};
+use rayloom_frame::compose::{Display, ToneMap, compose_into_with};
 use rayloom_frame::features::BlockFeatures;
 use rayloom_frame::merge::{
     Added, FrameInputs, LaterLayers, LayerAge, MergeMode, MergedFrame, Merger, PlannedTile, Predicted,
@@ -35,6 +35,9 @@ pub(crate) struct Opening {
     pub(crate) groups: Vec<(Vec<LayerRequest>, Vec<PlannedTile>)>,
     pub(crate) planes: Option<Arc<GBuffer>>,
     pub(crate) pre_exposure: f32,
+    /// How its light becomes a picture.
+    pub(crate) exposure: f32,
+    pub(crate) tone_map: ToneMap,
     pub(crate) state: Option<Resolved>,
     /// All that may become part of it, where it is made again.
     pub(crate) prescribed: Option<BTreeSet<MergedSlice>>,
@@ -132,7 +135,7 @@ impl Merging {
     /// Opens a frame: the one before is finished.
     pub(crate) fn open(&mut self, opening: Opening) {
         let Opening { frame_id, camera, previous_camera, cut, predicted, groups, .. } = opening;
-        let Opening { planes, pre_exposure, state, prescribed, .. } = opening;
+        let Opening { planes, pre_exposure, exposure, tone_map, state, prescribed, .. } = opening;
         if cut {
             self.merger.forget();
         }
@@ -164,6 +167,11 @@ impl Merging {
             tracing::error!("frame {frame_id} can't be merged as planned: {error}");
             let without_tiles = FrameInputs { layers: &this.1, tiles: &whole, later: &[], predicted: None, ..inputs };
             self.merger.begin(without_tiles).expect("the whole view is one tile, and its layers were checked before");
+        }
+        // What is filtered first is composed when that is done.
+        if !self.filter.is_on() {
+            let display = Display { exposure, tone_map, format: self.picture };
+            self.merger.compose_ahead(display, self.pictures.take_memory(picture_bytes(self.size, self.picture)));
         }
         self.open = Some((frame_id, this));
         self.prescribed = prescribed;
@@ -214,6 +222,7 @@ impl Merging {
             fresh: frame.fresh_fraction(),
         });
         if !is_shown || !is_wanted() {
+            self.withdraw_picture();
             return Finished { output: None, record };
         }
         let began_ns = self.clock.now_ns();
@@ -221,17 +230,26 @@ impl Merging {
         let is_denoised = self.filter.filters(&frame);
         let (fresh, pixels_by_age) = (frame.fresh_fraction(), frame.pixels_by_age());
         let layer_ages = ages_of(&frame, flight);
+        let is_filtered = self.filter.is_on();
         let shown = self.filter.run(frame, &self.threads, is_wanted);
         if !is_wanted() {
+            self.withdraw_picture();
             return Finished { output: None, record };
         }
         let filtered_ns = self.clock.now_ns();
         spend(self.inserted.compose_ms);
         let FrameDesc { exposure, tone_map, .. } = flight.desc;
         let format = self.picture;
-        let mut color = self.pictures.take(self.size.pixels() * format.bytes_per_pixel());
-        compose_into_with(&shown, &Display { exposure, tone_map, format }, &mut color, &self.threads);
-        let planes = self.output_planes.then(|| planes_of(&shown));
+        let (color, planes) = if is_filtered {
+            let mut color = self.pictures.take(picture_bytes(self.size, format));
+            compose_into_with(&shown, &Display { exposure, tone_map, format }, &mut color, &self.threads);
+            (color, self.output_planes.then(|| planes_of(&shown)))
+        } else {
+            let composed = self.merger.take_picture_with(&self.threads);
+            let color = self.pictures.picture(composed.expect("what is not filtered is composed as it is merged"));
+            let planes = self.merger.finish().filter(|_| self.output_planes);
+            (color, planes.map(|frame| planes_of(&frame)))
+        };
         let composed_ns = self.clock.now_ns();
         let output = Output {
             frame_id,
@@ -256,10 +274,21 @@ impl Merging {
         Finished { output: Some(output), record }
     }
 
+    /// The open frame's picture is not wanted: its memory is another's.
+    fn withdraw_picture(&mut self) {
+        if let Some(memory) = self.merger.withdraw_picture() {
+            drop(self.pictures.picture(memory));
+        }
+    }
+
     /// Whether showing a frame takes so long that one which a newer has overtaken isn't worth it.
     pub(crate) fn is_filtered(&self) -> bool {
         self.filter.is_on()
     }
+}
+
+fn picture_bytes(size: Extent, format: PictureFormat) -> usize {
+    size.pixels() * format.bytes_per_pixel()
 }
 
 /// How old each layer is; those that are due with the frame are as old as each other.

@@ -24,8 +24,18 @@ pub(crate) struct PicturePool {
 impl PicturePool {
     /// A picture of so many bytes, which hold anything.
     pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Picture {
+        self.picture(self.take_memory(bytes))
+    }
+
+    /// Memory for a picture of so many bytes, which hold anything.
+    pub(crate) fn take_memory(&self, bytes: usize) -> Vec<u8> {
         let free = self.free.lock().pop().filter(|free| free.len() == bytes);
-        Picture { bytes: free.unwrap_or_else(|| vec![0; bytes]), pool: Arc::clone(self) }
+        free.unwrap_or_else(|| vec![0; bytes])
+    }
+
+    /// A picture of this memory.
+    pub(crate) fn picture(self: &Arc<Self>, memory: Vec<u8>) -> Picture {
+        Picture { bytes: memory, pool: Arc::clone(self) }
     }
 }
 

@@ -1,9 +1,10 @@
 //! The picture out of the merged layers: materials multiplied back in, exposed, tone mapped, in sRGB.
 
 use glam::{Vec2, Vec3};
+use rayloom_scene::Camera;
 
 use crate::{
-    Inline, LayerKind, Workers,
+    Extent, Inline, LayerKind, Primary, Rect, Workers,
     demodulate::{DIELECTRIC_F0, MIN_DIVISOR, SpecularRows, specular_rows, specular_scale_and_bias_lanes},
     merge::MergedFrame,
     normal::{decode_directions, dot},
@@ -46,19 +47,48 @@ pub fn compose_into(frame: &MergedFrame<'_>, display: &Display, picture: &mut [u
 /// # Panics
 /// When `picture` does not have `width * height` pixels of the format.
 pub fn compose_into_with(frame: &MergedFrame<'_>, display: &Display, picture: &mut [u8], workers: &dyn Workers) {
-    let pixel = display.format.bytes_per_pixel();
-    assert_eq!(picture.len(), frame.extent.pixels() * pixel, "the picture has the frame's size");
-    let bands = picture.chunks_mut(BAND_ROWS * frame.extent.width as usize * pixel).enumerate();
-    for_each(workers, bands, |(index, picture)| {
-        dispatch(Compose { frame, display, first_row: index * BAND_ROWS, picture });
+    let (width, height) = (frame.extent.width, frame.extent.height);
+    let row_bytes = width as usize * display.format.bytes_per_pixel();
+    assert_eq!(picture.len(), height as usize * row_bytes, "the picture has the frame's size");
+    let light = Light::of(frame);
+    let bands = picture.chunks_mut(BAND_ROWS * row_bytes).enumerate();
+    for_each(workers, bands, |(index, rows)| {
+        let rect = Rect::new(0, (index * BAND_ROWS) as u32, width, (rows.len() / row_bytes) as u32);
+        dispatch(Compose { light: &light, display, rect, rows });
     });
 }
 
-struct Compose<'a> {
-    frame: &'a MergedFrame<'a>,
-    display: &'a Display,
-    first_row: usize,
-    picture: &'a mut [u8],
+/// What a picture is composed of: merged layers, and the planes and the camera that they are shown by.
+pub(crate) struct Light<'a> {
+    pub(crate) extent: Extent,
+    pub(crate) camera: Camera,
+    /// What light in the layers is multiplied by.
+    pub(crate) pre_exposure: f32,
+    pub(crate) planes: &'a Primary,
+    /// Of each kind, where it was requested.
+    pub(crate) layers: [Option<&'a [[u16; 4]]>; LayerKind::ALL.len()],
+}
+
+impl<'a> Light<'a> {
+    fn of(frame: &MergedFrame<'a>) -> Light<'a> {
+        let MergedFrame { extent, camera, pre_exposure, planes, layers, .. } = *frame;
+        Light { extent, camera, pre_exposure, planes, layers }
+    }
+
+    fn layer(&self, kind: LayerKind) -> Option<&'a [[u16; 4]]> {
+        self.layers[kind as usize]
+    }
+}
+
+/// Composes some pixels. Eight of a row are worked on at once, from columns on that are multiples of eight, so that any parts make
+/// up the picture that is composed as a whole.
+pub(crate) struct Compose<'a> {
+    pub(crate) light: &'a Light<'a>,
+    pub(crate) display: &'a Display,
+    /// From such a column on, to another one or the view's edge.
+    pub(crate) rect: Rect,
+    /// Whole rows of the picture, those of the rectangle.
+    pub(crate) rows: &'a mut [u8],
 }
 
 impl Kernel for Compose<'_> {
@@ -66,24 +96,30 @@ impl Kernel for Compose<'_> {
 
     #[inline(always)]
     fn run<H: Half4>(self) {
-        let Compose { frame, display, first_row, picture } = self;
-        let width = frame.extent.width as usize;
+        let Compose { light: source, display, rect, rows } = self;
+        let width = source.extent.width as usize;
         let pixel = display.format.bytes_per_pixel();
         let to_srgb = to_srgb_table();
-        let (unlit, path) = (frame.layer(LayerKind::Unlit), frame.layer(LayerKind::Path));
-        let materials = Materials::new(frame);
+        let (unlit, path) = (source.layer(LayerKind::Unlit), source.layer(LayerKind::Path));
+        let materials = Materials::new(source);
         // Layers hold radiance times the frame's pre-exposure.
-        let exposure = H::Lanes::splat(display.exposure / frame.pre_exposure);
-        for (y, row) in (first_row..).zip(picture.chunks_mut(width * pixel)) {
-            for (x, out) in (0..).step_by(8).zip(row.chunks_mut(8 * pixel)) {
+        let exposure = H::Lanes::splat(display.exposure / source.pre_exposure);
+        let columns = rect.x as usize * pixel..rect.right() as usize * pixel;
+        for (y, row) in (rect.y as usize..).zip(rows.chunks_mut(width * pixel)) {
+            for (x, out) in (rect.x as usize..).step_by(8).zip(row[columns.clone()].chunks_mut(8 * pixel)) {
                 let index = y * width + x;
                 let mut light = read::<H::Lanes>(unlit, index);
                 if path.is_some() {
                     let path = read::<H::Lanes>(path, index);
                     light = [light[0] + path[0], light[1] + path[1], light[2] + path[2]];
                 }
-                let depth = H::Lanes::load_from(bytemuck::cast_slice(&frame.planes.depth), index);
-                let surface = depth.lt(H::Lanes::splat(f32::INFINITY));
+                let depth = H::Lanes::load_from(bytemuck::cast_slice(&source.planes.depth), index);
+                let mut surface = depth.lt(H::Lanes::splat(f32::INFINITY));
+                if out.len() < 8 * pixel {
+                    // What lies beyond the row's end is another row's, and may not be there yet.
+                    surface =
+                        surface & H::Lanes::splat_bits((out.len() / pixel) as u32).gt_signed(H::Lanes::counting());
+                }
                 if surface.mask_bits() != 0 {
                     materials.add_reflected(&mut light, surface, x, y);
                 }
@@ -124,7 +160,7 @@ fn store<L: Lanes>(words: L, out: &mut [u8]) {
 
 /// What takes lighting to light: materials, and the camera that looks at them.
 struct Materials<'a> {
-    frame: &'a MergedFrame<'a>,
+    source: &'a Light<'a>,
     direct: Option<&'a [[u16; 4]]>,
     specular: Option<&'a [[u16; 4]]>,
     indirect: Option<&'a [[u16; 4]]>,
@@ -137,15 +173,15 @@ struct Materials<'a> {
 }
 
 impl<'a> Materials<'a> {
-    fn new(frame: &'a MergedFrame<'a>) -> Materials<'a> {
-        let size = Vec2::new(frame.extent.width as f32, frame.extent.height as f32);
-        let ray = |x, y| frame.camera.ray(Vec2::new(x, y), size);
+    fn new(source: &'a Light<'a>) -> Materials<'a> {
+        let size = Vec2::new(source.extent.width as f32, source.extent.height as f32);
+        let ray = |x, y| source.camera.ray(Vec2::new(x, y), size);
         let origin = ray(0.5, 0.5);
         Materials {
-            frame,
-            direct: frame.layer(LayerKind::Direct),
-            specular: frame.layer(LayerKind::Specular),
-            indirect: frame.layer(LayerKind::Indirect),
+            source,
+            direct: source.layer(LayerKind::Direct),
+            specular: source.layer(LayerKind::Specular),
+            indirect: source.layer(LayerKind::Indirect),
             origin,
             step_x: ray(1.5, 0.5) - origin,
             step_y: ray(0.5, 1.5) - origin,
@@ -157,8 +193,8 @@ impl<'a> Materials<'a> {
     /// Adds the light that eight pixels' surfaces reflect to `light`'s red, green and blue.
     #[inline(always)]
     fn add_reflected<L: Lanes>(&self, light: &mut [L; 3], surface: L, x: usize, y: usize) {
-        let planes = self.frame.planes;
-        let index = y * self.frame.extent.width as usize + x;
+        let planes = self.source.planes;
+        let index = y * self.source.extent.width as usize + x;
         let base_color = L::load_from(&planes.base_color, index);
         let base = [
             base_color.look_up(self.to_linear),

@@ -4,6 +4,7 @@
 //! mechanism serves smoothness, lateness and loss. See `docs/merging.md`.
 
 mod accumulate;
+mod ahead;
 mod arrivals;
 mod blocks;
 mod change;
@@ -22,6 +23,7 @@ mod tile;
 mod upsample;
 mod warp;
 
+use ahead::Ahead;
 use blocks::Blocks;
 use change::Changes;
 use ghost::GhostPixels;
@@ -202,6 +204,7 @@ pub struct Merger {
     layers: [LayerBuffers; LayerKind::ALL.len()],
     changes: Changes,
     blocks: Blocks,
+    ahead: Ahead,
     fresh_pixels: usize,
     late: Late,
     guess: Guess,
@@ -246,6 +249,7 @@ impl Merger {
             layers: Default::default(),
             changes: Changes::default(),
             blocks: Blocks::default(),
+            ahead: Ahead::default(),
             fresh_pixels: 0,
             late: Late::default(),
             guess: Guess::default(),
@@ -283,8 +287,8 @@ impl Merger {
                 + l.coarse_from.capacity()
                 + l.times.held_bytes()
         });
-        let blocks_and_late =
-            self.changes.held_bytes() + self.blocks.held_bytes() + self.late.held_bytes() + self.guess.held_bytes();
+        let blocks = self.changes.held_bytes() + self.blocks.held_bytes() + self.ahead.held_bytes();
+        let blocks_and_late = blocks + self.late.held_bytes() + self.guess.held_bytes();
         planes(&self.planes) + planes(&self.last_planes) + bytes + layers.sum::<usize>() + blocks_and_late
     }
 
@@ -380,6 +384,7 @@ impl Merger {
         // In place, unlike a sort that keeps the order of equals.
         self.from_left.sort_unstable_by_key(|i| (inputs.tiles[*i as usize].rect.x, *i));
         self.ghosts.clear();
+        self.ahead.begin(self.extent);
         let FrameInputs { frame_id: id, camera, previous_camera, pre_exposure, is_unchanged, .. } = inputs;
         let (mode, blend_ghosts) = (self.mode, self.blend_ghosts);
         let frame = OpenFrame { id, camera, previous_camera, pre_exposure, is_unchanged, mode, blend_ghosts };
@@ -456,30 +461,6 @@ impl Merger {
         })
     }
 
-    /// The pixels of a tile that nothing of its neighbours has a part in, once it is whole: they need not wait for them.
-    fn inner_pixels(&self, tile: u32) -> Option<Rect> {
-        self.frame.filter(|frame| frame.accumulates() && !frame.blend_ghosts)?;
-        let state = &self.tiles[tile as usize];
-        let rect = change::inner_blocks(state.plan().rect, self.extent);
-        // Slices of the ghost zone may come when the tile itself is whole.
-        (!rect.is_empty() && state.merged().is_none()).then_some(rect)
-    }
-
-    /// Merges what can be of a tile that is whole.
-    fn merge_ahead(&mut self, tile: u32) {
-        if let Some(rect) = self.inner_pixels(tile) {
-            self.merge_rect(rect);
-            self.tiles[tile as usize].set_merged(rect);
-        }
-    }
-
-    /// Merges whole blocks of which all came.
-    fn merge_rect(&mut self, rect: Rect) {
-        let Some(frame) = self.frame else { return };
-        let (inputs, outputs) = self.parts(&frame, &[]);
-        resolve::merge_blocks(&inputs, outputs, rect);
-    }
-
     /// What the open frame is made of, and what it becomes.
     fn parts<'a>(
         &'a mut self,
@@ -517,6 +498,7 @@ impl Merger {
             layers: &mut self.layers,
             changes: &mut self.changes,
             blocks: &mut self.blocks,
+            stages: self.ahead.stages(),
         };
         (inputs, outputs)
     }
@@ -553,7 +535,8 @@ impl Merger {
         let mut late = self.late_frames(frame);
         late.extend(self.guess.finish(frame, self.extent, workers));
         let (inputs, outputs) = self.parts(frame, &late);
-        self.fresh_pixels = resolve::resolve(&inputs, outputs, &frame.camera, workers);
+        let rest = resolve::resolve(&inputs, outputs, &frame.camera, workers);
+        self.fresh_pixels = self.ahead.merged_pixels() + rest;
         if let Some(guessed) = self.guess.take_back(late) {
             self.fresh_pixels = self.ages.iter().filter(|age| **age == 0).count();
             debug_assert_eq!(guessed, self.tile_count, "the guess has the frame's own plan");

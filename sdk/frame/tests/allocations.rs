@@ -10,7 +10,7 @@ use std::{
 };
 
 use rayloom_frame::{
-    Extent,
+    Extent, Inline,
     codec::{CodecMode, DecodeLimits, DecodedSlice, Decoder, encode_tile},
     compose::{Display, PictureFormat, ToneMap, compose_into},
     features::BlockFeatures,
@@ -75,6 +75,7 @@ fn a_steady_view_takes_no_memory() {
 
             let before = CALLS.load(Ordering::Relaxed);
             merger.begin(shot.inputs(&LAYERS, &tiles)).unwrap();
+            merger.compose_ahead(DISPLAY, std::mem::take(&mut picture));
             for slice in &slices {
                 let added = merger.add_decoded(frame_id, 0, 0, slice);
                 assert!(matches!(added, Ok(Added::Stored { .. })));
@@ -82,6 +83,8 @@ fn a_steady_view_takes_no_memory() {
             for (index, tile) in traced.iter().enumerate().skip(1).filter(|(index, _)| *index != late) {
                 merger.add_tile(frame_id, index as u32, 1, tile).unwrap();
             }
+            merger.finish().unwrap();
+            picture = merger.take_picture_with(&Inline).unwrap();
             let frame = merger.finish().unwrap();
             compose_into(&frame, &DISPLAY, &mut picture);
             features.update(&frame);

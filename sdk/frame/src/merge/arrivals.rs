@@ -69,7 +69,7 @@ impl Merger {
             Ok(Added::Stale) => &mut self.counts.stale,
             Err(_) => &mut self.counts.rejected,
         } += 1;
-        if added == (Ok(Added::Stored { tile_complete: true })) && self.guess.tiles().is_none() {
+        if added == (Ok(Added::Stored { tile_complete: true })) {
             self.merge_ahead(tile);
         }
         added
@@ -246,8 +246,8 @@ impl Merger {
             }
         }
         self.tiles[tile as usize].set_peer(peer);
-        if let Some(merged) = self.inner_pixels(tile).filter(|_| self.is_whole(tile, traced)) {
-            return Ok(self.place_and_merge(tile, traced, merged));
+        if let Some(inner) = self.inner_pixels(tile).filter(|_| self.is_whole(tile, traced)) {
+            return Ok(self.place_and_merge(tile, traced, inner));
         }
         for layer in &traced.layers {
             self.place_layer(tile, peer, layer.kind, layer.rect, &layer.pixels);
@@ -269,50 +269,7 @@ impl Merger {
         };
         state.received().is_empty() && has_planes && LayerKind::ALL.into_iter().all(has_layer)
     }
-
-    /// Takes a tile of which everything comes at once, and merges `inner` of it, a few rows at a time: they are still near
-    /// when they are merged.
-    fn place_and_merge(&mut self, tile: u32, traced: &TracedTile, inner: Rect) -> Added {
-        let (core, extent) = (self.tiles[tile as usize].plan().rect, self.extent);
-        let rows = |first: u32, end: u32| Rect::new(core.x, first, core.width, end - first);
-        let (mut placed, mut merged) = (core.y, inner.y);
-        while placed < core.bottom() {
-            let end = ((placed / ROWS + 1) * ROWS).min(core.bottom());
-            let part = rows(placed, end);
-            for layer in &traced.layers {
-                let scale = u32::from(layer.scale);
-                // A row of blocks that two parts have is placed with each of them: the same pixels.
-                self.layers[layer.kind as usize].write_part((core, part), layer.rect, &layer.pixels, extent, scale);
-            }
-            if let Some(primary) = &traced.primary {
-                for plane in PlaneKind::PRIMARY {
-                    write_primary(&mut self.planes, plane, extent, part, traced.rect, primary_words(primary, plane));
-                }
-            }
-            placed = end;
-            // What is merged looks at rows of the blocks below it.
-            let ready =
-                if placed == core.bottom() { inner.bottom() } else { (placed / ROWS * ROWS).saturating_sub(ROWS) };
-            if ready.min(inner.bottom()) > merged {
-                let ready = ready.min(inner.bottom());
-                self.merge_rect(Rect::new(inner.x, merged, inner.width, ready - merged));
-                merged = ready;
-            }
-        }
-        let state = &mut self.tiles[tile as usize];
-        for layer in &traced.layers {
-            state.note(PlaneKind::Layer(layer.kind), layer.rect);
-        }
-        for plane in PlaneKind::PRIMARY.into_iter().filter(|_| traced.primary.is_some()) {
-            state.note(plane, traced.rect);
-        }
-        state.set_merged(inner);
-        Added::Stored { tile_complete: state.is_complete() }
-    }
 }
-
-/// Rows that are placed and merged at a time: those of a block.
-const ROWS: u32 = 8;
 
 fn planned(tiles: &[TileState], tile: u32) -> Result<&TileState, FrameError> {
     tiles
@@ -345,7 +302,14 @@ fn mismatch(tile: u32, slice: &DecodedSlice) -> FrameError {
     FrameError::NotPlanned { tile, what: format!("{:?} with {pixels} {kind} in {:?}", slice.plane, slice.rect) }
 }
 
-fn write_primary(planes: &mut Primary, plane: PlaneKind, extent: Extent, core: Rect, rect: Rect, words: &[u32]) {
+pub(super) fn write_primary(
+    planes: &mut Primary,
+    plane: PlaneKind,
+    extent: Extent,
+    core: Rect,
+    rect: Rect,
+    words: &[u32],
+) {
     if let Some(plane) = primary_words_mut(planes, plane) {
         copy_rows(plane, extent.width, core, rect, words);
     }

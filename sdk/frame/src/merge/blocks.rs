@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::change::SIDE;
+use super::{ahead::Stage, change::SIDE};
 use crate::{
     Extent, Workers,
     workers::{BAND_ROWS, for_each},
@@ -35,10 +35,11 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Looks at all pixels; false when nothing can be filled.
+    /// Looks at all pixels, but for those of blocks that were merged ahead, of which all is known: of each block's stage, or none.
+    /// False when nothing can be filled.
     pub(super) fn find(
         &mut self,
-        pixels: &[u8],
+        (pixels, stages): (&[u8], &[Stage]),
         unknown: u8,
         extent: Extent,
         reach: Reach,
@@ -50,14 +51,20 @@ impl Blocks {
         let (width, columns) = (self.width, self.columns);
         let rows = (extent.height as usize).div_ceil(SIDE);
         self.has.clear();
+        self.has.extend(stages.iter().map(|stage| if *stage == Stage::Waiting { 0 } else { KNOWN }));
         self.has.resize(rows * columns, 0);
         self.is_fillable.resize(rows * columns, false);
         // Of each band's rows of blocks.
         let part = BAND_ROWS / SIDE * columns;
-        for_each(workers, self.has.chunks_mut(part).zip(pixels.chunks(BAND_ROWS * width)), |(has, pixels)| {
+        let bands = self.has.chunks_mut(part).zip(pixels.chunks(BAND_ROWS * width)).enumerate();
+        for_each(workers, bands, |(index, (has, pixels))| {
             for (y, row) in pixels.chunks(width).enumerate() {
-                let has = &mut has[y / SIDE * columns..][..columns];
-                for (has, eight) in has.iter_mut().zip(row.chunks(SIDE)) {
+                let first = y / SIDE * columns;
+                let (has, stages) = (&mut has[first..][..columns], stages.get(index * part + first..));
+                for (x, (has, eight)) in has.iter_mut().zip(row.chunks(SIDE)).enumerate() {
+                    if stages.is_some_and(|stages| stages.get(x).is_some_and(|stage| *stage != Stage::Waiting)) {
+                        continue;
+                    }
                     let known = eight.iter().filter(|pixel| **pixel != unknown).count();
                     *has |= (u8::from(known > 0) * KNOWN) | (u8::from(known < eight.len()) * UNKNOWN);
                 }
@@ -120,7 +127,7 @@ mod tests {
             pixels[known.1 * width + known.0] = 3;
             for reach in [Reach::Square(1), Reach::Square(13), Reach::Cross(8), Reach::Cross(20)] {
                 let mut blocks = Blocks::default();
-                assert!(blocks.find(&pixels, 0, extent, reach, &Inline));
+                assert!(blocks.find((&pixels, &[]), 0, extent, reach, &Inline));
                 let mut holes = 0;
                 for y in 0..height {
                     let found: Vec<usize> = blocks.holes(&pixels, y, 3..width).collect();
@@ -145,7 +152,7 @@ mod tests {
         let extent = Extent::new(20, 9);
         for pixel in [0, 1] {
             let pixels = vec![pixel; extent.pixels()];
-            assert!(!Blocks::default().find(&pixels, 0, extent, Reach::Square(34), &Inline));
+            assert!(!Blocks::default().find((&pixels, &[]), 0, extent, Reach::Square(34), &Inline));
         }
     }
 }

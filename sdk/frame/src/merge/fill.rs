@@ -9,6 +9,7 @@ use half::f16;
 use rayloom_scene::Camera;
 
 use super::{
+    ahead::Stage,
     blocks::{Blocks, Reach},
     layer::LayerBuffers,
     reproject::is_same_material,
@@ -65,7 +66,7 @@ pub(super) fn fill(
     guides: (&Camera, &Primary),
     lengths: &[u8],
     layers: &mut [LayerBuffers; LAYERS],
-    blocks: &mut Blocks,
+    (blocks, stages): (&mut Blocks, &[Stage]),
     workers: &dyn Workers,
 ) {
     let expected = Expected {
@@ -79,7 +80,7 @@ pub(super) fn fill(
         for (kind, layer) in layers.iter_mut().enumerate().filter(|(kind, _)| expected.is_due[*kind]) {
             (due.currents[kind], due.found[kind]) = (&mut layer.current, &mut layer.history);
         }
-        Fill { inputs, surfaces: &surfaces, expected, lengths, is_later: false }.run(due, blocks, workers);
+        Fill { inputs, surfaces: &surfaces, expected, lengths, is_later: false }.run(due, (blocks, stages), workers);
     }
     for kind in LayerKind::ALL {
         let LayerBuffers { request: Some(_), current, history, is_later: true, times, .. } = &mut layers[kind as usize]
@@ -89,7 +90,7 @@ pub(super) fn fill(
         let mut later: Group<'_> = Default::default();
         (later.currents[kind as usize], later.found[kind as usize]) = (current, history);
         let lengths = times.lengths();
-        Fill { inputs, surfaces: &surfaces, expected, lengths, is_later: true }.run(later, blocks, workers);
+        Fill { inputs, surfaces: &surfaces, expected, lengths, is_later: true }.run(later, (blocks, &[]), workers);
     }
 }
 
@@ -111,9 +112,9 @@ struct Fill<'a> {
 }
 
 impl Fill<'_> {
-    fn run(&self, group: Group<'_>, blocks: &mut Blocks, workers: &dyn Workers) {
+    fn run(&self, group: Group<'_>, (blocks, stages): (&mut Blocks, &[Stage]), workers: &dyn Workers) {
         let extent = self.inputs.extent;
-        if !blocks.find(self.lengths, 0, extent, Reach::Square(REACH as usize), workers) {
+        if !blocks.find((self.lengths, stages), 0, extent, Reach::Square(REACH as usize), workers) {
             return;
         }
         let (blocks, width) = (&*blocks, extent.width as usize);

@@ -8,15 +8,15 @@ use std::ops::Range;
 
 use super::{
     accumulate::{Before, brightened, measure, spread},
+    ahead::Stage,
     change::{Limits, SIDE},
-    late_frame::{LateFrame, LatePixels, own_motion},
+    late_frame::{Grid, LateFrame, LatePixels, own_motion},
     layer::LayerSource,
     reproject::{Corners, Guides, HISTORY_DEPTH_TOLERANCE, Taps, steps},
     resolve::{Band, Inputs, LAYERS, NEVER, is_measured},
 };
 use crate::{
     Extent, LayerKind, Primary, Rect,
-    demodulate::scaled_sample_offset,
     simd::{Half4, Kernel, Lanes},
 };
 
@@ -77,31 +77,6 @@ impl<L: Lanes> Eight<L> {
         let age = L::splat(f32::from(frame.age));
         let still = frame.to_there.positions(self.across, self.down, depth);
         (still.0 + self.own.0 * age, still.1 + self.own.1 * age)
-    }
-}
-
-/// A layer of a late tile: one pixel, or one of each block of two by two.
-#[derive(Clone, Copy)]
-struct Grid {
-    extent: Extent,
-    /// Of the first pixel or block, in pixels of the view: where it is traced.
-    origin: (f32, f32),
-    scale: u32,
-}
-
-impl Grid {
-    fn new(rect: Rect, frame_id: u64, scale: u32) -> Grid {
-        let grid = rect.scaled(scale);
-        let (dx, dy) = scaled_sample_offset(frame_id, scale);
-        let origin = ((grid.x * scale + dx) as f32 + 0.5, (grid.y * scale + dy) as f32 + 0.5);
-        Grid { extent: Extent::new(grid.width, grid.height), origin, scale }
-    }
-
-    /// Positions in the view as positions in the grid, whose first pixel's centre is at a half.
-    #[inline(always)]
-    fn place<L: Lanes>(&self, (x, y): (L, L)) -> (L, L) {
-        let (step, half) = (L::splat(1.0 / self.scale as f32), L::splat(0.5));
-        ((x - L::splat(self.origin.0)) * step + half, (y - L::splat(self.origin.1)) * step + half)
     }
 }
 
@@ -360,6 +335,12 @@ impl FoldBand<'_, '_, '_> {
             sum_paths(sums, &mut merged, samples, seen.mask_bits(), frame.is_unchanged, f32::from(count));
         }
         pixels.copy_from_slice(&merged[..pixels.len()]);
+        // The picture shows what was there before.
+        if let Some(stage) = band.stages.get_mut(row / SIDE * blocks_x + eight.x as usize / SIDE)
+            && *stage == Stage::Composed
+        {
+            *stage = Stage::Merged;
+        }
         if let Some(own) = &mut band.own[kind as usize] {
             note(own.ages, own.lengths, &range, (seen, frame.age));
         }
@@ -600,6 +581,7 @@ mod tests {
             own: parts.each_mut().map(|part| part.own.take()),
             differences,
             path_sums: std::mem::take(&mut parts[LayerKind::Path as usize].sums),
+            stages: &mut [],
         };
         let fold = FoldBand { inputs: &inputs, planes, sources: &sources, limits, band: &mut band };
         if is_portable {

@@ -152,7 +152,7 @@ impl Guess {
         blocks: &mut Blocks,
         workers: &dyn Workers,
     ) {
-        if !blocks.find(ages, NEVER, extent, Reach::Cross(FARTHEST_PX), workers) {
+        if !blocks.find((ages, &[]), NEVER, extent, Reach::Cross(FARTHEST_PX), workers) {
             return;
         }
         let (blocks, width) = (&*blocks, extent.width as usize);

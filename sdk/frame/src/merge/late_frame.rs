@@ -8,7 +8,11 @@ use super::{
     late::{LateTile, guides},
     reproject::Reprojection,
 };
-use crate::{Extent, Primary, Rect, demodulate::scaled_sample_pixel, simd::Lanes};
+use crate::{
+    Extent, Primary, Rect,
+    demodulate::{scaled_sample_offset, scaled_sample_pixel},
+    simd::Lanes,
+};
 
 /// Own motion of surfaces, in pixels a frame, beyond which they are not looked for.
 const FASTEST: f32 = 16.0;
@@ -41,6 +45,31 @@ pub(super) struct LatePixels {
     /// Depth, normals, materials and instances of pixels, where they are known and not the tile's own, and of the pixels that blocks of two
     /// by two are traced at.
     guides: [Option<Primary>; 2],
+}
+
+/// A layer of a late tile: one pixel, or one of each block of two by two.
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
+    pub(super) extent: Extent,
+    /// Of the first pixel or block, in pixels of the view: where it is traced.
+    origin: (f32, f32),
+    pub(super) scale: u32,
+}
+
+impl Grid {
+    pub(super) fn new(rect: Rect, frame_id: u64, scale: u32) -> Grid {
+        let grid = rect.scaled(scale);
+        let (dx, dy) = scaled_sample_offset(frame_id, scale);
+        let origin = ((grid.x * scale + dx) as f32 + 0.5, (grid.y * scale + dy) as f32 + 0.5);
+        Grid { extent: Extent::new(grid.width, grid.height), origin, scale }
+    }
+
+    /// Positions in the view as positions in the grid, whose first pixel's centre is at a half.
+    #[inline(always)]
+    pub(super) fn place<L: Lanes>(&self, (x, y): (L, L)) -> (L, L) {
+        let (step, half) = (L::splat(1.0 / self.scale as f32), L::splat(0.5));
+        ((x - L::splat(self.origin.0)) * step + half, (y - L::splat(self.origin.1)) * step + half)
+    }
 }
 
 /// Lengths of rays, whose component along the view axis is 1, and this frame's way to where its motion vectors lead.

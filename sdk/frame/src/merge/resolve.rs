@@ -12,6 +12,7 @@ use rayloom_scene::Camera;
 use super::{
     MergeMode,
     accumulate::{Before, MergePixels, Signal, Sums},
+    ahead::Stage,
     blocks::Blocks,
     change::{Changes, Difference, Limits, SIDE, Ways},
     fill::fill,
@@ -84,11 +85,13 @@ pub(super) struct Outputs<'a> {
     pub(super) changes: &'a mut Changes,
     /// Where something is filled.
     pub(super) blocks: &'a mut Blocks,
+    /// How far blocks are.
+    pub(super) stages: &'a mut [Stage],
 }
 
-/// Makes the merged frame; gives back the number of fresh pixels.
+/// Makes what is left of the merged frame; gives back the number of its pixels that are fresh.
 pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera, workers: &dyn Workers) -> usize {
-    let Outputs { planes, ages, lengths, layers, changes, blocks } = outputs;
+    let Outputs { planes, ages, lengths, layers, changes, blocks, stages } = outputs;
     let band_pixels = BAND_ROWS * inputs.extent.width as usize;
     // All planes first: they guide the upsampling across borders of tiles and bands.
     if !inputs.tiles.iter().all(TileState::is_complete) {
@@ -98,11 +101,11 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera
     let planes = &*planes;
     follow(changes, inputs, planes, inputs.extent.rect());
     let (limits, mut differences) = changes.split();
-    let ahead = inputs.tiles.iter().filter_map(TileState::merged).map(Rect::pixels).sum();
-    let fresh_pixels = AtomicUsize::new(ahead);
+    let fresh_pixels = AtomicUsize::new(0);
     let mut parts = layers.each_mut().map(|layer| layer.split(false));
     let sources = parts.each_ref().map(|part| part.source);
     let band_blocks = BAND_ROWS / SIDE * (inputs.extent.width as usize).div_ceil(SIDE);
+    let mut stages_left = &mut *stages;
     let rows = ages.chunks_mut(band_pixels).zip(lengths.chunks_mut(band_pixels)).enumerate();
     let bands = rows.map(|(index, (ages, lengths))| Band {
         first_row: index * BAND_ROWS,
@@ -115,6 +118,7 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera
         }),
         differences: differences.each_mut().map(|rest| take(rest, band_blocks)),
         path_sums: take(&mut parts[LayerKind::Path as usize].sums, band_pixels),
+        stages: take(&mut stages_left, band_blocks),
     });
     for_each(workers, bands, |mut band| {
         let merge = MergeBand { inputs, planes, sources: &sources, limits, band: &mut band, ahead: None };
@@ -124,7 +128,7 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera
         }
     });
     if inputs.mode != MergeMode::Passthrough {
-        fill(inputs, (camera, planes), lengths, layers, blocks, workers);
+        fill(inputs, (camera, planes), lengths, layers, (blocks, stages), workers);
     }
     fresh_pixels.into_inner()
 }
@@ -160,6 +164,7 @@ pub(super) fn merge_blocks(inputs: &Inputs<'_>, outputs: Outputs<'_>, rect: Rect
         own,
         differences: differences.map(|all| all.get_mut(first_block..).unwrap_or_default()),
         path_sums,
+        stages: &mut [],
     };
     dispatch(MergeBand { inputs, planes, sources: &sources, limits, band: &mut band, ahead: Some(rect) });
 }
@@ -235,6 +240,8 @@ pub(super) struct Band<'a> {
     pub(super) differences: [&'a mut [Difference]; LAYERS],
     /// Where paths are traced.
     pub(super) path_sums: &'a mut [[f32; 4]],
+    /// Of its blocks.
+    pub(super) stages: &'a mut [Stage],
 }
 
 pub(super) struct MergeBand<'a, 'b, 'c> {
@@ -289,16 +296,32 @@ struct Parts<'a> {
     from_left: std::slice::Iter<'a, u32>,
     expected: Expected,
     y: u32,
-    /// What is right of what was merged ahead of the last tile.
-    pending: Option<Segment>,
+    /// Of the row's blocks.
+    stages: &'a [Stage],
+    /// What is left of the last tile.
+    rest: Option<Segment>,
 }
 
 impl<'a> Parts<'a> {
-    fn new(inputs: &Inputs<'a>, expected: Expected, y: u32, ahead: Option<Rect>) -> Parts<'a> {
+    fn new(inputs: &Inputs<'a>, expected: Expected, y: u32, stages: &'a [Stage], ahead: Option<Rect>) -> Parts<'a> {
         let came = Came { has_primary: true, has_layer: expected.is_later.map(|is_later| !is_later), fresh: true };
-        let pending = ahead.map(|rect| Segment { rect: Rect::new(rect.x, y, rect.width, 1), came });
+        let rest = ahead.map(|rect| Segment { rect: Rect::new(rect.x, y, rect.width, 1), came });
         let from_left = if ahead.is_some() { &[] } else { inputs.from_left };
-        Parts { tiles: inputs.tiles, from_left: from_left.iter(), expected, y, pending }
+        Parts { tiles: inputs.tiles, from_left: from_left.iter(), expected, y, stages, rest }
+    }
+
+    /// The first part of a segment that is not merged; what is right of it is left.
+    fn waiting(&mut self, segment: Segment) -> Option<Segment> {
+        let end = segment.rect.right();
+        let is_waiting = |x: &u32| self.stages.get(*x as usize / SIDE).is_none_or(|stage| *stage == Stage::Waiting);
+        let side = SIDE as u32;
+        let edges = |from: u32| std::iter::once(from).chain(((from / side + 1) * side..end).step_by(SIDE));
+        let first = edges(segment.rect.x).find(is_waiting)?;
+        let next = edges(first).find(|x| !is_waiting(x)).unwrap_or(end);
+        let part = |from: u32, to: u32| Segment { rect: Rect::new(from, self.y, to - from, 1), ..segment };
+        let (part, rest) = (part(first, next), part(next, end));
+        self.rest = Some(rest).filter(|rest| !rest.rect.is_empty());
+        Some(part)
     }
 }
 
@@ -308,23 +331,16 @@ impl Iterator for Parts<'_> {
     fn next(&mut self) -> Option<Segment> {
         let y = self.y;
         loop {
-            if let Some(pending) = self.pending.take() {
-                return Some(pending);
+            if let Some(rest) = self.rest.take()
+                && let Some(part) = self.waiting(rest)
+            {
+                return Some(part);
             }
             let tile = &self.tiles[*self.from_left.next()? as usize];
             let rect = tile.plan().rect;
-            if !(rect.y..rect.bottom()).contains(&y) {
-                continue;
-            }
-            let came = Came::of(tile, y, &self.expected);
-            let part =
-                |from: u32, to: u32| (from < to).then_some(Segment { rect: Rect::new(from, y, to - from, 1), came });
-            let Some(merged) = tile.merged().filter(|merged| (merged.y..merged.bottom()).contains(&y)) else {
-                return part(rect.x, rect.right());
-            };
-            self.pending = part(merged.right(), rect.right());
-            if let Some(left) = part(rect.x, merged.x) {
-                return Some(left);
+            if (rect.y..rect.bottom()).contains(&y) {
+                let came = Came::of(tile, y, &self.expected);
+                self.rest = Some(Segment { rect: Rect::new(rect.x, y, rect.width, 1), came });
             }
         }
     }
@@ -340,6 +356,7 @@ impl Kernel for MergeBand<'_, '_, '_> {
             is_due: self.sources.each_ref().map(|source| source.request.is_some() && !source.is_later),
             is_later: self.sources.each_ref().map(|source| source.is_later),
         };
+        let stages = std::mem::take(&mut self.band.stages);
         let mut fresh_pixels = 0;
         for row in 0..self.band.ages.len() / width {
             let y = (self.band.first_row + row) as u32;
@@ -352,7 +369,8 @@ impl Kernel for MergeBand<'_, '_, '_> {
                 }
             }
             // Parts in a row meet end to end; those of which the same came are one piece of work.
-            let mut parts = Parts::new(self.inputs, expected, y, self.ahead);
+            let row_stages = stages.get(row / SIDE * width.div_ceil(SIDE)..).unwrap_or_default();
+            let mut parts = Parts::new(self.inputs, expected, y, row_stages, self.ahead);
             let mut open: Option<Segment> = None;
             loop {
                 let next = parts.next();
@@ -371,6 +389,7 @@ impl Kernel for MergeBand<'_, '_, '_> {
                 }
             }
         }
+        self.band.stages = stages;
         fresh_pixels
     }
 }

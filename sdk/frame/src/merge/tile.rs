@@ -26,8 +26,8 @@ pub(super) struct TileState {
     /// Pixels of the core that came, for each slot and each row of the core (in the plane's own rows).
     row_pixels: Vec<u32>,
     rows_missing: u32,
-    /// Pixels that were merged before the frame is finished.
-    merged: Option<Rect>,
+    /// Whether it was noted that all of it came.
+    is_noted: bool,
 }
 
 impl TileState {
@@ -36,7 +36,7 @@ impl TileState {
         self.scales = scales;
         self.has_planes = has_planes;
         self.peer = None;
-        self.merged = None;
+        self.is_noted = false;
         self.received.clear();
         self.row_pixels.clear();
         self.row_pixels.resize(SLOTS * plan.rect.height as usize, 0);
@@ -57,13 +57,9 @@ impl TileState {
         self.peer.get_or_insert(peer);
     }
 
-    /// Pixels that were merged ahead, if any.
-    pub(super) fn merged(&self) -> Option<Rect> {
-        self.merged
-    }
-
-    pub(super) fn set_merged(&mut self, rect: Rect) {
-        self.merged = Some(rect);
+    /// True the first time that it is asked.
+    pub(super) fn note_once(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_noted, true)
     }
 
     /// True when every pixel of every plane has come.

@@ -1,0 +1,303 @@
+//! What is merged, and composed, before its frame is finished: blocks of pixels of which everything came, and of all around them.
+//!
+//! **Such a block's bits are the same now and when the frame is finished**: neither limits of history nor upsampled light there depend
+//! on anything else. What comes late is folded in when the frame is finished; blocks that it reaches are composed again.
+
+use super::{
+    Added, Merger, OpenFrame,
+    arrivals::write_primary,
+    change::{SIDE, inner_blocks},
+    layer::LayerBuffers,
+    resolve::{self, LAYERS},
+};
+use crate::{
+    Extent, PlaneKind, Primary, Rect, TracedTile, Workers,
+    codec::primary_words,
+    compose::{Compose, Display, Light},
+    simd::dispatch,
+    workers::{BAND_ROWS, for_each},
+};
+
+/// Pixels that are merged before they are composed, if they are not more by one row of blocks: they are still near then.
+const NEAR_PIXELS: u32 = 4096;
+
+/// Rows that are placed and merged at a time: those of a block.
+const ROWS: u32 = SIDE as u32;
+
+/// How far a block is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It is merged when the frame is finished.
+    #[default]
+    Waiting,
+    /// It is merged.
+    Merged,
+    /// It is in the picture too.
+    Composed,
+}
+
+/// The blocks of the open frame, and the picture that is made of it.
+#[derive(Default)]
+pub(super) struct Ahead {
+    extent: Extent,
+    columns: usize,
+    /// Pixels of each block that lie in tiles of which everything came.
+    came: Vec<u8>,
+    stages: Vec<Stage>,
+    merged_pixels: usize,
+    picture: Option<(Display, Vec<u8>)>,
+}
+
+impl Ahead {
+    /// A frame begins.
+    pub(super) fn begin(&mut self, extent: Extent) {
+        let (columns, rows) = ((extent.width as usize).div_ceil(SIDE), (extent.height as usize).div_ceil(SIDE));
+        (self.extent, self.columns) = (extent, columns);
+        self.came.clear();
+        self.came.resize(columns * rows, 0);
+        self.stages.clear();
+        self.stages.resize(columns * rows, Stage::Waiting);
+        self.merged_pixels = 0;
+        self.picture = None;
+    }
+
+    /// Of all blocks.
+    pub(super) fn stages(&mut self) -> &mut [Stage] {
+        &mut self.stages
+    }
+
+    /// Pixels that are merged.
+    pub(super) fn merged_pixels(&self) -> usize {
+        self.merged_pixels
+    }
+
+    /// Bytes that it holds; the picture's memory is lent.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.came.capacity() + self.stages.capacity() * size_of::<Stage>()
+    }
+
+    /// All came of these pixels.
+    fn note(&mut self, rect: Rect) {
+        let Rect { x, y, width, height } = blocks(rect);
+        for y in y..y + height {
+            for x in x..x + width {
+                self.came[y as usize * self.columns + x as usize] += block(x, y).intersection(rect).pixels() as u8;
+            }
+        }
+    }
+
+    /// Blocks of these pixels are this far.
+    fn set(&mut self, rect: Rect, stage: Stage) {
+        let Rect { x, y, width, height } = blocks(rect);
+        for y in y..y + height {
+            let start = y as usize * self.columns + x as usize;
+            self.stages[start..start + width as usize].fill(stage);
+        }
+        self.merged_pixels += rect.pixels();
+    }
+
+    /// Blocks that these pixels have a part in, and their neighbours.
+    fn around(&self, rect: Rect) -> Rect {
+        blocks(rect).grown(1, Extent::new(self.columns as u32, (self.came.len() / self.columns) as u32))
+    }
+
+    /// True when a block waits for nothing more but to be merged.
+    fn is_ready(&self, x: u32, y: u32) -> bool {
+        let is_whole = |x: u32, y: u32| {
+            let pixels = block(x, y).intersection(self.extent.rect()).pixels();
+            usize::from(self.came[y as usize * self.columns + x as usize]) == pixels
+        };
+        let is_waiting = self.stages[y as usize * self.columns + x as usize] == Stage::Waiting;
+        let around = self.around(block(x, y));
+        is_waiting && (around.y..around.bottom()).all(|y| (around.x..around.right()).all(|x| is_whole(x, y)))
+    }
+
+    /// Pixels of blocks from one that is ready on, of those in `within`, which are merged together.
+    fn ready_from(&self, (x, y): (u32, u32), within: Rect) -> Rect {
+        let right = (x + 1..within.right()).find(|x| !self.is_ready(*x, y)).unwrap_or(within.right());
+        let most_rows = (NEAR_PIXELS / ((right - x) * ROWS * ROWS)).max(1);
+        let rows = (y + 1..within.bottom().min(y + most_rows)).find(|y| !(x..right).all(|x| self.is_ready(x, *y)));
+        let bottom = rows.unwrap_or(within.bottom().min(y + most_rows));
+        Rect::new(x * ROWS, y * ROWS, (right - x) * ROWS, (bottom - y) * ROWS).intersection(self.extent.rect())
+    }
+}
+
+/// Blocks that pixels have a part in.
+fn blocks(rect: Rect) -> Rect {
+    rect.scaled(ROWS)
+}
+
+/// A block's pixels, in the view and beyond.
+fn block(x: u32, y: u32) -> Rect {
+    Rect::new(x * ROWS, y * ROWS, ROWS, ROWS)
+}
+
+impl Merger {
+    /// Has the open frame's picture composed as its pixels become final, in memory of any content: what is left to do once the last tile
+    /// came is less. To be asked for after [`Merger::begin`], for each frame anew; [`Merger::take_picture_with`] gives the picture.
+    pub fn compose_ahead(&mut self, display: Display, mut memory: Vec<u8>) {
+        memory.resize(self.extent.pixels() * display.format.bytes_per_pixel(), 0);
+        // Whatever was composed is in another picture.
+        for stage in self.ahead.stages.iter_mut().filter(|stage| **stage == Stage::Composed) {
+            *stage = Stage::Merged;
+        }
+        self.ahead.picture = Some((display, memory));
+    }
+
+    /// The finished frame's picture, where [`Merger::compose_ahead`] asked for it: exactly what [`crate::compose::compose_into`] makes.
+    /// What was not yet composed is, on these threads.
+    pub fn take_picture_with(&mut self, workers: &dyn Workers) -> Option<Vec<u8>> {
+        let frame = self.frame.filter(|_| self.is_finished)?;
+        let (display, mut picture) = self.ahead.picture.take()?;
+        let light = light(&frame, self.extent, &self.planes, &self.layers);
+        let (width, columns) = (self.extent.width, self.ahead.columns);
+        let row_bytes = width as usize * display.format.bytes_per_pixel();
+        let stages = self.ahead.stages.chunks(BAND_ROWS / SIDE * columns);
+        let bands = picture.chunks_mut(BAND_ROWS * row_bytes).zip(stages).enumerate();
+        for_each(workers, bands, |(index, (rows, stages))| {
+            for (row, (rows, stages)) in rows.chunks_mut(SIDE * row_bytes).zip(stages.chunks(columns)).enumerate() {
+                let (y, height) = ((index * BAND_ROWS + row * SIDE) as u32, (rows.len() / row_bytes) as u32);
+                let mut x = 0;
+                for alike in stages.chunk_by(|a, b| (*a == Stage::Composed) == (*b == Stage::Composed)) {
+                    let end = (x + alike.len() as u32 * ROWS).min(width);
+                    if alike[0] != Stage::Composed {
+                        let rect = Rect::new(x, y, end - x, height);
+                        dispatch(Compose { light: &light, display: &display, rect, rows });
+                    }
+                    x = end;
+                }
+            }
+        });
+        Some(picture)
+    }
+
+    /// Takes back the memory of a picture that is not wanted any more.
+    pub fn withdraw_picture(&mut self) -> Option<Vec<u8>> {
+        self.ahead.picture.take().map(|(_, memory)| memory)
+    }
+
+    /// Frames that pass through or blend ghost zones wait until they are finished, as those do whose camera was guessed.
+    fn merges_ahead(&self) -> bool {
+        self.frame.is_some_and(|frame| frame.accumulates() && !frame.blend_ghosts) && self.guess.tiles().is_none()
+    }
+
+    /// The pixels of a tile that nothing of its neighbours has a part in, if they may be merged before the frame is finished.
+    pub(super) fn inner_pixels(&self, tile: u32) -> Option<Rect> {
+        let rect = inner_blocks(self.tiles[tile as usize].plan().rect, self.extent);
+        (self.merges_ahead() && !rect.is_empty()).then_some(rect)
+    }
+
+    /// Merges what can be once a tile is whole: of it, and of its neighbours.
+    pub(super) fn merge_ahead(&mut self, tile: u32) {
+        // Slices of the ghost zone may come when the tile itself is whole.
+        if !self.merges_ahead() || !self.tiles[tile as usize].note_once() {
+            return;
+        }
+        let rect = self.tiles[tile as usize].plan().rect;
+        self.ahead.note(rect);
+        let within = self.ahead.around(rect);
+        for y in within.y..within.bottom() {
+            let mut x = within.x;
+            while x < within.right() {
+                if self.ahead.is_ready(x, y) {
+                    let part = self.ahead.ready_from((x, y), within);
+                    self.merge_rect(part);
+                    x = blocks(part).right();
+                } else {
+                    x += 1;
+                }
+            }
+        }
+    }
+
+    /// Merges whole blocks of which all came, and composes them where that is asked for.
+    fn merge_rect(&mut self, rect: Rect) {
+        let Some(frame) = self.frame else { return };
+        let (inputs, outputs) = self.parts(&frame, &[]);
+        resolve::merge_blocks(&inputs, outputs, rect);
+        let mut stage = Stage::Merged;
+        // Of layers that are due later something is still to come, or history is filled.
+        if let Some((display, picture)) = &mut self.ahead.picture
+            && !self.layers.iter().any(|layer| layer.request.is_some() && layer.is_later)
+        {
+            let light = light(&frame, self.extent, &self.planes, &self.layers);
+            let row_bytes = self.extent.width as usize * display.format.bytes_per_pixel();
+            let rows = &mut picture[rect.y as usize * row_bytes..rect.bottom() as usize * row_bytes];
+            dispatch(Compose { light: &light, display, rect, rows });
+            stage = Stage::Composed;
+        }
+        self.ahead.set(rect, stage);
+    }
+
+    /// Takes a tile of which everything comes at once, and merges `inner` of it, a few rows at a time: they are still near
+    /// when they are merged.
+    pub(super) fn place_and_merge(&mut self, tile: u32, traced: &TracedTile, inner: Rect) -> Added {
+        let (core, extent) = (self.tiles[tile as usize].plan().rect, self.extent);
+        let rows = |first: u32, end: u32| Rect::new(core.x, first, core.width, end - first);
+        let (mut placed, mut merged) = (core.y, inner.y);
+        while placed < core.bottom() {
+            let end = ((placed / ROWS + 1) * ROWS).min(core.bottom());
+            let part = rows(placed, end);
+            for layer in &traced.layers {
+                let scale = u32::from(layer.scale);
+                // A row of blocks that two parts have is placed with each of them: the same pixels.
+                self.layers[layer.kind as usize].write_part((core, part), layer.rect, &layer.pixels, extent, scale);
+            }
+            if let Some(primary) = &traced.primary {
+                for plane in PlaneKind::PRIMARY {
+                    write_primary(&mut self.planes, plane, extent, part, traced.rect, primary_words(primary, plane));
+                }
+            }
+            placed = end;
+            // What is merged looks at rows of the blocks below it.
+            let ready =
+                if placed == core.bottom() { inner.bottom() } else { (placed / ROWS * ROWS).saturating_sub(ROWS) };
+            if ready.min(inner.bottom()) > merged {
+                let ready = ready.min(inner.bottom());
+                self.merge_rect(Rect::new(inner.x, merged, inner.width, ready - merged));
+                merged = ready;
+            }
+        }
+        let state = &mut self.tiles[tile as usize];
+        for layer in &traced.layers {
+            state.note(PlaneKind::Layer(layer.kind), layer.rect);
+        }
+        for plane in PlaneKind::PRIMARY.into_iter().filter(|_| traced.primary.is_some()) {
+            state.note(plane, traced.rect);
+        }
+        Added::Stored { tile_complete: state.is_complete() }
+    }
+}
+
+/// What a frame's picture is composed of.
+fn light<'a>(frame: &OpenFrame, extent: Extent, planes: &'a Primary, layers: &'a [LayerBuffers; LAYERS]) -> Light<'a> {
+    let layers = layers.each_ref().map(|layer| layer.request.map(|_| layer.current.as_slice()));
+    Light { extent, camera: frame.camera, pre_exposure: frame.pre_exposure, planes, layers }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_ready_once_all_around_it_came_and_is_merged_once() {
+        let extent = Extent::new(37, 20);
+        let mut ahead = Ahead::default();
+        ahead.begin(extent);
+        ahead.note(Rect::new(0, 0, 21, 20));
+        let ready = |ahead: &Ahead| -> Vec<(u32, u32)> {
+            (0..3).flat_map(|y| (0..5).map(move |x| (x, y))).filter(|(x, y)| ahead.is_ready(*x, *y)).collect()
+        };
+        assert_eq!(ready(&ahead), [(0, 0), (0, 1), (0, 2)], "block 2 is cut");
+        let part = ahead.ready_from((0, 0), ahead.around(Rect::new(0, 0, 21, 20)));
+        assert_eq!(part, Rect::new(0, 0, 8, 20));
+        ahead.set(part, Stage::Merged);
+        ahead.note(Rect::new(21, 0, 16, 20));
+        assert_eq!(ready(&ahead).len(), 12);
+        let part = ahead.ready_from((1, 0), ahead.around(Rect::new(21, 0, 16, 20)));
+        assert_eq!(part, Rect::new(8, 0, 29, 20));
+        ahead.set(part, Stage::Composed);
+        assert!(ready(&ahead).is_empty());
+        assert_eq!(ahead.merged_pixels(), extent.pixels());
+    }
+}
