@@ -22,8 +22,8 @@ pub const RAYLOOM_SESSION_LOSSLESS: u32 = 2;
 /// what a wrong convention explains is told as RAYLOOM_EVENT_CONVENTION. For development: such a frame's planes are copied,
 /// and a peer traces the view once more.
 pub const RAYLOOM_SESSION_VALIDATE: u32 = 4;
-/// Shows where each frame's time went in Tracy, which connects to this machine's port 8086 (TRACY_PORT names another one). Only in
-/// builds with the feature "tracy".
+/// Shows where each frame's time went in Tracy, which connects to this machine's port 8086 (TRACY_PORT names another one): it listens
+/// from the first such session to the process's end. RAYLOOM_UNSUPPORTED but in builds with the feature "tracy".
 pub const RAYLOOM_SESSION_TRACY: u32 = 8;
 
 /// Number of the embedded peer in events and tiles.

@@ -336,7 +336,7 @@ pub struct rayloom_stream_stats_info {
     pub convert_ms: f32,
     /// Of its waiting for the encoder.
     pub wait_ms: f32,
-    /// Of cutting it into packets.
+    /// Of cutting it into packets and handing them to viewers' senders.
     pub packetise_ms: f32,
 }
 descriptor!(rayloom_stream_stats_info, RAYLOOM_STRUCT_STREAM_STATS_INFO);

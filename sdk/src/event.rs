@@ -212,4 +212,22 @@ mod schedules {
             assert_eq!(polled + waited + left, 6);
         });
     }
+
+    #[test]
+    fn whoever_waits_for_events_is_woken_by_each() {
+        try_schedules(|| {
+            let queue = Arc::new(EventQueue::default());
+            let waiters = [2, 4].map(|events| {
+                let queue = Arc::clone(&queue);
+                thread::spawn(move || (0..events).all(|_| queue.wait(Duration::MAX).is_some()))
+            });
+            let makers = [0, 1].map(|peer| {
+                let queue = Arc::clone(&queue);
+                thread::spawn(move || (0..3).for_each(|_| queue.push(Event::PeerRecovered { peer })))
+            });
+            makers.into_iter().for_each(|maker| maker.join().unwrap());
+            assert!(waiters.into_iter().all(|waiter| waiter.join().unwrap()));
+            assert!(queue.poll().is_none());
+        });
+    }
 }

@@ -199,7 +199,7 @@ fn run(desc: &MergeDesc, work: &mpsc::Receiver<Job>, made: &Made) {
                 made.news.notify_one();
             }
             Some(Job::Open { is_local, opening }) => merging[usize::from(is_local)].open(*opening),
-            Some(Job::Add { is_local, part }) => merging[usize::from(is_local)].add(&part),
+            Some(Job::Add { is_local, part }) => merging[usize::from(is_local)].add(&part, !jobs.is_empty()),
             Some(Job::Finish { is_local, flight }) => {
                 let pipeline = usize::from(is_local);
                 let merging = &mut merging[pipeline];

@@ -186,7 +186,9 @@ impl Merging {
     }
 
     /// Takes a slice of the open frame, or of one before it: that one counts in the next that finishes.
-    pub(crate) fn add(&mut self, part: &Part) {
+    /// Who is behind, with more to add at hand, leaves composing until the frame is finished, when all threads share it.
+    pub(crate) fn add(&mut self, part: &Part, is_behind: bool) {
+        self.merger.set_behind(is_behind && self.threads.count > 1);
         let Part { frame_id, tile, peer, slice } = part;
         let this = MergedSlice::new(*tile, slice.plane, slice.rect);
         if self.prescribed.as_ref().is_some_and(|prescribed| !prescribed.contains(&this)) {

@@ -193,6 +193,7 @@ struct Threads {
     /// With [`SessionDesc::validate`].
     doctor: Option<JoinHandle<()>>,
     capture: Option<Arc<CaptureFile>>,
+    timeline: Option<Arc<Timeline>>,
 }
 
 impl Session {
@@ -247,7 +248,7 @@ impl Session {
             events: Arc::clone(&events),
             progress: Arc::clone(&progress),
             recorder: recorder.clone(),
-            timeline,
+            timeline: timeline.clone(),
             inserted: desc.inserted,
             verification: desc.verification.clone(),
             verified: Arc::clone(&verified),
@@ -323,7 +324,7 @@ impl Session {
             timeline: seen_by,
             next_stream: AtomicU16::new(0),
         });
-        let threads = Threads { runtime, links, director, packer, planes_reader, doctor, capture };
+        let threads = Threads { runtime, links, director, packer, planes_reader, doctor, capture, timeline };
         Ok(Session { shared, events, threads: Mutex::new(Some(threads)) })
     }
 
@@ -429,6 +430,9 @@ impl Drop for Session {
             if let Some(capture) = threads.capture {
                 capture.finish();
             }
+            if let Some(timeline) = threads.timeline {
+                timeline.finish();
+            }
         });
         if ending.join().is_err() {
             tracing::error!("ending the session panicked");
@@ -446,7 +450,8 @@ fn create_timeline(desc: &SessionDesc, clock: Clock) -> Result<Option<Arc<Timeli
                 let path = path.display();
                 Error::InvalidArgument(format!("the timeline {path} can't be made: {error}; name a file that can"))
             }
-            _ => Error::InvalidArgument(format!("tracy: {error}")),
+            _ if error.kind() == std::io::ErrorKind::Unsupported => Error::Unsupported(error.to_string()),
+            _ => Error::System { what: "starting the timeline's thread", source: error },
         })?;
     Ok(Some(Arc::new(timeline)))
 }

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::flight::Flight;
 use crate::output::{Output, STAGES};
 use lanes::{Lane, Lanes};
+use parking_lot::Mutex;
 use perfetto::Perfetto;
 use rayloom_stream::{PICTURE_STAGES, PictureTimes};
 use std::io;
@@ -85,9 +86,10 @@ trait Sink: Send {
 
 /// Where a session's times go, and the thread that takes them there. Dropping it ends both.
 pub(crate) struct Timeline {
-    entries: Option<SyncSender<Entry>>,
+    /// None once it has ended.
+    entries: Mutex<Option<SyncSender<Entry>>>,
     left_out: AtomicU64,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Timeline {
@@ -97,16 +99,17 @@ impl Timeline {
     /// The file can't be made, there is no thread, or no Tracy in this build.
     pub(crate) fn create(file: Option<&Path>, tracy: bool, clock: Clock) -> io::Result<Timeline> {
         let mut sinks: Vec<(String, Box<dyn Sink>)> = Vec::new();
-        if let Some(path) = file {
-            sinks.push((format!("timeline {}", path.display()), Box::new(Perfetto::create(path)?)));
-        }
         if tracy {
             sinks.push(("timeline in Tracy".into(), to_tracy(clock)?));
+        }
+        if let Some(path) = file {
+            sinks.push((format!("timeline {}", path.display()), Box::new(Perfetto::create(path)?)));
         }
         let (entries, waiting) = sync_channel(ENTRIES_AHEAD);
         let thread =
             std::thread::Builder::new().name("rayloom-timeline".into()).spawn(move || tell(sinks, &waiting))?;
-        Ok(Timeline { entries: Some(entries), left_out: AtomicU64::new(0), thread: Some(thread) })
+        let (entries, thread) = (Mutex::new(Some(entries)), Mutex::new(Some(thread)));
+        Ok(Timeline { entries, left_out: AtomicU64::new(0), thread })
     }
 
     /// Adds a frame that is out: its stages, one after the other, and what each of its peers did for it.
@@ -144,24 +147,32 @@ impl Timeline {
 
     fn tell(&self, subject: Subject, runs: Vec<Run>) {
         let entry = Entry { subject, runs };
-        if self.entries.as_ref().is_some_and(|entries| entries.try_send(entry).is_err())
+        // Of a stream that goes on after the session nothing is told.
+        if self.entries.lock().as_ref().is_some_and(|entries| entries.try_send(entry).is_err())
             && self.left_out.fetch_add(1, Ordering::Relaxed) == 0
         {
-            tracing::warn!("frames are left out of the timeline: the disk is too slow, or full");
+            tracing::warn!("frames are left out of the timeline: whatever it is written to is too slow, or failed");
+        }
+    }
+
+    /// Nothing more is added: all there is is written when this returns.
+    pub(crate) fn finish(&self) {
+        if self.entries.lock().take().is_none() {
+            return;
+        }
+        let left_out = self.left_out.load(Ordering::Relaxed);
+        if left_out > 0 {
+            tracing::warn!("{left_out} frames and pictures are not in the timeline");
+        }
+        if self.thread.lock().take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that writes the timeline had panicked");
         }
     }
 }
 
 impl Drop for Timeline {
     fn drop(&mut self) {
-        self.entries = None;
-        let left_out = self.left_out.load(Ordering::Relaxed);
-        if left_out > 0 {
-            tracing::warn!("{left_out} frames and pictures are not in the timeline");
-        }
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the thread that writes the timeline had panicked");
-        }
+        self.finish();
     }
 }
 

@@ -74,7 +74,10 @@ impl Streaming {
 fn chromium_shows_the_merged_frame() {
     let timeline = std::env::temp_dir().join(format!("rayloom-streamed-{}.json", std::process::id()));
     let mut streaming = Streaming::start(Some("sesame"), Some(timeline.clone()));
-    let Some(browser) = Browser::open(&streaming.url(), "sesame") else { return };
+    let Some(browser) = Browser::open(&streaming.url(), "sesame") else {
+        drop(streaming);
+        return std::fs::remove_file(&timeline).unwrap();
+    };
     let watched = browser.watched(|| {
         streaming.frame();
         streaming.stream.send_message("hello page").unwrap();

@@ -11,7 +11,6 @@ use std::time::Instant;
 /// The Python package of other people's WebRTC, and the environment that the tests look for it in.
 const AIORTC: (&str, &str) = ("target/aiortc", "tests/clients/requirements.txt");
 
-/// Builds without the encoder, or with another: a choice of who ships the SDK.
 /// Of the whole workspace: a package alone has other features, and the WebRTC stack is compiled once more for it.
 const TRACY: [&str; 7] = ["test", "--quiet", "--workspace", "--features", "rayloom/tracy", "--test", "tracy"];
 /// The same; `rayloom`, `rayloom-stream` and `rayloom-sync` have such tests.
@@ -26,6 +25,7 @@ const SCHEDULES: [&str; 8] = [
     "schedules::",
 ];
 
+/// Builds without the encoder, or with another: a choice of who ships the SDK.
 const NO_ENCODER: [&str; 6] = ["test", "--quiet", "--package", "rayloom-stream", "--no-default-features", "--lib"];
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {

@@ -342,8 +342,9 @@ impl Merger {
         }
         let asked = self.check_layers(&inputs)?;
         self.guess.begin(&inputs, self.mode, self.extent)?;
-        // A frame that was dropped leaves the history as it was.
+        // A frame that was dropped leaves the history as it was; sums of paths that were added to go on as after a change.
         let last_finished = self.is_finished;
+        let has_spoilt_sums = !last_finished && self.frame.is_some() && self.ahead.merged_pixels() > 0;
         if last_finished {
             self.changes.close(self.layers.each_ref().map(|layer| layer.request));
             self.history = self.frame.filter(|_| self.is_history);
@@ -385,7 +386,8 @@ impl Merger {
         self.from_left.sort_unstable_by_key(|i| (inputs.tiles[*i as usize].rect.x, *i));
         self.ghosts.clear();
         self.ahead.begin(self.extent);
-        let FrameInputs { frame_id: id, camera, previous_camera, pre_exposure, is_unchanged, .. } = inputs;
+        let FrameInputs { frame_id: id, camera, previous_camera, pre_exposure, .. } = inputs;
+        let is_unchanged = inputs.is_unchanged && !has_spoilt_sums;
         let (mode, blend_ghosts) = (self.mode, self.blend_ghosts);
         let frame = OpenFrame { id, camera, previous_camera, pre_exposure, is_unchanged, mode, blend_ghosts };
         if self.history.is_some() && frame.accumulates() {

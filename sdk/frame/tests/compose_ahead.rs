@@ -74,6 +74,12 @@ enum Piece {
 }
 
 fn add(merger: &mut Merger, frame_id: u64, piece: &Piece) -> Added {
+    // Some of it is composed when the frame is finished.
+    let size = match piece {
+        Piece::Tile(_, traced) => traced.rect.pixels(),
+        Piece::Slice(_, slice) => slice.rect.pixels(),
+    };
+    merger.set_behind(size % 3 == 0);
     match piece {
         Piece::Tile(tile, traced) => merger.add_tile(frame_id, *tile, 0, traced).unwrap(),
         Piece::Slice(tile, slice) => merger.add_slice(frame_id, *tile, 0, slice).unwrap(),

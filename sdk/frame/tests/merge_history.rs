@@ -239,3 +239,27 @@ fn paths_are_summed_for_as_long_as_nothing_changes() {
     let changed = deliver(&mut merger, 256, false);
     assert!(changed < many - 6.0, "{changed:.1} dB: a frame that changed counts for an eighth");
 }
+
+#[test]
+fn a_frame_that_is_dropped_adds_nothing_to_sums_of_paths() {
+    let tiles = whole(EXTENT);
+    let layers = [LayerRequest::new(LayerKind::Path)];
+    let begin_and_add = |merger: &mut Merger, frame_id: u64| {
+        let shot = Shot { noise: 0.5, ..Shot::moving(EXTENT, frame_id, 0.0) };
+        let still = Shot { previous_camera: shot.camera, ..shot };
+        merger.begin(FrameInputs { is_unchanged: frame_id > 0, ..still.inputs(&layers, &tiles) }).unwrap();
+        merger.add_tile(frame_id, 0, 0, &still.trace(tiles[0], &layers)).unwrap();
+    };
+    let shown = |drops: bool| {
+        let mut merger = Merger::new(EXTENT);
+        begin_and_add(&mut merger, 0);
+        merger.finish().unwrap();
+        if drops {
+            begin_and_add(&mut merger, 1);
+        }
+        begin_and_add(&mut merger, 1);
+        merger.finish().unwrap().layer(LayerKind::Path).unwrap().to_vec()
+    };
+    let quality = psnr_layer(&shown(true), &shown(false), 1.0);
+    assert!(quality > 55.0, "{quality:.1} dB: the dropped frame's samples count twice");
+}

@@ -158,25 +158,25 @@ impl Pipeline {
             let started = Instant::now();
             match self.encode(&mut encoder, picture, time_ns, job) {
                 Ok((frame, bytes, encoded)) => {
-                    let packetised = Instant::now();
                     last_time_ns = time_ns;
                     let idr = frame.idr;
                     if idr {
                         last_idr = Some(started);
                     }
+                    emit(Arc::new(frame));
+                    let now = Instant::now();
                     let times = PictureTimes {
                         time_ns: picture.time_ns,
                         submitted: picture.submitted,
                         convert: picture.convert,
                         wait: (started - picture.submitted).saturating_sub(picture.convert),
                         encode: encoded - started,
-                        packetise: packetised - encoded,
+                        packetise: now - encoded,
                     };
-                    emit(Arc::new(frame));
                     if !job.repeat {
                         observe(&times);
                     }
-                    self.log.lock().note(Instant::now(), &times, bytes, (idr, job.repeat));
+                    self.log.lock().note(now, &times, bytes, (idr, job.repeat));
                 }
                 Err(error) => {
                     // A new encoder begins with an IDR, so nobody is left behind.
@@ -436,6 +436,7 @@ mod tests {
     }
 }
 
+/// An IDR's patience is of the real clock: a schedule in which one is repeated need not fail again when it is replayed.
 #[cfg(all(test, feature = "shuttle"))]
 mod schedules {
     use super::*;

@@ -36,7 +36,7 @@ pub struct StreamStats {
     pub convert_ms: f32,
     /// Median time that a picture waited for the encoder, milliseconds, over the last 120.
     pub wait_ms: f32,
-    /// Median wall time of cutting an encoded picture into packets, milliseconds, over the last 120.
+    /// Median wall time of cutting an encoded picture into packets and handing them to viewers' senders, milliseconds, over the last 120.
     pub packetise_ms: f32,
     /// Median bytes a frame over the last 120.
     pub frame_bytes: u32,
@@ -46,20 +46,13 @@ pub struct StreamStats {
     pub input_rejected: u64,
 }
 
-/// A frame that was encoded.
-#[derive(Clone, Copy, Debug)]
-struct Logged {
-    at: Instant,
-    times: PictureTimes,
-    /// It had been encoded before: it was not waiting.
-    is_repeated: bool,
-    bytes: usize,
-}
-
 /// Collects what the encoder thread does.
 #[derive(Debug, Default)]
 pub(crate) struct EncodeLog {
-    frames: VecDeque<Logged>,
+    /// When frames were encoded, and their bytes.
+    frames: VecDeque<(Instant, usize)>,
+    /// Where the time of pictures went, without those that are encoded again: they did not wait.
+    times: VecDeque<PictureTimes>,
     encoded: u64,
     idr: u64,
     bytes: u64,
@@ -71,7 +64,13 @@ impl EncodeLog {
         if self.frames.len() == WINDOW_FRAMES {
             self.frames.pop_front();
         }
-        self.frames.push_back(Logged { at, times: *times, is_repeated, bytes });
+        self.frames.push_back((at, bytes));
+        if !is_repeated {
+            if self.times.len() == WINDOW_FRAMES {
+                self.times.pop_front();
+            }
+            self.times.push_back(*times);
+        }
         self.encoded += 1;
         self.idr += u64::from(idr);
         self.bytes += bytes as u64;
@@ -82,17 +81,14 @@ impl EncodeLog {
         stats.encoded = self.encoded;
         stats.idr = self.idr;
         stats.bytes = self.bytes;
-        let ms = |of: fn(&PictureTimes) -> Duration| {
-            median(
-                self.frames.iter().filter(|frame| !frame.is_repeated).map(|frame| of(&frame.times).as_secs_f32() * 1e3),
-            )
-        };
+        let ms =
+            |of: fn(&PictureTimes) -> Duration| median(self.times.iter().map(|times| of(times).as_secs_f32() * 1e3));
         stats.convert_ms = ms(|times| times.convert);
         stats.wait_ms = ms(|times| times.wait);
         stats.encode_ms = ms(|times| times.encode);
         stats.packetise_ms = ms(|times| times.packetise);
-        stats.frame_bytes = median(self.frames.iter().map(|frame| frame.bytes as f32)) as u32;
-        let recent = || self.frames.iter().map(|frame| frame.at).filter(|at| now.duration_since(*at) <= FPS_SPAN);
+        stats.frame_bytes = median(self.frames.iter().map(|(_, bytes)| *bytes as f32)) as u32;
+        let recent = || self.frames.iter().map(|(at, _)| *at).filter(|at| now.duration_since(*at) <= FPS_SPAN);
         stats.fps = match (recent().next(), recent().next_back()) {
             (Some(first), Some(last)) if last > first => (recent().count() - 1) as f32 / (last - first).as_secs_f32(),
             _ => 0.0,

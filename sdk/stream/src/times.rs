@@ -15,7 +15,7 @@ pub struct PictureTimes {
     pub wait: Duration,
     /// H.264.
     pub encode: Duration,
-    /// Cutting into RTP payloads.
+    /// Cutting into RTP payloads, and handing them to each viewer's sender.
     pub packetise: Duration,
 }
 

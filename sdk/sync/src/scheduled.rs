@@ -9,8 +9,8 @@ use shuttle::sync;
 
 /// Schedules of each test, half of them random, half by priorities that change a few times.
 const SCHEDULES: usize = 2_000;
-/// How often priorities change: bugs that need no more turns than this are found soon.
-const TURNS: usize = 3;
+/// One more than priorities change: bugs that need no more turns than that are found soon.
+const TURNS: usize = 4;
 
 const HELD: &str = "a guard holds its lock but while its own thread waits";
 const BROKEN: &str = "a thread of a test panicked";
@@ -113,7 +113,8 @@ impl Condvar {
         }
     }
 
-    /// There are no clocks in schedules: the time is over at any moment, and threads wake for nothing, as they may.
+    /// There are no clocks in schedules: the time is over at any moment, and threads wake for nothing, as they may. That a wake is lost
+    /// is seen by those alone who wait for ever.
     pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> WaitTimeoutResult {
         self.passes(guard)
     }
@@ -123,8 +124,12 @@ impl Condvar {
         &self,
         guard: &mut MutexGuard<'_, T>,
         mut holds: impl FnMut(&mut T) -> bool,
-        _: Duration,
+        timeout: Duration,
     ) -> WaitTimeoutResult {
+        if timeout == Duration::MAX {
+            self.wait_while(guard, holds);
+            return WaitTimeoutResult(false);
+        }
         while holds(guard) {
             if self.passes(guard).timed_out() {
                 return WaitTimeoutResult(holds(guard));

@@ -46,6 +46,8 @@ pub(super) struct Ahead {
     stages: Vec<Stage>,
     merged_pixels: usize,
     picture: Option<(Display, Vec<u8>)>,
+    /// The picture is left until the frame is finished.
+    is_behind: bool,
 }
 
 impl Ahead {
@@ -144,6 +146,12 @@ impl Merger {
         self.ahead.picture = Some((display, memory));
     }
 
+    /// Whether what is merged from here on is left to [`Merger::take_picture_with`], which has all threads for it: for a caller who has more
+    /// to add at hand.
+    pub fn set_behind(&mut self, is_behind: bool) {
+        self.ahead.is_behind = is_behind;
+    }
+
     /// The finished frame's picture, where [`Merger::compose_ahead`] asked for it: exactly what [`crate::compose::compose_into`] makes.
     /// What was not yet composed is, on these threads.
     pub fn take_picture_with(&mut self, workers: &dyn Workers) -> Option<Vec<u8>> {
@@ -218,6 +226,7 @@ impl Merger {
         let mut stage = Stage::Merged;
         // Of layers that are due later something is still to come, or history is filled.
         if let Some((display, picture)) = &mut self.ahead.picture
+            && !self.ahead.is_behind
             && !self.layers.iter().any(|layer| layer.request.is_some() && layer.is_later)
         {
             let light = light(&frame, self.extent, &self.planes, &self.layers);
