@@ -285,8 +285,8 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_SESSION_VALIDATE = 4;
         /// <summary>
-        ///  Shows where each frame's time went in Tracy, which connects to this machine's port 8086 (TRACY_PORT names another one). Only in
-        ///  builds with the feature "tracy".
+        ///  Shows where each frame's time went in Tracy, which connects to this machine's port 8086 (TRACY_PORT names another one): it listens
+        ///  from the first such session to the process's end. RAYLOOM_UNSUPPORTED but in builds with the feature "tracy".
         /// </summary>
         public const uint RAYLOOM_SESSION_TRACY = 8;
         /// <summary>
@@ -3043,7 +3043,7 @@ namespace Rayloom
         /// </summary>
         public float wait_ms;
         /// <summary>
-        ///  Of cutting it into packets.
+        ///  Of cutting it into packets and handing them to viewers' senders.
         /// </summary>
         public float packetise_ms;
     }

@@ -406,8 +406,8 @@
 #define RAYLOOM_SESSION_VALIDATE 4
 
 /**
- * Shows where each frame's time went in Tracy, which connects to this machine's port 8086 (TRACY_PORT names another one). Only in
- * builds with the feature "tracy".
+ * Shows where each frame's time went in Tracy, which connects to this machine's port 8086 (TRACY_PORT names another one): it listens
+ * from the first such session to the process's end. RAYLOOM_UNSUPPORTED but in builds with the feature "tracy".
  */
 #define RAYLOOM_SESSION_TRACY 8
 
@@ -2719,7 +2719,7 @@ typedef struct rayloom_stream_stats_info {
    */
   float wait_ms;
   /**
-   * Of cutting it into packets.
+   * Of cutting it into packets and handing them to viewers' senders.
    */
   float packetise_ms;
 } rayloom_stream_stats_info;
