@@ -41,11 +41,16 @@ impl Held {
     fn by(process: &str) -> Held {
         let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        let count = |folder: &str| std::fs::read_dir(format!("/proc/{process}/{folder}")).unwrap().count();
+        let listed = |folder: &str| std::fs::read_dir(format!("/proc/{process}/{folder}")).unwrap();
+        // Those that merge a frame together live for a part of it.
+        let stays = |task: &std::fs::DirEntry| {
+            let name = std::fs::read_to_string(task.path().join("comm"));
+            name.is_ok_and(|name| name.trim_end() != "rayloom-merge")
+        };
         Held {
             resident_kib: line.trim().trim_end_matches("kB").trim().parse().unwrap(),
-            descriptors: count("fd"),
-            threads: count("task"),
+            descriptors: listed("fd").count(),
+            threads: listed("task").flatten().filter(stays).count(),
         }
     }
 }
