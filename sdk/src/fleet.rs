@@ -354,3 +354,17 @@ impl Fleet {
         self.peers.iter().map(describe).collect()
     }
 }
+
+/// What a peer says of itself whose device does not matter.
+#[cfg(test)]
+pub(crate) fn info_of_a_test() -> PeerInfo {
+    PeerInfo {
+        device: "a test".into(),
+        is_cpu: true,
+        front_end: "none".into(),
+        rays_per_second: 1e6,
+        memory_bytes: 1 << 30,
+        class: [0; 32],
+        stored_traces: false,
+    }
+}

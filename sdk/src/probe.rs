@@ -205,7 +205,7 @@ mod tests {
     use rayloom_coordinator::Constraints;
     use rayloom_scene::Scene;
     use rayloom_transport::{LinkEvent, loopback};
-    use rayloom_wire::{PeerInfo, TaskRefusal};
+    use rayloom_wire::TaskRefusal;
     use std::collections::BTreeSet;
     use std::sync::Arc;
     use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
@@ -239,16 +239,7 @@ mod tests {
         revisions.add_base(BaseRevision { scene: 1, revision: 1, packed, needs: Constraints::default() }, blobs);
         revisions.peer_ready(PeerId(0), 1, 1);
         let (ours, mut theirs) = loopback();
-        let info = PeerInfo {
-            device: "a test".into(),
-            is_cpu: true,
-            front_end: "none".into(),
-            rays_per_second: 1e6,
-            memory_bytes: 1 << 30,
-            class: [0; 32],
-            stored_traces: false,
-        };
-        fleet.connected(PeerId(0), ours.link, String::new(), info);
+        fleet.connected(PeerId(0), ours.link, String::new(), crate::fleet::info_of_a_test());
 
         let lost = ask(&mut probes, &revisions, &mut fleet);
         assert!(matches!(lost.try_recv(), Err(TryRecvError::Empty)));

@@ -193,8 +193,8 @@ fn tell(mut sinks: Vec<(String, Box<dyn Sink>)>, waiting: &Receiver<Entry>) {
     while let Ok(Entry { subject, runs }) = waiting.recv() {
         let runs: Vec<(Lane, Run)> = runs.into_iter().map(|run| (lanes.place(&run), run)).collect();
         sinks.retain_mut(|(name, sink)| {
-            let spans = runs.iter().flat_map(|(lane, run)| run.spans.iter().map(|span| (*lane, span)));
-            let told = spans.into_iter().try_for_each(|(lane, span)| sink.span(lane, span, &subject));
+            let mut spans = runs.iter().flat_map(|(lane, run)| run.spans.iter().map(|span| (*lane, span)));
+            let told = spans.try_for_each(|(lane, span)| sink.span(lane, span, &subject));
             // Whatever becomes of the process, its frames so far are there.
             let told = told.and_then(|()| sink.flush());
             if let Err(error) = &told {

@@ -2,8 +2,8 @@
 
 #[allow(dead_code, reason = "whole tiles are delivered by other tests")]
 mod synthetic;
-
-use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "synthetic/threads.rs"]
+mod threads;
 
 use rayloom_frame::{
     Extent, Inline, LayerKind, LayerRequest, TracedTile, Workers,
@@ -12,6 +12,7 @@ use rayloom_frame::{
     merge::{Added, FrameInputs, LaterLayers, MergeMode, Merger, PlannedTile, Predicted},
 };
 use synthetic::{LAYERS, Shot, cut, whole};
+use threads::Threads;
 
 /// Numbers of nothing but a seed.
 struct Random(u64);
@@ -46,24 +47,6 @@ impl Random {
         let tone_maps = [ToneMap::Linear, ToneMap::Aces, ToneMap::Agx];
         let exposure = 0.5 + self.below(4) as f32;
         Display { exposure, tone_map: tone_maps[self.below(3)], format: formats[self.below(3)] }
-    }
-}
-
-/// Three threads that take parts from the last to the first.
-struct Threads;
-
-impl Workers for Threads {
-    fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
-        let taken = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
-                    while let Some(part) = parts.checked_sub(1 + taken.fetch_add(1, Ordering::Relaxed)) {
-                        work(part);
-                    }
-                });
-            }
-        });
     }
 }
 

@@ -1,8 +1,8 @@
 //! A frame that threads worked on has the same bits as one that was worked on in order.
 
 mod synthetic;
-
-use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "synthetic/threads.rs"]
+mod threads;
 
 use rayloom_frame::{
     Extent, Inline, LayerKind, LayerRequest, TracedTile, Workers,
@@ -12,30 +12,9 @@ use rayloom_frame::{
     merge::{Added, FrameInputs, LaterLayers, MergeMode, Merger, Predicted},
 };
 use synthetic::{LAYERS, Shot, cut, whole};
+use threads::Threads;
 
 const EXTENT: Extent = Extent::new(83, 67);
-
-/// Three threads that take parts from the last to the first.
-struct Threads;
-
-impl Workers for Threads {
-    fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
-        let taken = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
-                    loop {
-                        let part = taken.fetch_add(1, Ordering::Relaxed);
-                        if part >= parts {
-                            break;
-                        }
-                        work(parts - 1 - part);
-                    }
-                });
-            }
-        });
-    }
-}
 
 /// Layers, planes, ages, lengths, fresh share, picture and features of each of five frames, some with missing tiles.
 fn bits(workers: &dyn Workers, mode: MergeMode, blend_ghosts: bool) -> Vec<Vec<u32>> {

@@ -12,18 +12,6 @@ use rayloom_wire::Message;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-fn info() -> PeerInfo {
-    PeerInfo {
-        device: "a test".into(),
-        is_cpu: true,
-        front_end: "none".into(),
-        rays_per_second: 1e6,
-        memory_bytes: 1 << 30,
-        class: [0; 32],
-        stored_traces: false,
-    }
-}
-
 fn director() -> Director {
     let (offers, _) = watch::channel(Vec::new());
     Director::new(DirectorDesc {
@@ -128,7 +116,8 @@ async fn what_a_destroyed_view_had_begun_is_recorded_and_not_shown() {
 /// A peer that holds revision 1: its end of the link, and what keeps the director's open.
 fn with_peer(director: &mut Director, peer: PeerId) -> (Connection, Events) {
     let (ours, theirs) = loopback();
-    let connected = PeerEvent::Connected { link: ours.link, description: String::new(), info: info() };
+    let connected =
+        PeerEvent::Connected { link: ours.link, description: String::new(), info: crate::fleet::info_of_a_test() };
     director.handle(Command::Peer(peer, connected));
     let packed = rayloom_scene::assets::pack(&Scene::default());
     director.handle(Command::Revision { scene: 1, revision: 1, base: 1, delta: Arc::default() });
