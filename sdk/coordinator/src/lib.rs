@@ -39,6 +39,7 @@ mod constraints;
 mod coordinator;
 mod event;
 mod faults;
+mod filling;
 mod flight;
 mod foresight;
 mod layout;

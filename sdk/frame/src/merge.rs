@@ -20,6 +20,7 @@ mod plain;
 mod reproject;
 mod resolve;
 mod tile;
+mod unknown;
 mod upsample;
 mod warp;
 
@@ -38,6 +39,7 @@ use rayloom_scene::Camera;
 use reproject::{LastFrame, Reprojection};
 use resolve::History;
 use tile::TileState;
+pub use unknown::{MAX_UNKNOWN_PARTS, UnknownPart};
 
 use crate::{
     Extent, FrameError, Inline, LayerKind, LayerRequest, PlaneKind, Primary, Rect, Workers,
@@ -520,7 +522,7 @@ impl Merger {
                 _ => None,
             };
             let tiles = of_frame.map(|tile| {
-                let kept = self.late.kept(id, tile.tile).map(|planes| (planes, tile.rect));
+                let kept = self.late.kept(id, tile.rect);
                 let planes = whole.map(|planes| (planes, self.extent.rect())).or(kept);
                 LatePixels::new(tile, asked.traced.frame_id, self.extent, planes)
             });

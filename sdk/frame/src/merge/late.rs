@@ -4,7 +4,7 @@
 //! them only what tiles show that are missing. What comes of it afterwards is put into tiles of its own, which the next frame
 //! that finishes takes ([`super::fold`]).
 
-use super::{PlannedTile, Predicted, arrivals::primary_words_mut, tile::TileState};
+use super::{MAX_UNKNOWN_PARTS, PlannedTile, Predicted, arrivals::primary_words_mut, tile::TileState};
 use crate::{Extent, FrameError, LayerKind, LayerRequest, PlaneKind, Primary, Rect, codec::primary_words};
 
 /// Results of so many finished frames still count: a quarter of a second at 60 frames a second, what the last tier has.
@@ -59,7 +59,10 @@ struct KnownTile {
 #[derive(Debug, Default)]
 struct KnownFrame {
     asked: Option<Asked>,
+    /// Its own, those of layers that are due later, and parts that were asked for again.
     tiles: Vec<KnownTile>,
+    /// How many of the last.
+    parts: usize,
     /// What came of tiles that are not whole.
     came: Vec<(u32, PlaneKind, Rect)>,
     /// Depth, normals, materials and instances that tiles show which are not whole, where the engine gave them.
@@ -154,6 +157,7 @@ impl Late {
         frame.asked = Some(asked);
         frame.came.clear();
         frame.kept.clear();
+        frame.parts = 0;
         frame.tiles.clear();
         frame.tiles.extend(tiles.map(|plan| KnownTile { plan: *plan, group: 0, is_whole: false }));
     }
@@ -164,10 +168,28 @@ impl Late {
         self.frames[0].tiles.extend(known);
     }
 
+    /// Parts of a finished frame are asked for again; the number of the first.
+    pub(super) fn add_parts(
+        &mut self,
+        frame: usize,
+        parts: impl ExactSizeIterator<Item = PlannedTile>,
+    ) -> Result<u32, FrameError> {
+        let KnownFrame { tiles, parts: asked, .. } = &mut self.frames[frame];
+        let count = *asked + parts.len();
+        if count > MAX_UNKNOWN_PARTS {
+            let text = format!("{count} parts of one finished frame; at most {MAX_UNKNOWN_PARTS} are possible");
+            return Err(FrameError::Plan(text));
+        }
+        *asked = count;
+        let first = tiles.len() as u32;
+        tiles.extend(parts.map(|plan| KnownTile { plan, group: 0, is_whole: false }));
+        Ok(first)
+    }
+
     /// The open frame is finished: what came of it in time is noted.
     pub(super) fn close(&mut self, tiles: &[TileState], planes: &Primary, extent: Extent) {
         self.is_open = false;
-        let KnownFrame { asked, tiles: known, came, kept } = &mut self.frames[0];
+        let KnownFrame { asked, tiles: known, came, kept, .. } = &mut self.frames[0];
         let has_planes = asked.is_some_and(|asked| asked.has_planes);
         for ((index, state), known) in (0..).zip(tiles).zip(known) {
             known.is_whole = state.is_complete();
@@ -188,10 +210,13 @@ impl Late {
         }
     }
 
-    /// What a missing tile of a frame shows, where the engine gave it and it was kept: planes of the tile's size.
-    pub(super) fn kept(&self, frame_id: u64, tile: u32) -> Option<&Primary> {
+    /// What a frame shows of a rectangle that lies within a missing tile, where the engine gave it and it was kept: planes of that tile,
+    /// and their rectangle.
+    pub(super) fn kept(&self, frame_id: u64, rect: Rect) -> Option<(&Primary, Rect)> {
         let frame = &self.frames[self.position(frame_id)?];
-        frame.kept.iter().find(|(of, _)| *of == tile).map(|(_, planes)| planes)
+        let kept = frame.kept.iter().map(|(tile, planes)| (planes, frame.tiles[*tile as usize].plan.rect));
+        let mut kept = kept;
+        kept.find(|(_, planes_of)| planes_of.contains_rect(rect))
     }
 
     /// No frame is known any more.

@@ -16,6 +16,10 @@ use crate::{Extent, Primary, simd::Lanes};
 const ITERATIONS: usize = 4;
 /// Pixels between a pixel and where what a late tile has for it lands.
 const LANDED: f32 = 0.25;
+/// The same for the last frame: beyond, it did not see what the pixel shows.
+const SHOWN: f32 = 1.0;
+/// Motion out of any view: 65,504 pixels to the right and down.
+const NOWHERE: u32 = 0x7bff_7bff;
 
 /// Pixels around the one that is most likely, at which something nearer is looked for.
 const PROBES: [(f32, f32); 9] =
@@ -70,7 +74,8 @@ impl PrimaryRow<'_> {
 
     /// Fills missing pixels of a row that begins at pixel (`x`, `y`) from the last frame.
     ///
-    /// The motion written is from this frame's pixel to where its content was found, so that layers read the same place.
+    /// The motion written is from this frame's pixel to where its content was found, so that layers read the same place. Pixels that the
+    /// last frame did not see are stretched from what is beside them; their motion leads out of the view, since their light is unknown.
     #[inline(always)]
     pub(super) fn warp<L: Lanes>(
         &mut self,
@@ -101,9 +106,12 @@ impl PrimaryRow<'_> {
                 places = Places::new(source_x, source_y, width);
             }
             let before = places.read(depths);
-            let (_, depth) = to_this.land(source_x, source_y, before);
+            let (landing, depth) = to_this.land(source_x, source_y, before);
             let depth = depth.select(L::zero().lt(depth), before);
+            let near = L::splat(SHOWN);
+            let is_shown = (across - landing.0).abs().le(near) & (down - landing.1).abs().le(near);
             let motion = motion_word(source_x - across, source_y - down);
+            let motion = motion.select(is_shown, L::splat_bits(NOWHERE));
             put(bytemuck::cast_slice_mut(&mut self.depth[at..]), depth);
             put(&mut self.motion[at..], motion);
             put(&mut self.normal[at..], places.read::<L>(&last.normal));
