@@ -38,13 +38,13 @@ structs! {
     rayloom_layer { kind, tier, deadline_ns, samples, scale, bounces, reserved }
     rayloom_view_desc {
         struct_type, struct_size, next, convention, width, height, flags, layers, layer_count, accumulation_frames,
-        filter_radius, tiles_per_peer_min, tiles_per_peer_max, color_format, frames_ahead, reserved,
+        filter_radius, tiles_per_peer_min, tiles_per_peer_max, color_format, frames_ahead, fill_budget_us,
     }
     rayloom_view_requirements_info { struct_type, struct_size, next, required_planes, optional_planes }
     rayloom_view_stats_info {
         struct_type, struct_size, next, frames, late_tiles, missing_tiles, fresh_fps, shown_fps, sent_bytes_per_s,
         received_bytes_per_s, times, peer_count, tiles, predicted_frames, missed_predictions, camera_model, camera_error_px,
-        camera_error_median_px, reserved,
+        camera_error_median_px, reserved, filled_parts, filled_pixels,
     }
     rayloom_camera { camera_to_world, vertical_fov_rad, aspect, jitter_px, center_ndc }
     rayloom_frame_desc {

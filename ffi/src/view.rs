@@ -177,8 +177,10 @@ pub struct rayloom_view_desc {
     /// wrong predictions cost quality, never a frame. Not with RAYLOOM_VIEW_GBUFFER, nor with accumulation_frames 0; nothing is
     /// predicted in captured sessions.
     pub frames_ahead: u32,
-    /// 0.
-    pub reserved: u32,
+    /// How long the embedded peer may work for each frame on what nothing is known of, in microseconds, at most 1000000: what came into
+    /// view while its tile was missing is lit as its neighbours are, and by what that peer traces of it from the next frame on. Only where
+    /// it has nothing else to do. 0 = never.
+    pub fill_budget_us: u32,
 }
 descriptor!(rayloom_view_desc, RAYLOOM_STRUCT_VIEW_DESC);
 
@@ -199,7 +201,6 @@ pub unsafe extern "C" fn rayloom_view_create(
         };
         let convention = convention(desc.convention, extension.as_ref())?;
         check_flags("desc->flags", desc.flags, VIEW_FLAGS)?;
-        check_reserved("desc->reserved", desc.reserved)?;
         let mut view = ViewDesc::new(Extent::new(desc.width, desc.height));
         // SAFETY: the header's contract.
         let layers = unsafe { layers("desc->layers", desc.layers, desc.layer_count) }?;
@@ -225,6 +226,7 @@ pub unsafe extern "C" fn rayloom_view_create(
         };
         view.picture = picture_format(desc.color_format)?;
         view.frames_ahead = narrow("desc->frames_ahead", desc.frames_ahead)?;
+        view.fill_budget = Duration::from_micros(desc.fill_budget_us.into());
         view.gbuffer = desc.flags & RAYLOOM_VIEW_GBUFFER != 0;
         view.constraints = PeerConstraints {
             gpu: desc.flags & RAYLOOM_VIEW_GPU_PEERS != 0,
@@ -374,6 +376,10 @@ pub struct rayloom_view_stats_info {
     pub camera_error_median_px: f32,
     /// 0.
     pub reserved: u32,
+    /// Parts of frames that the embedded peer traced since nothing was known of them (fill_budget_us of rayloom_view_desc).
+    pub filled_parts: u64,
+    /// Their pixels.
+    pub filled_pixels: u64,
 }
 descriptor!(rayloom_view_stats_info, RAYLOOM_STRUCT_VIEW_STATS_INFO);
 
@@ -410,6 +416,8 @@ pub unsafe extern "C" fn rayloom_view_stats(
             camera_error_px: stats.prediction.errors.last_px,
             camera_error_median_px: stats.prediction.errors.median_px,
             reserved: 0,
+            filled_parts: stats.filled_parts,
+            filled_pixels: stats.filled_pixels,
         });
         Ok(())
     })

@@ -231,6 +231,9 @@ pub enum Denoise {
     OpenImage,
 }
 
+/// What a view has for what is unknown unless it says otherwise.
+const FILL_BUDGET: Duration = Duration::from_millis(2);
+
 /// What a view is.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ViewDesc {
@@ -268,6 +271,11 @@ pub struct ViewDesc {
     /// compared.
     #[serde(skip)]
     pub frames_ahead: u8,
+    /// How long the embedded peer may work for each frame on what nothing is known of, at most a second: what came into view while its tile
+    /// was missing is lit as its neighbours are, and by what that peer traces of it from the next frame on. Only where it has nothing else
+    /// to do; zero = never. Nothing is in captured sessions, in replays and where two pictures are compared.
+    #[serde(skip)]
+    pub fill_budget: Duration,
 }
 
 use rayloom_coordinator::Constraints;
@@ -309,6 +317,7 @@ impl ViewDesc {
             constraints: PeerConstraints::default(),
             lowering: Lowering::Never,
             frames_ahead: 0,
+            fill_budget: FILL_BUDGET,
         }
     }
 
@@ -320,6 +329,8 @@ impl ViewDesc {
         in_range("tiles_per_peer minimum", self.tiles_per_peer.0, 1, 16)?;
         in_range("tiles_per_peer maximum", self.tiles_per_peer.1, self.tiles_per_peer.0, 16)?;
         in_range("frames_ahead", u32::from(self.frames_ahead), 0, u32::from(rayloom_coordinator::MAX_AHEAD))?;
+        let fill_us = u32::try_from(self.fill_budget.as_micros()).unwrap_or(u32::MAX);
+        in_range("fill_budget in microseconds", fill_us, 0, 1_000_000)?;
         if self.frames_ahead > 0 {
             let ahead = self.frames_ahead;
             let why = if self.gbuffer {

@@ -27,6 +27,8 @@ pub(crate) struct Request {
     pub(crate) state: Option<Resolved>,
     pub(crate) planes: Option<FlightPlanes>,
     pub(crate) before: Option<Before>,
+    /// Parts of a frame that is out are asked for again: their places begin here, behind those of the frame's own tiles.
+    pub(crate) first_place: Option<u32>,
 }
 
 /// A frame in flight.
@@ -109,6 +111,7 @@ pub(crate) struct TilePlan {
 }
 
 /// The frame begun before another one.
+#[derive(Clone)]
 pub(crate) struct Before {
     pub(crate) frame_id: u64,
     /// It was foreseen: peers have it as a frame of another view than what is asked for as it is.
@@ -129,6 +132,8 @@ pub(crate) struct FlightTile {
     pub(crate) group: u8,
     /// Its place in the plans of all groups, one after the other; none for a redundant probe.
     pub(crate) place: Option<u32>,
+    /// A part of a frame that is out, asked for again.
+    pub(crate) is_part: bool,
     /// It was cancelled, or its peer is gone: nobody waits for it.
     pub(crate) is_given_up: bool,
     /// Without and with the ghost zone.
@@ -201,6 +206,7 @@ impl FlightTile {
             peer,
             group: 0,
             place: None,
+            is_part: false,
             is_given_up: false,
             rect: tile.rect,
             ghost_rect,
@@ -314,13 +320,22 @@ impl FlightTile {
     }
 }
 
+/// Whoever has no plan has the whole view as a tile, all of it history.
+fn places_of(groups: &[Group]) -> u32 {
+    groups.iter().map(|group| group.plan.len().max(1)).sum::<usize>() as u32
+}
+
 impl Request {
     /// The place of a group's tile in the plans of all groups, one after the other.
     pub(crate) fn place(&self, group: u8, rect: Rect) -> Option<u32> {
         let (before, rest) = self.groups.split_at_checked(usize::from(group))?;
-        let first: usize = before.iter().map(|group| group.plan.len().max(1)).sum();
         let index = rest.first()?.plan.iter().position(|plan| plan.rect == rect)?;
-        u32::try_from(first + index).ok()
+        Some(self.first_place.unwrap_or(0) + places_of(before) + u32::try_from(index).ok()?)
+    }
+
+    /// How many places the plans of all groups have.
+    pub(crate) fn places(&self) -> u32 {
+        places_of(&self.groups)
     }
 }
 

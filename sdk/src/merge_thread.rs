@@ -14,6 +14,7 @@ use crate::merging::{Finished, Merging, Opening, Part, Seen};
 use crate::output::StageTimes;
 use crate::workers::MergeThreads;
 use parking_lot::Mutex;
+use rayloom_frame::Rect;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -31,6 +32,8 @@ pub(crate) struct MergeDesc {
     pub(crate) clock: Clock,
     /// What frames consist of is told with them.
     pub(crate) is_recorded: bool,
+    /// Somebody can be asked for what is unknown in a frame that is out.
+    pub(crate) fills: bool,
     /// See [`crate::SessionDesc::inserted`].
     pub(crate) inserted: StageTimes,
     /// Told when something was made.
@@ -39,9 +42,25 @@ pub(crate) struct MergeDesc {
 
 /// What the thread is told.
 enum Job {
-    Open { is_local: bool, opening: Box<Opening> },
-    Add { is_local: bool, part: Part },
-    Finish { is_local: bool, flight: Box<Flight> },
+    Open {
+        is_local: bool,
+        opening: Box<Opening>,
+    },
+    Add {
+        is_local: bool,
+        part: Part,
+    },
+    /// Parts of a frame that was finished will come once more, each with so many pixels around it.
+    AskAgain {
+        is_local: bool,
+        frame_id: u64,
+        parts: Vec<Rect>,
+        ghost_px: u32,
+    },
+    Finish {
+        is_local: bool,
+        flight: Box<Flight>,
+    },
     End,
 }
 
@@ -146,6 +165,11 @@ impl Merge {
         self.send(Job::Add { is_local: self.is_local, part });
     }
 
+    /// Parts of a frame that was finished are asked for again: they are numbered on from the frame's own tiles.
+    pub(crate) fn ask_again(&self, frame_id: u64, parts: Vec<Rect>, ghost_px: u32) {
+        self.send(Job::AskAgain { is_local: self.is_local, frame_id, parts, ghost_px });
+    }
+
     /// The open frame has ended: it comes back with what was made of it.
     pub(crate) fn finish(&self, flight: Flight) {
         self.send(Job::Finish { is_local: self.is_local, flight: Box::new(flight) });
@@ -200,6 +224,9 @@ fn run(desc: &MergeDesc, work: &mpsc::Receiver<Job>, made: &Made) {
             }
             Some(Job::Open { is_local, opening }) => merging[usize::from(is_local)].open(*opening),
             Some(Job::Add { is_local, part }) => merging[usize::from(is_local)].add(&part, !jobs.is_empty()),
+            Some(Job::AskAgain { is_local, frame_id, parts, ghost_px }) => {
+                merging[usize::from(is_local)].ask_again(frame_id, &parts, ghost_px);
+            }
             Some(Job::Finish { is_local, flight }) => {
                 let pipeline = usize::from(is_local);
                 let merging = &mut merging[pipeline];
@@ -262,6 +289,7 @@ mod tests {
             state: None,
             planes: None,
             before: None,
+            first_place: None,
         };
         let mut flight = Flight {
             number: frame_id,
@@ -296,6 +324,7 @@ mod tests {
             threads: MergeThreads { count: 1 },
             clock: Clock::new(),
             is_recorded,
+            fills: false,
             inserted: Default::default(),
             news: Arc::default(),
         };

@@ -17,7 +17,7 @@ use rayloom_frame::features::BlockFeatures;
 use rayloom_frame::merge::{
     Added, FrameInputs, LaterLayers, LayerAge, MergeMode, MergedFrame, Merger, PlannedTile, Predicted,
 };
-use rayloom_frame::{Extent, GBuffer, LayerKind, LayerRequest, PictureFormat};
+use rayloom_frame::{Extent, GBuffer, LayerKind, LayerRequest, PictureFormat, Rect};
 use rayloom_scene::Camera;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -81,6 +81,7 @@ pub(crate) struct Merging {
     features: BlockFeatures,
     /// What frames consist of is told with them.
     is_recorded: bool,
+    fills: bool,
     inserted: StageTimes,
 }
 
@@ -94,6 +95,8 @@ pub(crate) struct Finished {
     pub(crate) output: Option<Output>,
     /// Where frames are recorded.
     pub(crate) record: Option<MadeRecord>,
+    /// Parts of which nothing is known, those that matter most first, where somebody can be asked for them.
+    pub(crate) unknown: Vec<Rect>,
 }
 
 impl Merging {
@@ -121,6 +124,7 @@ impl Merging {
             pictures: Arc::default(),
             features: BlockFeatures::default(),
             is_recorded: desc.is_recorded,
+            fills: desc.fills && !is_local && view.accumulation != Accumulation::Off,
             inserted: desc.inserted,
         }
     }
@@ -223,9 +227,13 @@ impl Merging {
             digest: frame.digest(),
             fresh: frame.fresh_fraction(),
         });
+        let unknown = match self.fills {
+            true => frame.unknown_parts().into_iter().map(|part| part.rect).collect(),
+            false => Vec::new(),
+        };
         if !is_shown || !is_wanted() {
             self.withdraw_picture();
-            return Finished { output: None, record };
+            return Finished { output: None, record, unknown };
         }
         let began_ns = self.clock.now_ns();
         spend(self.inserted.filter_ms);
@@ -236,7 +244,7 @@ impl Merging {
         let shown = self.filter.run(frame, &self.threads, is_wanted);
         if !is_wanted() {
             self.withdraw_picture();
-            return Finished { output: None, record };
+            return Finished { output: None, record, unknown };
         }
         let filtered_ns = self.clock.now_ns();
         spend(self.inserted.compose_ms);
@@ -273,7 +281,15 @@ impl Merging {
             is_predicted: flight.request.is_ahead,
             times: flight.stage_times([merge_ns, merged_ns, began_ns, filtered_ns, composed_ns]),
         };
-        Finished { output: Some(output), record }
+        Finished { output: Some(output), record, unknown }
+    }
+
+    /// Parts of a finished frame will come once more.
+    pub(crate) fn ask_again(&mut self, frame_id: u64, parts: &[Rect], ghost_px: u32) {
+        if let Err(error) = self.merger.add_parts(frame_id, parts, ghost_px) {
+            // A bug of who chose them. What comes of them is refused.
+            tracing::error!("parts of frame {frame_id} can't be asked for again: {error}");
+        }
     }
 
     /// The open frame's picture is not wanted: its memory is another's.

@@ -1,6 +1,7 @@
 //! One way to make a view's frames: a coordinator, the frames in flight, and the merger's history.
 
 mod ahead;
+mod filling;
 mod finishing;
 mod plan;
 mod tasks;
@@ -8,6 +9,7 @@ mod tiers;
 
 use ahead::Ahead;
 pub(crate) use ahead::{Begun, Foreseen};
+pub(crate) use filling::Filled;
 use finishing::Finishing;
 use tasks::local_task;
 pub(crate) use tasks::{MAX_VIEWS, is_local_task};
@@ -136,6 +138,7 @@ pub(crate) struct Pipeline {
     /// What was last told of peers that may not trace the view.
     untraceable: Option<ExpiryCause>,
     pub(crate) misses: Misses,
+    pub(crate) filled: Filled,
 }
 
 impl Pipeline {
@@ -169,6 +172,7 @@ impl Pipeline {
             finishing: Finishing::default(),
             untraceable: None,
             misses: Misses::default(),
+            filled: Filled::default(),
         }
     }
 
@@ -326,7 +330,8 @@ impl Pipeline {
             None => {
                 let planes = planes.map(FlightPlanes::new);
                 let (cut, prescribed) = prescribed.map(|Prescribed { tiles, merged }| (tiles, merged)).unzip();
-                let request = Request { desc, is_ahead: false, groups: Vec::new(), state, planes, before };
+                let groups = Vec::new();
+                let request = Request { desc, is_ahead: false, groups, state, planes, before, first_place: None };
                 let how = How { cut, prescribed, is_exact, is_surely_shown, begun_ns, ahead: Duration::ZERO };
                 let flight = self.plan(request, how, now);
                 self.flights.push_back(flight);
@@ -387,7 +392,8 @@ impl Pipeline {
         match find(&mut self.flights, &mut self.ahead, &mut self.late, task) {
             Some((tile, _, turn)) if tile.peer == peer => {
                 tile.done(&done, arrived_ns, offset_ns);
-                self.misses.late_tiles += u64::from(tile.group == 0 && matches!(turn, Turn::Late | Turn::Over));
+                let is_late = tile.group == 0 && matches!(turn, Turn::Late | Turn::Over);
+                self.misses.late_tiles += u64::from(is_late && !tile.is_part);
                 self.report_if_complete(task, Some(done), now);
             }
             Some((tile, ..)) => tracing::warn!("peer {} answered a task of peer {}", peer.0, tile.peer.0),
@@ -408,6 +414,10 @@ impl Pipeline {
             tile.block_rays = done.block_rays;
         }
         if tile.is_complete() {
+            if tile.is_part {
+                self.filled.parts += 1;
+                self.filled.pixels += tile.rect.pixels() as u64;
+            }
             self.coordinator.tile_done(task, tile.report(), now);
         }
     }
@@ -515,11 +525,13 @@ impl Pipeline {
         self.late.retain(|late| !late.tiles.is_empty());
     }
 
-    /// Frames that were made since, oldest first; without an output where a newer one was ready to be shown.
+    /// Frames that were made since, oldest first; without an output where a newer one was ready to be shown. What is unknown in the newest
+    /// is asked of the embedded peer.
     pub(crate) fn finished(&mut self) -> Vec<(u64, Option<Output>)> {
+        let mut unknown = None;
         let mut frames = Vec::new();
         for (mut flight, finished) in self.merge.finished() {
-            let Finished { mut output, record } = finished;
+            let Finished { mut output, record, unknown: parts } = finished;
             if let (Some(recorder), Some(record)) = (&self.desc.recorder, record) {
                 recorder.made(record);
             }
@@ -541,6 +553,10 @@ impl Pipeline {
                 timeline.add(self.desc.view, &flight, output);
             }
             frames.push((flight.desc.frame_id, output));
+            unknown = Some((flight, parts)).filter(|(_, parts)| !parts.is_empty());
+        }
+        if let Some((flight, parts)) = unknown {
+            self.fill(&flight, &parts, self.desc.clock.now());
         }
         frames
     }

@@ -56,6 +56,7 @@ pub(crate) struct Shared {
     denoising: Denoising,
     /// Threads that merge a frame together.
     merge_threads: MergeThreads,
+    has_embedded: bool,
     /// Told when a view's thread has made something.
     made: Arc<Notify>,
     verified: Arc<Mutex<VerificationStats>>,
@@ -83,6 +84,7 @@ impl Shared {
             threads: self.merge_threads,
             clock: self.clock,
             is_recorded: self.recorder.is_some(),
+            fills: self.has_embedded && desc.fill_budget > Duration::ZERO,
             inserted: self.inserted,
             news: Arc::clone(&self.made),
         })
@@ -318,6 +320,7 @@ impl Session {
             recorder,
             denoising: Denoising::new(&desc),
             merge_threads: threads,
+            has_embedded: desc.embedded != Embedded::Never,
             made,
             verified,
             inserted: desc.inserted,

@@ -28,6 +28,10 @@ pub struct ViewStats {
     pub missing_tiles: u64,
     /// Frames of which less was traced than was asked for, since otherwise they would have been late.
     pub lowered_frames: u64,
+    /// Parts of frames that the embedded peer traced since nothing was known of them, see [`crate::ViewDesc::fill_budget`].
+    pub filled_parts: u64,
+    /// Their pixels.
+    pub filled_pixels: u64,
     /// Bytes a second to all peers: tasks and state.
     pub sent_bytes_per_s: f32,
     /// Bytes a second from all peers: coded pixels.

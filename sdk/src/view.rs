@@ -292,6 +292,7 @@ impl View {
             }
             stats.late_tiles = self.remote.misses.late_tiles + self.local.misses.late_tiles;
             stats.missing_tiles = self.remote.misses.missing_tiles + self.local.misses.missing_tiles;
+            (stats.filled_parts, stats.filled_pixels) = (self.remote.filled.parts, self.remote.filled.pixels);
             self.rates.write(&mut stats);
         }
         self.shared.publish_peers(fleet.describe(self));

@@ -35,7 +35,11 @@ fn director() -> Director {
 
 impl Director {
     fn create_view(&mut self, id: u16, filters: Filters) -> Arc<ViewShared> {
-        let (desc, shared) = (ViewDesc::new(Extent::new(64, 64)), Arc::<ViewShared>::default());
+        self.create_view_of(id, ViewDesc::new(Extent::new(64, 64)), filters)
+    }
+
+    fn create_view_of(&mut self, id: u16, desc: ViewDesc, filters: Filters) -> Arc<ViewShared> {
+        let shared = Arc::<ViewShared>::default();
         let merge = MergeThread::new(MergeDesc {
             view: id,
             desc: desc.clone(),
@@ -43,6 +47,7 @@ impl Director {
             threads: MergeThreads { count: 1 },
             clock: self.desc.clock,
             is_recorded: self.desc.recorder.is_some(),
+            fills: self.desc.embedded != Embedded::Never && desc.fill_budget > Duration::ZERO,
             inserted: StageTimes::default(),
             news: Arc::clone(&self.desc.made),
         });
@@ -113,15 +118,20 @@ async fn what_a_destroyed_view_had_begun_is_recorded_and_not_shown() {
     assert!(view.outputs.acquire(0, Duration::MAX).is_err());
 }
 
-/// A peer that holds revision 1: its end of the link, and what keeps the director's open.
+/// A scene, and a peer that holds it as revision 1: its end of the link, and what keeps the director's open.
 fn with_peer(director: &mut Director, peer: PeerId) -> (Connection, Events) {
+    let packed = rayloom_scene::assets::pack(&Scene::default());
+    director.handle(Command::Revision { scene: 1, revision: 1, base: 1, delta: Arc::default() });
+    director.handle(Command::Base(BaseRevision { scene: 1, revision: 1, packed, needs: Constraints::default() }));
+    with_another_peer(director, peer)
+}
+
+/// One more peer that holds it.
+fn with_another_peer(director: &mut Director, peer: PeerId) -> (Connection, Events) {
     let (ours, theirs) = loopback();
     let connected =
         PeerEvent::Connected { link: ours.link, description: String::new(), info: crate::fleet::info_of_a_test() };
     director.handle(Command::Peer(peer, connected));
-    let packed = rayloom_scene::assets::pack(&Scene::default());
-    director.handle(Command::Revision { scene: 1, revision: 1, base: 1, delta: Arc::default() });
-    director.handle(Command::Base(BaseRevision { scene: 1, revision: 1, packed, needs: Constraints::default() }));
     let status = SceneStatus { scene: 1, revision: 1, stage: SceneStage::Ready };
     director.handle(Command::Peer(peer, PeerEvent::Scene(status)));
     (theirs, ours.events)
@@ -199,4 +209,109 @@ async fn a_destroyed_view_asks_nothing_more_of_its_peers() {
     }
     let [Message::FrameTasks(tasks), Message::CancelTasks(cancelled)] = &messages[..] else { panic!("{messages:?}") };
     assert_eq!(cancelled.ids, tasks.tasks.iter().map(|task| task.id).collect::<Vec<_>>());
+}
+
+/// What a peer traces of a task, of one light: all layers and hits as it was asked for them.
+fn answer(director: &mut Director, peer: PeerId, tasks: &rayloom_wire::FrameTasks) {
+    use rayloom_frame::PlaneKind;
+    use rayloom_frame::codec::{DecodedSlice, SlicePixels};
+    let memory = Arc::new(tokio::sync::Semaphore::new(1 << 10));
+    for task in &tasks.tasks {
+        let layers = tasks.layers.iter().map(|layer| (PlaneKind::Layer(layer.request.kind), layer.request.scale));
+        let hits = PlaneKind::PRIMARY.into_iter().map(|plane| (plane, 1));
+        let planes: Vec<(PlaneKind, u8)> = layers.chain(hits).collect();
+        for (index, (plane, scale)) in (0..).zip(&planes) {
+            let rect = task.rect.scaled(u32::from(*scale));
+            let pixels = match plane {
+                PlaneKind::Layer(_) => SlicePixels::Layer(vec![[0x3c00; 4]; rect.pixels()]),
+                PlaneKind::Depth => SlicePixels::Primary(vec![1.0_f32.to_bits(); rect.pixels()]),
+                _ => SlicePixels::Primary(vec![0; rect.pixels()]),
+            };
+            let slice = ArrivedSlice {
+                task: task.id,
+                index,
+                count: planes.len() as u16,
+                coded_bytes: 1,
+                arrived_ns: director.desc.clock.now_ns(),
+                decoded: DecodedSlice { plane: *plane, scale: *scale, rect, pixels },
+                _memory: Arc::clone(&memory).try_acquire_owned().unwrap(),
+            };
+            director.handle(Command::Peer(peer, PeerEvent::Slice(slice)));
+        }
+        let done = TileDone {
+            task: task.id,
+            frame_id: tasks.frame_id,
+            slices: planes.len() as u16,
+            rect: task.rect,
+            timings: Default::default(),
+            digest: [0; 32],
+            block_rays: Vec::new(),
+        };
+        let arrived_ns = director.desc.clock.now_ns();
+        director.handle(Command::Peer(peer, PeerEvent::TileDone { done, arrived_ns }));
+    }
+}
+
+/// The next tiles that a peer is asked for.
+async fn asked(peer: &mut Connection) -> rayloom_wire::FrameTasks {
+    loop {
+        match tokio::time::timeout(Duration::from_secs(60), peer.events.next()).await.expect("nothing is asked") {
+            Some(LinkEvent::Message(_, bytes)) => {
+                if let Message::FrameTasks(tasks) = Message::decode(bytes).unwrap() {
+                    return tasks;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Lets a view's frames end: at their deadline, where nobody answers.
+async fn finish_frames(director: &mut Director, view: &ViewShared) {
+    while view.in_flight.load(Ordering::Acquire) > 0 {
+        let due = director.due().map(|due| tokio::time::Instant::from_std(director.desc.clock.instant(due)));
+        let made = Arc::clone(&director.desc.made);
+        tokio::select! {
+            () = made.notified() => {
+                assert!(director.publish_finished().is_ok());
+                director.act();
+            }
+            () = until(due) => director.handle_timeout(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_embedded_peer_traces_what_nothing_is_known_of_and_the_next_frame_shows_it() {
+    for budget in [Duration::ZERO, Duration::from_secs(1)] {
+        let embedded = PeerId(crate::config::EMBEDDED_PEER);
+        let mut director = director();
+        director.desc.embedded = Embedded::Fallback;
+        director.fleet = Fleet::new(Embedded::Fallback, BTreeSet::new(), Handle::current());
+        let _remote = with_peer(&mut director, PeerId(0));
+        let (mut theirs, _ours) = with_another_peer(&mut director, embedded);
+        let desc = ViewDesc { fill_budget: budget, ..ViewDesc::new(Extent::new(64, 64)) };
+        let view = director.create_view_of(0, desc, Filters::Off);
+        // The other peer answers nothing, and is waited for until the deadline.
+        director.begin_frame(0, 1, 1);
+        finish_frames(&mut director, &view).await;
+        let first = view.outputs.acquire(1, Duration::ZERO).unwrap();
+        let never = first.pixels_by_age.get(255);
+        assert_eq!(never, Some(&(64 * 64)), "nothing is known yet: {:?}", first.pixels_by_age);
+        if budget.is_zero() {
+            assert!(view.stats().filled_parts == 0 && !director.views[&0].is_asked(embedded));
+            continue;
+        }
+        let tasks = asked(&mut theirs).await;
+        assert_eq!(tasks.tasks.iter().map(|task| task.rect.pixels()).sum::<usize>(), 64 * 64);
+        assert_eq!((tasks.frame_id, tasks.primary), (1, true));
+        answer(&mut director, embedded, &tasks);
+        assert!(!director.views[&0].is_asked(embedded), "it has answered");
+        director.begin_frame(0, 2, 1);
+        finish_frames(&mut director, &view).await;
+        let next = view.outputs.acquire(2, Duration::ZERO).unwrap();
+        assert_eq!(next.pixels_by_age, [0, 64 * 64], "all of it is one frame old");
+        let stats = view.stats();
+        assert_eq!((stats.filled_parts, stats.filled_pixels, stats.late_tiles), (1, 64 * 64, 0));
+    }
 }

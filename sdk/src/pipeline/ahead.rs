@@ -147,7 +147,7 @@ impl Pipeline {
         let this = Before { frame_id, is_ahead: true, camera: desc.camera, state: next.clone() };
         let last = self.ahead.last.replace(this);
         let before = if is_next { Some(known) } else { last };
-        Request { desc, is_ahead: true, groups: Vec::new(), state: next, planes: None, before }
+        Request { desc, is_ahead: true, groups: Vec::new(), state: next, planes: None, before, first_place: None }
     }
 }
 

@@ -46,6 +46,7 @@ impl Pipeline {
         let asked = tiles.iter().map(|tile| {
             let mut asked = FlightTile::new(peer, tile, tile.rect.grown(tile.ghost_px, extent), now);
             (asked.group, asked.place) = (group, request.place(group, tile.rect));
+            asked.is_part = request.first_place.is_some();
             asked
         });
         let late = self.late.iter_mut().map(|late| (late.number, &mut late.tiles));
