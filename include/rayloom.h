@@ -46,11 +46,11 @@
   RAYLOOM_MOTION_PREVIOUS_MINUS_CURRENT, RAYLOOM_MOTION_Y_DOWN, RAYLOOM_MOTION_JITTER_EXCLUDED, \
   RAYLOOM_MOTION_CAMERA_AND_OBJECTS, -65504.0f, 0, 1, RAYLOOM_ROUGHNESS, 1, 1, 0 }
 #define RAYLOOM_VIEW_DESC_INIT { RAYLOOM_STRUCT_VIEW_DESC, sizeof(rayloom_view_desc), NULL, RAYLOOM_CONVENTION_GLTF, 0, 0, 0, \
-  NULL, 0, 24, 0, 1, 2, RAYLOOM_FORMAT_RGBA8_SRGB, 0, 0 }
+  NULL, 0, 24, 0, 1, 2, RAYLOOM_FORMAT_RGBA8_SRGB, 0, 2000 }
 #define RAYLOOM_VIEW_REQUIREMENTS_INFO_INIT { RAYLOOM_STRUCT_VIEW_REQUIREMENTS_INFO, sizeof(rayloom_view_requirements_info), NULL, 0, 0 }
 #define RAYLOOM_STAGE_TIMES_INIT { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define RAYLOOM_VIEW_STATS_INFO_INIT { RAYLOOM_STRUCT_VIEW_STATS_INFO, sizeof(rayloom_view_stats_info), NULL, 0, 0, 0, 0, 0, 0, 0, \
-  RAYLOOM_STAGE_TIMES_INIT, 0, 0, 0, 0, RAYLOOM_CAMERA_MODEL_HOLD, 0, 0, 0 }
+  RAYLOOM_STAGE_TIMES_INIT, 0, 0, 0, 0, RAYLOOM_CAMERA_MODEL_HOLD, 0, 0, 0, 0, 0 }
 #define RAYLOOM_FRAME_DESC_INIT { RAYLOOM_STRUCT_FRAME_DESC, sizeof(rayloom_frame_desc), NULL, 0, 0, 0, { 0, 0, 0 }, \
   RAYLOOM_CAMERA_INIT, NULL, 1, 1, RAYLOOM_TONE_MAP_ACES, 0, 0, 0, NULL, NULL }
 #define RAYLOOM_PLANE_DESC_INIT { RAYLOOM_STRUCT_PLANE_DESC, sizeof(rayloom_plane_desc), NULL, RAYLOOM_PLANE_DEPTH, \
@@ -1559,9 +1559,11 @@ typedef struct rayloom_view_desc {
    */
   uint32_t frames_ahead;
   /**
-   * 0.
+   * How long the embedded peer may work for each frame on what nothing is known of, in microseconds, at most 1000000: what came into
+   * view while its tile was missing is lit as its neighbours are, and by what that peer traces of it from the next frame on. Only where
+   * it has nothing else to do. 0 = never.
    */
-  uint32_t reserved;
+  uint32_t fill_budget_us;
 } rayloom_view_desc;
 
 /**
@@ -1732,6 +1734,14 @@ typedef struct rayloom_view_stats_info {
    * 0.
    */
   uint32_t reserved;
+  /**
+   * Parts of frames that the embedded peer traced since nothing was known of them (fill_budget_us of rayloom_view_desc).
+   */
+  uint64_t filled_parts;
+  /**
+   * Their pixels.
+   */
+  uint64_t filled_pixels;
 } rayloom_view_stats_info;
 
 /**

@@ -1768,9 +1768,11 @@ namespace Rayloom
         /// </summary>
         public uint frames_ahead;
         /// <summary>
-        ///  0.
+        ///  How long the embedded peer may work for each frame on what nothing is known of, in microseconds, at most 1000000: what came into
+        ///  view while its tile was missing is lit as its neighbours are, and by what that peer traces of it from the next frame on. Only where
+        ///  it has nothing else to do. 0 = never.
         /// </summary>
-        public uint reserved;
+        public uint fill_budget_us;
     }
 
     /// <summary>
@@ -1883,6 +1885,14 @@ namespace Rayloom
         ///  0.
         /// </summary>
         public uint reserved;
+        /// <summary>
+        ///  Parts of frames that the embedded peer traced since nothing was known of them (fill_budget_us of rayloom_view_desc).
+        /// </summary>
+        public ulong filled_parts;
+        /// <summary>
+        ///  Their pixels.
+        /// </summary>
+        public ulong filled_pixels;
     }
 
     /// <summary>

@@ -35,7 +35,7 @@ fn plane(kind: EnginePlaneKind, format: PlaneFormat, pixels: impl Iterator<Item 
 }
 
 /// The planes of a traced frame, as an engine's raster would have them.
-fn planes_of(traced: &OutputPlanes) -> Vec<Plane> {
+pub(crate) fn planes_of(traced: &OutputPlanes) -> Vec<Plane> {
     let primary = &traced.primary;
     let depth = primary.depth.iter().map(|depth| depth.to_le_bytes().to_vec());
     let normal = primary.normal.iter().map(|packed| {

@@ -9,6 +9,8 @@ mod constraints;
 #[cfg(feature = "embedded-peer")]
 mod embedded;
 #[cfg(feature = "embedded-peer")]
+mod filling;
+#[cfg(feature = "embedded-peer")]
 mod gbuffer;
 #[cfg(feature = "embedded-peer")]
 mod goodbye;
