@@ -1,7 +1,8 @@
 //! Seeded schedules of faults, thousands of them: frames end, no tile is lost, and who holds has its share again.
 
-use rayloom_coordinator::sim::{Schedule, violations};
+use rayloom_coordinator::sim::{Schedule, Span, violations};
 use std::panic::catch_unwind;
+use std::time::Duration;
 
 /// Runs schedules of these seeds and shows the first in which something did not hold.
 fn run(count: u64) {
@@ -23,6 +24,18 @@ fn run(count: u64) {
 #[test]
 fn two_hundred() {
     run(200);
+}
+
+#[test]
+fn in_some_the_embedded_peer_fills_what_frames_lacked() {
+    let filled = (0..100).map(Schedule::new).filter(|schedule| schedule.fill_budget.is_some()).map(|schedule| {
+        let run = schedule.run(Duration::ZERO);
+        let after = |frame: u64| run.frames[frame as usize - 1].ended.map(|(ended, _)| ended);
+        let is_filled = |span: &&Span| span.redundant && after(span.frame_id).is_some_and(|ended| span.begun >= ended);
+        run.spans.iter().filter(is_filled).count()
+    });
+    let filled: Vec<usize> = filled.collect();
+    assert!(filled.iter().sum::<usize>() >= 20, "{filled:?}");
 }
 
 #[test]

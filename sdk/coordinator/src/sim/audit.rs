@@ -71,8 +71,10 @@ fn peers(schedule: &Schedule, run: &Simulation, wrong: &mut Vec<String>) {
     let views: Vec<_> = run.coordinator.peers().collect();
     let staying: Vec<usize> = (0..schedule.fleet).filter(|index| schedule.peers[*index].stays()).collect();
     let end = run.now();
+    // Who is on standby gets no share, and is well all the same.
+    let is_standby = |index: usize| schedule.peers[index].prior.is_standby;
     let speed = |index: usize| schedule.peers[index].speed / schedule.peers[index].slowness(end);
-    let speeds: f64 = staying.iter().map(|index| speed(*index)).sum();
+    let speeds: f64 = staying.iter().filter(|i| !is_standby(**i)).map(|index| speed(*index)).sum();
     let mut left_out = 0.0;
     // Who is left may have more to do than it can: then it has all of the view, whatever is thought of it.
     let is_too_much =
@@ -97,6 +99,9 @@ fn peers(schedule: &Schedule, run: &Simulation, wrong: &mut Vec<String>) {
             if state != Some(PeerState::Ready) {
                 let last = events().next_back();
                 wrong.push(format!("peer {index} is {state:?} long after its last fault: {last:?}"));
+                continue;
+            }
+            if is_standby(index) {
                 continue;
             }
             let (share, due) = (share(run, id), speed(index) / speeds);

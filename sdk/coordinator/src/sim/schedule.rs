@@ -30,6 +30,8 @@ pub struct Schedule {
     pub pace: Pace,
     /// Nanoseconds of a frame on a peer of speed 1.
     pub frame_ns: f64,
+    /// What the embedded peer, which is on standby then, has for what frames lack.
+    pub fill_budget: Option<Duration>,
     /// When the engine's clock is set, and by how many nanoseconds.
     pub clock: Vec<(Time, i64)>,
 }
@@ -77,7 +79,10 @@ impl Schedule {
         let speeds: f64 = peers[..count].iter().map(|peer| peer.speed).sum();
         // No peer alone takes longer than what any first tile may.
         let frame_ns = ((0.2 + 0.3 * random.unit()) * interval.as_nanos() as f64 * speeds).min(120e6);
-        Schedule { seed, peers, fleet: count, tiers: tiers(&mut random, interval), pace, frame_ns, clock }
+        let tiers = tiers(&mut random, interval);
+        peers[0].prior.is_standby = has_embedded && count > 1 && random.unit() < 0.5;
+        let fill_budget = peers[0].prior.is_standby.then(|| Duration::from_micros(500 + random.below(8000) as u64));
+        Schedule { seed, peers, fleet: count, tiers, pace, frame_ns, fill_budget, clock }
     }
 
     /// Everything that goes wrong for a while, or until somebody else does its work, is over by then.
@@ -107,6 +112,7 @@ impl Schedule {
         let mut run = Simulation::new(Schedule::config(), self.seed, VIEW, self.peers.clone(), truth)
             .with_ghosts(GHOST_PX)
             .tiered(self.tiers.clone())
+            .filling(self.fill_budget)
             .with_clock(self.clock.clone());
         let until = self.calm_from() + calm;
         let deadline = self.tiers[0].deadline;
@@ -133,6 +139,9 @@ impl fmt::Display for Schedule {
         }
         for (at, by) in &self.clock {
             writeln!(f, "  the engine's clock is set by {} ms at {} ms", by / 1_000_000, at.0 / 1_000_000)?;
+        }
+        if let Some(budget) = self.fill_budget {
+            writeln!(f, "  the embedded peer is on standby, and fills for {budget:?} a frame")?;
         }
         for (index, peer) in self.peers[..self.fleet].iter().enumerate() {
             let link = 2 * peer.one_way;

@@ -4,7 +4,7 @@ use super::station::{Job, Message, Station};
 use super::{Fault, FrameRecord, SimPeer, SplitMix, Truth};
 use crate::{
     Action, ChangeCause, Config, Constraints, Coordinator, CostMap, Foresight, FrameRequest, GROUPS, Lowering,
-    PeerChange, PeerId, PeerState, TileAssignment, Time,
+    PeerChange, PeerId, PeerState, PlannedTile, TileAssignment, Time,
 };
 use rayloom_frame::features::BlockFeatures;
 use rayloom_frame::{Extent, LayerRequest, Rect};
@@ -94,6 +94,7 @@ pub struct Simulation {
     constraints: Constraints,
     pub(super) tiers: Vec<Tier>,
     lowering: Lowering,
+    fill_budget: Option<Duration>,
     truth: Box<dyn Fn(u64) -> Truth>,
     truths: VecDeque<(u64, Rc<Truth>)>,
     pub(super) foresee: Option<(Foresee, Vec<LayerRequest>)>,
@@ -143,6 +144,7 @@ impl Simulation {
             constraints: Constraints::default(),
             tiers: Vec::new(),
             lowering: Lowering::Never,
+            fill_budget: None,
             truth: Box::new(truth),
             truths: VecDeque::new(),
             foresee: None,
@@ -204,6 +206,12 @@ impl Simulation {
     /// camera and one for each sample.
     pub fn lowering(mut self, lowering: Lowering) -> Simulation {
         self.lowering = lowering;
+        self
+    }
+
+    /// Of tiles that a frame's first group lacks, parts are asked of the embedded peer afterwards, see [`Coordinator::fill`].
+    pub fn filling(mut self, budget: Option<Duration>) -> Simulation {
+        self.fill_budget = budget;
         self
     }
 
@@ -380,6 +388,9 @@ impl Simulation {
                 Action::FrameComplete { frame_id, group } => self.end((frame_id, group), true, 0),
                 Action::FrameExpired { frame_id, group, missing, .. } => {
                     self.end((frame_id, group), false, missing.len());
+                    if let Some(budget) = self.fill_budget.filter(|_| group == 0) {
+                        self.fill(frame_id, budget);
+                    }
                 }
                 // Coming and going is not what a run is judged by.
                 Action::PeerChanged(change) if matches!(change.to, PeerState::Lost | PeerState::Draining) => {}
@@ -387,6 +398,30 @@ impl Simulation {
                 Action::PeerChanged(change) => self.events.push((self.now, change)),
             }
         }
+    }
+
+    /// The middles of what a frame lacks, as if nothing was known there.
+    fn fill(&mut self, frame_id: u64, budget: Duration) {
+        let now = self.told();
+        let frame = self.record(frame_id, 0);
+        let lacks = |tile: &&PlannedTile| !frame.rects.contains(&tile.ghost_rect);
+        let middle = |tile: &PlannedTile| {
+            let Rect { x, y, width, height } = tile.rect;
+            let (part_width, part_height) = (width.min(64), height.min(32));
+            Rect::new(x + (width - part_width) / 2, y + (height - part_height) / 2, part_width, part_height)
+        };
+        let parts: Vec<Rect> = frame.plan.tiles.iter().filter(lacks).map(middle).collect();
+        let request = FrameRequest {
+            frame_id,
+            scene: 1,
+            revision: 1,
+            extent: self.extent,
+            ghost_px: self.ghost_px,
+            deadline: now + 2 * self.tiers.first().map_or(budget, |tier| tier.deadline),
+            constraints: self.constraints,
+            ..FrameRequest::default()
+        };
+        self.coordinator.fill(request, &parts, budget, now);
     }
 
     /// Of a frame that began.
