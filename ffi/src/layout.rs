@@ -44,7 +44,7 @@ structs! {
     rayloom_view_stats_info {
         struct_type, struct_size, next, frames, late_tiles, missing_tiles, fresh_fps, shown_fps, sent_bytes_per_s,
         received_bytes_per_s, times, peer_count, tiles, predicted_frames, missed_predictions, camera_model, camera_error_px,
-        camera_error_median_px, reserved, filled_parts, filled_pixels,
+        camera_error_median_px, held_ms, filled_parts, filled_pixels,
     }
     rayloom_camera { camera_to_world, vertical_fov_rad, aspect, jitter_px, center_ndc }
     rayloom_frame_desc {

@@ -71,6 +71,10 @@ pub const RAYLOOM_VIEW_LOWER_SAMPLES: u32 = 256;
 /// As RAYLOOM_VIEW_LOWER_SAMPLES, and then layers at full resolution are traced at half of it.
 pub const RAYLOOM_VIEW_LOWER_RESOLUTION: u32 = 512;
 
+/// Outputs come at the intervals at which their frames were begun: each is held until what 19 of 20 frames of late took is over since its
+/// begin, and comes at once where it took longer. An engine that waits for one output before it begins the next frame gains nothing.
+pub const RAYLOOM_VIEW_PACED: u32 = 1024;
+
 /// What the peers traced.
 pub const RAYLOOM_VIEW_MODE_REMOTE: u32 = 0;
 /// What the embedded peer traced.
@@ -102,7 +106,12 @@ pub const RAYLOOM_OVERLAY_PREDICTION: u32 = 3;
 /// How much longer (red) or shorter (blue) than predicted each tile took, and by how many percent.
 pub const RAYLOOM_OVERLAY_ERROR: u32 = 4;
 
-const VIEW_FLAGS: u32 = RAYLOOM_VIEW_OUTPUT_PLANES | RAYLOOM_VIEW_GBUFFER | DENOISE_FLAGS | PEER_FLAGS | LOWERING_FLAGS;
+const VIEW_FLAGS: u32 = RAYLOOM_VIEW_OUTPUT_PLANES
+    | RAYLOOM_VIEW_GBUFFER
+    | RAYLOOM_VIEW_PACED
+    | DENOISE_FLAGS
+    | PEER_FLAGS
+    | LOWERING_FLAGS;
 const PEER_FLAGS: u32 = RAYLOOM_VIEW_GPU_PEERS | RAYLOOM_VIEW_RAY_TRACING_PEERS | RAYLOOM_VIEW_TRUSTED_PEERS;
 const LOWERING_FLAGS: u32 = RAYLOOM_VIEW_LOWER_SAMPLES | RAYLOOM_VIEW_LOWER_RESOLUTION;
 const DENOISE_FLAGS: u32 = RAYLOOM_VIEW_DENOISE | RAYLOOM_VIEW_DENOISE_GPU | RAYLOOM_VIEW_DENOISE_OPEN_IMAGE;
@@ -213,6 +222,7 @@ pub unsafe extern "C" fn rayloom_view_create(
             frames => Accumulation::Frames(frames),
         };
         view.tiles_per_peer = (desc.tiles_per_peer_min, desc.tiles_per_peer_max);
+        view.paced = desc.flags & RAYLOOM_VIEW_PACED != 0;
         view.output_planes = desc.flags & RAYLOOM_VIEW_OUTPUT_PLANES != 0;
         view.denoise = match desc.flags & DENOISE_FLAGS {
             0 => Denoise::Off,
@@ -374,8 +384,8 @@ pub struct rayloom_view_stats_info {
     pub camera_error_px: f32,
     /// Median of the last 64.
     pub camera_error_median_px: f32,
-    /// 0.
-    pub reserved: u32,
+    /// Milliseconds for which the last output was held after its frame was made (RAYLOOM_VIEW_PACED).
+    pub held_ms: f32,
     /// Parts of frames that the embedded peer traced since nothing was known of them (fill_budget_us of rayloom_view_desc).
     pub filled_parts: u64,
     /// Their pixels.
@@ -415,7 +425,7 @@ pub unsafe extern "C" fn rayloom_view_stats(
             camera_model: camera_model(stats.prediction.model),
             camera_error_px: stats.prediction.errors.last_px,
             camera_error_median_px: stats.prediction.errors.median_px,
-            reserved: 0,
+            held_ms: stats.held_ms,
             filled_parts: stats.filled_parts,
             filled_pixels: stats.filled_pixels,
         });

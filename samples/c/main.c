@@ -19,6 +19,7 @@ typedef struct { /* What the command line says. */
   uint32_t denoise; /* A flag of the view. */
   uint32_t ahead;   /* Frames that are traced before they are begun. */
   uint32_t tracy;   /* A flag of the session. */
+  uint32_t paced;   /* A flag of the view. */
   uint32_t animation; /* Of a scene from a file. */
   double second;      /* Where what moves begins. */
   uint64_t deadline_ns, frames;
@@ -42,6 +43,7 @@ static Options parse(int argc, char **argv) {
     if (!strcmp(name, "--denoise=gpu")) { o.denoise = RAYLOOM_VIEW_DENOISE_GPU; continue; }
     if (!strcmp(name, "--denoise=open-image")) { o.denoise = RAYLOOM_VIEW_DENOISE_OPEN_IMAGE; continue; }
     if (!strncmp(name, "--denoise", 9)) { fprintf(stderr, "%s: it may be cpu, gpu or open-image\n", name); exit(2); }
+    if (!strcmp(name, "--paced")) { o.paced = RAYLOOM_VIEW_PACED; continue; }
     if (!strcmp(name, "--tracy")) { o.tracy = RAYLOOM_SESSION_TRACY; continue; }
     if (!strcmp(name, "--tiles")) { o.overlay = RAYLOOM_OVERLAY_TILES; continue; }
     i++;
@@ -134,7 +136,7 @@ int main(int argc, char **argv) {
     layers[kind] = (rayloom_layer){ kind, tier, o.deadline_ns, 1, o.half && blurry ? 2 : 1, 0, 0 };
   }
   rayloom_view_desc view_desc = RAYLOOM_VIEW_DESC_INIT;
-  view_desc.flags = o.denoise; view_desc.frames_ahead = o.ahead;
+  view_desc.flags = o.denoise | o.paced; view_desc.frames_ahead = o.ahead;
   view_desc.width = o.width; view_desc.height = o.height; view_desc.layers = layers; view_desc.layer_count = 4;
   rayloom_view *view; check(rayloom_view_create(session, &view_desc, &view));
   check(rayloom_view_set_mode(view, o.mode)); check(rayloom_view_set_overlay(view, o.overlay));

@@ -276,6 +276,11 @@ pub struct ViewDesc {
     /// to do; zero = never. Nothing is in captured sessions, in replays and where two pictures are compared.
     #[serde(skip)]
     pub fill_budget: Duration,
+    /// Outputs come at the intervals at which their frames were begun: each is held until what 19 of 20 frames of late took is over since
+    /// its begin, and comes at once where it took longer. That costs the difference in latency; an engine that waits for one output
+    /// before it begins the next frame gains nothing by it.
+    #[serde(skip)]
+    pub paced: bool,
 }
 
 use rayloom_coordinator::Constraints;
@@ -318,6 +323,7 @@ impl ViewDesc {
             lowering: Lowering::Never,
             frames_ahead: 0,
             fill_budget: FILL_BUDGET,
+            paced: false,
         }
     }
 

@@ -24,6 +24,7 @@ mod merge_thread;
 mod merging;
 mod output;
 mod overlay;
+mod pacing;
 mod packing;
 mod peer_link;
 mod picture;

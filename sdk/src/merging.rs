@@ -279,6 +279,7 @@ impl Merging {
             layer_ages,
             lowered: flight.lowered,
             is_predicted: flight.request.is_ahead,
+            held_ms: 0.0,
             times: flight.stage_times([merge_ns, merged_ns, began_ns, filtered_ns, composed_ns]),
         };
         Finished { output: Some(output), record, unknown }

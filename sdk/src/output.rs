@@ -132,7 +132,9 @@ pub struct Output {
     pub lowered: u32,
     /// It was traced ahead, from a camera that was predicted; [`crate::ViewDesc::frames_ahead`].
     pub is_predicted: bool,
-    /// Where the time went.
+    /// Milliseconds for which it was held after that, see [`crate::ViewDesc::paced`].
+    pub held_ms: f32,
+    /// Where the time went until it was made.
     pub times: StageTimes,
 }
 
@@ -218,6 +220,7 @@ mod made {
             traced: Vec::new(),
             lowered: 0,
             is_predicted: false,
+            held_ms: 0.0,
             times: StageTimes::default(),
         })
     }

@@ -38,6 +38,8 @@ pub struct ViewStats {
     pub received_bytes_per_s: f32,
     /// The last frame's way.
     pub times: StageTimes,
+    /// Milliseconds for which its output was held after that, see [`crate::ViewDesc::paced`].
+    pub held_ms: f32,
     /// What became of frames that were traced ahead, where the view asks for that.
     pub prediction: PredictionStats,
     /// Every connected peer.

@@ -8,6 +8,7 @@ use crate::fleet::Fleet;
 use crate::merge_thread::MergeThread;
 use crate::output::{Output, OutputSlot};
 use crate::overlay::{self, Overlay};
+use crate::pacing::{Pacer, held_ms};
 use crate::pipeline::{Begun, Pipeline, PipelineDesc, Start, is_local_task};
 use crate::prediction::Prediction;
 use crate::revisions::Revisions;
@@ -62,6 +63,8 @@ pub(crate) struct View {
     rates: Rates,
     /// Where frames are traced ahead.
     prediction: Option<Prediction>,
+    /// Where outputs come as steadily as frames begin.
+    pub(crate) pacer: Option<Pacer>,
     pub(crate) shared: Arc<ViewShared>,
     _closing: Closing,
     merge: MergeThread,
@@ -77,6 +80,7 @@ pub(crate) struct Starts {
 pub(crate) struct MergePanicked;
 
 struct OpenFrame {
+    begun_ns: u64,
     waiting: u8,
     remote: Option<Output>,
     local: Option<Output>,
@@ -104,6 +108,7 @@ impl View {
             local: pipeline(true),
             open: BTreeMap::new(),
             rates: Rates::default(),
+            pacer: desc.paced.then(Pacer::default),
             prediction: (desc.frames_ahead > 0).then(|| Prediction::new(&desc)),
             _closing: Closing(Arc::clone(&shared)),
             shared,
@@ -170,11 +175,14 @@ impl View {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
-        [self.remote.poll_timeout(), self.local.poll_timeout()].into_iter().flatten().min()
+        let held = self.pacer.as_ref().and_then(Pacer::due).map(Time);
+        [self.remote.poll_timeout(), self.local.poll_timeout(), held].into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         self.both().for_each(|pipeline| pipeline.handle_timeout(now));
+        let due = self.pacer.as_mut().map_or_else(Vec::new, |pacer| pacer.take_due(now.0));
+        due.into_iter().for_each(|output| self.shared.outputs.publish(output));
     }
 
     /// Which pipelines make a frame of this revision, and with what; history starts anew where that must be.
@@ -201,7 +209,7 @@ impl View {
         now: Time,
     ) {
         let waiting = u8::from(starts.remote.is_some()) + u8::from(starts.local.is_some());
-        self.open.insert(desc.frame_id, OpenFrame { waiting, remote: None, local: None });
+        self.open.insert(desc.frame_id, OpenFrame { begun_ns, waiting, remote: None, local: None });
         let shown = if starts.remote.is_some() { &self.remote } else { &self.local };
         let prediction = self.prediction.as_mut();
         let foreseen = prediction.map(|prediction| prediction.observe(&desc, begun_ns, shown.depth_m()));
@@ -262,6 +270,7 @@ impl View {
             return;
         }
         let Some(open) = self.open.remove(&frame_id) else { return };
+        let begun_ns = open.begun_ns;
         let shown = match (open.remote, open.local) {
             (Some(mut remote), Some(local)) => {
                 rayloom_frame::overlay::difference(&mut remote.color, &local.color, remote.format, DIFFERENCE_GAIN);
@@ -270,15 +279,17 @@ impl View {
             (remote, local) => remote.or(local),
         };
         match shown {
-            Some(output) => self.publish(output, fleet),
+            Some(output) => self.publish(output, begun_ns, fleet),
             // A newer one was ready to be shown.
             None => self.shared.leave_flight(),
         }
     }
 
-    fn publish(&mut self, mut output: Output, fleet: &Fleet) {
+    fn publish(&mut self, mut output: Output, begun_ns: u64, fleet: &Fleet) {
         overlay::draw(&mut output, self.overlay);
         let now_ns = self.clock.now_ns();
+        let held_ns = self.pacer.as_mut().map_or(0, |pacer| pacer.finished(begun_ns, now_ns));
+        output.held_ms = held_ms(held_ns);
         let (sent, received) = fleet.traffic();
         self.rates.frame(now_ns, output.fresh >= FRESH_SHARE);
         self.rates.traffic(now_ns, sent, received);
@@ -287,6 +298,7 @@ impl View {
             stats.frames += 1;
             stats.lowered_frames += u64::from(output.lowered > 0);
             stats.times = output.times;
+            stats.held_ms = output.held_ms;
             if let Some(prediction) = &self.prediction {
                 stats.prediction = prediction.stats();
             }
@@ -297,7 +309,12 @@ impl View {
         }
         self.shared.publish_peers(fleet.describe(self));
         self.shared.leave_flight();
-        self.shared.outputs.publish(Arc::new(output));
+        let output = Arc::new(output);
+        let shown = match &mut self.pacer {
+            Some(pacer) if held_ns > 0 => pacer.hold(output, now_ns + held_ns),
+            _ => Some(output),
+        };
+        shown.into_iter().for_each(|output| self.shared.outputs.publish(output));
     }
 
     /// The view is destroyed: its peers need not go on. Its thread ends soon.

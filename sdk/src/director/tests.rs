@@ -211,6 +211,24 @@ async fn a_destroyed_view_asks_nothing_more_of_its_peers() {
     assert_eq!(cancelled.ids, tasks.tasks.iter().map(|task| task.id).collect::<Vec<_>>());
 }
 
+#[tokio::test]
+async fn a_paced_view_s_output_is_held_and_its_frame_is_not_in_flight_meanwhile() {
+    let mut director = director();
+    let desc = ViewDesc { paced: true, ..ViewDesc::new(Extent::new(64, 64)) };
+    let view = director.create_view_of(0, desc, Filters::Off);
+    // As if a frame had taken an hour.
+    let hour_ns = 3_600_000_000_000;
+    director.views.get_mut(&0).and_then(|view| view.pacer.as_mut()).unwrap().note(hour_ns);
+    director.begin_frame(0, 1, 1);
+    finish_frames(&mut director, &view).await;
+    assert!(view.outputs.acquire(1, Duration::ZERO).is_err(), "its time has not come");
+    assert_eq!(director.due(), Some(Time(hour_ns)), "it was begun when the clock began");
+    director.views.get_mut(&0).unwrap().handle_timeout(Time(hour_ns));
+    let output = view.outputs.acquire(1, Duration::ZERO).unwrap();
+    assert!(output.held_ms > 3.5e6 && view.stats().held_ms == output.held_ms, "{} ms", output.held_ms);
+    assert_eq!(director.due(), None);
+}
+
 /// What a peer traces of a task, of one light: all layers and hits as it was asked for them.
 fn answer(director: &mut Director, peer: PeerId, tasks: &rayloom_wire::FrameTasks) {
     use rayloom_frame::PlaneKind;
