@@ -16,6 +16,7 @@ mod late;
 mod late_frame;
 mod layer;
 mod merged_frame;
+mod missing;
 mod plain;
 mod reproject;
 mod resolve;
@@ -536,6 +537,10 @@ impl Merger {
         self.ghosts.sort();
         let mut late = self.late_frames(frame);
         late.extend(self.guess.finish(frame, self.extent, workers));
+        if late.iter().flat_map(|late| &late.tiles).any(|late| late.tile.has_primary()) {
+            // They may stand for planes that are missing.
+            self.take_back_all();
+        }
         let (inputs, outputs) = self.parts(frame, &late);
         let rest = resolve::resolve(&inputs, outputs, &frame.camera, workers);
         self.fresh_pixels = self.ahead.merged_pixels() + rest;

@@ -3,12 +3,14 @@
 //! **Such a block's bits are the same now and when the frame is finished**: neither limits of history nor upsampled light there depend
 //! on anything else. What comes late is folded in when the frame is finished; blocks that it reaches are composed again.
 
+use std::ops::Range;
+
 use super::{
     Added, Merger, OpenFrame,
     arrivals::write_primary,
     change::{SIDE, inner_blocks},
     layer::LayerBuffers,
-    resolve::{self, LAYERS},
+    resolve::{self, LAYERS, Only},
 };
 use crate::{
     Extent, PlaneKind, Primary, Rect, TracedTile, Workers,
@@ -22,7 +24,7 @@ use crate::{
 const NEAR_PIXELS: u32 = 4096;
 
 /// Rows that are placed and merged at a time: those of a block.
-const ROWS: u32 = SIDE as u32;
+pub(super) const ROWS: u32 = SIDE as u32;
 
 /// How far a block is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,27 @@ pub(super) enum Stage {
     Merged,
     /// It is in the picture too.
     Composed,
+    /// It is merged, and of some of its pixels nothing is known: they are filled when the frame is finished.
+    Holed,
+}
+
+impl Stage {
+    /// Something may have to be filled.
+    pub(super) fn may_have_holes(self) -> bool {
+        matches!(self, Stage::Waiting | Stage::Holed)
+    }
+}
+
+/// The parts of so many pixels that wait to be merged; `stages` are of their row's blocks, from column 0 on.
+pub(super) fn waiting(stages: &[Stage], columns: Range<u32>) -> impl Iterator<Item = Range<u32>> + '_ {
+    let is_waiting = |x: u32| stages.get(x as usize / SIDE).is_none_or(|stage| *stage == Stage::Waiting);
+    let mut next = columns.start;
+    std::iter::from_fn(move || {
+        let edges = |from: u32| std::iter::once(from).chain(((from / ROWS + 1) * ROWS..columns.end).step_by(SIDE));
+        let first = edges(next).find(|x| *x < columns.end && is_waiting(*x))?;
+        next = edges(first).find(|x| !is_waiting(*x)).unwrap_or(columns.end);
+        Some(first..next)
+    })
 }
 
 /// The blocks of the open frame, and the picture that is made of it.
@@ -45,6 +68,8 @@ pub(super) struct Ahead {
     came: Vec<u8>,
     stages: Vec<Stage>,
     merged_pixels: usize,
+    /// Some blocks are made from history alone, of which nothing came so far.
+    pub(super) has_prepared: bool,
     picture: Option<(Display, Vec<u8>)>,
     /// The picture is left until the frame is finished.
     is_behind: bool,
@@ -59,7 +84,7 @@ impl Ahead {
         self.came.resize(columns * rows, 0);
         self.stages.clear();
         self.stages.resize(columns * rows, Stage::Waiting);
-        self.merged_pixels = 0;
+        (self.merged_pixels, self.has_prepared) = (0, false);
         self.picture = None;
     }
 
@@ -89,13 +114,26 @@ impl Ahead {
     }
 
     /// Blocks of these pixels are this far.
-    fn set(&mut self, rect: Rect, stage: Stage) {
+    pub(super) fn set(&mut self, rect: Rect, stage: Stage) {
         let Rect { x, y, width, height } = blocks(rect);
         for y in y..y + height {
             let start = y as usize * self.columns + x as usize;
             self.stages[start..start + width as usize].fill(stage);
         }
-        self.merged_pixels += rect.pixels();
+    }
+
+    /// What was prepared of blocks that these pixels have a part in counts no more: something comes of them after all.
+    fn take_back(&mut self, rect: Rect) {
+        let Rect { x, y, width, height } = blocks(rect);
+        for y in y..y + height {
+            let row = y as usize * self.columns + x as usize..y as usize * self.columns + (x + width) as usize;
+            // Of what was merged because it came something came.
+            for (stage, came) in self.stages[row.clone()].iter_mut().zip(&self.came[row]) {
+                if *came == 0 {
+                    *stage = Stage::Waiting;
+                }
+            }
+        }
     }
 
     /// Blocks that these pixels have a part in, and their neighbours.
@@ -185,7 +223,7 @@ impl Merger {
     }
 
     /// Frames that pass through or blend ghost zones wait until they are finished, as those do whose camera was guessed.
-    fn merges_ahead(&self) -> bool {
+    pub(super) fn merges_ahead(&self) -> bool {
         self.frame.is_some_and(|frame| frame.accumulates() && !frame.blend_ghosts) && self.guess.tiles().is_none()
     }
 
@@ -195,15 +233,21 @@ impl Merger {
         (self.merges_ahead() && !rect.is_empty()).then_some(rect)
     }
 
-    /// Merges what can be once a tile is whole: of it, and of its neighbours.
+    /// Merges what can be once rows of a tile are whole: of them, and of what is beside them.
     pub(super) fn merge_ahead(&mut self, tile: u32) {
-        // Slices of the ghost zone may come when the tile itself is whole.
-        if !self.merges_ahead() || !self.tiles[tile as usize].note_once() {
+        if !self.merges_ahead() {
             return;
         }
-        let rect = self.tiles[tile as usize].plan().rect;
-        self.ahead.note(rect);
-        let within = self.ahead.around(rect);
+        let Rect { x, width, .. } = self.tiles[tile as usize].plan().rect;
+        while let Some(rows) = self.tiles[tile as usize].next_whole_rows() {
+            let rect = Rect::new(x, rows.start, width, rows.end - rows.start);
+            self.ahead.note(rect);
+            self.merge_ready(self.ahead.around(rect));
+        }
+    }
+
+    /// Merges the blocks of `within` (in blocks) that wait for nothing more.
+    fn merge_ready(&mut self, within: Rect) {
         for y in within.y..within.bottom() {
             let mut x = within.x;
             while x < within.right() {
@@ -218,29 +262,50 @@ impl Merger {
         }
     }
 
+    /// Something comes of a tile, `rect` in a plane's own pixels: what was prepared there is not what they are.
+    pub(super) fn take_back(&mut self, tile: u32, rect: Rect, scale: u8) {
+        if self.ahead.has_prepared {
+            let core = self.tiles[tile as usize].plan().rect;
+            let [x, y, width, height] = [rect.x, rect.y, rect.width, rect.height].map(|side| side * u32::from(scale));
+            self.ahead.take_back(core.intersection(Rect::new(x, y, width, height)));
+        }
+    }
+
+    /// Nothing that was prepared counts.
+    pub(super) fn take_back_all(&mut self) {
+        if self.ahead.has_prepared {
+            self.ahead.take_back(self.extent.rect());
+        }
+    }
+
     /// Merges whole blocks of which all came, and composes them where that is asked for.
     fn merge_rect(&mut self, rect: Rect) {
         let Some(frame) = self.frame else { return };
         let (inputs, outputs) = self.parts(&frame, &[]);
-        resolve::merge_blocks(&inputs, outputs, rect);
-        let mut stage = Stage::Merged;
-        // Of layers that are due later something is still to come, or history is filled.
-        if let Some((display, picture)) = &mut self.ahead.picture
-            && !self.ahead.is_behind
-            && !self.layers.iter().any(|layer| layer.request.is_some() && layer.is_later)
-        {
-            let light = light(&frame, self.extent, &self.planes, &self.layers);
-            let row_bytes = self.extent.width as usize * display.format.bytes_per_pixel();
-            let rows = &mut picture[rect.y as usize * row_bytes..rect.bottom() as usize * row_bytes];
-            dispatch(Compose { light: &light, display, rect, rows });
-            stage = Stage::Composed;
-        }
+        resolve::merge_blocks(&inputs, outputs, Only { rect, is_missing: false });
+        self.ahead.merged_pixels += rect.pixels();
+        let stage = self.compose_rect(&frame, rect);
         self.ahead.set(rect, stage);
+    }
+
+    /// Composes blocks that are merged, where that is asked for; gives back how far they are.
+    pub(super) fn compose_rect(&mut self, frame: &OpenFrame, rect: Rect) -> Stage {
+        // Of layers that are due later something is still to come, or history is filled.
+        if self.ahead.is_behind || self.layers.iter().any(|layer| layer.request.is_some() && layer.is_later) {
+            return Stage::Merged;
+        }
+        let Some((display, picture)) = &mut self.ahead.picture else { return Stage::Merged };
+        let light = light(frame, self.extent, &self.planes, &self.layers);
+        let row_bytes = self.extent.width as usize * display.format.bytes_per_pixel();
+        let rows = &mut picture[rect.y as usize * row_bytes..rect.bottom() as usize * row_bytes];
+        dispatch(Compose { light: &light, display, rect, rows });
+        Stage::Composed
     }
 
     /// Takes a tile of which everything comes at once, and merges `inner` of it, a few rows at a time: they are still near
     /// when they are merged.
     pub(super) fn place_and_merge(&mut self, tile: u32, traced: &TracedTile, inner: Rect) -> Added {
+        self.take_back(tile, traced.rect, 1);
         let (core, extent) = (self.tiles[tile as usize].plan().rect, self.extent);
         let rows = |first: u32, end: u32| Rect::new(core.x, first, core.width, end - first);
         let (mut placed, mut merged) = (core.y, inner.y);
@@ -307,6 +372,5 @@ mod tests {
         assert_eq!(part, Rect::new(8, 0, 29, 20));
         ahead.set(part, Stage::Composed);
         assert!(ready(&ahead).is_empty());
-        assert_eq!(ahead.merged_pixels(), extent.pixels());
     }
 }
