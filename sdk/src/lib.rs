@@ -30,6 +30,7 @@ mod picture;
 mod pipeline;
 mod planes;
 mod prediction;
+mod preparing;
 mod probe;
 mod progress;
 mod replay;
