@@ -386,7 +386,6 @@ impl Merger {
         // In place, unlike a sort that keeps the order of equals.
         self.from_left.sort_unstable_by_key(|i| (inputs.tiles[*i as usize].rect.x, *i));
         self.ghosts.clear();
-        self.ahead.begin(self.extent);
         let FrameInputs { frame_id: id, camera, previous_camera, pre_exposure, .. } = inputs;
         let is_unchanged = inputs.is_unchanged && !has_spoilt_sums;
         let (mode, blend_ghosts) = (self.mode, self.blend_ghosts);
@@ -397,6 +396,8 @@ impl Merger {
         } else {
             self.changes.forget();
         }
+        let is_upsampled = self.layers.iter().any(|layer| layer.request.is_some_and(|request| request.scale == 2));
+        self.ahead.begin(self.extent, is_upsampled || self.changes.is_limited());
         if !(is_unchanged && self.history.is_some_and(|last| last.camera == camera)) {
             self.unchanged_since = id;
         }

@@ -10,7 +10,7 @@ use super::{
     arrivals::write_primary,
     change::{SIDE, inner_blocks},
     layer::LayerBuffers,
-    resolve::{self, LAYERS, Only},
+    resolve::{self, Incoming, LAYERS, Only},
 };
 use crate::{
     Extent, PlaneKind, Primary, Rect, TracedTile, Workers,
@@ -64,6 +64,8 @@ pub(super) fn waiting(stages: &[Stage], columns: Range<u32>) -> impl Iterator<It
 pub(super) struct Ahead {
     extent: Extent,
     columns: usize,
+    /// Blocks around one on which it depends: 1 where history is limited or a layer is upsampled.
+    reach: u32,
     /// Pixels of each block that lie in tiles of which everything came.
     came: Vec<u8>,
     stages: Vec<Stage>,
@@ -77,7 +79,8 @@ pub(super) struct Ahead {
 
 impl Ahead {
     /// A frame begins.
-    pub(super) fn begin(&mut self, extent: Extent) {
+    pub(super) fn begin(&mut self, extent: Extent, depends_on_neighbours: bool) {
+        self.reach = depends_on_neighbours.into();
         let (columns, rows) = ((extent.width as usize).div_ceil(SIDE), (extent.height as usize).div_ceil(SIDE));
         (self.extent, self.columns) = (extent, columns);
         self.came.clear();
@@ -136,9 +139,9 @@ impl Ahead {
         }
     }
 
-    /// Blocks that these pixels have a part in, and their neighbours.
+    /// Blocks that these pixels have a part in, and those around them that depend on each other.
     fn around(&self, rect: Rect) -> Rect {
-        blocks(rect).grown(1, Extent::new(self.columns as u32, (self.came.len() / self.columns) as u32))
+        blocks(rect).grown(self.reach, Extent::new(self.columns as u32, (self.came.len() / self.columns) as u32))
     }
 
     /// True when a block waits for nothing more but to be merged.
@@ -229,7 +232,7 @@ impl Merger {
 
     /// The pixels of a tile that nothing of its neighbours has a part in, if they may be merged before the frame is finished.
     pub(super) fn inner_pixels(&self, tile: u32) -> Option<Rect> {
-        let rect = inner_blocks(self.tiles[tile as usize].plan().rect, self.extent);
+        let rect = inner_blocks(self.tiles[tile as usize].plan().rect, self.extent, self.ahead.reach);
         (self.merges_ahead() && !rect.is_empty()).then_some(rect)
     }
 
@@ -253,7 +256,7 @@ impl Merger {
             while x < within.right() {
                 if self.ahead.is_ready(x, y) {
                     let part = self.ahead.ready_from((x, y), within);
-                    self.merge_rect(part);
+                    self.merge_rect(part, Incoming::default());
                     x = blocks(part).right();
                 } else {
                     x += 1;
@@ -279,10 +282,10 @@ impl Merger {
     }
 
     /// Merges whole blocks of which all came, and composes them where that is asked for.
-    fn merge_rect(&mut self, rect: Rect) {
+    fn merge_rect(&mut self, rect: Rect, incoming: Incoming<'_>) {
         let Some(frame) = self.frame else { return };
         let (inputs, outputs) = self.parts(&frame, &[]);
-        resolve::merge_blocks(&inputs, outputs, Only { rect, is_missing: false });
+        resolve::merge_blocks(&inputs, outputs, Only { rect, is_missing: false, incoming });
         self.ahead.merged_pixels += rect.pixels();
         let stage = self.compose_rect(&frame, rect);
         self.ahead.set(rect, stage);
@@ -308,14 +311,24 @@ impl Merger {
         self.take_back(tile, traced.rect, 1);
         let (core, extent) = (self.tiles[tile as usize].plan().rect, self.extent);
         let rows = |first: u32, end: u32| Rect::new(core.x, first, core.width, end - first);
+        let incoming = Incoming::of(traced);
         let (mut placed, mut merged) = (core.y, inner.y);
         while placed < core.bottom() {
             let end = ((placed / ROWS + 1) * ROWS).min(core.bottom());
             let part = rows(placed, end);
             for layer in &traced.layers {
                 let scale = u32::from(layer.scale);
-                // A row of blocks that two parts have is placed with each of them: the same pixels.
-                self.layers[layer.kind as usize].write_part((core, part), layer.rect, &layer.pixels, extent, scale);
+                let buffers = &mut self.layers[layer.kind as usize];
+                let mut place = |part| buffers.write_part((core, part), layer.rect, &layer.pixels, extent, scale);
+                if scale == 1 && inner.contains(inner.x, placed) {
+                    // What is merged now is read where it came.
+                    let edge = |x: u32, right: u32| Rect { x, width: right - x, ..part };
+                    place(edge(part.x, inner.x));
+                    place(edge(inner.right(), part.right()));
+                } else {
+                    // A row of blocks that two parts have is placed with each of them: the same pixels.
+                    place(part);
+                }
             }
             if let Some(primary) = &traced.primary {
                 for plane in PlaneKind::PRIMARY {
@@ -323,12 +336,11 @@ impl Merger {
                 }
             }
             placed = end;
-            // What is merged looks at rows of the blocks below it.
-            let ready =
-                if placed == core.bottom() { inner.bottom() } else { (placed / ROWS * ROWS).saturating_sub(ROWS) };
-            if ready.min(inner.bottom()) > merged {
-                let ready = ready.min(inner.bottom());
-                self.merge_rect(Rect::new(inner.x, merged, inner.width, ready - merged));
+            // Where blocks depend on each other what is merged looks at rows of those below it.
+            let ready = (placed / ROWS).saturating_sub(self.ahead.reach) * ROWS;
+            let ready = if placed == core.bottom() { inner.bottom() } else { ready.min(inner.bottom()) };
+            if ready > merged {
+                self.merge_rect(Rect::new(inner.x, merged, inner.width, ready - merged), incoming);
                 merged = ready;
             }
         }
@@ -357,7 +369,7 @@ mod tests {
     fn a_block_is_ready_once_all_around_it_came_and_is_merged_once() {
         let extent = Extent::new(37, 20);
         let mut ahead = Ahead::default();
-        ahead.begin(extent);
+        ahead.begin(extent, true);
         ahead.note(Rect::new(0, 0, 21, 20));
         let ready = |ahead: &Ahead| -> Vec<(u32, u32)> {
             (0..3).flat_map(|y| (0..5).map(move |x| (x, y))).filter(|(x, y)| ahead.is_ready(*x, *y)).collect()

@@ -6,8 +6,9 @@
 use super::{
     Merger, OpenFrame,
     ahead::{ROWS, Stage},
+    change::inner_blocks,
     layer::LayerBuffers,
-    resolve::{self, Only},
+    resolve::{self, Incoming, Only},
 };
 use crate::{LayerKind, Rect};
 
@@ -35,7 +36,7 @@ impl Merger {
         {
             return false;
         }
-        let within = whole_blocks(self.tiles[tile as usize].plan().rect, self.extent.rect());
+        let within = inner_blocks(state.plan().rect, self.extent, 0);
         if within.is_empty() {
             return false;
         }
@@ -62,7 +63,7 @@ impl Merger {
         if !inputs.tiles.iter().any(|tile| tile.has_planes()) {
             resolve::warp_blocks(&inputs, outputs.planes, part);
         }
-        resolve::merge_blocks(&inputs, outputs, Only { rect: part, is_missing: true });
+        resolve::merge_blocks(&inputs, outputs, Only { rect: part, is_missing: true, incoming: Incoming::default() });
         self.ahead.has_prepared = true;
         let mut x = part.x;
         while x < part.right() {
@@ -83,12 +84,4 @@ impl Merger {
         let mut rows = self.lengths[row.y as usize * width..row.bottom() as usize * width].chunks(width);
         rows.any(|lengths| lengths[columns.clone()].contains(&0))
     }
-}
-
-/// The blocks that lie in a tile as a whole; those at the view's edges may be cut there.
-fn whole_blocks(tile: Rect, view: Rect) -> Rect {
-    let end = |end: u32, view: u32| if end == view { end } else { end / ROWS * ROWS };
-    let (x, y) = (tile.x.next_multiple_of(ROWS), tile.y.next_multiple_of(ROWS));
-    let (right, bottom) = (end(tile.right(), view.width), end(tile.bottom(), view.height));
-    Rect::new(x, y, right.saturating_sub(x), bottom.saturating_sub(y))
 }

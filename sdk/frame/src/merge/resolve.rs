@@ -27,7 +27,7 @@ use super::{
     warp::{LateTarget, PrimaryRow, primary_bands},
 };
 use crate::{
-    Extent, LayerKind, PlaneKind, Primary, Rect, Workers,
+    Extent, LayerKind, PlaneKind, Primary, Rect, TracedTile, Workers,
     simd::{Half4, Kernel, Lanes, dispatch},
     workers::{BAND_ROWS, for_each},
 };
@@ -138,14 +138,40 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera
 
 /// Some pixels of rows.
 #[derive(Clone, Copy)]
-pub(super) struct Only {
+pub(super) struct Only<'a> {
     pub(super) rect: Rect,
     /// Nothing of them came, rather than all of them, and of what is around them.
     pub(super) is_missing: bool,
+    pub(super) incoming: Incoming<'a>,
+}
+
+/// Layers of a tile at full resolution that are merged from where they came, rather than from their place in the view.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Incoming<'a> {
+    /// Of the tile, with its ghost zone.
+    origin: (u32, u32),
+    width: u32,
+    layers: [Option<&'a [[u16; 4]]>; LAYERS],
+}
+
+impl<'a> Incoming<'a> {
+    pub(super) fn of(traced: &'a TracedTile) -> Incoming<'a> {
+        let mut layers = [None; LAYERS];
+        for layer in traced.layers.iter().filter(|layer| layer.scale == 1) {
+            layers[layer.kind as usize] = Some(layer.pixels.as_slice());
+        }
+        Incoming { origin: (traced.rect.x, traced.rect.y), width: traced.rect.width, layers }
+    }
+
+    /// A layer's pixels from one on.
+    #[inline(always)]
+    pub(super) fn from(&self, layer: usize, (x, y): (u32, u32)) -> Option<&'a [[u16; 4]]> {
+        self.layers[layer]?.get(((y - self.origin.1) * self.width + x - self.origin.0) as usize..)
+    }
 }
 
 /// Merges whole blocks ahead of the rest.
-pub(super) fn merge_blocks(inputs: &Inputs<'_>, outputs: Outputs<'_>, only: Only) {
+pub(super) fn merge_blocks(inputs: &Inputs<'_>, outputs: Outputs<'_>, only: Only<'_>) {
     let Outputs { planes, ages, lengths, layers, changes, .. } = outputs;
     let rect = only.rect;
     let planes = &*planes;
@@ -299,7 +325,7 @@ pub(super) struct MergeBand<'a, 'b, 'c> {
     pub(super) limits: Limits<'a>,
     pub(super) band: &'b mut Band<'c>,
     /// Only these pixels of the band's rows.
-    pub(super) ahead: Option<Only>,
+    pub(super) ahead: Option<Only<'a>>,
 }
 
 /// Neighbouring pixels of a row of which the same came.
@@ -351,12 +377,12 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn new(inputs: &Inputs<'a>, expected: Expected, y: u32, stages: &'a [Stage], ahead: Option<Only>) -> Parts<'a> {
+    fn new(inputs: &Inputs<'a>, expected: Expected, y: u32, stages: &'a [Stage], ahead: Option<Only<'_>>) -> Parts<'a> {
         let all = Came { has_primary: true, has_layer: expected.is_later.map(|is_later| !is_later), fresh: true };
         // A frame's planes are given of all tiles or of none.
         let has_primary = inputs.tiles.first().is_some_and(TileState::has_planes);
         let nothing = Came { has_primary, has_layer: [false; LAYERS], fresh: false };
-        let rest = ahead.map(|Only { rect, is_missing }| Segment {
+        let rest = ahead.map(|Only { rect, is_missing, .. }| Segment {
             rect: Rect::new(rect.x, y, rect.width, 1),
             came: if is_missing { nothing } else { all },
         });
@@ -539,6 +565,9 @@ impl MergeBand<'_, '_, '_> {
                     samples: f32::from(request.samples),
                 });
                 let pixels = &mut self.band.currents[kind as usize][range.clone()];
+                if let Some(from) = self.ahead.and_then(|only| only.incoming.from(kind as usize, (x, rect.y))) {
+                    pixels.copy_from_slice(&from[..pixels.len()]);
+                }
                 let merge = MergePixels {
                     source,
                     signal,
