@@ -6,6 +6,7 @@ use glam::{Vec2, Vec3};
 use half::f16;
 use rayloom_frame::{
     Extent, Inline, LayerKind, LayerPlane, LayerRequest, Primary, Rect, SKY_DEPTH, TracedTile,
+    codec::{CodecMode, DEFAULT_MAX_SLICE_BYTES, DecodeLimits, DecodedSlice, Decoder, encode_tile},
     compose::{Display, PictureFormat, ToneMap},
     demodulate::scaled_sample_pixel,
     features::BlockFeatures,
@@ -45,21 +46,28 @@ const TOUCHED_BYTES: f64 = (
 pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     let frames = if arguments.full { 31 } else { 9 };
     let mut report = Report::new("merge");
-    let full = measure([1, 1, 1], frames)?;
+    let full = measure([1, 1, 1], frames, false)?;
     let copy_ns = copy_ns_per_pixel();
     report.number("merge_cpu_ns_per_pixel", full.cpu_ns_per_pixel);
     report.number("bytes_per_pixel", TOUCHED_BYTES);
     report.number("ratio_to_memcpy", full.cpu_ns_per_pixel / copy_ns);
-    report.number("after_last_tile_ms_p50", full.after_last_tile_ms);
+    report.number("after_last_tile_ms_p50", full.after_last_ms);
+    // The same where others have the core too.
+    report.number("after_last_tile_cpu_ms_p50", full.after_last_cpu_ms);
     report.number("held_bytes_per_pixel", full.held_bytes_per_pixel);
     report.number("add_cpu_ns_per_pixel", full.add_ns);
+    report.number("prepare_cpu_ns_per_pixel", full.prepare_ns);
     report.number("finish_cpu_ns_per_pixel", full.finish_ns);
     report.number("compose_cpu_ns_per_pixel", full.compose_ns);
     // Beside the rest: views filter only where they are asked to.
     report.number("filter_cpu_ns_per_pixel", full.filter_ns);
-    let half = measure([1, 2, 2], frames)?;
+    let slices = measure([1, 1, 1], frames, true)?;
+    report.number("slices.merge_cpu_ns_per_pixel", slices.cpu_ns_per_pixel);
+    report.number("after_last_slice_ms_p50", slices.after_last_ms);
+    report.number("after_last_slice_cpu_ms_p50", slices.after_last_cpu_ms);
+    let half = measure([1, 2, 2], frames, false)?;
     report.number("half_resolution.merge_cpu_ns_per_pixel", half.cpu_ns_per_pixel);
-    report.number("half_resolution.after_last_tile_ms_p50", half.after_last_tile_ms);
+    report.number("half_resolution.after_last_tile_ms_p50", half.after_last_ms);
     report.number("half_resolution.held_bytes_per_pixel", half.held_bytes_per_pixel);
     Ok(report)
 }
@@ -67,15 +75,44 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
 struct Measured {
     cpu_ns_per_pixel: f64,
     add_ns: f64,
+    prepare_ns: f64,
     finish_ns: f64,
     compose_ns: f64,
     filter_ns: f64,
-    after_last_tile_ms: f64,
+    /// From the last tile, or its last slice.
+    after_last_ms: f64,
+    after_last_cpu_ms: f64,
     held_bytes_per_pixel: f64,
 }
 
-/// Medians over frames of a camera that moves by fractions of a pixel; of eight tiles another one is late each frame.
-fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
+/// Pixels that are prepared before what may have come is looked at: half a millisecond's.
+const PREPARED_PIXELS: usize = 16_384;
+
+/// What arrives at once.
+enum Piece<'a> {
+    Tile(&'a TracedTile),
+    Slice(DecodedSlice),
+}
+
+/// Tiles in one piece each, or the slices of all of them in turn, decoded before. With the tiles' indices.
+fn pieces(tiles: &[(u32, TracedTile)], by_slices: bool) -> Result<Vec<(u32, Piece<'_>)>, String> {
+    if !by_slices {
+        return Ok(tiles.iter().map(|(index, tile)| (*index, Piece::Tile(tile))).collect());
+    }
+    let (mut decoder, mut slices) = (Decoder::default(), Vec::new());
+    for (index, tile) in tiles {
+        for (turn, slice) in encode_tile(tile, CodecMode::Lossless, DEFAULT_MAX_SLICE_BYTES).iter().enumerate() {
+            let decoded = decoder.decode(slice, DecodeLimits::new(EXTENT)).map_err(|e| e.to_string())?;
+            slices.push((turn, (*index, Piece::Slice(decoded))));
+        }
+    }
+    slices.sort_by_key(|(turn, (index, _))| (*turn, *index));
+    Ok(slices.into_iter().map(|(_, piece)| piece).collect())
+}
+
+/// Medians over frames of a camera that moves by fractions of a pixel; of eight tiles another one is late each frame, and prepared
+/// while the last piece of the others is waited for.
+fn measure(scales: [u8; 3], frames: u64, by_slices: bool) -> Result<Measured, String> {
     let kinds = [LayerKind::Direct, LayerKind::Specular, LayerKind::Indirect];
     let layers: [LayerRequest; 3] = std::array::from_fn(|i| LayerRequest {
         kind: kinds[i],
@@ -87,21 +124,35 @@ fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
         (0..8).map(|i| PlannedTile { rect: Rect::new(i % 4 * 480, i / 4 * 540, 480, 540), ghost: 0 }).collect();
     let mut merger = Merger::new(EXTENT);
     let mut picture = vec![0; EXTENT.pixels() * 4];
-    let (mut add, mut finish, mut compose, mut total, mut last) = (vec![], vec![], vec![], vec![], vec![]);
+    let [mut add, mut prepare, mut finish, mut compose, mut total] = [const { Vec::new() }; 5];
+    let (mut last, mut last_cpu) = (vec![], vec![]);
     let (mut filter, mut filtering) = (Filter::default(), vec![]);
     for frame_id in 0..frames + 2 {
-        let traced: Vec<TracedTile> = tiles.iter().map(|tile| trace(tile.rect, frame_id, &layers)).collect();
+        let late = frame_id as u32 % 8;
+        let on_time = (0..).zip(&tiles).filter(|(i, _)| *i != late);
+        let traced: Vec<(u32, TracedTile)> =
+            on_time.map(|(i, tile)| (i, trace(tile.rect, frame_id, &layers))).collect();
+        let pieces = pieces(&traced, by_slices)?;
         let (camera, previous_camera) = (camera(frame_id as f32), camera(frame_id as f32 - 1.0));
-        let late = frame_id as usize % 8;
         let start = cpu_seconds();
         merger
             .begin(FrameInputs { previous_camera, ..FrameInputs::new(frame_id, camera, &layers, &tiles) })
             .map_err(|e| e.to_string())?;
         merger.compose_ahead(DISPLAY, std::mem::take(&mut picture));
-        let mut last_tile = Instant::now();
-        for (i, tile) in traced.iter().enumerate().filter(|(i, _)| *i != late) {
-            last_tile = Instant::now();
-            merger.add_tile(frame_id, i as u32, i as u32, tile).map_err(|e| e.to_string())?;
+        let (mut last_piece, mut last_piece_cpu, mut preparing) = (Instant::now(), 0.0, 0.0);
+        for (i, (tile, piece)) in pieces.iter().enumerate() {
+            if i + 1 == pieces.len() {
+                let waiting = cpu_seconds();
+                while merger.prepare_missing(late, PREPARED_PIXELS) {}
+                last_piece_cpu = cpu_seconds();
+                preparing = last_piece_cpu - waiting;
+            }
+            last_piece = Instant::now();
+            let added = match piece {
+                Piece::Tile(traced) => merger.add_tile(frame_id, *tile, *tile, traced),
+                Piece::Slice(slice) => merger.add_decoded(frame_id, *tile, *tile, slice),
+            };
+            added.map_err(|e| e.to_string())?;
         }
         let added = cpu_seconds();
         merger.finish().ok_or("no frame was begun")?;
@@ -110,12 +161,14 @@ fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
         let composed = cpu_seconds();
         // The first frames take memory and have no history.
         if frame_id >= 2 {
-            add.push(added - start);
+            add.push(added - start - preparing);
+            prepare.push(preparing);
             finish.push(finished - added);
             compose.push(composed - finished);
             total.push(composed - start);
-            last.push(last_tile.elapsed().as_secs_f64());
-            if frame_id % 4 == 2 {
+            last.push(last_piece.elapsed().as_secs_f64());
+            last_cpu.push(composed - last_piece_cpu);
+            if frame_id % 4 == 2 && !by_slices {
                 let frame = merger.finish().ok_or("no frame was begun")?;
                 let start = cpu_seconds();
                 std::hint::black_box(filter.run(&frame));
@@ -127,10 +180,12 @@ fn measure(scales: [u8; 3], frames: u64) -> Result<Measured, String> {
     Ok(Measured {
         cpu_ns_per_pixel: ns(total),
         add_ns: ns(add),
+        prepare_ns: ns(prepare),
         finish_ns: ns(finish),
         compose_ns: ns(compose),
-        filter_ns: ns(filtering),
-        after_last_tile_ms: median(&mut last) * 1e3,
+        filter_ns: if by_slices { f64::NAN } else { ns(filtering) },
+        after_last_ms: median(&mut last) * 1e3,
+        after_last_cpu_ms: median(&mut last_cpu) * 1e3,
         held_bytes_per_pixel: merger.held_bytes() as f64 / EXTENT.pixels() as f64,
     })
 }

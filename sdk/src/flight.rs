@@ -373,7 +373,7 @@ impl Flight {
     }
 
     /// What it is merged from; `prescribed` goes along.
-    pub(crate) fn opening(&mut self) -> Opening {
+    pub(crate) fn opening(&mut self, due_ns: u64) -> Opening {
         let traced = &self.request.desc;
         let before = self.request.before.as_ref().filter(|_| !traced.cut).map_or(traced.camera, |before| before.camera);
         let previous_camera = traced.previous_camera.unwrap_or(before);
@@ -396,6 +396,7 @@ impl Flight {
             tone_map: self.desc.tone_map,
             state: self.request.state.clone(),
             prescribed: self.prescribed.take(),
+            due_ns,
         }
     }
 

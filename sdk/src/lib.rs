@@ -31,6 +31,7 @@ mod picture;
 mod pipeline;
 mod planes;
 mod prediction;
+mod preparing;
 mod probe;
 mod progress;
 mod replay;

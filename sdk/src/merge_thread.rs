@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// What a view's thread is made with.
@@ -206,7 +207,7 @@ fn run(desc: &MergeDesc, work: &mpsc::Receiver<Job>, made: &Made) {
     let mut jobs = VecDeque::new();
     loop {
         if jobs.is_empty() {
-            match work.recv() {
+            match next_job(&mut merging, work, desc.clock) {
                 Ok(job) => jobs.push_back(job),
                 Err(_) => return,
             }
@@ -246,6 +247,20 @@ fn run(desc: &MergeDesc, work: &mpsc::Receiver<Job>, made: &Made) {
     }
 }
 
+/// Waits for what is to be done next. Shortly before a frame is due what is missing of it is prepared meanwhile.
+fn next_job(merging: &mut [Merging; 2], work: &mpsc::Receiver<Job>, clock: Clock) -> Result<Job, mpsc::RecvError> {
+    loop {
+        let due = merging.iter_mut().filter_map(|merging| Some((merging.prepares_at_ns()?, merging)));
+        let Some((at_ns, next)) = due.min_by_key(|(at_ns, _)| *at_ns) else { return work.recv() };
+        let wait = Duration::from_nanos(at_ns.saturating_sub(clock.now_ns()));
+        match work.recv_timeout(wait) {
+            Ok(job) => return Ok(job),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(mpsc::RecvError),
+            Err(mpsc::RecvTimeoutError::Timeout) => next.prepare(),
+        }
+    }
+}
+
 /// Whether the frame that is to be opened next, and a newer one too, have ended: making both would only make the newer one late. Those
 /// that are surely shown are made.
 fn is_overtaken(jobs: &VecDeque<Job>, is_local: bool) -> bool {
@@ -281,6 +296,12 @@ mod tests {
     use rayloom_scene::Camera;
 
     fn frame(jobs: &mpsc::Sender<Job>, is_local: bool, frame_id: u64, is_surely_shown: bool) {
+        let mut flight = flight(frame_id, is_surely_shown);
+        jobs.send(Job::Open { is_local, opening: Box::new(flight.opening(u64::MAX)) }).unwrap();
+        jobs.send(Job::Finish { is_local, flight: Box::new(flight) }).unwrap();
+    }
+
+    fn flight(frame_id: u64, is_surely_shown: bool) -> Flight {
         let desc = FrameDesc::new(frame_id, 1, Camera::with_fov(1.0, 1.0));
         let request = Request {
             desc: desc.clone(),
@@ -291,7 +312,7 @@ mod tests {
             before: None,
             first_place: None,
         };
-        let mut flight = Flight {
+        Flight {
             number: frame_id,
             desc,
             is_guess: false,
@@ -309,15 +330,11 @@ mod tests {
             analysing_ns: 0,
             planned_ns: 0,
             ended_ns: 0,
-        };
-        jobs.send(Job::Open { is_local, opening: Box::new(flight.opening()) }).unwrap();
-        jobs.send(Job::Finish { is_local, flight: Box::new(flight) }).unwrap();
+        }
     }
 
-    /// The frames of the remote and the local pipeline, and whether each has an output, where all had ended before the thread
-    /// came to them.
-    fn made(is_recorded: bool, fill: impl Fn(&mpsc::Sender<Job>)) -> [Vec<(u64, bool)>; 2] {
-        let desc = MergeDesc {
+    fn desc(is_recorded: bool) -> MergeDesc {
+        MergeDesc {
             view: 0,
             desc: ViewDesc::new(Extent::new(16, 16)),
             filters: Filters::Off,
@@ -327,7 +344,13 @@ mod tests {
             fills: false,
             inserted: Default::default(),
             news: Arc::default(),
-        };
+        }
+    }
+
+    /// The frames of the remote and the local pipeline, and whether each has an output, where all had ended before the thread
+    /// came to them.
+    fn made(is_recorded: bool, fill: impl Fn(&mpsc::Sender<Job>)) -> [Vec<(u64, bool)>; 2] {
+        let desc = desc(is_recorded);
         let (jobs, work) = mpsc::channel();
         fill(&jobs);
         jobs.send(Job::End).unwrap();
@@ -357,5 +380,25 @@ mod tests {
         assert_eq!(made(true, both)[0], [(1, true), (2, true)]);
         let compared = |jobs: &mpsc::Sender<Job>| (1..3).for_each(|frame_id| frame(jobs, false, frame_id, true));
         assert_eq!(made(false, compared)[0], [(1, true), (2, true)]);
+    }
+
+    #[test]
+    fn what_is_missing_is_prepared_once_where_nothing_is_at_hand() {
+        let desc = desc(false);
+        let mut merging = [false, true].map(|is_local| Merging::new(&desc, is_local));
+        let mut before = flight(1, false);
+        merging[0].open(before.opening(0));
+        merging[0].finish(&before, true, &|| true);
+        assert_eq!(merging[0].prepares_at_ns(), None, "no frame is open");
+        merging[0].open(flight(2, false).opening(0));
+        let (jobs, work) = mpsc::channel();
+        jobs.send(Job::End).unwrap();
+        assert!(matches!(next_job(&mut merging, &work, desc.clock), Ok(Job::End)), "what is at hand comes first");
+        let mut portions = 0;
+        while merging[0].prepares_at_ns().is_some() {
+            merging[0].prepare();
+            portions += 1;
+        }
+        assert_eq!(portions, 2, "the frame's one tile, and then there is none");
     }
 }

@@ -8,6 +8,7 @@ use crate::flight::Flight;
 use crate::merge_thread::MergeDesc;
 use crate::output::{Output, OutputPlanes, StageTimes, spend};
 use crate::picture::PicturePool;
+use crate::preparing::Preparing;
 use crate::revisions::Resolved;
 use crate::workers::MergeThreads;
 use rayloom_coordinator::PeerId;
@@ -41,6 +42,8 @@ pub(crate) struct Opening {
     pub(crate) state: Option<Resolved>,
     /// All that may become part of it, where it is made again.
     pub(crate) prescribed: Option<BTreeSet<MergedSlice>>,
+    /// When its tiles are due.
+    pub(crate) due_ns: u64,
 }
 
 /// A slice of the open frame, or of one before it.
@@ -72,6 +75,7 @@ pub(crate) struct Merging {
     /// The frame that is open, what it is traced from, and what was asked for.
     open: Option<(u64, Made)>,
     prescribed: Option<BTreeSet<MergedSlice>>,
+    preparing: Preparing,
     /// What became part of the open frame, where that is recorded.
     merged: Vec<MergedSlice>,
     /// What the last finished frame was made of.
@@ -119,6 +123,7 @@ impl Merging {
             filter: desc.filters.filter(),
             open: None,
             prescribed: None,
+            preparing: Preparing::default(),
             merged: Vec::new(),
             last: None,
             pictures: Arc::default(),
@@ -139,7 +144,7 @@ impl Merging {
     /// Opens a frame: the one before is finished.
     pub(crate) fn open(&mut self, opening: Opening) {
         let Opening { frame_id, camera, previous_camera, cut, predicted, groups, .. } = opening;
-        let Opening { planes, pre_exposure, exposure, tone_map, state, prescribed, .. } = opening;
+        let Opening { planes, pre_exposure, exposure, tone_map, state, prescribed, due_ns, .. } = opening;
         if cut {
             self.merger.forget();
         }
@@ -179,7 +184,33 @@ impl Merging {
         }
         self.open = Some((frame_id, this));
         self.prescribed = prescribed;
+        self.preparing.open(self.clock.now_ns(), due_ns);
         self.merged.clear();
+    }
+
+    /// When what is missing of the open frame is to be prepared, while there is nothing else to do; `None` where nothing is to be.
+    pub(crate) fn prepares_at_ns(&self) -> Option<u64> {
+        self.open.as_ref()?;
+        let pixels = || self.merger.missing_tiles().map(|(_, rect)| rect.pixels()).sum();
+        self.preparing.at_ns(pixels)
+    }
+
+    /// Prepares some of it: half a millisecond's, or a row of blocks.
+    pub(crate) fn prepare(&mut self) {
+        let from_ns = self.clock.now_ns();
+        let (mut tiles, pixels) = (self.merger.missing_tiles().map(|(tile, _)| tile), self.preparing.portion());
+        let Some(tile) = tiles.find(|tile| *tile >= self.preparing.tile) else {
+            drop(tiles);
+            return self.preparing.stop();
+        };
+        drop(tiles);
+        self.merger.set_behind(false);
+        if self.merger.prepare_missing(tile, pixels) {
+            self.preparing.took(pixels, self.clock.now_ns() - from_ns);
+            self.preparing.tile = tile;
+        } else {
+            self.preparing.tile = tile + 1;
+        }
     }
 
     /// A frame is not made: history stays what it was, unless none is to be seen after it.

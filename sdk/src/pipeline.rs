@@ -351,7 +351,9 @@ impl Pipeline {
     fn open_oldest(&mut self) {
         let Some(flight) = self.flights.front_mut().filter(|flight| !flight.is_open) else { return };
         flight.is_open = true;
-        self.merge.open(flight.opening());
+        let deadline = flight.request.groups.first().map_or(Duration::ZERO, |group| group.deadline);
+        let due_ns = flight.begun_ns + self.finishing.time_for_tiles(deadline).as_nanos() as u64;
+        self.merge.open(flight.opening(due_ns));
         let frame_id = flight.desc.frame_id;
         for tile in &mut flight.tiles {
             for slice in tile.take_waiting() {

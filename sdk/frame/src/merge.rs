@@ -16,6 +16,7 @@ mod late;
 mod late_frame;
 mod layer;
 mod merged_frame;
+mod missing;
 mod plain;
 mod reproject;
 mod resolve;
@@ -387,7 +388,6 @@ impl Merger {
         // In place, unlike a sort that keeps the order of equals.
         self.from_left.sort_unstable_by_key(|i| (inputs.tiles[*i as usize].rect.x, *i));
         self.ghosts.clear();
-        self.ahead.begin(self.extent);
         let FrameInputs { frame_id: id, camera, previous_camera, pre_exposure, .. } = inputs;
         let is_unchanged = inputs.is_unchanged && !has_spoilt_sums;
         let (mode, blend_ghosts) = (self.mode, self.blend_ghosts);
@@ -398,6 +398,8 @@ impl Merger {
         } else {
             self.changes.forget();
         }
+        let is_upsampled = self.layers.iter().any(|layer| layer.request.is_some_and(|request| request.scale == 2));
+        self.ahead.begin(self.extent, is_upsampled || self.changes.is_limited());
         if !(is_unchanged && self.history.is_some_and(|last| last.camera == camera)) {
             self.unchanged_since = id;
         }
@@ -538,6 +540,10 @@ impl Merger {
         self.ghosts.sort();
         let mut late = self.late_frames(frame);
         late.extend(self.guess.finish(frame, self.extent, workers));
+        if late.iter().flat_map(|late| &late.tiles).any(|late| late.tile.has_primary()) {
+            // They may stand for planes that are missing.
+            self.take_back_all();
+        }
         let (inputs, outputs) = self.parts(frame, &late);
         let rest = resolve::resolve(&inputs, outputs, &frame.camera, workers);
         self.fresh_pixels = self.ahead.merged_pixels() + rest;

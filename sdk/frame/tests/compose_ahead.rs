@@ -192,6 +192,10 @@ fn run(seed: u64) -> u64 {
             {
                 pieces.iter().for_each(|piece| _ = add(&mut merger, *of, piece));
             }
+            while random.once_in(2) {
+                // What comes after all takes its place.
+                merger.prepare_missing(random.below(tiles.len() + 1) as u32, random.below(3000));
+            }
             if let Some(piece) = pieces.get(at) {
                 add(&mut merger, frame_id, piece);
             }
@@ -251,6 +255,75 @@ fn most_of_a_picture_is_composed_before_its_frame_is_finished() {
             let beside = extent.pixels() - tiles[4].rect.grown(16, extent).pixels();
             assert!((beside..extent.pixels()).contains(&ahead), "{ahead} of {} pixels", extent.pixels());
         }
+        merger.finish().unwrap();
+    }
+}
+
+#[test]
+fn a_missing_tile_that_is_prepared_is_in_the_picture_before_its_frame_is_finished() {
+    let extent = Extent::new(160, 96);
+    let tiles = cut(extent, &[56, 104], &[43], 2);
+    let display = Display { exposure: 1.0, tone_map: ToneMap::Aces, format: PictureFormat::Rgba8Srgb };
+    let [mut merger, mut other] = [0; 2].map(|_| Merger::new(extent));
+    for frame_id in 0..4 {
+        let shot = Shot::moving(extent, frame_id, 0.02);
+        let late = (frame_id == 3).then_some(4);
+        for merger in [&mut merger, &mut other] {
+            merger.begin(shot.inputs(&LAYERS, &tiles)).unwrap();
+            merger.compose_ahead(display, vec![0; extent.pixels() * 4]);
+        }
+        let traced = |tile: &PlannedTile| shot.trace(*tile, &LAYERS);
+        for (index, tile) in (0..).zip(&tiles).filter(|(index, _)| Some(*index) != late) {
+            merger.add_tile(frame_id, index, 0, &traced(tile)).unwrap();
+            other.add_tile(frame_id, index, 0, &traced(tile)).unwrap();
+            assert!(!merger.prepare_missing(index, 1000), "it is there");
+        }
+        let mut calls = 0;
+        while late.is_some_and(|late| merger.prepare_missing(late, 1)) {
+            calls += 1;
+        }
+        assert!(!merger.prepare_missing(99, 1000), "there is no such tile");
+        if let Some(late) = late {
+            assert_eq!(calls, 5, "a row of blocks a call");
+            let composed = merger.withdraw_picture().unwrap();
+            let is_composed = |x: u32, y: u32| composed[((y * extent.width + x) * 4 + 3) as usize] != 0;
+            let rect = tiles[late as usize].rect;
+            let pixels = (rect.y.next_multiple_of(8)..rect.bottom())
+                .flat_map(|y| (rect.x..rect.right()).map(move |x| (x, y)))
+                .filter(|(x, y)| is_composed(*x, *y))
+                .count();
+            let whole = (rect.width * (rect.bottom() - rect.y.next_multiple_of(8))) as usize;
+            assert!(pixels > whole / 2 && pixels <= whole, "{pixels} of {whole} pixels");
+        }
+        let (frame, expected) = (merger.finish().unwrap(), other.finish().unwrap());
+        assert!(
+            frame.digest() == expected.digest() && frame.ages == expected.ages && frame.lengths == expected.lengths
+        );
+        assert_eq!(frame.fresh_fraction(), expected.fresh_fraction());
+    }
+}
+
+#[test]
+fn slices_are_merged_and_composed_as_their_rows_become_whole() {
+    let extent = Extent::new(160, 96);
+    let tiles = cut(extent, &[83], &[], 2);
+    let display = Display { exposure: 1.0, tone_map: ToneMap::Aces, format: PictureFormat::Rgba8Srgb };
+    let mut merger = Merger::new(extent);
+    for frame_id in 0..2 {
+        let shot = Shot::moving(extent, frame_id, 0.02);
+        merger.begin(shot.inputs(&LAYERS, &tiles)).unwrap();
+        merger.compose_ahead(display, vec![0; extent.pixels() * 4]);
+        let slices = |tile: &PlannedTile| encode_tile(&shot.trace(*tile, &LAYERS), CodecMode::Lossless, 900);
+        let slices: Vec<_> = (0..).zip(&tiles).map(|(index, tile)| (index, slices(tile))).collect();
+        // The last one of each tile is missing.
+        for (index, slices) in &slices {
+            for slice in &slices[..slices.len() - 1] {
+                merger.add_slice(frame_id, *index, 0, slice).unwrap();
+            }
+        }
+        let picture = merger.withdraw_picture().unwrap();
+        let composed = picture.chunks_exact(4).filter(|pixel| pixel[3] != 0).count();
+        assert!(composed > extent.pixels() / 2, "{composed} of {} pixels", extent.pixels());
         merger.finish().unwrap();
     }
 }

@@ -3,12 +3,14 @@
 //! **Such a block's bits are the same now and when the frame is finished**: neither limits of history nor upsampled light there depend
 //! on anything else. What comes late is folded in when the frame is finished; blocks that it reaches are composed again.
 
+use std::ops::Range;
+
 use super::{
     Added, Merger, OpenFrame,
     arrivals::write_primary,
     change::{SIDE, inner_blocks},
     layer::LayerBuffers,
-    resolve::{self, LAYERS},
+    resolve::{self, Incoming, LAYERS, Only},
 };
 use crate::{
     Extent, PlaneKind, Primary, Rect, TracedTile, Workers,
@@ -22,7 +24,7 @@ use crate::{
 const NEAR_PIXELS: u32 = 4096;
 
 /// Rows that are placed and merged at a time: those of a block.
-const ROWS: u32 = SIDE as u32;
+pub(super) const ROWS: u32 = SIDE as u32;
 
 /// How far a block is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,27 @@ pub(super) enum Stage {
     Merged,
     /// It is in the picture too.
     Composed,
+    /// It is merged, and of some of its pixels nothing is known: they are filled when the frame is finished.
+    Holed,
+}
+
+impl Stage {
+    /// Something may have to be filled.
+    pub(super) fn may_have_holes(self) -> bool {
+        matches!(self, Stage::Waiting | Stage::Holed)
+    }
+}
+
+/// The parts of so many pixels that wait to be merged; `stages` are of their row's blocks, from column 0 on.
+pub(super) fn waiting(stages: &[Stage], columns: Range<u32>) -> impl Iterator<Item = Range<u32>> + '_ {
+    let is_waiting = |x: u32| stages.get(x as usize / SIDE).is_none_or(|stage| *stage == Stage::Waiting);
+    let mut next = columns.start;
+    std::iter::from_fn(move || {
+        let edges = |from: u32| std::iter::once(from).chain(((from / ROWS + 1) * ROWS..columns.end).step_by(SIDE));
+        let first = edges(next).find(|x| *x < columns.end && is_waiting(*x))?;
+        next = edges(first).find(|x| !is_waiting(*x)).unwrap_or(columns.end);
+        Some(first..next)
+    })
 }
 
 /// The blocks of the open frame, and the picture that is made of it.
@@ -41,10 +64,14 @@ pub(super) enum Stage {
 pub(super) struct Ahead {
     extent: Extent,
     columns: usize,
+    /// Blocks around one on which it depends: 1 where history is limited or a layer is upsampled.
+    reach: u32,
     /// Pixels of each block that lie in tiles of which everything came.
     came: Vec<u8>,
     stages: Vec<Stage>,
     merged_pixels: usize,
+    /// Some blocks are made from history alone, of which nothing came so far.
+    pub(super) has_prepared: bool,
     picture: Option<(Display, Vec<u8>)>,
     /// The picture is left until the frame is finished.
     is_behind: bool,
@@ -52,14 +79,15 @@ pub(super) struct Ahead {
 
 impl Ahead {
     /// A frame begins.
-    pub(super) fn begin(&mut self, extent: Extent) {
+    pub(super) fn begin(&mut self, extent: Extent, depends_on_neighbours: bool) {
+        self.reach = depends_on_neighbours.into();
         let (columns, rows) = ((extent.width as usize).div_ceil(SIDE), (extent.height as usize).div_ceil(SIDE));
         (self.extent, self.columns) = (extent, columns);
         self.came.clear();
         self.came.resize(columns * rows, 0);
         self.stages.clear();
         self.stages.resize(columns * rows, Stage::Waiting);
-        self.merged_pixels = 0;
+        (self.merged_pixels, self.has_prepared) = (0, false);
         self.picture = None;
     }
 
@@ -89,18 +117,31 @@ impl Ahead {
     }
 
     /// Blocks of these pixels are this far.
-    fn set(&mut self, rect: Rect, stage: Stage) {
+    pub(super) fn set(&mut self, rect: Rect, stage: Stage) {
         let Rect { x, y, width, height } = blocks(rect);
         for y in y..y + height {
             let start = y as usize * self.columns + x as usize;
             self.stages[start..start + width as usize].fill(stage);
         }
-        self.merged_pixels += rect.pixels();
     }
 
-    /// Blocks that these pixels have a part in, and their neighbours.
+    /// What was prepared of blocks that these pixels have a part in counts no more: something comes of them after all.
+    fn take_back(&mut self, rect: Rect) {
+        let Rect { x, y, width, height } = blocks(rect);
+        for y in y..y + height {
+            let row = y as usize * self.columns + x as usize..y as usize * self.columns + (x + width) as usize;
+            // Of what was merged because it came something came.
+            for (stage, came) in self.stages[row.clone()].iter_mut().zip(&self.came[row]) {
+                if *came == 0 {
+                    *stage = Stage::Waiting;
+                }
+            }
+        }
+    }
+
+    /// Blocks that these pixels have a part in, and those around them that depend on each other.
     fn around(&self, rect: Rect) -> Rect {
-        blocks(rect).grown(1, Extent::new(self.columns as u32, (self.came.len() / self.columns) as u32))
+        blocks(rect).grown(self.reach, Extent::new(self.columns as u32, (self.came.len() / self.columns) as u32))
     }
 
     /// True when a block waits for nothing more but to be merged.
@@ -185,31 +226,37 @@ impl Merger {
     }
 
     /// Frames that pass through or blend ghost zones wait until they are finished, as those do whose camera was guessed.
-    fn merges_ahead(&self) -> bool {
+    pub(super) fn merges_ahead(&self) -> bool {
         self.frame.is_some_and(|frame| frame.accumulates() && !frame.blend_ghosts) && self.guess.tiles().is_none()
     }
 
     /// The pixels of a tile that nothing of its neighbours has a part in, if they may be merged before the frame is finished.
     pub(super) fn inner_pixels(&self, tile: u32) -> Option<Rect> {
-        let rect = inner_blocks(self.tiles[tile as usize].plan().rect, self.extent);
+        let rect = inner_blocks(self.tiles[tile as usize].plan().rect, self.extent, self.ahead.reach);
         (self.merges_ahead() && !rect.is_empty()).then_some(rect)
     }
 
-    /// Merges what can be once a tile is whole: of it, and of its neighbours.
+    /// Merges what can be once rows of a tile are whole: of them, and of what is beside them.
     pub(super) fn merge_ahead(&mut self, tile: u32) {
-        // Slices of the ghost zone may come when the tile itself is whole.
-        if !self.merges_ahead() || !self.tiles[tile as usize].note_once() {
+        if !self.merges_ahead() {
             return;
         }
-        let rect = self.tiles[tile as usize].plan().rect;
-        self.ahead.note(rect);
-        let within = self.ahead.around(rect);
+        let Rect { x, width, .. } = self.tiles[tile as usize].plan().rect;
+        while let Some(rows) = self.tiles[tile as usize].next_whole_rows() {
+            let rect = Rect::new(x, rows.start, width, rows.end - rows.start);
+            self.ahead.note(rect);
+            self.merge_ready(self.ahead.around(rect));
+        }
+    }
+
+    /// Merges the blocks of `within` (in blocks) that wait for nothing more.
+    fn merge_ready(&mut self, within: Rect) {
         for y in within.y..within.bottom() {
             let mut x = within.x;
             while x < within.right() {
                 if self.ahead.is_ready(x, y) {
                     let part = self.ahead.ready_from((x, y), within);
-                    self.merge_rect(part);
+                    self.merge_rect(part, Incoming::default());
                     x = blocks(part).right();
                 } else {
                     x += 1;
@@ -218,39 +265,70 @@ impl Merger {
         }
     }
 
+    /// Something comes of a tile, `rect` in a plane's own pixels: what was prepared there is not what they are.
+    pub(super) fn take_back(&mut self, tile: u32, rect: Rect, scale: u8) {
+        if self.ahead.has_prepared {
+            let core = self.tiles[tile as usize].plan().rect;
+            let [x, y, width, height] = [rect.x, rect.y, rect.width, rect.height].map(|side| side * u32::from(scale));
+            self.ahead.take_back(core.intersection(Rect::new(x, y, width, height)));
+        }
+    }
+
+    /// Nothing that was prepared counts.
+    pub(super) fn take_back_all(&mut self) {
+        if self.ahead.has_prepared {
+            self.ahead.take_back(self.extent.rect());
+        }
+    }
+
     /// Merges whole blocks of which all came, and composes them where that is asked for.
-    fn merge_rect(&mut self, rect: Rect) {
+    fn merge_rect(&mut self, rect: Rect, incoming: Incoming<'_>) {
         let Some(frame) = self.frame else { return };
         let (inputs, outputs) = self.parts(&frame, &[]);
-        resolve::merge_blocks(&inputs, outputs, rect);
-        let mut stage = Stage::Merged;
-        // Of layers that are due later something is still to come, or history is filled.
-        if let Some((display, picture)) = &mut self.ahead.picture
-            && !self.ahead.is_behind
-            && !self.layers.iter().any(|layer| layer.request.is_some() && layer.is_later)
-        {
-            let light = light(&frame, self.extent, &self.planes, &self.layers);
-            let row_bytes = self.extent.width as usize * display.format.bytes_per_pixel();
-            let rows = &mut picture[rect.y as usize * row_bytes..rect.bottom() as usize * row_bytes];
-            dispatch(Compose { light: &light, display, rect, rows });
-            stage = Stage::Composed;
-        }
+        resolve::merge_blocks(&inputs, outputs, Only { rect, is_missing: false, incoming });
+        self.ahead.merged_pixels += rect.pixels();
+        let stage = self.compose_rect(&frame, rect);
         self.ahead.set(rect, stage);
+    }
+
+    /// Composes blocks that are merged, where that is asked for; gives back how far they are.
+    pub(super) fn compose_rect(&mut self, frame: &OpenFrame, rect: Rect) -> Stage {
+        // Of layers that are due later something is still to come, or history is filled.
+        if self.ahead.is_behind || self.layers.iter().any(|layer| layer.request.is_some() && layer.is_later) {
+            return Stage::Merged;
+        }
+        let Some((display, picture)) = &mut self.ahead.picture else { return Stage::Merged };
+        let light = light(frame, self.extent, &self.planes, &self.layers);
+        let row_bytes = self.extent.width as usize * display.format.bytes_per_pixel();
+        let rows = &mut picture[rect.y as usize * row_bytes..rect.bottom() as usize * row_bytes];
+        dispatch(Compose { light: &light, display, rect, rows });
+        Stage::Composed
     }
 
     /// Takes a tile of which everything comes at once, and merges `inner` of it, a few rows at a time: they are still near
     /// when they are merged.
     pub(super) fn place_and_merge(&mut self, tile: u32, traced: &TracedTile, inner: Rect) -> Added {
+        self.take_back(tile, traced.rect, 1);
         let (core, extent) = (self.tiles[tile as usize].plan().rect, self.extent);
         let rows = |first: u32, end: u32| Rect::new(core.x, first, core.width, end - first);
+        let incoming = Incoming::of(traced);
         let (mut placed, mut merged) = (core.y, inner.y);
         while placed < core.bottom() {
             let end = ((placed / ROWS + 1) * ROWS).min(core.bottom());
             let part = rows(placed, end);
             for layer in &traced.layers {
                 let scale = u32::from(layer.scale);
-                // A row of blocks that two parts have is placed with each of them: the same pixels.
-                self.layers[layer.kind as usize].write_part((core, part), layer.rect, &layer.pixels, extent, scale);
+                let buffers = &mut self.layers[layer.kind as usize];
+                let mut place = |part| buffers.write_part((core, part), layer.rect, &layer.pixels, extent, scale);
+                if scale == 1 && inner.contains(inner.x, placed) {
+                    // What is merged now is read where it came.
+                    let edge = |x: u32, right: u32| Rect { x, width: right - x, ..part };
+                    place(edge(part.x, inner.x));
+                    place(edge(inner.right(), part.right()));
+                } else {
+                    // A row of blocks that two parts have is placed with each of them: the same pixels.
+                    place(part);
+                }
             }
             if let Some(primary) = &traced.primary {
                 for plane in PlaneKind::PRIMARY {
@@ -258,12 +336,11 @@ impl Merger {
                 }
             }
             placed = end;
-            // What is merged looks at rows of the blocks below it.
-            let ready =
-                if placed == core.bottom() { inner.bottom() } else { (placed / ROWS * ROWS).saturating_sub(ROWS) };
-            if ready.min(inner.bottom()) > merged {
-                let ready = ready.min(inner.bottom());
-                self.merge_rect(Rect::new(inner.x, merged, inner.width, ready - merged));
+            // Where blocks depend on each other what is merged looks at rows of those below it.
+            let ready = (placed / ROWS).saturating_sub(self.ahead.reach) * ROWS;
+            let ready = if placed == core.bottom() { inner.bottom() } else { ready.min(inner.bottom()) };
+            if ready > merged {
+                self.merge_rect(Rect::new(inner.x, merged, inner.width, ready - merged), incoming);
                 merged = ready;
             }
         }
@@ -292,7 +369,7 @@ mod tests {
     fn a_block_is_ready_once_all_around_it_came_and_is_merged_once() {
         let extent = Extent::new(37, 20);
         let mut ahead = Ahead::default();
-        ahead.begin(extent);
+        ahead.begin(extent, true);
         ahead.note(Rect::new(0, 0, 21, 20));
         let ready = |ahead: &Ahead| -> Vec<(u32, u32)> {
             (0..3).flat_map(|y| (0..5).map(move |x| (x, y))).filter(|(x, y)| ahead.is_ready(*x, *y)).collect()
@@ -307,6 +384,5 @@ mod tests {
         assert_eq!(part, Rect::new(8, 0, 29, 20));
         ahead.set(part, Stage::Composed);
         assert!(ready(&ahead).is_empty());
-        assert_eq!(ahead.merged_pixels(), extent.pixels());
     }
 }

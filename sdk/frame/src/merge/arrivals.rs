@@ -69,7 +69,7 @@ impl Merger {
             Ok(Added::Stale) => &mut self.counts.stale,
             Err(_) => &mut self.counts.rejected,
         } += 1;
-        if added == (Ok(Added::Stored { tile_complete: true })) {
+        if matches!(added, Ok(Added::Stored { .. })) {
             self.merge_ahead(tile);
         }
         added
@@ -188,6 +188,7 @@ impl Merger {
     }
 
     fn place_layer(&mut self, tile: u32, peer: u32, kind: LayerKind, rect: Rect, pixels: &[[u16; 4]]) -> Added {
+        self.take_back(tile, rect, self.tiles[tile as usize].scale(PlaneKind::Layer(kind)));
         let state = &mut self.tiles[tile as usize];
         let (core, scale) = (state.plan().rect, state.scale(PlaneKind::Layer(kind)));
         self.layers[kind as usize].write(core, rect, pixels, self.extent, scale as u32);
@@ -200,6 +201,7 @@ impl Merger {
     }
 
     fn place_words(&mut self, tile: u32, peer: u32, plane: PlaneKind, rect: Rect, words: &[u32]) -> Added {
+        self.take_back(tile, rect, 1);
         let state = &mut self.tiles[tile as usize];
         write_primary(&mut self.planes, plane, self.extent, state.plan().rect, rect, words);
         state.set_peer(peer);

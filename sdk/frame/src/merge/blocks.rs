@@ -51,7 +51,7 @@ impl Blocks {
         let (width, columns) = (self.width, self.columns);
         let rows = (extent.height as usize).div_ceil(SIDE);
         self.has.clear();
-        self.has.extend(stages.iter().map(|stage| if *stage == Stage::Waiting { 0 } else { KNOWN }));
+        self.has.extend(stages.iter().map(|stage| if stage.may_have_holes() { 0 } else { KNOWN }));
         self.has.resize(rows * columns, 0);
         self.is_fillable.resize(rows * columns, false);
         // Of each band's rows of blocks.
@@ -62,7 +62,7 @@ impl Blocks {
                 let first = y / SIDE * columns;
                 let (has, stages) = (&mut has[first..][..columns], stages.get(index * part + first..));
                 for (x, (has, eight)) in has.iter_mut().zip(row.chunks(SIDE)).enumerate() {
-                    if stages.is_some_and(|stages| stages.get(x).is_some_and(|stage| *stage != Stage::Waiting)) {
+                    if stages.is_some_and(|stages| stages.get(x).is_some_and(|stage| !stage.may_have_holes())) {
                         continue;
                     }
                     let known = eight.iter().filter(|pixel| **pixel != unknown).count();

@@ -94,12 +94,12 @@ pub(super) struct Changes {
     is_last_limited: [bool; LAYERS],
 }
 
-/// The whole blocks of a tile around which all blocks are the tile's too: neither limits nor upsampled light there depend on
-/// another tile. Blocks at the view's edges have no neighbours to wait for. May be empty.
-pub(super) fn inner_blocks(rect: Rect, extent: Extent) -> Rect {
+/// The whole blocks of a tile around which so many blocks are the tile's too: one, where limits or upsampled light depend on neighbours.
+/// Blocks at the view's edges have no neighbours to wait for. May be empty.
+pub(super) fn inner_blocks(rect: Rect, extent: Extent, around: u32) -> Rect {
     const SIDE: u32 = self::SIDE as u32;
-    let first = |start: u32| if start == 0 { 0 } else { (start.div_ceil(SIDE) + 1) * SIDE };
-    let end = |end: u32, view: u32| if end == view { end } else { (end / SIDE).saturating_sub(1) * SIDE };
+    let first = |start: u32| if start == 0 { 0 } else { (start.div_ceil(SIDE) + around) * SIDE };
+    let end = |end: u32, view: u32| if end == view { end } else { (end / SIDE).saturating_sub(around) * SIDE };
     let (x, y) = (first(rect.x), first(rect.y));
     let (right, bottom) = (end(rect.right(), extent.width), end(rect.bottom(), extent.height));
     Rect::new(x, y, right.saturating_sub(x), bottom.saturating_sub(y))
@@ -183,9 +183,14 @@ impl Changes {
         }
     }
 
+    /// Whether some block's history counts for fewer frames.
+    pub(super) fn is_limited(&self) -> bool {
+        self.is_limited.contains(&true)
+    }
+
     /// Finds the limits of the blocks that have a part in these pixels, or are neighbours of one that has.
     pub(super) fn follow(&mut self, ways: &Ways<'_>, rect: Rect) {
-        if !self.is_limited.contains(&true) {
+        if !self.is_limited() {
             return;
         }
         let (columns, rows) = self.blocks;
@@ -326,10 +331,11 @@ mod tests {
     #[test]
     fn blocks_whose_neighbours_are_the_tiles_too_are_its_inner_ones() {
         let extent = Extent::new(101, 64);
-        assert_eq!(inner_blocks(extent.rect(), extent), extent.rect());
-        assert_eq!(inner_blocks(Rect::new(0, 3, 50, 61), extent), Rect::new(0, 16, 40, 48));
-        assert_eq!(inner_blocks(Rect::new(48, 0, 53, 32), extent), Rect::new(56, 0, 45, 24));
-        assert!(inner_blocks(Rect::new(3, 3, 20, 20), extent).is_empty());
+        assert_eq!(inner_blocks(extent.rect(), extent, 1), extent.rect());
+        assert_eq!(inner_blocks(Rect::new(0, 3, 50, 61), extent, 1), Rect::new(0, 16, 40, 48));
+        assert_eq!(inner_blocks(Rect::new(48, 0, 53, 32), extent, 1), Rect::new(56, 0, 45, 24));
+        assert_eq!(inner_blocks(Rect::new(44, 0, 57, 36), extent, 0), Rect::new(48, 0, 53, 32));
+        assert!(inner_blocks(Rect::new(3, 3, 20, 20), extent, 1).is_empty());
     }
 
     #[test]

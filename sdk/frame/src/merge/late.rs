@@ -328,6 +328,11 @@ impl Late {
         Some(self.make_room(extent))
     }
 
+    /// Hits came late and wait: they may stand for planes that are missing.
+    pub(super) fn has_hits(&self) -> bool {
+        self.pending.iter().any(|late| late.primary_pixels.iter().any(|pixels| *pixels > 0))
+    }
+
     /// What came late, for the frame that is being finished: the oldest frame's tiles first, each frame's in their order.
     pub(super) fn take(&mut self) -> Vec<LateTile> {
         let mut pending = std::mem::take(&mut self.pending);

@@ -161,13 +161,22 @@ impl MergeBand<'_, '_, '_> {
             let pixels = self.band.currents[kind].get_mut(start..)?;
             L::prefetch(pixels, ahead);
             L::prefetch(source.history, lower);
+            let mut incoming = None;
+            if let Some(only) = &self.ahead {
+                incoming = only.incoming.from(kind, (x, y));
+            }
             let halves: &mut [[u16; 8]; 4] = bytemuck::cast_mut::<[[u16; 4]; 8], _>(pixels.first_chunk_mut()?);
             let mut samples = [L::zero(); 4];
             match &block_taps {
                 Some(taps) if layer.is_coarse => samples = upsample(source, blocks, taps),
                 _ => {
+                    let mut came: &[[u16; 8]; 4] = halves;
+                    if let Some(pixels) = incoming {
+                        L::prefetch(pixels, AHEAD);
+                        came = bytemuck::cast_ref::<[[u16; 4]; 8], _>(pixels.first_chunk()?);
+                    }
                     for k in 0..4 {
-                        samples[k] = L::load_halves(&halves[k]);
+                        samples[k] = L::load_halves(&came[k]);
                     }
                 }
             }

@@ -12,7 +12,7 @@ use rayloom_scene::Camera;
 use super::{
     MergeMode,
     accumulate::{Before, MergePixels, Signal, Sums},
-    ahead::Stage,
+    ahead::{Stage, waiting},
     blocks::Blocks,
     change::{Changes, Difference, Limits, SIDE, Ways},
     fill::fill,
@@ -27,7 +27,7 @@ use super::{
     warp::{LateTarget, PrimaryRow, primary_bands},
 };
 use crate::{
-    Extent, LayerKind, PlaneKind, Primary, Rect, Workers,
+    Extent, LayerKind, PlaneKind, Primary, Rect, TracedTile, Workers,
     simd::{Half4, Kernel, Lanes, dispatch},
     workers::{BAND_ROWS, for_each},
 };
@@ -96,7 +96,10 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera
     // All planes first: they guide the upsampling across borders of tiles and bands.
     if !inputs.tiles.iter().all(TileState::is_complete) {
         let bands = primary_bands(planes, band_pixels).enumerate();
-        for_each(workers, bands, |(index, band)| dispatch(FillPlanes { inputs, first_row: index * BAND_ROWS, band }));
+        let stages = &*stages;
+        for_each(workers, bands, |(index, band)| {
+            dispatch(FillPlanes { inputs, first_row: index * BAND_ROWS, stages, band })
+        });
     }
     let planes = &*planes;
     follow(changes, inputs, planes, inputs.extent.rect());
@@ -133,11 +136,49 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera
     fresh_pixels.into_inner()
 }
 
-/// Merges whole blocks of a tile of which everything came, and all blocks around them, ahead of the rest.
-pub(super) fn merge_blocks(inputs: &Inputs<'_>, outputs: Outputs<'_>, rect: Rect) {
+/// Some pixels of rows.
+#[derive(Clone, Copy)]
+pub(super) struct Only<'a> {
+    pub(super) rect: Rect,
+    /// Nothing of them came, rather than all of them, and of what is around them.
+    pub(super) is_missing: bool,
+    pub(super) incoming: Incoming<'a>,
+}
+
+/// Layers of a tile at full resolution that are merged from where they came, rather than from their place in the view.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Incoming<'a> {
+    /// Of the tile, with its ghost zone.
+    origin: (u32, u32),
+    width: u32,
+    layers: [Option<&'a [[u16; 4]]>; LAYERS],
+}
+
+impl<'a> Incoming<'a> {
+    pub(super) fn of(traced: &'a TracedTile) -> Incoming<'a> {
+        let mut layers = [None; LAYERS];
+        for layer in traced.layers.iter().filter(|layer| layer.scale == 1) {
+            layers[layer.kind as usize] = Some(layer.pixels.as_slice());
+        }
+        Incoming { origin: (traced.rect.x, traced.rect.y), width: traced.rect.width, layers }
+    }
+
+    /// A layer's pixels from one on.
+    #[inline(always)]
+    pub(super) fn from(&self, layer: usize, (x, y): (u32, u32)) -> Option<&'a [[u16; 4]]> {
+        self.layers[layer]?.get(((y - self.origin.1) * self.width + x - self.origin.0) as usize..)
+    }
+}
+
+/// Merges whole blocks ahead of the rest.
+pub(super) fn merge_blocks(inputs: &Inputs<'_>, outputs: Outputs<'_>, only: Only<'_>) {
     let Outputs { planes, ages, lengths, layers, changes, .. } = outputs;
+    let rect = only.rect;
     let planes = &*planes;
-    follow(changes, inputs, planes, rect);
+    // How far history counts is nothing to those that have no sample.
+    if !only.is_missing {
+        follow(changes, inputs, planes, rect);
+    }
     let (limits, differences) = changes.split();
     let width = inputs.extent.width as usize;
     let pixels = rect.y as usize * width..rect.bottom() as usize * width;
@@ -166,7 +207,35 @@ pub(super) fn merge_blocks(inputs: &Inputs<'_>, outputs: Outputs<'_>, rect: Rect
         path_sums,
         stages: &mut [],
     };
-    dispatch(MergeBand { inputs, planes, sources: &sources, limits, band: &mut band, ahead: Some(rect) });
+    dispatch(MergeBand { inputs, planes, sources: &sources, limits, band: &mut band, ahead: Some(only) });
+}
+
+/// Takes the planes of pixels of which nothing came from the last frame; the engine gave none.
+pub(super) fn warp_blocks(inputs: &Inputs<'_>, planes: &mut Primary, rect: Rect) {
+    let width = inputs.extent.width as usize;
+    let rows = primary_bands(planes, width).enumerate();
+    for (y, row) in rows.skip(rect.y as usize).take(rect.height as usize) {
+        dispatch(WarpRow { inputs, row, start: (rect.x, y as u32), width: rect.width });
+    }
+}
+
+struct WarpRow<'a, 'b> {
+    inputs: &'a Inputs<'a>,
+    row: PrimaryRow<'b>,
+    start: (u32, u32),
+    width: u32,
+}
+
+impl Kernel for WarpRow<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<H: Half4>(self) {
+        let WarpRow { inputs, mut row, start, width } = self;
+        let Some(history) = &inputs.history else { return };
+        let mut part = row.part(start.0 as usize..(start.0 + width) as usize);
+        part.warp::<H::Lanes>(history.last.planes, &history.to_this, inputs.extent, start);
+    }
 }
 
 /// Finds out how many frames the history of these pixels counts for.
@@ -194,6 +263,8 @@ pub(super) fn take<'a, T>(rest: &mut &'a mut [T], count: usize) -> &'a mut [T] {
 struct FillPlanes<'a, 'b> {
     inputs: &'a Inputs<'a>,
     first_row: usize,
+    /// Of all blocks.
+    stages: &'a [Stage],
     band: PrimaryRow<'b>,
 }
 
@@ -202,25 +273,28 @@ impl Kernel for FillPlanes<'_, '_> {
 
     #[inline(always)]
     fn run<H: Half4>(self) {
-        let FillPlanes { inputs, first_row, mut band } = self;
+        let FillPlanes { inputs, first_row, stages, mut band } = self;
         let width = inputs.extent.width as usize;
         for (row, y) in (first_row as u32..).take(band.depth.len() / width).enumerate() {
+            let row_stages = &stages[y as usize / SIDE * width.div_ceil(SIDE)..];
             for tile in inputs.tiles.iter().filter(|t| !t.is_complete()) {
                 let rect = tile.plan().rect;
                 if !(rect.y..rect.bottom()).contains(&y) || tile.has_primary_row(y) {
                     continue;
                 }
-                let first = row * width + rect.x as usize;
-                let mut part = band.part(first..first + rect.width as usize);
-                match &inputs.history {
-                    Some(h) => part.warp::<H::Lanes>(h.last.planes, &h.to_this, inputs.extent, (rect.x, y)),
-                    None => part.blank(),
-                }
-                for late in inputs.late {
-                    for tile in late.tiles.iter().filter(|late| late.tile.has_primary()) {
-                        let target =
-                            LateTarget { extent: inputs.extent, last: inputs.history.as_ref().map(|h| &h.last) };
-                        part.warp_late::<H::Lanes>(late, &tile.tile, &target, (rect.x, y));
+                for columns in waiting(row_stages, rect.x..rect.right()) {
+                    let first = row * width + columns.start as usize;
+                    let mut part = band.part(first..first + columns.len());
+                    match &inputs.history {
+                        Some(h) => part.warp::<H::Lanes>(h.last.planes, &h.to_this, inputs.extent, (columns.start, y)),
+                        None => part.blank(),
+                    }
+                    for late in inputs.late {
+                        for tile in late.tiles.iter().filter(|late| late.tile.has_primary()) {
+                            let last = inputs.history.as_ref().map(|h| &h.last);
+                            let target = LateTarget { extent: inputs.extent, last };
+                            part.warp_late::<H::Lanes>(late, &tile.tile, &target, (columns.start, y));
+                        }
                     }
                 }
             }
@@ -250,8 +324,8 @@ pub(super) struct MergeBand<'a, 'b, 'c> {
     pub(super) sources: &'a [LayerSource<'a>; LAYERS],
     pub(super) limits: Limits<'a>,
     pub(super) band: &'b mut Band<'c>,
-    /// Only these pixels, of which all came, of the band's rows.
-    pub(super) ahead: Option<Rect>,
+    /// Only these pixels of the band's rows.
+    pub(super) ahead: Option<Only<'a>>,
 }
 
 /// Neighbouring pixels of a row of which the same came.
@@ -303,9 +377,15 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn new(inputs: &Inputs<'a>, expected: Expected, y: u32, stages: &'a [Stage], ahead: Option<Rect>) -> Parts<'a> {
-        let came = Came { has_primary: true, has_layer: expected.is_later.map(|is_later| !is_later), fresh: true };
-        let rest = ahead.map(|rect| Segment { rect: Rect::new(rect.x, y, rect.width, 1), came });
+    fn new(inputs: &Inputs<'a>, expected: Expected, y: u32, stages: &'a [Stage], ahead: Option<Only<'_>>) -> Parts<'a> {
+        let all = Came { has_primary: true, has_layer: expected.is_later.map(|is_later| !is_later), fresh: true };
+        // A frame's planes are given of all tiles or of none.
+        let has_primary = inputs.tiles.first().is_some_and(TileState::has_planes);
+        let nothing = Came { has_primary, has_layer: [false; LAYERS], fresh: false };
+        let rest = ahead.map(|Only { rect, is_missing, .. }| Segment {
+            rect: Rect::new(rect.x, y, rect.width, 1),
+            came: if is_missing { nothing } else { all },
+        });
         let from_left = if ahead.is_some() { &[] } else { inputs.from_left };
         Parts { tiles: inputs.tiles, from_left: from_left.iter(), expected, y, stages, rest }
     }
@@ -313,11 +393,7 @@ impl<'a> Parts<'a> {
     /// The first part of a segment that is not merged; what is right of it is left.
     fn waiting(&mut self, segment: Segment) -> Option<Segment> {
         let end = segment.rect.right();
-        let is_waiting = |x: &u32| self.stages.get(*x as usize / SIDE).is_none_or(|stage| *stage == Stage::Waiting);
-        let side = SIDE as u32;
-        let edges = |from: u32| std::iter::once(from).chain(((from / side + 1) * side..end).step_by(SIDE));
-        let first = edges(segment.rect.x).find(is_waiting)?;
-        let next = edges(first).find(|x| !is_waiting(x)).unwrap_or(end);
+        let Range { start: first, end: next } = waiting(self.stages, segment.rect.x..end).next()?;
         let part = |from: u32, to: u32| Segment { rect: Rect::new(from, self.y, to - from, 1), ..segment };
         let (part, rest) = (part(first, next), part(next, end));
         self.rest = Some(rest).filter(|rest| !rest.rect.is_empty());
@@ -489,6 +565,9 @@ impl MergeBand<'_, '_, '_> {
                     samples: f32::from(request.samples),
                 });
                 let pixels = &mut self.band.currents[kind as usize][range.clone()];
+                if let Some(from) = self.ahead.and_then(|only| only.incoming.from(kind as usize, (x, rect.y))) {
+                    pixels.copy_from_slice(&from[..pixels.len()]);
+                }
                 let merge = MergePixels {
                     source,
                     signal,

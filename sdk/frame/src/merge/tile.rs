@@ -1,5 +1,7 @@
 //! What has arrived of one planned tile: which rectangles, and which rows of which planes are complete.
 
+use std::ops::Range;
+
 use super::PlannedTile;
 use crate::{Extent, LayerKind, PlaneKind, Rect};
 
@@ -26,9 +28,16 @@ pub(super) struct TileState {
     /// Pixels of the core that came, for each slot and each row of the core (in the plane's own rows).
     row_pixels: Vec<u32>,
     rows_missing: u32,
-    /// Whether it was noted that all of it came.
-    is_noted: bool,
+    /// Of each row of the core: planes of which not all came yet.
+    planes_missing: Vec<u8>,
+    /// Rows of the core among which some became whole since that was last asked.
+    new_rows: Range<u32>,
+    /// The next row of the view that may be prepared.
+    next_row: u32,
 }
+
+/// Of rows that were asked for: they are whole, and known to be.
+const TOLD: u8 = u8::MAX;
 
 impl TileState {
     pub(super) fn begin(&mut self, plan: PlannedTile, scales: [u8; LayerKind::ALL.len()], has_planes: bool) {
@@ -36,13 +45,16 @@ impl TileState {
         self.scales = scales;
         self.has_planes = has_planes;
         self.peer = None;
-        self.is_noted = false;
         self.received.clear();
         self.row_pixels.clear();
         self.row_pixels.resize(SLOTS * plan.rect.height as usize, 0);
         let layer_rows: u32 = scales.iter().filter(|s| **s > 0).map(|s| plan.rect.scaled(*s as u32).height).sum();
         let planes = if has_planes { 0 } else { PlaneKind::PRIMARY.len() as u32 };
         self.rows_missing = layer_rows + planes * plan.rect.height;
+        let layers = scales.iter().filter(|s| **s > 0).count() as u32;
+        self.planes_missing.clear();
+        self.planes_missing.resize(plan.rect.height as usize, (planes + layers) as u8);
+        (self.new_rows, self.next_row) = (0..0, 0);
     }
 
     pub(super) fn plan(&self) -> PlannedTile {
@@ -57,9 +69,40 @@ impl TileState {
         self.peer.get_or_insert(peer);
     }
 
-    /// True the first time that it is asked.
-    pub(super) fn note_once(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_noted, true)
+    /// Rows of the view, next to each other, of which every pixel of every plane came since it was last asked; once each.
+    pub(super) fn next_whole_rows(&mut self) -> Option<Range<u32>> {
+        let Range { start, end } = self.new_rows;
+        let rows = &mut self.planes_missing[start as usize..end as usize];
+        let Some(first) = rows.iter().position(|missing| *missing == 0) else {
+            self.new_rows = 0..0;
+            return None;
+        };
+        let count = rows[first..].iter().position(|missing| *missing != 0).unwrap_or(rows.len() - first);
+        rows[first..first + count].fill(TOLD);
+        let first = start + first as u32;
+        self.new_rows.start = first + count as u32;
+        let top = self.plan().rect.y;
+        Some(top + first..top + first + count as u32)
+    }
+
+    /// True while nothing came of these pixels of the view, nor of those beside them that share a sample with one.
+    pub(super) fn has_nothing_of(&self, rect: Rect) -> bool {
+        self.received.iter().all(|(plane, part)| {
+            let scale = u32::from(self.scale(*plane));
+            rect.scaled(scale).intersection(*part).is_empty()
+        })
+    }
+
+    /// The engine gave the planes of primary hits.
+    pub(super) fn has_planes(&self) -> bool {
+        self.has_planes
+    }
+
+    /// The next rows of the view to be prepared, at most so many, of those from `first` to `end`; the turn of what is before them is over.
+    pub(super) fn next_to_prepare(&mut self, first: u32, end: u32, most: u32) -> Range<u32> {
+        let start = self.next_row.max(first).min(end);
+        self.next_row = (start + most).min(end);
+        start..self.next_row
     }
 
     /// True when every pixel of every plane has come.
@@ -101,6 +144,22 @@ impl TileState {
             self.row_pixels[row] += part.width;
             if self.row_pixels[row] == core.width {
                 self.rows_missing -= 1;
+                self.note_row(y, u32::from(self.scale(plane)));
+            }
+        }
+    }
+
+    /// Row `y` of a plane of this scale came.
+    fn note_row(&mut self, y: u32, scale: u32) {
+        let rect = self.plan().rect;
+        for row in (y * scale).max(rect.y)..((y + 1) * scale).min(rect.bottom()) {
+            let row = row - rect.y;
+            let missing = &mut self.planes_missing[row as usize];
+            *missing -= 1;
+            if *missing == 0 {
+                let is_first = self.new_rows.is_empty();
+                let Range { start, end } = self.new_rows;
+                self.new_rows = if is_first { row..row + 1 } else { start.min(row)..end.max(row + 1) };
             }
         }
     }
