@@ -9,9 +9,12 @@ use super::{
     fold::is_inside,
     late::LateTile,
     late_frame::{LateFrame, own_motion},
-    reproject::{LastFrame, Reprojection},
+    reproject::{Corners, HISTORY_DEPTH_TOLERANCE, LastFrame, Reprojection, steps},
 };
-use crate::{Extent, Primary, simd::Lanes};
+use crate::{
+    Extent, Primary,
+    simd::{Lanes, each},
+};
 
 const ITERATIONS: usize = 4;
 /// Pixels between a pixel and where what a late tile has for it lands.
@@ -108,7 +111,7 @@ impl PrimaryRow<'_> {
             put(&mut self.motion[at..], motion);
             put(&mut self.normal[at..], places.read::<L>(&last.normal));
             put(&mut self.instance_id[at..], places.read::<L>(&last.instance_id));
-            put(&mut self.base_color[at..], places.read::<L>(&last.base_color));
+            put(&mut self.base_color[at..], places.colors(last, extent, (source_x, source_y)));
             put(&mut self.material[at..], places.read::<L>(&last.material));
         }
     }
@@ -153,7 +156,8 @@ impl PrimaryRow<'_> {
             let (landed, hides) = (found.lands_on(pixels), nearer.lands_on(pixels));
             let hides = hides & (landed.not() | nearer.landing.2.lt(found.landing.2));
             found.take(hides, &nearer);
-            let Source { places, landing: (.., landing_depth), own, .. } = found;
+            let Source { places, landing: (.., landing_depth), own, x: found_x, y: found_y } = found;
+            let in_tile = (found_x - L::splat(tile.rect.x as f32), found_y - L::splat(tile.rect.y as f32));
             let mut taken = landed | hides;
             if let Some(last) = target.last {
                 taken = taken & older_than::<L>(last, target.extent, (across, down), motion, late.age);
@@ -172,7 +176,8 @@ impl PrimaryRow<'_> {
             replace(&mut self.motion[at..], taken, motion);
             replace(&mut self.normal[at..], taken, places.read::<L>(&from.normal));
             replace(&mut self.instance_id[at..], taken, places.read::<L>(&from.instance_id));
-            replace(&mut self.base_color[at..], taken, places.read::<L>(&from.base_color));
+            let extent = Extent::new(tile.rect.width, tile.rect.height);
+            replace(&mut self.base_color[at..], taken, places.colors(from, extent, in_tile));
             replace(&mut self.material[at..], taken, places.read::<L>(&from.material));
         }
     }
@@ -242,6 +247,7 @@ impl<L: Lanes> Source<L> {
     fn take(&mut self, mask: L, other: &Source<L>) {
         let at = L::load_bits(&other.places.at).select(mask, L::load_bits(&self.places.at));
         self.places = Places::at(at);
+        (self.x, self.y) = (other.x.select(mask, self.x), other.y.select(mask, self.y));
         self.landing.2 = other.landing.2.select(mask, self.landing.2);
         self.own = (other.own.0.select(mask, self.own.0), other.own.1.select(mask, self.own.1));
     }
@@ -280,6 +286,37 @@ impl Places {
     #[inline(always)]
     fn read<L: Lanes>(&self, words: &[u32]) -> L {
         if self.contiguous { L::load_from(words, self.at[0] as usize) } else { L::gather(words, &self.at, 0) }
+    }
+
+    /// Base colours at the positions that these pixels are nearest to, between the pixels around them that lie where the nearest
+    /// one does on the same thing, whatever they are made of: an edge in a texture, or a window's in its wall, would be off by
+    /// up to half a pixel, another one in each frame.
+    #[inline(always)]
+    fn colors<L: Lanes>(&self, planes: &Primary, extent: Extent, position: (L, L)) -> L {
+        let depths: &[u32] = bytemuck::cast_slice(&planes.depth);
+        let (here, depth, thing) =
+            (self.read::<L>(&planes.base_color), self.read::<L>(depths), self.read::<L>(&planes.instance_id));
+        let corners = Corners::new(extent, position);
+        let (right, down) = steps(extent);
+        let (offsets, near) = ([0, right, down, right + down], depth * L::splat(HISTORY_DEPTH_TOLERANCE));
+        let mut same = [L::zero(); 4];
+        for k in 0..4 {
+            let beside = (L::gather(depths, &corners.places, offsets[k]) - depth).abs().le(near);
+            same[k] = beside & L::gather(&planes.instance_id, &corners.places, offsets[k]).eq_bits(thing);
+        }
+        let taps = corners.taps(same);
+        let byte = L::splat_bits(255);
+        let mut sums = [L::splat(0.5); 3];
+        for k in 0..4 {
+            let word = L::gather(&planes.base_color, &corners.places, offsets[k]);
+            let channels = [word & byte, word.shift_right::<8>() & byte, word.shift_right::<16>() & byte];
+            for c in 0..3 {
+                sums[c] = sums[c] + channels[c].integer_to_float() * taps.weights[k];
+            }
+        }
+        let [r, g, b] = each!(sums, sum => sum.float_to_integer());
+        let between = r | g.shift_left::<8>() | b.shift_left::<16>() | (here & L::splat_bits(0xff00_0000));
+        between.select(taps.found, here)
     }
 }
 
