@@ -300,18 +300,18 @@ impl Places {
         let (right, down) = steps(extent);
         let (offsets, near) = ([0, right, down, right + down], depth * L::splat(HISTORY_DEPTH_TOLERANCE));
         let mut same = [L::zero(); 4];
-        for k in 0..4 {
-            let beside = (L::gather(depths, &corners.places, offsets[k]) - depth).abs().le(near);
-            same[k] = beside & L::gather(&planes.instance_id, &corners.places, offsets[k]).eq_bits(thing);
+        for (same, offset) in same.iter_mut().zip(offsets) {
+            let beside = (L::gather(depths, &corners.places, offset) - depth).abs().le(near);
+            *same = beside & L::gather(&planes.instance_id, &corners.places, offset).eq_bits(thing);
         }
         let taps = corners.taps(same);
         let byte = L::splat_bits(255);
         let mut sums = [L::splat(0.5); 3];
-        for k in 0..4 {
-            let word = L::gather(&planes.base_color, &corners.places, offsets[k]);
+        for (offset, weight) in offsets.into_iter().zip(taps.weights) {
+            let word = L::gather(&planes.base_color, &corners.places, offset);
             let channels = [word & byte, word.shift_right::<8>() & byte, word.shift_right::<16>() & byte];
-            for c in 0..3 {
-                sums[c] = sums[c] + channels[c].integer_to_float() * taps.weights[k];
+            for (sum, channel) in sums.iter_mut().zip(channels) {
+                *sum = *sum + channel.integer_to_float() * weight;
             }
         }
         let [r, g, b] = each!(sums, sum => sum.float_to_integer());
