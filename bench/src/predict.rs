@@ -5,10 +5,10 @@
 //! traced with so many samples that what is lost is lost by the warp.
 
 mod ahead;
+mod truth;
 
 use crate::report::Report;
 use glam::{Quat, Vec3};
-use half::f16;
 use rayloom_frame::compose::{ToneMap, compose};
 use rayloom_frame::filter::Filter;
 use rayloom_frame::merge::{FrameInputs, MergeMode, MergedFrame, Merger, PlannedTile};
@@ -16,9 +16,10 @@ use rayloom_frame::metrics::psnr_rgba8;
 use rayloom_frame::{Extent, LayerKind, LayerRequest, Primary, Rect, TracedTile};
 use rayloom_peer::{Frame, RendererOptions, Tracer, VulkanTracer};
 use rayloom_scene::{Camera, Scene};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use truth::{TRUTH_SAMPLES, Truth};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -41,8 +42,6 @@ const DEGREES_PER_SECOND: f32 = 20.0;
 const FAST_DEGREES_PER_SECOND: f32 = 60.0;
 /// Frames that results are late; the first is in time, for comparison.
 const AGES: [usize; 5] = [0, 1, 2, 3, 6];
-/// Samples a pixel that the truth has.
-const TRUTH_SAMPLES: u32 = 256;
 /// Frames from one that counts to the next: they see different things.
 const STEP: u64 = 7;
 
@@ -68,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     let scene = tracer.create_scene(&source, &mut |_| ()).map_err(|error| error.to_string())?;
     let (size, more) = if arguments.full { (Extent::new(640, 360), 2) } else { (Extent::new(320, 180), 1) };
     let images = arguments.images.clone();
-    let mut bench = Bench { tracer, scene, source, size, images, traces: Vec::new(), truths: Vec::new() };
+    let mut bench = Bench { tracer, scene, source, size, images, traces: Vec::new(), truths: HashMap::new() };
     let mut report = Report::new("predict");
     let slow = Course {
         name: "late",
@@ -78,7 +77,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
         warm_up: 24,
         shown: 6 * more,
     };
-    let found = bench.measure(slow)?;
+    let (found, ceiling_db) = bench.measure(slow)?;
+    report.number("ceiling_psnr_db", ceiling_db);
     for (age, found) in AGES.into_iter().zip(&found).skip(1) {
         report.number(format!("psnr_db.{age}"), found.filtered_db);
         report.number(format!("psnr_hold_db.{age}"), found.held_db);
@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     let state = Course { name: "state", has_planes: false, ..slow };
     let fast = Course { name: "fast", degrees_per_second: FAST_DEGREES_PER_SECOND, shown: 3 * more, ..slow };
     for course in [noiseless, state, fast] {
-        for (age, found) in AGES.into_iter().zip(bench.measure(course)?) {
+        for (age, found) in AGES.into_iter().zip(bench.measure(course)?.0) {
             let key = if age == 0 { "psnr_in_time_db".into() } else { format!("psnr_db.{age}") };
             let is_filtered = course.samples == 1;
             report.number(
@@ -116,9 +116,10 @@ struct Bench {
     source: Scene,
     size: Extent,
     images: Option<PathBuf>,
-    /// Frames that were traced, and the late tile as it truly is, by the course's speed and the frame: courses share them.
+    /// Frames that were traced, by the course's speed and the frame: courses share them.
     traces: Vec<(f32, u64, Rc<TracedTile>)>,
-    truths: Vec<(f32, u64, Vec<u8>)>,
+    /// Late tiles as they truly are, by the digest of what they are made of.
+    truths: HashMap<[u8; 32], Rc<Truth>>,
 }
 
 /// Late pixels against the truth.
@@ -143,8 +144,8 @@ struct Lane {
 }
 
 impl Bench {
-    /// Late pixels of all frames that count, together, by [`AGES`].
-    fn measure(&mut self, course: Course) -> Result<Vec<Found>, String> {
+    /// Late pixels of all frames that count, together, by [`AGES`]; and what two independent halves of the truth differ by.
+    fn measure(&mut self, course: Course) -> Result<(Vec<Found>, f64), String> {
         let size = self.size;
         let tiles = tiles(size);
         let late = tiles[LATE].rect;
@@ -156,6 +157,7 @@ impl Bench {
             Lane { age, merger, on_their_way: VecDeque::new(), filtered, merged, held }
         });
         let (mut filter, mut in_time, mut truth) = (Filter::default(), VecDeque::new(), Vec::new());
+        let mut halves = [Vec::new(), Vec::new()];
         let last = course.warm_up + (course.shown - 1) * STEP;
         for frame_id in 0..=last {
             let [camera, previous] = [frame_id, frame_id.saturating_sub(1)].map(|id| self.camera(course, id));
@@ -172,7 +174,11 @@ impl Bench {
             }
             let is_shown = frame_id >= course.warm_up && (frame_id - course.warm_up).is_multiple_of(STEP);
             if is_shown {
-                truth.extend(self.truth(course, frame_id, late)?);
+                let found = self.truth(camera, frame_id, late)?;
+                truth.extend_from_slice(&found.picture);
+                for (all, half) in halves.iter_mut().zip(&found.halves) {
+                    all.extend_from_slice(half);
+                }
             }
             for lane in &mut lanes {
                 let inputs = FrameInputs {
@@ -214,14 +220,12 @@ impl Bench {
                 side_by_side(&path, [&lane.merged, &lane.filtered, &truth], late.width as usize)?;
             }
         }
-        Ok(lanes
-            .iter()
-            .map(|lane| Found {
-                filtered_db: psnr_rgba8(&lane.filtered, &truth),
-                merged_db: psnr_rgba8(&lane.merged, &truth),
-                held_db: psnr_rgba8(&lane.held, &truth),
-            })
-            .collect())
+        let found = lanes.iter().map(|lane| Found {
+            filtered_db: psnr_rgba8(&lane.filtered, &truth),
+            merged_db: psnr_rgba8(&lane.merged, &truth),
+            held_db: psnr_rgba8(&lane.held, &truth),
+        });
+        Ok((found.collect(), psnr_rgba8(&halves[0], &halves[1])))
     }
 
     fn camera(&self, course: Course, frame_id: u64) -> Camera {
@@ -254,45 +258,6 @@ impl Bench {
         let frame = Frame { previous_camera, ..Frame::new(frame_id, self.size, camera, layers.to_vec()) };
         let traced = self.tracer.trace(&self.scene, &frame, rect, None).map_err(|error| error.to_string())?;
         Ok(traced.tile)
-    }
-
-    /// The tile by many samples, composed.
-    fn truth(&mut self, course: Course, frame_id: u64, rect: Rect) -> Result<Vec<u8>, String> {
-        let speed = course.degrees_per_second;
-        if let Some((.., truth)) = self.truths.iter().find(|(s, id, _)| (*s, *id) == (speed, frame_id)) {
-            return Ok(truth.clone());
-        }
-        let truth = self.truth_at(self.camera(course, frame_id), frame_id, rect)?;
-        self.truths.push((speed, frame_id, truth.clone()));
-        Ok(truth)
-    }
-
-    fn truth_at(&self, camera: Camera, frame_id: u64, rect: Rect) -> Result<Vec<u8>, String> {
-        let layers = LayerKind::REAL_TIME.map(|kind| request(kind, 32));
-        let mut sums = vec![vec![[0.0_f32; 4]; rect.pixels()]; layers.len()];
-        let rounds = TRUTH_SAMPLES / 32;
-        let mut exact = None;
-        for round in 0..rounds {
-            // Other samples than any frame that is merged has.
-            let seed = 1_000_000 + frame_id * 1000 + u64::from(round);
-            let traced = self.trace(camera, camera, seed, &layers, rect)?;
-            for (sum, layer) in sums.iter_mut().zip(&traced.layers) {
-                for (sum, pixel) in sum.iter_mut().zip(&layer.pixels) {
-                    *sum = std::array::from_fn(|c| sum[c] + f16::from_bits(pixel[c]).to_f32() / rounds as f32);
-                }
-            }
-            exact = Some(traced);
-        }
-        let mut exact = exact.ok_or("truth needs 32 samples at least")?;
-        for (layer, sum) in exact.layers.iter_mut().zip(&sums) {
-            layer.pixels = sum.iter().map(|pixel| pixel.map(|value| f16::from_f32(value).to_bits())).collect();
-        }
-        let mut merger = Merger::new(self.size);
-        merger.set_mode(MergeMode::Passthrough);
-        let (requests, tiles) = (LayerKind::REAL_TIME.map(|kind| request(kind, 1)), tiles(self.size));
-        merger.begin(FrameInputs::new(0, camera, &requests, &tiles)).map_err(|error| error.to_string())?;
-        merger.add_tile(0, LATE as u32, 0, &exact).map_err(|error| error.to_string())?;
-        Ok(picture(&merger.finish().ok_or("no frame was begun")?, rect))
     }
 }
 

@@ -16,6 +16,10 @@ const float DELTA = -1.0;
 const float WITHOUT_DISCS = -2.0;
 // Of a surface whose lights, discs and luminous triangles have all been gathered.
 const float BESIDE_GATHERED = -3.0;
+// How far a walk of the real-time layers has spread, times these, blurs the facets (alpha) and the suns (radians) that it meets:
+// what a few rays of thousands find, a sun in a window beside a rough wall, would be spots of a million times their surroundings.
+const float FACET_BLUR = 0.5;
+const float SUN_BLUR = 2.0;
 
 struct Walk {
     vec3 origin;
@@ -167,8 +171,14 @@ vec3 found_emission(Params p, Surface s, Hit hit, float metres, vec3 direction, 
     return s.emissive * balance(density, other);
 }
 
-// The light of the sky and of the suns' discs.
-vec3 found_sky(Params p, vec3 direction, Gathering g, float density) {
+// A surface's roughness as a walk of the real-time layers sees it. Clear mirrors and panes stay so: no light is gathered there.
+float blurred_roughness(float roughness, float spread) {
+    return roughness * roughness < DELTA_ALPHA ? roughness : max(roughness, min(sqrt(FACET_BLUR * spread), 1.0));
+}
+
+// The light of the sky and of the suns' discs. Suns that nothing else could have found are as large as `blur` at least
+// (radians), and bring what they bring.
+vec3 found_sky(Params p, vec3 direction, Gathering g, float density, float blur) {
     vec3 sky = environment(p, direction);
     if (density <= WITHOUT_DISCS) {
         return sky;
@@ -178,6 +188,7 @@ vec3 found_sky(Params p, vec3 direction, Gathering g, float density) {
     }
     for (uint i = 0u; i < p.view.w; i++) {
         vec4 sun = Vectors(p.lights).v[i * LIGHT_VECTORS + 2u];
+        sun.w = sun.w < 1.0 && density <= 0.0 ? min(sun.w, cos(min(blur, 0.5 * PI))) : sun.w;
         if (sun.w < 1.0 && dot(direction, -sun.xyz) >= sun.w) {
             float share = 1.0 / (2.0 * PI * (1.0 - sun.w));
             vec3 disc = Vectors(p.lights).v[i * LIGHT_VECTORS].rgb * share;
@@ -209,12 +220,13 @@ vec4 walk(Params p, Walk w, bool alive, uint first, uint bounces, uint roulette,
         ShadowRay shadow = NO_RAY;
         vec3 before = w.throughput;
         if (alive && !found) {
-            sum.rgb += w.throughput * found_sky(p, w.direction, g, w.density);
+            sum.rgb += w.throughput * found_sky(p, w.direction, g, w.density, w.detailed ? 0.0 : SUN_BLUR * w.spread);
             sum.a = depth == first ? HALF_MAX : sum.a;
             alive = false;
         } else if (alive) {
             w.cone += w.spread * hit.t;
             Surface s = surface_at(p, hit, w.origin, w.direction, w.cone, w.detailed);
+            s.roughness = w.detailed ? s.roughness : blurred_roughness(s.roughness, w.spread);
             // Whoever meets a body from within has been in it, wherever the walk began.
             vec3 absorption = s.behind && s.transmission > 0.0 && !s.thin ? s.absorption : w.absorption;
             w.throughput *= transmittance(absorption, hit.t);

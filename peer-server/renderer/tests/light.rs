@@ -1,11 +1,11 @@
 //! Light has the energy that its units promise, stops at shadows, and is lost nowhere.
 mod small_scenes;
 
-use glam::{Vec2, Vec3};
+use glam::{Affine3A, Vec2, Vec3};
 use rayloom_frame::demodulate::specular_divisor;
 use rayloom_frame::{Extent, LayerKind, LayerRequest};
-use rayloom_renderer::TraceJob;
-use rayloom_scene::{Camera, Environment, Light, LightShape, Texture, TextureData, TextureSlot};
+use rayloom_renderer::{Renderer, TraceJob};
+use rayloom_scene::{Camera, Environment, Instance, Light, LightShape, Texture, TextureData, TextureSlot};
 use small_scenes::*;
 use std::f32::consts::PI;
 
@@ -196,6 +196,37 @@ fn one_of_a_hundred_lamps_is_drawn_so_that_their_sum_is_right() {
         let around: Vec3 = (30..34).flat_map(|y| (30..34).map(move |x| (x, y))).map(|(x, y)| pixel(direct, x, y)).sum();
         let (found, expected) = (around.x / 16.0, direct_of(exact, 0.5));
         assert!((found / expected - 1.0).abs() < 0.03, "{found} is not {expected}");
+        assert_clean(&r);
+    }
+}
+
+#[test]
+fn the_sun_in_a_mirror_is_no_spot_on_rough_ground() {
+    // It comes from -X, and a mirror that stands on the ground throws it back there.
+    let disc =
+        Light { shape: LightShape::Directional { angle: 0.05 }, ..sun(Vec3::new(1.0, -1.0, 0.0), Vec3::splat(3.0)) };
+    let upright = Affine3A::from_scale_rotation_translation(
+        Vec3::ONE,
+        glam::Quat::from_rotation_z(std::f32::consts::FRAC_PI_2),
+        Vec3::new(1.5, 1.0, 0.0),
+    );
+    let lit_by = |r: &Renderer, mirror: f32| {
+        let materials = vec![material(Vec3::splat(0.5), 0.0, 1.0), material(Vec3::splat(mirror), 1.0, 0.0)];
+        let plate = Instance { mesh: 1, transform: upright, user_id: 1 };
+        let s = scene(vec![square(0), square(1)], materials, vec![at(0, 10.0, Vec3::ZERO), plate], vec![disc]);
+        let layers = [LayerRequest { samples: 64, ..LayerRequest::new(LayerKind::Indirect) }];
+        let tile = trace(r, &s, &TraceJob::whole_view(EXTENT, from_above(EXTENT), &layers));
+        let indirect = layer(&tile, LayerKind::Indirect);
+        // What the mirror lights of the ground.
+        let ground = (7..17).flat_map(|y| (14..22).map(move |x| (x, y)));
+        let light: Vec<f32> = ground.map(|(x, y)| pixel(indirect, x, y).x).collect();
+        (light.iter().sum::<f32>() / light.len() as f32, light.into_iter().fold(0.0, f32::max))
+    };
+    for r in renderers() {
+        let (mean, brightest) = lit_by(&r, 1.0);
+        let (mean_of_none, _) = lit_by(&r, 0.0);
+        assert!(brightest < 3.0, "one sample of 64 in the disc itself is worth 6: {brightest}");
+        assert!(mean > mean_of_none + 0.05, "its light is there: {mean}, and {mean_of_none} without");
         assert_clean(&r);
     }
 }

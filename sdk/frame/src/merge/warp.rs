@@ -9,9 +9,12 @@ use super::{
     fold::is_inside,
     late::LateTile,
     late_frame::{LateFrame, own_motion},
-    reproject::{LastFrame, Reprojection},
+    reproject::{Corners, HISTORY_DEPTH_TOLERANCE, LastFrame, Reprojection, steps},
 };
-use crate::{Extent, Primary, simd::Lanes};
+use crate::{
+    Extent, Primary,
+    simd::{Lanes, each},
+};
 
 const ITERATIONS: usize = 4;
 /// Pixels between a pixel and where what a late tile has for it lands.
@@ -116,7 +119,7 @@ impl PrimaryRow<'_> {
             put(&mut self.motion[at..], motion);
             put(&mut self.normal[at..], places.read::<L>(&last.normal));
             put(&mut self.instance_id[at..], places.read::<L>(&last.instance_id));
-            put(&mut self.base_color[at..], places.read::<L>(&last.base_color));
+            put(&mut self.base_color[at..], places.colors(last, extent, (source_x, source_y)));
             put(&mut self.material[at..], places.read::<L>(&last.material));
         }
     }
@@ -161,7 +164,8 @@ impl PrimaryRow<'_> {
             let (landed, hides) = (found.lands_on(pixels), nearer.lands_on(pixels));
             let hides = hides & (landed.not() | nearer.landing.2.lt(found.landing.2));
             found.take(hides, &nearer);
-            let Source { places, landing: (.., landing_depth), own, .. } = found;
+            let Source { places, landing: (.., landing_depth), own, x: found_x, y: found_y } = found;
+            let in_tile = (found_x - L::splat(tile.rect.x as f32), found_y - L::splat(tile.rect.y as f32));
             let mut taken = landed | hides;
             if let Some(last) = target.last {
                 taken = taken & older_than::<L>(last, target.extent, (across, down), motion, late.age);
@@ -180,7 +184,8 @@ impl PrimaryRow<'_> {
             replace(&mut self.motion[at..], taken, motion);
             replace(&mut self.normal[at..], taken, places.read::<L>(&from.normal));
             replace(&mut self.instance_id[at..], taken, places.read::<L>(&from.instance_id));
-            replace(&mut self.base_color[at..], taken, places.read::<L>(&from.base_color));
+            let extent = Extent::new(tile.rect.width, tile.rect.height);
+            replace(&mut self.base_color[at..], taken, places.colors(from, extent, in_tile));
             replace(&mut self.material[at..], taken, places.read::<L>(&from.material));
         }
     }
@@ -250,6 +255,7 @@ impl<L: Lanes> Source<L> {
     fn take(&mut self, mask: L, other: &Source<L>) {
         let at = L::load_bits(&other.places.at).select(mask, L::load_bits(&self.places.at));
         self.places = Places::at(at);
+        (self.x, self.y) = (other.x.select(mask, self.x), other.y.select(mask, self.y));
         self.landing.2 = other.landing.2.select(mask, self.landing.2);
         self.own = (other.own.0.select(mask, self.own.0), other.own.1.select(mask, self.own.1));
     }
@@ -288,6 +294,37 @@ impl Places {
     #[inline(always)]
     fn read<L: Lanes>(&self, words: &[u32]) -> L {
         if self.contiguous { L::load_from(words, self.at[0] as usize) } else { L::gather(words, &self.at, 0) }
+    }
+
+    /// Base colours at the positions that these pixels are nearest to, between the pixels around them that lie where the nearest
+    /// one does on the same thing, whatever they are made of: an edge in a texture, or a window's in its wall, would be off by
+    /// up to half a pixel, another one in each frame.
+    #[inline(always)]
+    fn colors<L: Lanes>(&self, planes: &Primary, extent: Extent, position: (L, L)) -> L {
+        let depths: &[u32] = bytemuck::cast_slice(&planes.depth);
+        let (here, depth, thing) =
+            (self.read::<L>(&planes.base_color), self.read::<L>(depths), self.read::<L>(&planes.instance_id));
+        let corners = Corners::new(extent, position);
+        let (right, down) = steps(extent);
+        let (offsets, near) = ([0, right, down, right + down], depth * L::splat(HISTORY_DEPTH_TOLERANCE));
+        let mut same = [L::zero(); 4];
+        for (same, offset) in same.iter_mut().zip(offsets) {
+            let beside = (L::gather(depths, &corners.places, offset) - depth).abs().le(near);
+            *same = beside & L::gather(&planes.instance_id, &corners.places, offset).eq_bits(thing);
+        }
+        let taps = corners.taps(same);
+        let byte = L::splat_bits(255);
+        let mut sums = [L::splat(0.5); 3];
+        for (offset, weight) in offsets.into_iter().zip(taps.weights) {
+            let word = L::gather(&planes.base_color, &corners.places, offset);
+            let channels = [word & byte, word.shift_right::<8>() & byte, word.shift_right::<16>() & byte];
+            for (sum, channel) in sums.iter_mut().zip(channels) {
+                *sum = *sum + channel.integer_to_float() * weight;
+            }
+        }
+        let [r, g, b] = each!(sums, sum => sum.float_to_integer());
+        let between = r | g.shift_left::<8>() | b.shift_left::<16>() | (here & L::splat_bits(0xff00_0000));
+        between.select(taps.found, here)
     }
 }
 
