@@ -610,6 +610,12 @@
 #define RAYLOOM_VIEW_LOWER_RESOLUTION 512
 
 /**
+ * Outputs come at the intervals at which their frames were begun: each is held until what 19 of 20 frames of late took is over since its
+ * begin, and comes at once where it took longer. An engine that waits for one output before it begins the next frame gains nothing.
+ */
+#define RAYLOOM_VIEW_PACED 1024
+
+/**
  * What the peers traced.
  */
 #define RAYLOOM_VIEW_MODE_REMOTE 0
@@ -1731,9 +1737,9 @@ typedef struct rayloom_view_stats_info {
    */
   float camera_error_median_px;
   /**
-   * 0.
+   * Milliseconds for which the last output was held after its frame was made (RAYLOOM_VIEW_PACED).
    */
-  uint32_t reserved;
+  float held_ms;
   /**
    * Parts of frames that the embedded peer traced since nothing was known of them (fill_budget_us of rayloom_view_desc).
    */

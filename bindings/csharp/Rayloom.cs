@@ -450,6 +450,11 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_VIEW_LOWER_RESOLUTION = 512;
         /// <summary>
+        ///  Outputs come at the intervals at which their frames were begun: each is held until what 19 of 20 frames of late took is over since its
+        ///  begin, and comes at once where it took longer. An engine that waits for one output before it begins the next frame gains nothing.
+        /// </summary>
+        public const uint RAYLOOM_VIEW_PACED = 1024;
+        /// <summary>
         ///  What the peers traced.
         /// </summary>
         public const uint RAYLOOM_VIEW_MODE_REMOTE = 0;
@@ -1882,9 +1887,9 @@ namespace Rayloom
         /// </summary>
         public float camera_error_median_px;
         /// <summary>
-        ///  0.
+        ///  Milliseconds for which the last output was held after its frame was made (RAYLOOM_VIEW_PACED).
         /// </summary>
-        public uint reserved;
+        public float held_ms;
         /// <summary>
         ///  Parts of frames that the embedded peer traced since nothing was known of them (fill_budget_us of rayloom_view_desc).
         /// </summary>
