@@ -25,6 +25,9 @@ fn tiles() -> Vec<PlannedTile> {
     cut(EXTENT, &[53, 107], &[30], 0)
 }
 
+/// What there is in each frame.
+type Course = fn(u64) -> Shot;
+
 /// A ball that goes to the right and leaves ground behind it, and stops.
 fn shot(frame_id: u64) -> Shot {
     let ball_step = if frame_id > WHOLE { Vec3::ZERO } else { Vec3::new(0.12, 0.0, 0.0) };
@@ -56,7 +59,7 @@ fn traced(shot: &Shot, tile: PlannedTile, has_planes: bool) -> TracedTile {
 }
 
 /// A merger whose last frame lacks the tile, what it says that nothing is known of, and the pixels of which that is so.
-fn lost(shot: fn(u64) -> Shot, has_planes: bool) -> (Merger, Vec<UnknownPart>, Vec<usize>) {
+fn lost(shot: Course, has_planes: bool) -> (Merger, Vec<UnknownPart>, Vec<usize>) {
     let mut merger = Merger::new(EXTENT);
     for frame_id in 0..=WHOLE {
         merger.finish();
@@ -68,7 +71,7 @@ fn lost(shot: fn(u64) -> Shot, has_planes: bool) -> (Merger, Vec<UnknownPart>, V
 }
 
 /// The next frame, which lacks the tile too: PSNR of these pixels.
-fn next(merger: &mut Merger, shot: fn(u64) -> Shot, has_planes: bool, pixels: &[usize]) -> f64 {
+fn next(merger: &mut Merger, shot: Course, has_planes: bool, pixels: &[usize]) -> f64 {
     let now = shot(WHOLE + 1);
     deliver(merger, &now, has_planes, &[TILE]);
     let frame = merger.finish().unwrap();
@@ -77,7 +80,7 @@ fn next(merger: &mut Merger, shot: fn(u64) -> Shot, has_planes: bool, pixels: &[
 
 #[test]
 fn parts_hold_what_is_unknown_and_do_not_overlap() {
-    for (shot, has_planes) in [(shot as fn(u64) -> Shot, true), (passing, true), (passing, false)] {
+    for (shot, has_planes) in [(shot as Course, true), (passing, true), (passing, false)] {
         let (mut merger, parts, _) = lost(shot, has_planes);
         let frame = merger.finish().unwrap();
         let tile = tiles()[TILE].rect;
@@ -101,7 +104,7 @@ fn parts_hold_what_is_unknown_and_do_not_overlap() {
 #[test]
 fn what_comes_of_parts_lights_the_next_frame() {
     // Without planes nothing says that a ball moves whose tile is missing.
-    let moving: [(&str, fn(u64) -> Shot, &[bool]); 2] =
+    let moving: [(&str, Course, &[bool]); 2] =
         [("a ball that moves", shot, &[true]), ("a camera that moves", passing, &[true, false])];
     for (name, shot, modes) in moving {
         for has_planes in modes.iter().copied() {
