@@ -932,7 +932,7 @@
 
 /**
  * uint32_t: two half floats: where the surface was in the frame before minus where it is, in pixels, +x right, +y down,
- * without jitter.
+ * without jitter. 65504 both ways, out of any view: it was not seen then, and its tile is missing.
  */
 #define RAYLOOM_PLANE_MOTION 20
 
@@ -1567,7 +1567,7 @@ typedef struct rayloom_view_desc {
   /**
    * How long the embedded peer may work for each frame on what nothing is known of, in microseconds, at most 1000000: what came into
    * view while its tile was missing is lit as its neighbours are, and by what that peer traces of it from the next frame on. Only where
-   * it has nothing else to do. 0 = never.
+   * it has nothing else to do. 0 = never. Nothing is in captured sessions, in replays and where two pictures are compared.
    */
   uint32_t fill_budget_us;
 } rayloom_view_desc;

@@ -143,7 +143,7 @@ fn measure(scales: [u8; 3], frames: u64, by_slices: bool) -> Result<Measured, St
         for (i, (tile, piece)) in pieces.iter().enumerate() {
             if i + 1 == pieces.len() {
                 let waiting = cpu_seconds();
-                while merger.prepare_missing(late, PREPARED_PIXELS) {}
+                while merger.prepare_missing(late, PREPARED_PIXELS).may_go_on {}
                 last_piece_cpu = cpu_seconds();
                 preparing = last_piece_cpu - waiting;
             }

@@ -30,7 +30,7 @@ pub const RAYLOOM_PLANE_BASE_COLOR: u32 = 18;
 /// uint32_t: roughness in the lowest byte, then metalness, zero, flags (bit 0: hit by a primary ray).
 pub const RAYLOOM_PLANE_MATERIAL: u32 = 19;
 /// uint32_t: two half floats: where the surface was in the frame before minus where it is, in pixels, +x right, +y down,
-/// without jitter.
+/// without jitter. 65504 both ways, out of any view: it was not seen then, and its tile is missing.
 pub const RAYLOOM_PLANE_MOTION: u32 = 20;
 /// uint32_t: id of the instance + 1; 0 on sky.
 pub const RAYLOOM_PLANE_INSTANCE_ID: u32 = 21;

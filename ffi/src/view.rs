@@ -188,7 +188,7 @@ pub struct rayloom_view_desc {
     pub frames_ahead: u32,
     /// How long the embedded peer may work for each frame on what nothing is known of, in microseconds, at most 1000000: what came into
     /// view while its tile was missing is lit as its neighbours are, and by what that peer traces of it from the next frame on. Only where
-    /// it has nothing else to do. 0 = never.
+    /// it has nothing else to do. 0 = never. Nothing is in captured sessions, in replays and where two pictures are compared.
     pub fill_budget_us: u32,
 }
 descriptor!(rayloom_view_desc, RAYLOOM_STRUCT_VIEW_DESC);

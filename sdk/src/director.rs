@@ -7,7 +7,7 @@
 use crate::access::Withheld;
 use crate::capture::{FrameRecord, Record, Recorder};
 use crate::clock::Clock;
-use crate::config::{Embedded, FrameDesc, Verification, ViewMode};
+use crate::config::{EMBEDDED_PEER, Embedded, FrameDesc, Verification, ViewMode};
 use crate::event::{Event, EventQueue};
 use crate::fleet::Fleet;
 use crate::merge_thread::MergeThread;
@@ -228,7 +228,14 @@ impl Director {
     }
 
     fn publish_finished(&mut self) -> Result<(), MergePanicked> {
-        self.views.values_mut().try_for_each(|view| view.publish_finished(&self.fleet))
+        let embedded = PeerId(EMBEDDED_PEER);
+        for id in self.views.keys().copied().collect::<Vec<u16>>() {
+            let embedded_is_free = !self.views.values().any(|view| view.is_asked(embedded));
+            if let Some(view) = self.views.get_mut(&id) {
+                view.publish_finished(&self.fleet, embedded_is_free)?;
+            }
+        }
+        Ok(())
     }
 
     fn due(&self) -> Option<Time> {

@@ -16,7 +16,7 @@ use rayloom_frame::codec::DecodedSlice;
 use rayloom_frame::compose::{Display, ToneMap, compose_into_with};
 use rayloom_frame::features::BlockFeatures;
 use rayloom_frame::merge::{
-    Added, FrameInputs, LaterLayers, LayerAge, MergeMode, MergedFrame, Merger, PlannedTile, Predicted,
+    Added, FrameInputs, LaterLayers, LayerAge, MergeMode, MergedFrame, Merger, PlannedTile, Predicted, Prepared,
 };
 use rayloom_frame::{Extent, GBuffer, LayerKind, LayerRequest, PictureFormat, Rect};
 use rayloom_scene::Camera;
@@ -205,12 +205,11 @@ impl Merging {
         };
         drop(tiles);
         self.merger.set_behind(false);
-        if self.merger.prepare_missing(tile, pixels) {
-            self.preparing.took(pixels, self.clock.now_ns() - from_ns);
-            self.preparing.tile = tile;
-        } else {
-            self.preparing.tile = tile + 1;
+        let Prepared { pixels: made, may_go_on } = self.merger.prepare_missing(tile, pixels);
+        if made > 0 {
+            self.preparing.took(made, self.clock.now_ns() - from_ns);
         }
+        self.preparing.tile = tile + u32::from(!may_go_on);
     }
 
     /// A frame is not made: history stays what it was, unless none is to be seen after it.

@@ -196,12 +196,12 @@ impl OutputSlot {
 }
 
 #[cfg(test)]
-mod made {
+pub(crate) mod made {
     use super::*;
     use crate::picture::PicturePool;
 
     /// An empty output of a frame.
-    pub(super) fn output(frame_id: u64) -> Arc<Output> {
+    pub(crate) fn output(frame_id: u64) -> Arc<Output> {
         Arc::new(Output {
             frame_id,
             time_ns: 0,

@@ -48,7 +48,7 @@ impl Pacer {
     pub(crate) fn finished(&mut self, begun_ns: u64, now_ns: u64) -> u64 {
         self.note(now_ns.saturating_sub(begun_ns));
         // Never before the one that was begun before it.
-        self.due_ns = (begun_ns + self.steady_ns()).max(self.due_ns.min(now_ns + self.steady_ns()));
+        self.due_ns = self.due_ns.max(begun_ns + self.steady_ns());
         self.due_ns.saturating_sub(now_ns)
     }
 
@@ -78,6 +78,7 @@ pub(crate) fn held_ms(held_ns: u64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::made::output;
 
     const MS: u64 = 1_000_000;
 
@@ -122,6 +123,19 @@ mod tests {
             let begun = 16 * MS * i as u64;
             assert!(*shown >= begun + took * MS && *shown <= begun + 30 * MS, "frame {i}");
         }
+    }
+
+    #[test]
+    fn outputs_wait_in_the_order_of_their_frames_and_not_too_many_of_them() {
+        let mut pacer = Pacer::default();
+        for frame_id in 0..WAITING as u64 {
+            assert!(pacer.hold(output(frame_id), 10).is_none());
+        }
+        assert_eq!(pacer.hold(output(99), 0).map(|output| output.frame_id), Some(0), "the oldest goes at once");
+        assert!(pacer.take_due(9).is_empty() && pacer.due() == Some(10));
+        let due: Vec<u64> = pacer.take_due(10).iter().map(|output| output.frame_id).collect();
+        assert_eq!(due, (1..WAITING as u64).chain([99]).collect::<Vec<_>>());
+        assert_eq!(pacer.due(), None);
     }
 
     #[test]

@@ -433,6 +433,7 @@ impl Pipeline {
                 TaskRefusal::Device => Refusal::DeviceLost,
             };
             self.coordinator.tile_refused(task, refusal, now);
+            self.give_up(|tile| tile.task == task);
         }
     }
 
@@ -441,6 +442,7 @@ impl Pipeline {
         let task = local_task(task);
         if self.coordinator.task_peer(task) == Some(peer) {
             self.coordinator.tile_corrupt(task, flaw, now);
+            self.give_up(|tile| tile.task == task);
         }
     }
 
@@ -528,8 +530,8 @@ impl Pipeline {
     }
 
     /// Frames that were made since, oldest first; without an output where a newer one was ready to be shown. What is unknown in the newest
-    /// is asked of the embedded peer.
-    pub(crate) fn finished(&mut self) -> Vec<(u64, Option<Output>)> {
+    /// is asked of the embedded peer, if that has nothing to do.
+    pub(crate) fn finished(&mut self, embedded_is_free: bool) -> Vec<(u64, Option<Output>)> {
         let mut unknown = None;
         let mut frames = Vec::new();
         for (mut flight, finished) in self.merge.finished() {
@@ -557,7 +559,7 @@ impl Pipeline {
             frames.push((flight.desc.frame_id, output));
             unknown = Some((flight, parts)).filter(|(_, parts)| !parts.is_empty());
         }
-        if let Some((flight, parts)) = unknown {
+        if let Some((flight, parts)) = unknown.filter(|_| embedded_is_free) {
             self.fill(&flight, &parts, self.desc.clock.now());
         }
         frames

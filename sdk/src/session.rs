@@ -84,7 +84,7 @@ impl Shared {
             threads: self.merge_threads,
             clock: self.clock,
             is_recorded: self.recorder.is_some(),
-            fills: self.has_embedded && desc.fill_budget > Duration::ZERO,
+            fills: self.has_embedded && self.recorder.is_none() && desc.fill_budget > Duration::ZERO,
             inserted: self.inserted,
             news: Arc::clone(&self.made),
         })

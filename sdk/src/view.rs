@@ -252,11 +252,11 @@ impl View {
     ///
     /// # Errors
     /// The view's thread is gone, by a panic.
-    pub(crate) fn publish_finished(&mut self, fleet: &Fleet) -> Result<(), MergePanicked> {
-        for (frame_id, output) in self.remote.finished() {
+    pub(crate) fn publish_finished(&mut self, fleet: &Fleet, embedded_is_free: bool) -> Result<(), MergePanicked> {
+        for (frame_id, output) in self.remote.finished(embedded_is_free) {
             self.finished(frame_id, output, false, fleet);
         }
-        for (frame_id, output) in self.local.finished() {
+        for (frame_id, output) in self.local.finished(false) {
             self.finished(frame_id, output, true, fleet);
         }
         if self.merge.has_panicked() { Err(MergePanicked) } else { Ok(()) }
@@ -310,16 +310,20 @@ impl View {
         self.shared.publish_peers(fleet.describe(self));
         self.shared.leave_flight();
         let output = Arc::new(output);
-        let shown = match &mut self.pacer {
-            Some(pacer) if held_ns > 0 => pacer.hold(output, now_ns + held_ns),
-            _ => Some(output),
-        };
-        shown.into_iter().for_each(|output| self.shared.outputs.publish(output));
+        match &mut self.pacer {
+            Some(pacer) => {
+                let due = pacer.hold(output, now_ns + held_ns).into_iter().chain(pacer.take_due(now_ns));
+                due.for_each(|output| self.shared.outputs.publish(output));
+            }
+            None => self.shared.outputs.publish(output),
+        }
     }
 
     /// The view is destroyed: its peers need not go on. Its thread ends soon.
     pub(crate) fn end(mut self, fleet: &mut Fleet) -> MergeThread {
         self.both().for_each(|pipeline| pipeline.cancel(fleet));
+        let held = self.pacer.as_mut().map_or_else(Vec::new, |pacer| pacer.take_due(u64::MAX));
+        held.into_iter().for_each(|output| self.shared.outputs.publish(output));
         self.merge.end();
         self.merge
     }

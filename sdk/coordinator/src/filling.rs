@@ -16,7 +16,7 @@ impl Coordinator {
     /// has something to do, does not hold the revision, is not what the frame asks for, or has failed of late; nor of a view that was never
     /// planned.
     ///
-    /// `frame.frame_id` is a number of its own, and `deadline` when the parts are of use no more.
+    /// `frame.frame_id` is what [`crate::Action::Assign`] will call them, `deadline` when they are of use no more.
     pub fn fill(&mut self, mut frame: FrameRequest, parts: &[Rect], budget: Duration, now: Time) -> FramePlan {
         self.advance(now);
         let mut plan = FramePlan::default();

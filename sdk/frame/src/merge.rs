@@ -36,6 +36,7 @@ pub use late::{LATE_BYTES_PER_PIXEL, LATE_FRAMES, LaterLayers, MAX_LATE_TILES};
 use late_frame::{LateFrame, LatePixels, Optics};
 use layer::LayerBuffers;
 pub use merged_frame::{LayerAge, MergedFrame, TileResult};
+pub use missing::Prepared;
 use rayloom_scene::Camera;
 use reproject::{LastFrame, Reprojection};
 use resolve::History;

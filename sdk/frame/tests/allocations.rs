@@ -83,7 +83,7 @@ fn a_steady_view_takes_no_memory() {
             for (index, tile) in traced.iter().enumerate().skip(1).filter(|(index, _)| *index != late) {
                 merger.add_tile(frame_id, index as u32, 1, tile).unwrap();
             }
-            while merger.prepare_missing(late as u32, 600) {}
+            while merger.prepare_missing(late as u32, 600).may_go_on {}
             merger.finish().unwrap();
             picture = merger.take_picture_with(&Inline).unwrap();
             let frame = merger.finish().unwrap();

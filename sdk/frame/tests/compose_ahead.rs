@@ -276,13 +276,13 @@ fn a_missing_tile_that_is_prepared_is_in_the_picture_before_its_frame_is_finishe
         for (index, tile) in (0..).zip(&tiles).filter(|(index, _)| Some(*index) != late) {
             merger.add_tile(frame_id, index, 0, &traced(tile)).unwrap();
             other.add_tile(frame_id, index, 0, &traced(tile)).unwrap();
-            assert!(!merger.prepare_missing(index, 1000), "it is there");
+            assert_eq!(merger.prepare_missing(index, 1000).pixels, 0, "it is there");
         }
         let mut calls = 0;
-        while late.is_some_and(|late| merger.prepare_missing(late, 1)) {
+        while late.is_some_and(|late| merger.prepare_missing(late, 1).may_go_on) {
             calls += 1;
         }
-        assert!(!merger.prepare_missing(99, 1000), "there is no such tile");
+        assert_eq!(merger.prepare_missing(99, 1000).pixels, 0, "there is no such tile");
         if let Some(late) = late {
             assert_eq!(calls, 5, "a row of blocks a call");
             let composed = merger.withdraw_picture().unwrap();

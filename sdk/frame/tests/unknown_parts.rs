@@ -110,18 +110,27 @@ fn what_comes_of_parts_lights_the_next_frame() {
         for has_planes in modes.iter().copied() {
             let (mut merger, _, pixels) = lost(shot, has_planes);
             let filled = next(&mut merger, shot, has_planes, &pixels);
-            let (mut merger, parts, _) = lost(shot, has_planes);
-            let rects: Vec<Rect> = parts.iter().map(|part| part.rect).collect();
-            let first = merger.add_parts(WHOLE, &rects, 2).unwrap();
-            assert_eq!(first, Some(tiles().len() as u32), "they are numbered on from the frame's own");
-            for (i, rect) in (tiles().len() as u32..).zip(rects) {
-                let part = traced(&shot(WHOLE), PlannedTile { rect, ghost: 2 }, has_planes);
-                assert_eq!(merger.add_tile(WHOLE, i, 7, &part), Ok(Added::Late));
-                assert_eq!(merger.add_tile(WHOLE, i, 7, &part), Ok(Added::Duplicate));
+            for trickles in [false, true] {
+                let (mut merger, parts, _) = lost(shot, has_planes);
+                if trickles {
+                    // Something of the tile itself comes late as well, and no light of what is lit.
+                    let unlit = TracedTile { primary: None, ..shot(WHOLE).trace(tiles()[TILE], &LAYERS[3..]) };
+                    assert_eq!(merger.add_tile(WHOLE, TILE as u32, 0, &unlit), Ok(Added::Late));
+                }
+                let rects: Vec<Rect> = parts.iter().map(|part| part.rect).collect();
+                let first = merger.add_parts(WHOLE, &rects, 2).unwrap();
+                assert_eq!(first, Some(tiles().len() as u32), "they are numbered on from the frame's own");
+                for (i, rect) in (tiles().len() as u32..).zip(rects) {
+                    let part = traced(&shot(WHOLE), PlannedTile { rect, ghost: 2 }, has_planes);
+                    assert_eq!(merger.add_tile(WHOLE, i, 7, &part), Ok(Added::Late));
+                    assert_eq!(merger.add_tile(WHOLE, i, 7, &part), Ok(Added::Duplicate));
+                }
+                let traced = next(&mut merger, shot, has_planes, &pixels);
+                println!(
+                    "{name}, planes {has_planes}, {trickles}: {filled:.1} dB filled, {traced:.1} dB with its parts"
+                );
+                assert!(traced > filled + 3.0, "{name}, {trickles}: {traced:.1} dB, {filled:.1} dB without");
             }
-            let traced = next(&mut merger, shot, has_planes, &pixels);
-            println!("{name}, planes {has_planes}: {filled:.1} dB filled, {traced:.1} dB with its parts");
-            assert!(traced > filled + 3.0, "{name}: {traced:.1} dB, {filled:.1} dB without");
         }
     }
 }

@@ -159,13 +159,8 @@ async fn who_may_not_have_a_scene_is_not_believed_to_hold_it() {
     assert!(director.revisions.offers().iter().any(|offered| offered.offer.revision == 3));
 }
 
-/// Planes are the most that a frame holds: sixteen frames that are out must not hold theirs.
-#[tokio::test]
-async fn the_planes_of_a_frame_that_is_out_are_let_go_unless_something_of_it_is_awaited() {
-    let mut director = director();
-    let peer = PeerId(0);
-    let _link = with_peer(&mut director, peer);
-    let view = director.create_view(0, Filters::Off);
+/// The engine's planes of a frame of the tests' size.
+fn planes() -> Arc<GBuffer> {
     let extent = Extent::new(64, 64);
     let words = || vec![0; extent.pixels()];
     let primary = rayloom_frame::Primary {
@@ -177,7 +172,17 @@ async fn the_planes_of_a_frame_that_is_out_are_let_go_unless_something_of_it_is_
         instance_id: words(),
     };
     let (geometric_normal, emissive) = (Vec::new(), Vec::new());
-    let planes = Arc::new(GBuffer { extent, primary, geometric_normal, emissive, depth_error: 0.0 });
+    Arc::new(GBuffer { extent, primary, geometric_normal, emissive, depth_error: 0.0 })
+}
+
+/// Planes are the most that a frame holds: sixteen frames that are out must not hold theirs.
+#[tokio::test]
+async fn the_planes_of_a_frame_that_is_out_are_let_go_unless_something_of_it_is_awaited() {
+    let mut director = director();
+    let peer = PeerId(0);
+    let _link = with_peer(&mut director, peer);
+    let view = director.create_view(0, Filters::Off);
+    let planes = planes();
     let before = Arc::strong_count(&planes);
     director.begin_frame_with(0, 1, 1, Some(Arc::clone(&planes)));
     assert!(Arc::strong_count(&planes) > before, "it is in flight");
@@ -312,6 +317,10 @@ async fn the_embedded_peer_traces_what_nothing_is_known_of_and_the_next_frame_sh
         let view = director.create_view_of(0, desc, Filters::Off);
         // The other peer answers nothing, and is waited for until the deadline.
         director.begin_frame(0, 1, 1);
+        if director.views[&0].is_asked(embedded) {
+            // Since it had nothing to do for so long it is tried.
+            answer(&mut director, embedded, &asked(&mut theirs).await);
+        }
         finish_frames(&mut director, &view).await;
         let first = view.outputs.acquire(1, Duration::ZERO).unwrap();
         let never = first.pixels_by_age.get(255);
@@ -331,5 +340,35 @@ async fn the_embedded_peer_traces_what_nothing_is_known_of_and_the_next_frame_sh
         assert_eq!(next.pixels_by_age, [0, 64 * 64], "all of it is one frame old");
         let stats = view.stats();
         assert_eq!((stats.filled_parts, stats.filled_pixels, stats.late_tiles), (1, 64 * 64, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_is_refused_is_not_waited_for_and_its_planes_are_let_go() {
+    let embedded = PeerId(EMBEDDED_PEER);
+    let mut director = director();
+    director.desc.embedded = Embedded::Fallback;
+    director.fleet = Fleet::new(Embedded::Fallback, BTreeSet::new(), Handle::current());
+    let _remote = with_peer(&mut director, PeerId(0));
+    let (mut theirs, _ours) = with_another_peer(&mut director, embedded);
+    let desc = ViewDesc { fill_budget: Duration::from_secs(1), ..ViewDesc::new(Extent::new(64, 64)) };
+    let view = director.create_view_of(0, desc, Filters::Off);
+    let planes = planes();
+    let before = Arc::strong_count(&planes);
+    director.begin_frame_with(0, 1, 1, Some(Arc::clone(&planes)));
+    if director.views[&0].is_asked(embedded) {
+        answer(&mut director, embedded, &asked(&mut theirs).await);
+    }
+    finish_frames(&mut director, &view).await;
+    let tasks = asked(&mut theirs).await;
+    for task in &tasks.tasks {
+        let (task, lacks, reason) = (task.id, rayloom_wire::TaskRefusal::Other, "a test".into());
+        let refused = TaskRefused { task, frame_id: 1, lacks, reason };
+        director.handle(Command::Peer(embedded, PeerEvent::TaskRefused(refused)));
+    }
+    // The other peer's tile is late, and still welcome until it is gone.
+    director.handle(Command::Peer(PeerId(0), PeerEvent::Lost { cause: "a test".into() }));
+    while Arc::strong_count(&planes) > before {
+        tokio::task::yield_now().await;
     }
 }

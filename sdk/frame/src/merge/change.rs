@@ -9,7 +9,7 @@
 use glam::Vec2;
 use half::f16;
 
-use super::reproject::Reprojection;
+use super::{reproject::Reprojection, warp::NOWHERE};
 use crate::{Extent, LayerKind, LayerRequest, Primary, Rect, simd::Lanes};
 
 const LAYERS: usize = LayerKind::ALL.len();
@@ -123,7 +123,9 @@ impl Ways<'_> {
         let was = if self.motion_leads_there {
             let word = self.planes.motion[index];
             let half = |bits: u32| f16::from_bits(bits as u16).to_f32();
-            centre + Vec2::new(half(word), half(word >> 16))
+            // What was not seen before changes as what is beside it.
+            let motion = if word == NOWHERE { Vec2::ZERO } else { Vec2::new(half(word), half(word >> 16)) };
+            centre + motion
         } else {
             self.reprojection.apply(centre, self.planes.depth[index]).0
         };

@@ -147,21 +147,19 @@ impl FoldBand<'_, '_, '_> {
         let eight = Eight { x, y, range: start..start + (end - x) as usize, here, across, down, own, moved };
         for frame in late.iter() {
             let position = eight.positions(frame, here.depth);
-            let mut left = L::splat_bits(end - x).gt_signed(L::counting());
+            let lanes = L::splat_bits(end - x).gt_signed(L::counting());
+            // A part that was asked for again lies in a tile of which some may have come: whoever has a layer's light gives it, once.
+            let mut left = [lanes; LAYERS];
             for pixels in &frame.tiles {
-                let inside = is_inside(pixels.tile.rect, position, 0.0) & left;
+                let inside = is_inside(pixels.tile.rect, position, 0.0) & lanes;
                 if inside.mask_bits() != 0 {
-                    self.tile(frame, pixels, &eight, (position, inside));
-                    left = left & inside.not();
-                }
-                if left.mask_bits() == 0 {
-                    break;
+                    self.tile(frame, pixels, &eight, (position, inside), &mut left);
                 }
             }
         }
     }
 
-    /// Eight pixels, those of them that lie in a tile.
+    /// Eight pixels, those of them that lie in a tile; `left` are those that have no light of this frame yet, by layer.
     #[inline(always)]
     fn tile<L: Lanes>(
         &mut self,
@@ -169,6 +167,7 @@ impl FoldBand<'_, '_, '_> {
         pixels: &LatePixels,
         eight: &Eight<L>,
         (position, inside): ((L, L), L),
+        left: &mut [L; LAYERS],
     ) {
         let rect = pixels.tile.rect;
         // Where that frame's planes are gone: a surface that has been followed for longer was seen in it. Where a thing that
@@ -180,7 +179,7 @@ impl FoldBand<'_, '_, '_> {
         }
         let mut surfaces: [Option<(Before<L>, L)>; 2] = [None; 2];
         // Of all layers that are due with frames, if there are any.
-        let (mut all, mut any) = (inside, false);
+        let (mut all, mut any, mut new) = (inside, false, L::zero());
         for kind in LayerKind::ALL {
             let source = &self.sources[kind as usize];
             if source.request.is_none() {
@@ -188,7 +187,8 @@ impl FoldBand<'_, '_, '_> {
             }
             any |= !source.is_later;
             let layer = &pixels.tile.layers[kind as usize];
-            let mut seen = L::zero();
+            let left = &mut left[kind as usize];
+            let (mut seen, given) = (L::zero(), left.not());
             if !layer.is_empty() {
                 let scale = if layer.len() == rect.pixels() { 1 } else { 2 };
                 let (grid, guides) = (Grid::new(rect, frame.id, scale), pixels.guides(scale));
@@ -215,16 +215,18 @@ impl FoldBand<'_, '_, '_> {
                         }
                     }
                 }
-                seen = self.layer(kind, frame, eight, samples, surface.1);
+                seen = self.layer(kind, frame, eight, samples, surface.1 & *left);
+                *left = *left & seen.not();
             }
             // What came of the tile in time is merged.
             let came_in_time = layer.is_empty() && pixels.tile.whole[kind as usize];
             if !(source.is_later || came_in_time) {
-                all = all & seen;
+                all = all & (seen | given);
+                new = new | seen;
             }
         }
         if any {
-            note(self.band.ages, self.band.lengths, &eight.range, (all, frame.age));
+            note(self.band.ages, self.band.lengths, &eight.range, (all & new, frame.age));
         }
     }
 

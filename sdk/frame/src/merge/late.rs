@@ -214,8 +214,7 @@ impl Late {
     /// and their rectangle.
     pub(super) fn kept(&self, frame_id: u64, rect: Rect) -> Option<(&Primary, Rect)> {
         let frame = &self.frames[self.position(frame_id)?];
-        let kept = frame.kept.iter().map(|(tile, planes)| (planes, frame.tiles[*tile as usize].plan.rect));
-        let mut kept = kept;
+        let mut kept = frame.kept.iter().map(|(tile, planes)| (planes, frame.tiles[*tile as usize].plan.rect));
         kept.find(|(_, planes_of)| planes_of.contains_rect(rect))
     }
 

@@ -7,6 +7,7 @@ use super::{
     OpenFrame, Predicted,
     late::{LateTile, guides},
     reproject::Reprojection,
+    warp::NOWHERE,
 };
 use crate::{
     Extent, Primary, Rect,
@@ -168,7 +169,7 @@ impl LatePixels {
 }
 
 /// What a surface moved by itself, beyond what the camera did: `motion` leads from (`x`, `y`) to where it was, the camera's
-/// part to `still`. 0 where rounding may be all of it, and where there is no number.
+/// part to `still`. 0 where rounding may be all of it, and where there is no number or the surface was not seen before.
 #[inline(always)]
 pub(super) fn own_motion<L: Lanes>(motion: L, (x, y): (L, L), still: (L, L)) -> (L, L) {
     let right = (motion & L::splat_bits(0xffff)).half_to_float();
@@ -178,6 +179,7 @@ pub(super) fn own_motion<L: Lanes>(motion: L, (x, y): (L, L), still: (L, L)) -> 
     let moves = rounding.lt(own.0.abs()) | rounding.lt(own.1.abs());
     let infinite = L::splat(f32::INFINITY);
     let moves = moves & own.0.abs().lt(infinite) & own.1.abs().lt(infinite);
+    let moves = moves & motion.eq_bits(L::splat_bits(NOWHERE)).not();
     (own.0 & moves, own.1 & moves)
 }
 

@@ -12,6 +12,15 @@ use super::{
 };
 use crate::{LayerKind, Rect};
 
+/// What was prepared of a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Pixels that were made.
+    pub pixels: usize,
+    /// There may be more to do.
+    pub may_go_on: bool,
+}
+
 impl Merger {
     /// Makes pixels of a tile (its index in the plan) from history of which nothing has come, as [`Merger::finish`] does, which then has
     /// nothing left to do for them; composes them too where [`Merger::compose_ahead`] asked for that. It is for the time in which a caller
@@ -19,13 +28,14 @@ impl Merger {
     /// frame the same.
     ///
     /// At most about `pixels` pixels are made, but one row of blocks of 8 x 8 at least, so that what arrives meanwhile need not wait long.
-    /// True while there may be more to do: each row has its turn once in a frame. False, and nothing is made, without an open frame or
+    /// Each row has its turn once in a frame; rows of which something has come are passed over. Nothing is made without an open frame or
     /// history; of tiles that the frame does not have; where frames pass through or blend ghost zones, where their camera was guessed,
     /// where paths are traced, whose sums are kept; and where hits come with tiles, while hits that came late wait, which may stand for
     /// those that are missing, or layers are due later.
-    pub fn prepare_missing(&mut self, tile: u32, pixels: usize) -> bool {
-        let Some(frame) = self.frame.filter(|frame| self.open_frame() == Some(frame.id)) else { return false };
-        let Some(state) = self.tiles[..self.tile_count].get(tile as usize) else { return false };
+    pub fn prepare_missing(&mut self, tile: u32, pixels: usize) -> Prepared {
+        let none = Prepared { pixels: 0, may_go_on: false };
+        let Some(frame) = self.frame.filter(|frame| self.open_frame() == Some(frame.id)) else { return none };
+        let Some(state) = self.tiles[..self.tile_count].get(tile as usize) else { return none };
         let asked = |layer: &LayerBuffers| layer.request.is_some();
         let may_show_else = self.late.has_hits() || self.layers.iter().any(|layer| asked(layer) && layer.is_later);
         if state.is_complete()
@@ -34,21 +44,23 @@ impl Merger {
             || asked(&self.layers[LayerKind::Path as usize])
             || may_show_else && !state.has_planes()
         {
-            return false;
+            return none;
         }
         let within = inner_blocks(state.plan().rect, self.extent, 0);
         if within.is_empty() {
-            return false;
+            return none;
         }
         let rows = (pixels / (within.width * ROWS) as usize).clamp(1, within.height as usize) as u32 * ROWS;
         let rows = self.tiles[tile as usize].next_to_prepare(within.y, within.bottom(), rows);
+        let mut made = 0;
         for y in rows.clone().step_by(ROWS as usize) {
             let part = Rect::new(within.x, y, within.width, ROWS.min(rows.end - y));
             if self.tiles[tile as usize].has_nothing_of(part) {
                 self.prepare(&frame, part);
+                made += part.pixels();
             }
         }
-        rows.end < within.bottom()
+        Prepared { pixels: made, may_go_on: rows.end < within.bottom() }
     }
 
     /// Tiles of the open frame (their indices in the plan) of which something that is due is missing, and their own pixels.

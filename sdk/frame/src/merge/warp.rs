@@ -10,6 +10,7 @@ use super::{
     late::LateTile,
     late_frame::{LateFrame, own_motion},
     reproject::{Corners, HISTORY_DEPTH_TOLERANCE, LastFrame, Reprojection, steps},
+    resolve::NEVER,
 };
 use crate::{
     Extent, Primary,
@@ -21,8 +22,8 @@ const ITERATIONS: usize = 4;
 const LANDED: f32 = 0.25;
 /// The same for the last frame: beyond, it did not see what the pixel shows.
 const SHOWN: f32 = 1.0;
-/// Motion out of any view: 65,504 pixels to the right and down.
-const NOWHERE: u32 = 0x7bff_7bff;
+/// Motion of what the last frame did not see: out of any view, 65,504 pixels to the right and down.
+pub(super) const NOWHERE: u32 = 0x7bff_7bff;
 
 /// Pixels around the one that is most likely, at which something nearer is looked for.
 const PROBES: [(f32, f32); 9] =
@@ -339,10 +340,12 @@ fn older_than<L: Lanes>(last: &LastFrame<'_>, extent: Extent, (x, y): (L, f32), 
     let places = Places::new(found_x, found_y, L::splat_bits(extent.width));
     let mut ages = [0; 8];
     for (age, at) in ages.iter_mut().zip(places.at) {
-        *age = last.ages[at as usize];
+        // Where nothing is known yet, hits are a guess.
+        *age = if last.lengths[at as usize] == 0 { NEVER } else { last.ages[at as usize] };
     }
     // The last frame's ages are one more by now.
-    L::load_bytes(&ages).gt_signed(L::splat_bits(u32::from(age)).sub_bits(L::splat_bits(1)))
+    let are_older = L::load_bytes(&ages).gt_signed(L::splat_bits(u32::from(age)).sub_bits(L::splat_bits(1)));
+    are_older | motion.eq_bits(L::splat_bits(NOWHERE))
 }
 
 /// As many words as there are, at most eight; zeroes beyond.
