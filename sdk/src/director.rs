@@ -230,7 +230,8 @@ impl Director {
     fn publish_finished(&mut self) -> Result<(), MergePanicked> {
         let embedded = PeerId(EMBEDDED_PEER);
         for id in self.views.keys().copied().collect::<Vec<u16>>() {
-            let embedded_is_free = !self.views.values().any(|view| view.is_asked(embedded));
+            let has_embedded = self.desc.embedded != Embedded::Never;
+            let embedded_is_free = has_embedded && !self.views.values().any(|view| view.is_asked(embedded));
             if let Some(view) = self.views.get_mut(&id) {
                 view.publish_finished(&self.fleet, embedded_is_free)?;
             }

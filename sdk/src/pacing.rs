@@ -3,7 +3,6 @@
 use crate::output::Output;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Frames that are remembered: four seconds at 60 frames a second.
 const REMEMBERED: usize = 240;
@@ -68,11 +67,6 @@ impl Pacer {
         let due = self.waiting.iter().take_while(|(due, _)| *due <= now_ns).count();
         self.waiting.drain(..due).map(|(_, output)| output).collect()
     }
-}
-
-/// Milliseconds that an output was held.
-pub(crate) fn held_ms(held_ns: u64) -> f32 {
-    Duration::from_nanos(held_ns).as_secs_f32() * 1e3
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::fleet::Fleet;
 use crate::merge_thread::MergeThread;
 use crate::output::{Output, OutputSlot};
 use crate::overlay::{self, Overlay};
-use crate::pacing::{Pacer, held_ms};
+use crate::pacing::Pacer;
 use crate::pipeline::{Begun, Pipeline, PipelineDesc, Start, is_local_task};
 use crate::prediction::Prediction;
 use crate::revisions::Revisions;
@@ -181,7 +181,12 @@ impl View {
 
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         self.both().for_each(|pipeline| pipeline.handle_timeout(now));
-        let due = self.pacer.as_mut().map_or_else(Vec::new, |pacer| pacer.take_due(now.0));
+        self.publish_due(now.0);
+    }
+
+    /// Publishes outputs that were held until then.
+    fn publish_due(&mut self, now_ns: u64) {
+        let due = self.pacer.as_mut().map_or_else(Vec::new, |pacer| pacer.take_due(now_ns));
         due.into_iter().for_each(|output| self.shared.outputs.publish(output));
     }
 
@@ -289,7 +294,7 @@ impl View {
         overlay::draw(&mut output, self.overlay);
         let now_ns = self.clock.now_ns();
         let held_ns = self.pacer.as_mut().map_or(0, |pacer| pacer.finished(begun_ns, now_ns));
-        output.held_ms = held_ms(held_ns);
+        output.held_ms = held_ns as f32 / 1e6;
         let (sent, received) = fleet.traffic();
         self.rates.frame(now_ns, output.fresh >= FRESH_SHARE);
         self.rates.traffic(now_ns, sent, received);
@@ -310,20 +315,18 @@ impl View {
         self.shared.publish_peers(fleet.describe(self));
         self.shared.leave_flight();
         let output = Arc::new(output);
-        match &mut self.pacer {
-            Some(pacer) => {
-                let due = pacer.hold(output, now_ns + held_ns).into_iter().chain(pacer.take_due(now_ns));
-                due.for_each(|output| self.shared.outputs.publish(output));
-            }
-            None => self.shared.outputs.publish(output),
-        }
+        let shown = match &mut self.pacer {
+            Some(pacer) => pacer.hold(output, now_ns + held_ns),
+            None => Some(output),
+        };
+        shown.into_iter().for_each(|output| self.shared.outputs.publish(output));
+        self.publish_due(now_ns);
     }
 
     /// The view is destroyed: its peers need not go on. Its thread ends soon.
     pub(crate) fn end(mut self, fleet: &mut Fleet) -> MergeThread {
         self.both().for_each(|pipeline| pipeline.cancel(fleet));
-        let held = self.pacer.as_mut().map_or_else(Vec::new, |pacer| pacer.take_due(u64::MAX));
-        held.into_iter().for_each(|output| self.shared.outputs.publish(output));
+        self.publish_due(u64::MAX);
         self.merge.end();
         self.merge
     }

@@ -3,6 +3,7 @@
 use crate::coordinator::Coordinator;
 use crate::flight::Frame;
 use crate::peer::Peer;
+use crate::planning::GHOST_PX;
 use crate::split::Ground;
 use crate::work_sum::WorkSum;
 use crate::{FramePlan, FrameRequest, GROUPS, PeerState, Time};
@@ -33,7 +34,7 @@ impl Coordinator {
         }
         let map = &self.group(frame.group).map;
         let (work, doubt) = (WorkSum::new(frame.extent, map.density()), WorkSum::new(frame.extent, &map.doubt()));
-        let ghost_px = frame.ghost_px.min(u32::from(u8::MAX));
+        let ghost_px = frame.ghost_px.min(GHOST_PX);
         let ground = Ground {
             work: &work,
             doubt: &doubt,
@@ -62,7 +63,12 @@ impl Coordinator {
         let most = if speed.is_measured() { limits::TASKS_PER_MESSAGE } else { 1 };
         let mut taken = Vec::new();
         let mut taken_ns = 0.0;
-        for rect in parts.iter().filter(|rect| !rect.is_empty() && frame.extent.rect().contains_rect(**rect)) {
+        let lies_in_view = |rect: &&Rect| {
+            let ends = rect.x.checked_add(rect.width).zip(rect.y.checked_add(rect.height));
+            let is_within = |(right, bottom)| right <= frame.extent.width && bottom <= frame.extent.height;
+            !rect.is_empty() && ends.is_some_and(is_within)
+        };
+        for rect in parts.iter().filter(lies_in_view) {
             let known = ground.known(*rect);
             let service_ns = speed.service_ns(known.0);
             if taken.len() < most && taken_ns + service_ns <= budget_ns {

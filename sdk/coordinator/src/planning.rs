@@ -22,7 +22,7 @@ const TASK_BYTES: f64 = 1000.0;
 /// What any tile may be late, however short it is.
 const SLACK_NS: f64 = 5e6;
 /// What a task can say.
-const GHOST_PX: u32 = u8::MAX as u32;
+pub(crate) const GHOST_PX: u32 = u8::MAX as u32;
 
 impl Coordinator {
     /// Cuts a frame and assigns its tiles. Without a peer that holds the revision the plan is empty and the frame

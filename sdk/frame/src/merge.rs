@@ -589,15 +589,19 @@ fn check_planes(extent: Extent, planes: &Primary) -> Result<(), FrameError> {
     Ok(())
 }
 
+/// Whether a rectangle lies in a view of this size. It may come from anywhere: its ends may be no numbers.
+fn lies_in(rect: Rect, extent: Extent) -> bool {
+    let ends = |from: u32, length: u32| u64::from(from) + u64::from(length);
+    ends(rect.x, rect.width) <= extent.width.into() && ends(rect.y, rect.height) <= extent.height.into()
+}
+
 fn check_plan(extent: Extent, tiles: &[PlannedTile]) -> Result<(), FrameError> {
     if tiles.len() > MAX_TILES {
         return Err(FrameError::Plan(format!("{} tiles; at most {MAX_TILES} are possible", tiles.len())));
     }
     let mut pixels = 0u64;
     for (i, PlannedTile { rect, .. }) in tiles.iter().enumerate() {
-        let inside = rect.x as u64 + rect.width as u64 <= extent.width as u64
-            && rect.y as u64 + rect.height as u64 <= extent.height as u64;
-        if rect.is_empty() || !inside {
+        if rect.is_empty() || !lies_in(*rect, extent) {
             return Err(FrameError::Plan(format!("tile {i}, {rect:?}, is empty or leaves the view of {extent:?}")));
         }
         if let Some(other) = tiles[..i].iter().position(|t| !t.rect.intersection(*rect).is_empty()) {

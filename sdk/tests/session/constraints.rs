@@ -86,17 +86,7 @@ fn assets_for_trusted_peers_go_to_nobody_else() {
 #[test]
 fn the_embedded_peer_steps_in_for_peers_that_may_not_trace() {
     let served = Served::start();
-    let peers = vec![served.address()];
-    let embedded = Embedded::Fallback;
-    let desc = SessionDesc { peers, embedded, embedded_allow_cpu: true, ..SessionDesc::default() };
-    let session = Session::new(desc).unwrap();
-    let scene = session.create_scene();
-    scene.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
-    let revision = scene.commit().unwrap();
-    // Both hold the scene before the first frame.
-    for _ in 0..2 {
-        event(&session, |event| matches!(event, Event::SceneReady { .. }).then_some(()));
-    }
+    let (session, _scene, revision) = served.with_standby();
     let constraints = PeerConstraints { trusted: true, ..PeerConstraints::default() };
     let view = session.create_view(ViewDesc { constraints, ..view_desc((1, 1)) }).unwrap();
     let output = first_fresh(&view, revision, 0);

@@ -1,15 +1,12 @@
 //! What nothing is known of is traced by the embedded peer while another one keeps everybody waiting.
 
-use crate::embedded::{PATIENCE, SIZE, event, first_fresh, session, square, view_desc};
+use crate::embedded::{PATIENCE, SIZE, first_fresh, session, square, view_desc};
 use crate::gbuffer::planes_of;
 use crate::served::Served;
 use glam::Vec3;
 use rayloom::frame::metrics::psnr_rgba8;
 use rayloom::scene::Camera;
-use rayloom::{
-    Accumulation, Embedded, Event, FrameDesc, Output, Plane, Session, SessionDesc, ToneMap, ViewDesc, ViewHandle,
-    ViewMode,
-};
+use rayloom::{Accumulation, FrameDesc, Output, Plane, ToneMap, ViewDesc, ViewHandle, ViewMode};
 use rayloom_peer::ServiceConfig;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -59,20 +56,7 @@ fn wait_for_light(planes: Option<&[Plane]>) -> (Arc<Output>, u64) {
         }
     });
     let opens = Opens(gate);
-    let desc = SessionDesc {
-        peers: vec![peer.address()],
-        embedded: Embedded::Fallback,
-        embedded_allow_cpu: true,
-        lossless: true,
-        ..SessionDesc::default()
-    };
-    let session = Session::new(desc).unwrap();
-    let scene = session.create_scene();
-    scene.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
-    let revision = scene.commit().unwrap();
-    for _ in 0..2 {
-        event(&session, |event| matches!(event, Event::SceneReady { .. }).then_some(()));
-    }
+    let (session, _scene, revision) = peer.with_standby();
     // The embedded peer's first tile takes longer than any other.
     let local = session.create_view(view_desc((1, 1))).unwrap();
     local.set_mode(ViewMode::Local).unwrap();

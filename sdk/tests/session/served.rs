@@ -1,9 +1,10 @@
 //! A peer in this process that is dialled like a remote one: signalling over HTTP, data over WebRTC.
 
-use crate::embedded::PATIENCE;
-use rayloom::PeerAddress;
+use crate::embedded::{PATIENCE, event, square};
+use glam::Vec3;
 use rayloom::frame::{GBuffer, Rect};
 use rayloom::scene::Scene;
+use rayloom::{Embedded, Event, PeerAddress, SceneHandle, Session, SessionDesc};
 use rayloom_peer::{
     Frame, ListenConfig, Listening, PeerConfig, PeerServer, RendererOptions, ServiceConfig, TraceError, Traced, Tracer,
     VulkanTracer,
@@ -80,6 +81,24 @@ impl Served {
     pub(crate) fn address(&self) -> PeerAddress {
         let url = format!("http://{}", self.listening.addr());
         PeerAddress { url, token: Some(TOKEN.into()), ..PeerAddress::default() }
+    }
+
+    /// A session with it, and the embedded peer on standby, and the square's revision that both hold.
+    pub(crate) fn with_standby(&self) -> (Session, SceneHandle, u64) {
+        let desc = SessionDesc {
+            peers: vec![self.address()],
+            embedded: Embedded::Fallback,
+            embedded_allow_cpu: true,
+            ..SessionDesc::default()
+        };
+        let session = Session::new(desc).unwrap();
+        let scene = session.create_scene();
+        scene.replace(square(Vec3::new(0.0, 0.0, -2.0))).unwrap();
+        let revision = scene.commit().unwrap();
+        for _ in 0..2 {
+            event(&session, |event| matches!(event, Event::SceneReady { .. }).then_some(()));
+        }
+        (session, scene, revision)
     }
 
     /// Engines whose sessions it holds.

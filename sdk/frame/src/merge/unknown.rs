@@ -1,6 +1,6 @@
 //! Parts of a finished frame of which nothing is known, so that somebody may be asked for them alone, and what comes of these.
 
-use super::{MergedFrame, Merger, PlannedTile};
+use super::{MergedFrame, Merger, PlannedTile, lies_in};
 use crate::{Extent, FrameError, Rect};
 
 /// A side of the blocks that parts consist of, in pixels; they lie on the view's grid, cut at tiles' borders.
@@ -111,9 +111,7 @@ impl Merger {
 
 fn check_parts(extent: Extent, parts: &[Rect]) -> Result<(), FrameError> {
     for rect in parts {
-        let inside = u64::from(rect.x) + u64::from(rect.width) <= u64::from(extent.width)
-            && u64::from(rect.y) + u64::from(rect.height) <= u64::from(extent.height);
-        if rect.is_empty() || !inside {
+        if rect.is_empty() || !lies_in(*rect, extent) {
             return Err(FrameError::Plan(format!("a part {rect:?} that is empty or leaves the view of {extent:?}")));
         }
     }
