@@ -6,6 +6,7 @@
 mod accumulate;
 mod ahead;
 mod arrivals;
+mod bands;
 mod blocks;
 mod change;
 mod fill;
@@ -18,6 +19,7 @@ mod layer;
 mod merged_frame;
 mod missing;
 mod plain;
+mod ready;
 mod reproject;
 mod resolve;
 mod tile;
@@ -348,7 +350,7 @@ impl Merger {
         self.guess.begin(&inputs, self.mode, self.extent)?;
         // A frame that was dropped leaves the history as it was; sums of paths that were added to go on as after a change.
         let last_finished = self.is_finished;
-        let has_spoilt_sums = !last_finished && self.frame.is_some() && self.ahead.merged_pixels() > 0;
+        let has_spoilt_sums = !last_finished && self.frame.is_some() && self.ahead.merged_pixels > 0;
         if last_finished {
             self.changes.close(self.layers.each_ref().map(|layer| layer.request));
             self.history = self.frame.filter(|_| self.is_history);
@@ -547,7 +549,7 @@ impl Merger {
         }
         let (inputs, outputs) = self.parts(frame, &late);
         let rest = resolve::resolve(&inputs, outputs, &frame.camera, workers);
-        self.fresh_pixels = self.ahead.merged_pixels() + rest;
+        self.fresh_pixels = self.ahead.merged_pixels + rest;
         if let Some(guessed) = self.guess.take_back(late) {
             self.fresh_pixels = self.ages.iter().filter(|age| **age == 0).count();
             debug_assert_eq!(guessed, self.tile_count, "the guess has the frame's own plan");

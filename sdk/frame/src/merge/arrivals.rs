@@ -248,8 +248,8 @@ impl Merger {
             }
         }
         self.tiles[tile as usize].set_peer(peer);
-        if let Some(inner) = self.inner_pixels(tile).filter(|_| self.is_whole(tile, traced)) {
-            return Ok(self.place_and_merge(tile, traced, inner));
+        if let Some((frame, inner)) = self.inner_pixels(tile).filter(|_| self.is_whole(tile, traced)) {
+            return Ok(self.place_and_merge(&frame, tile, traced, inner));
         }
         for layer in &traced.layers {
             self.place_layer(tile, peer, layer.kind, layer.rect, &layer.pixels);

@@ -10,10 +10,11 @@ use rayloom_scene::Camera;
 
 use super::{
     ahead::Stage,
+    bands::take,
     blocks::{Blocks, Reach},
     layer::LayerBuffers,
     reproject::is_same_material,
-    resolve::{Came, Expected, Inputs, LAYERS, take},
+    resolve::{Came, Expected, Inputs, LAYERS},
 };
 use crate::{
     Extent, LayerKind, Primary, Rect, Workers,

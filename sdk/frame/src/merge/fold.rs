@@ -9,11 +9,12 @@ use std::ops::Range;
 use super::{
     accumulate::{Before, brightened, measure, spread},
     ahead::Stage,
+    bands::Band,
     change::{Limits, SIDE},
     late_frame::{Grid, LateFrame, LatePixels, own_motion},
     layer::LayerSource,
     reproject::{Corners, Guides, HISTORY_DEPTH_TOLERANCE, Taps, steps},
-    resolve::{Band, Inputs, LAYERS, NEVER, is_measured},
+    resolve::{Inputs, LAYERS, NEVER, is_measured},
 };
 use crate::{
     Extent, LayerKind, Primary, Rect,

@@ -8,12 +8,13 @@ use rayloom_scene::Camera;
 
 use super::{
     FrameInputs, MergeMode, Merger, OpenFrame,
+    bands::take,
     blocks::{Blocks, Reach},
     fill::Group,
     late::{LateTile, NOT_THERE},
     late_frame::{LateFrame, LatePixels},
     layer::LayerBuffers,
-    resolve::{LAYERS, NEVER, take},
+    resolve::{LAYERS, NEVER},
     tile::TileState,
 };
 use crate::{

@@ -6,11 +6,12 @@
 use super::{
     Merger, OpenFrame,
     ahead::{ROWS, Stage},
+    bands::Only,
     change::inner_blocks,
     layer::LayerBuffers,
-    resolve::{self, Incoming, Only},
+    resolve,
 };
-use crate::{LayerKind, Rect};
+use crate::{Inline, LayerKind, Rect};
 
 /// What was prepared of a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ impl Merger {
         if !inputs.tiles.iter().any(|tile| tile.has_planes()) {
             resolve::warp_blocks(&inputs, outputs.planes, part);
         }
-        resolve::merge_blocks(&inputs, outputs, Only { rect: part, is_missing: true, incoming: Incoming::default() });
+        resolve::merge_blocks(&inputs, outputs, &[part], Only::Missing, &Inline);
         self.ahead.has_prepared = true;
         let mut x = part.x;
         while x < part.right() {
@@ -83,7 +84,7 @@ impl Merger {
             let end = (x..part.right()).step_by(ROWS as usize).find(|x| self.has_holes(part, *x) != has_holes);
             let end = end.unwrap_or(part.right());
             let alike = Rect::new(x, part.y, end - x, part.height);
-            let stage = if has_holes { Stage::Holed } else { self.compose_rect(frame, alike) };
+            let stage = if has_holes { Stage::Holed } else { self.compose_parts(frame, &[alike], &Inline) };
             self.ahead.set(alike, stage);
             x = end;
         }

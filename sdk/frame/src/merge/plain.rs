@@ -162,8 +162,8 @@ impl MergeBand<'_, '_, '_> {
             L::prefetch(pixels, ahead);
             L::prefetch(source.history, lower);
             let mut incoming = None;
-            if let Some(only) = &self.ahead {
-                incoming = only.incoming.from(kind, (x, y));
+            if let Some((_, only)) = &self.ahead {
+                incoming = only.from(kind, (x, y));
             }
             let halves: &mut [[u16; 8]; 4] = bytemuck::cast_mut::<[[u16; 4]; 8], _>(pixels.first_chunk_mut()?);
             let mut samples = [L::zero(); 4];

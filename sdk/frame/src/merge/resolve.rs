@@ -13,13 +13,14 @@ use super::{
     MergeMode,
     accumulate::{Before, MergePixels, Signal, Sums},
     ahead::{Stage, waiting},
+    bands::{Band, Only, Rows},
     blocks::Blocks,
-    change::{Changes, Difference, Limits, SIDE, Ways},
+    change::{Changes, Limits, SIDE, Ways},
     fill::fill,
     fold::FoldBand,
     ghost::GhostPixels,
     late_frame::{LateFrame, Optics},
-    layer::{LayerBuffers, LayerParts, LayerSource, Own},
+    layer::{LayerBuffers, LayerSource, Own},
     plain::Plain,
     reproject::{Guides, HistoryTaps, LastFrame, Reprojection},
     tile::TileState,
@@ -27,7 +28,7 @@ use super::{
     warp::{LateTarget, PrimaryRow, primary_bands},
 };
 use crate::{
-    Extent, LayerKind, PlaneKind, Primary, Rect, TracedTile, Workers,
+    Extent, LayerKind, PlaneKind, Primary, Rect, Workers,
     simd::{Half4, Kernel, Lanes, dispatch},
     workers::{BAND_ROWS, for_each},
 };
@@ -92,10 +93,9 @@ pub(super) struct Outputs<'a> {
 /// Makes what is left of the merged frame; gives back the number of its pixels that are fresh.
 pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera, workers: &dyn Workers) -> usize {
     let Outputs { planes, ages, lengths, layers, changes, blocks, stages } = outputs;
-    let band_pixels = BAND_ROWS * inputs.extent.width as usize;
     // All planes first: they guide the upsampling across borders of tiles and bands.
     if !inputs.tiles.iter().all(TileState::is_complete) {
-        let bands = primary_bands(planes, band_pixels).enumerate();
+        let bands = primary_bands(planes, BAND_ROWS * inputs.extent.width as usize).enumerate();
         let stages = &*stages;
         for_each(workers, bands, |(index, band)| {
             dispatch(FillPlanes { inputs, first_row: index * BAND_ROWS, stages, band })
@@ -103,26 +103,13 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera
     }
     let planes = &*planes;
     follow(changes, inputs, planes, inputs.extent.rect());
-    let (limits, mut differences) = changes.split();
+    let (limits, differences) = changes.split();
     let fresh_pixels = AtomicUsize::new(0);
-    let mut parts = layers.each_mut().map(|layer| layer.split(false));
+    let parts = layers.each_mut().map(|layer| layer.split(false));
     let sources = parts.each_ref().map(|part| part.source);
-    let band_blocks = BAND_ROWS / SIDE * (inputs.extent.width as usize).div_ceil(SIDE);
-    let mut stages_left = &mut *stages;
-    let rows = ages.chunks_mut(band_pixels).zip(lengths.chunks_mut(band_pixels)).enumerate();
-    let bands = rows.map(|(index, (ages, lengths))| Band {
-        first_row: index * BAND_ROWS,
-        ages,
-        lengths,
-        currents: parts.each_mut().map(|part| take(&mut part.current, band_pixels)),
-        own: parts.each_mut().map(|part| {
-            let Own { ages, lengths } = part.own.as_mut()?;
-            Some(Own { ages: take(ages, band_pixels), lengths: take(lengths, band_pixels) })
-        }),
-        differences: differences.each_mut().map(|rest| take(rest, band_blocks)),
-        path_sums: take(&mut parts[LayerKind::Path as usize].sums, band_pixels),
-        stages: take(&mut stages_left, band_blocks),
-    });
+    let mut rows = Rows::new(inputs.extent, (ages, lengths), parts, differences, stages);
+    let count = (inputs.extent.height as usize).div_ceil(BAND_ROWS);
+    let bands = (0..count).map(|_| rows.take(BAND_ROWS));
     for_each(workers, bands, |mut band| {
         let merge = MergeBand { inputs, planes, sources: &sources, limits, band: &mut band, ahead: None };
         fresh_pixels.fetch_add(dispatch(merge), Ordering::Relaxed);
@@ -136,78 +123,31 @@ pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera
     fresh_pixels.into_inner()
 }
 
-/// Some pixels of rows.
-#[derive(Clone, Copy)]
-pub(super) struct Only<'a> {
-    pub(super) rect: Rect,
-    /// Nothing of them came, rather than all of them, and of what is around them.
-    pub(super) is_missing: bool,
-    pub(super) incoming: Incoming<'a>,
-}
-
-/// Layers of a tile at full resolution that are merged from where they came, rather than from their place in the view.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Incoming<'a> {
-    /// Of the tile, with its ghost zone.
-    origin: (u32, u32),
-    width: u32,
-    layers: [Option<&'a [[u16; 4]]>; LAYERS],
-}
-
-impl<'a> Incoming<'a> {
-    pub(super) fn of(traced: &'a TracedTile) -> Incoming<'a> {
-        let mut layers = [None; LAYERS];
-        for layer in traced.layers.iter().filter(|layer| layer.scale == 1) {
-            layers[layer.kind as usize] = Some(layer.pixels.as_slice());
-        }
-        Incoming { origin: (traced.rect.x, traced.rect.y), width: traced.rect.width, layers }
-    }
-
-    /// A layer's pixels from one on.
-    #[inline(always)]
-    pub(super) fn from(&self, layer: usize, (x, y): (u32, u32)) -> Option<&'a [[u16; 4]]> {
-        self.layers[layer]?.get(((y - self.origin.1) * self.width + x - self.origin.0) as usize..)
-    }
-}
-
-/// Merges whole blocks ahead of the rest.
-pub(super) fn merge_blocks(inputs: &Inputs<'_>, outputs: Outputs<'_>, only: Only<'_>) {
+/// Merges whole blocks ahead of the rest: parts of the view as [`Rows::take_parts`] takes them.
+pub(super) fn merge_blocks(
+    inputs: &Inputs<'_>,
+    outputs: Outputs<'_>,
+    parts: &[Rect],
+    came: Only<'_>,
+    workers: &dyn Workers,
+) {
     let Outputs { planes, ages, lengths, layers, changes, .. } = outputs;
-    let rect = only.rect;
     let planes = &*planes;
     // How far history counts is nothing to those that have no sample.
-    if !only.is_missing {
-        follow(changes, inputs, planes, rect);
+    if !matches!(came, Only::Missing) {
+        parts.iter().for_each(|part| follow(changes, inputs, planes, *part));
     }
     let (limits, differences) = changes.split();
-    let width = inputs.extent.width as usize;
-    let pixels = rect.y as usize * width..rect.bottom() as usize * width;
-    let first_block = rect.y as usize / SIDE * width.div_ceil(SIDE);
-    let parts = layers.each_mut().map(|layer| layer.split(true));
-    let sources = parts.each_ref().map(|part| part.source);
-    let (mut currents, mut own): ([&mut [[u16; 4]]; LAYERS], [Option<Own<'_>>; LAYERS]) = Default::default();
-    let mut path_sums: &mut [[f32; 4]] = &mut [];
-    for (layer, LayerParts { current, sums, own: times, .. }) in parts.into_iter().enumerate() {
-        currents[layer] = current.get_mut(pixels.clone()).unwrap_or_default();
-        own[layer] = times.map(|Own { ages, lengths }| Own {
-            ages: &mut ages[pixels.clone()],
-            lengths: &mut lengths[pixels.clone()],
-        });
-        if layer == LayerKind::Path as usize && sources[layer].request.is_some() {
-            path_sums = &mut sums[pixels.clone()];
+    let layers = layers.each_mut().map(|layer| layer.split(true));
+    let sources = layers.each_ref().map(|part| part.source);
+    // They wait, whatever is known of the others in their rows.
+    let rows = Rows::new(inputs.extent, (ages, lengths), layers, differences, &mut []);
+    for_each(workers, rows.take_parts(parts), |(mut band, parts)| {
+        for part in parts {
+            let ahead = Some((*part, came));
+            dispatch(MergeBand { inputs, planes, sources: &sources, limits, band: &mut band, ahead });
         }
-    }
-    let mut band = Band {
-        first_row: rect.y as usize,
-        ages: &mut ages[pixels.clone()],
-        lengths: &mut lengths[pixels],
-        currents,
-        own,
-        differences: differences.map(|all| all.get_mut(first_block..).unwrap_or_default()),
-        path_sums,
-        stages: &mut [],
-    };
-    dispatch(MergeBand { inputs, planes, sources: &sources, limits, band: &mut band, ahead: Some(only) });
+    });
 }
 
 /// Takes the planes of pixels of which nothing came from the last frame; the engine gave none.
@@ -249,14 +189,6 @@ fn follow(changes: &mut Changes, inputs: &Inputs<'_>, planes: &Primary, rect: Re
         };
         changes.follow(&ways, rect);
     }
-}
-
-/// The first of what is left, at most so many.
-pub(super) fn take<'a, T>(rest: &mut &'a mut [T], count: usize) -> &'a mut [T] {
-    let count = count.min(rest.len());
-    let (first, others) = std::mem::take(rest).split_at_mut(count);
-    *rest = others;
-    first
 }
 
 /// Fills the missing rows of a band of planes from the last frame, and from newer ones that came late.
@@ -302,30 +234,14 @@ impl Kernel for FillPlanes<'_, '_> {
     }
 }
 
-/// Whole rows of what is written.
-pub(super) struct Band<'a> {
-    pub(super) first_row: usize,
-    pub(super) ages: &'a mut [u8],
-    pub(super) lengths: &'a mut [u8],
-    pub(super) currents: [&'a mut [[u16; 4]]; LAYERS],
-    /// Of layers that are due later than the frame.
-    pub(super) own: [Option<Own<'a>>; LAYERS],
-    /// Of its blocks; none of layers that are not measured.
-    pub(super) differences: [&'a mut [Difference]; LAYERS],
-    /// Where paths are traced.
-    pub(super) path_sums: &'a mut [[f32; 4]],
-    /// Of its blocks.
-    pub(super) stages: &'a mut [Stage],
-}
-
 pub(super) struct MergeBand<'a, 'b, 'c> {
     pub(super) inputs: &'a Inputs<'a>,
     pub(super) planes: &'a Primary,
     pub(super) sources: &'a [LayerSource<'a>; LAYERS],
     pub(super) limits: Limits<'a>,
     pub(super) band: &'b mut Band<'c>,
-    /// Only these pixels of the band's rows.
-    pub(super) ahead: Option<Only<'a>>,
+    /// Only these pixels of the band's rows, and what came of them.
+    pub(super) ahead: Option<(Rect, Only<'a>)>,
 }
 
 /// Neighbouring pixels of a row of which the same came.
@@ -377,14 +293,20 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn new(inputs: &Inputs<'a>, expected: Expected, y: u32, stages: &'a [Stage], ahead: Option<Only<'_>>) -> Parts<'a> {
+    fn new(
+        inputs: &Inputs<'a>,
+        expected: Expected,
+        y: u32,
+        stages: &'a [Stage],
+        ahead: Option<(Rect, Only<'_>)>,
+    ) -> Parts<'a> {
         let all = Came { has_primary: true, has_layer: expected.is_later.map(|is_later| !is_later), fresh: true };
         // A frame's planes are given of all tiles or of none.
         let has_primary = inputs.tiles.first().is_some_and(TileState::has_planes);
         let nothing = Came { has_primary, has_layer: [false; LAYERS], fresh: false };
-        let rest = ahead.map(|Only { rect, is_missing, .. }| Segment {
+        let rest = ahead.map(|(rect, only)| Segment {
             rect: Rect::new(rect.x, y, rect.width, 1),
-            came: if is_missing { nothing } else { all },
+            came: if matches!(only, Only::Missing) { nothing } else { all },
         });
         let from_left = if ahead.is_some() { &[] } else { inputs.from_left };
         Parts { tiles: inputs.tiles, from_left: from_left.iter(), expected, y, stages, rest }
@@ -565,7 +487,7 @@ impl MergeBand<'_, '_, '_> {
                     samples: f32::from(request.samples),
                 });
                 let pixels = &mut self.band.currents[kind as usize][range.clone()];
-                if let Some(from) = self.ahead.and_then(|only| only.incoming.from(kind as usize, (x, rect.y))) {
+                if let Some(from) = self.ahead.and_then(|(_, only)| only.from(kind as usize, (x, rect.y))) {
                     pixels.copy_from_slice(&from[..pixels.len()]);
                 }
                 let merge = MergePixels {
