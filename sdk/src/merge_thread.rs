@@ -206,7 +206,9 @@ fn run(desc: &MergeDesc, work: &mpsc::Receiver<Job>, made: &Made) {
     let mut merging = [false, true].map(|is_local| Merging::new(desc, is_local));
     let mut jobs = VecDeque::new();
     loop {
+        jobs.extend(work.try_iter());
         if jobs.is_empty() {
+            merging.iter_mut().for_each(Merging::merge_ready);
             match next_job(&mut merging, work, desc.clock) {
                 Ok(job) => jobs.push_back(job),
                 Err(_) => return,
@@ -224,7 +226,7 @@ fn run(desc: &MergeDesc, work: &mpsc::Receiver<Job>, made: &Made) {
                 made.news.notify_one();
             }
             Some(Job::Open { is_local, opening }) => merging[usize::from(is_local)].open(*opening),
-            Some(Job::Add { is_local, part }) => merging[usize::from(is_local)].add(&part, !jobs.is_empty()),
+            Some(Job::Add { is_local, part }) => merging[usize::from(is_local)].add(&part),
             Some(Job::AskAgain { is_local, frame_id, parts, ghost_px }) => {
                 merging[usize::from(is_local)].ask_again(frame_id, &parts, ghost_px);
             }

@@ -111,6 +111,7 @@ impl Merging {
             Accumulation::Off => MergeMode::Passthrough,
             Accumulation::Frames(max_history) => MergeMode::Accumulate { max_history },
         });
+        merger.set_behind(true);
         Merging {
             view: desc.view,
             is_local,
@@ -188,6 +189,11 @@ impl Merging {
         self.merged.clear();
     }
 
+    /// Merges what came, for who has nothing more to add at hand; otherwise it is merged when the frame is finished. All threads share it.
+    pub(crate) fn merge_ready(&mut self) {
+        self.merger.merge_ready_with(&self.threads);
+    }
+
     /// When what is missing of the open frame is to be prepared, while there is nothing else to do; `None` where nothing is to be.
     pub(crate) fn prepares_at_ns(&self) -> Option<u64> {
         self.open.as_ref()?;
@@ -204,7 +210,6 @@ impl Merging {
             return self.preparing.stop();
         };
         drop(tiles);
-        self.merger.set_behind(false);
         let Prepared { pixels: made, may_go_on } = self.merger.prepare_missing(tile, pixels);
         if made > 0 {
             self.preparing.took(made, self.clock.now_ns() - from_ns);
@@ -220,9 +225,7 @@ impl Merging {
     }
 
     /// Takes a slice of the open frame, or of one before it: that one counts in the next that finishes.
-    /// Who is behind, with more to add at hand, leaves composing until the frame is finished, when all threads share it.
-    pub(crate) fn add(&mut self, part: &Part, is_behind: bool) {
-        self.merger.set_behind(is_behind && self.threads.count > 1);
+    pub(crate) fn add(&mut self, part: &Part) {
         let Part { frame_id, tile, peer, slice } = part;
         let this = MergedSlice::new(*tile, slice.plane, slice.rect);
         if self.prescribed.as_ref().is_some_and(|prescribed| !prescribed.contains(&this)) {

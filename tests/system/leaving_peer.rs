@@ -39,8 +39,9 @@ fn nothing_is_lost_with_a_peer_that_is_told_to_end() {
 
 #[test]
 fn a_killed_engine_leaves_nothing_at_its_peers() {
-    let peer = Peer::start_with(&["--exit-when-idle", "1s"]);
-    let (mut fleet, built) = (Fleet { peers: vec![peer] }, Built::new());
+    let built = Built::new();
+    // It is idle too until the engine has started.
+    let mut fleet = Fleet { peers: vec![Peer::start_with(&["--exit-when-idle", "10s"])] };
     let mut engine = built.engine(&fleet).stdout(Stdio::piped()).spawn().unwrap();
     let line = |text: &str| text.contains("fresh");
     let said = BufReader::new(engine.stdout.take().unwrap()).lines().map_while(Result::ok).find(|text| line(text));
