@@ -1,11 +1,12 @@
 //! The state machine: events in, actions out. Planning is in `planning.rs`, what goes wrong with tiles in `faults.rs`, where peers
 //! stand in `membership.rs`.
 
-use crate::flight::{Frame, Task};
+use crate::flight::{Frame, Task, TaskState};
 use crate::foresight::{Foresight, Pending};
 use crate::layout::LastPlan;
 use crate::link::BytesPerPx;
 use crate::model::{CostModel, CostModelView};
+use crate::passed::PassedOver;
 use crate::peer::Peer;
 use crate::quality::Quality;
 use crate::speed::Speed;
@@ -19,8 +20,9 @@ use rayloom_wire::limits;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// Answers to tasks that are no longer waited for are welcome this long.
-const LATE_ANSWERS: Duration = Duration::from_secs(2);
+/// Answers to tasks that were cancelled are welcome this long, and to those that are only not waited for any more.
+const CANCELLED_ANSWERS: Duration = Duration::from_secs(2);
+const LATE_ANSWERS: Duration = Duration::from_secs(60);
 /// A clock that goes back by so much has been set; by less, its readings came in another order.
 const CLOCK_SET: Duration = Duration::from_millis(20);
 /// A caller that looks so much later than it was to has stood still itself.
@@ -64,6 +66,9 @@ pub(crate) struct Group {
     pub(crate) last_plan: Option<LastPlan>,
     /// What the last frame that expired lacked: comes first in its peers' queues.
     pub(crate) lacking: Vec<Rect>,
+    pub(crate) passed_over: PassedOver,
+    /// When its last frame was begun.
+    pub(crate) begun: Time,
     /// How long answers are, by what arrived.
     pub(crate) answer_bytes: BytesPerPx,
     pub(crate) quality: Quality,
@@ -75,6 +80,8 @@ impl Group {
             map: WorkMap::new(),
             last_plan: None,
             lacking: Vec::new(),
+            passed_over: PassedOver::default(),
+            begun: Time::default(),
             answer_bytes: BytesPerPx::default(),
             quality: Quality::default(),
         }
@@ -221,6 +228,9 @@ impl Coordinator {
         if done.is_outstanding() {
             self.note_held(done.peer);
         }
+        if done.cell.is_some() {
+            self.group_mut(done.group).passed_over.note_traced(done.ghost_rect);
+        }
         self.fill_cell(&done);
     }
 
@@ -292,7 +302,11 @@ impl Coordinator {
     /// Forgets tasks that nobody waits for and whose answers would be too old to learn from.
     pub(crate) fn forget_old_tasks(&mut self) {
         let now = self.now;
-        self.tasks.retain(|_, task| task.is_outstanding() || now.since(task.assigned) < LATE_ANSWERS);
+        self.tasks.retain(|_, task| match task.state {
+            TaskState::Outstanding => true,
+            TaskState::Released => now.since(task.assigned) < LATE_ANSWERS,
+            TaskState::Cancelled => now.since(task.assigned) < CANCELLED_ANSWERS,
+        });
     }
 
     pub(crate) fn add_task(&mut self, task: Task) -> TaskId {

@@ -20,7 +20,9 @@ impl Coordinator {
         self.cancel(waiting);
         if self.frames[index].is_complete() {
             let frame = self.frames.remove(index).expect("its index was found above");
-            self.group_mut(frame.group).lacking.clear();
+            let group = self.group_mut(frame.group);
+            group.lacking.clear();
+            group.passed_over.clear();
             self.push(Action::FrameComplete { frame_id: frame.id, group: frame.group });
         }
     }
@@ -53,12 +55,24 @@ impl Coordinator {
     pub(crate) fn expire(&mut self, index: usize, cause: ExpiryCause) {
         let Some(frame) = self.frames.remove(index) else { return };
         let is_waiting = |(id, task): &(&TaskId, &Task)| {
-            let is_of_it = task.is_outstanding() && task.serial == frame.serial && task.cell.is_some();
-            is_of_it && self.outstanding(task.peer).next().is_some_and(|(begun, _)| begun != **id)
+            let is_of_it = task.serial == frame.serial && task.cell.is_some();
+            let is_behind = || match task.state {
+                TaskState::Outstanding => self.outstanding(task.peer).next().is_some_and(|(begun, _)| begun != **id),
+                // Of what nobody waits for any more its peer may be at the oldest.
+                TaskState::Released => self.released(task.peer).next().is_some_and(|begun| begun != **id),
+                TaskState::Cancelled => false,
+            };
+            is_of_it && is_behind()
         };
-        let waiting = self.tasks.iter().filter(is_waiting).map(|(id, _)| *id).collect();
-        self.cancel(waiting);
-        self.finish_expired(&frame, cause);
+        let waiting: Vec<TaskId> = self.tasks.iter().filter(is_waiting).map(|(id, _)| *id).collect();
+        self.cancel(waiting.clone());
+        self.finish_expired(&frame, &waiting, cause);
+    }
+
+    /// A peer's tiles that are no longer waited for, oldest first.
+    fn released(&self, peer: PeerId) -> impl Iterator<Item = TaskId> {
+        let is_released = move |task: &Task| task.peer == peer && task.state == TaskState::Released;
+        self.tasks.iter().filter(move |(_, task)| is_released(task)).map(|(id, _)| *id)
     }
 
     /// Ends frames whose missing tiles nobody is left to trace.
@@ -72,7 +86,7 @@ impl Coordinator {
         };
         let (ended, going): (VecDeque<Frame>, VecDeque<Frame>) = self.frames.iter().cloned().partition(is_hopeless);
         self.frames = going;
-        ended.iter().for_each(|frame| self.finish_expired(frame, ExpiryCause::NobodyLeft));
+        ended.iter().for_each(|frame| self.finish_expired(frame, &[], ExpiryCause::NobodyLeft));
     }
 
     /// Notes tiles that were due, and who is suspect for them.
@@ -104,7 +118,11 @@ impl Coordinator {
             peer.missed_in_a_row = peer.missed_in_a_row.saturating_add(1);
             peer.held = 0;
             let is_fault = peer.state != PeerState::Ready || peer.missed_in_a_row >= self.config.suspect_after_missed;
-            self.cancel(vec![id]);
+            match self.tasks.get_mut(&id).filter(|_| is_head) {
+                // It may be at it for longer than anybody thought: then its answer tells how long.
+                Some(task) => task.state = TaskState::Released,
+                None => self.cancel(vec![id]),
+            }
             if is_fault {
                 self.fault(task.peer, ChangeCause::MissedDeadline { task: id, waited }, waited);
             }
@@ -237,8 +255,13 @@ impl Coordinator {
         by_peer.into_iter().for_each(|(peer, tasks)| self.push(Action::Cancel { peer, tasks }));
     }
 
-    fn finish_expired(&mut self, frame: &Frame, cause: ExpiryCause) {
-        self.group_mut(frame.group).lacking = frame.missing().map(|cell| cell.rect).collect();
+    /// A frame ends; nobody was at these of its tasks.
+    fn finish_expired(&mut self, frame: &Frame, passed_over: &[TaskId], cause: ExpiryCause) {
+        let group = self.group_mut(frame.group);
+        group.lacking = frame.missing().map(|cell| cell.rect).collect();
+        for cell in frame.missing().filter(|cell| passed_over.contains(&cell.latest)) {
+            group.passed_over.note(frame.extent, cell.rect);
+        }
         let missing = frame.missing().map(|cell| cell.latest).collect();
         self.push(Action::FrameExpired { frame_id: frame.id, group: frame.group, missing, cause });
     }

@@ -6,6 +6,7 @@ use crate::share::{Candidate, Demand, Previous, Share, choose, fill};
 use crate::split::{Ground, Slot, Tree};
 use crate::{FrameRequest, PeerId, Time};
 use rayloom_frame::{Extent, Rect};
+use std::time::Duration;
 
 /// Times that weights are corrected for what the ghost zones of a cut turned out to cost.
 const REFINEMENTS: usize = 3;
@@ -21,6 +22,13 @@ const WORSE: f64 = 0.98;
 const LOST: f64 = 1.1;
 /// Share of the time to a deadline in which work must be predicted to be done for it to be left to few peers.
 const IN_TIME: f64 = 0.8;
+
+/// Frames that a tile may take where a frame is more than its peers can do: what comes later counts for little.
+const MOST_FRAMES: f64 = 2.0;
+/// Frames may be begun seldom, or one after a pause.
+const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
+/// Tiles that a peer may get of such a frame.
+const MOST_TILES: u32 = 32;
 
 /// The last frame's cuts.
 #[derive(Clone, Debug)]
@@ -53,7 +61,45 @@ pub(crate) struct Layout {
     ideal_ns: f64,
 }
 
+/// A cut finer than what costs least: what comes first can only be told apart in tiles of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fine {
+    /// Tiles that a peer is to get at any cost, if more than the configuration says.
+    tiles: u32,
+}
+
 impl Coordinator {
+    /// How fine a frame is cut, if not as costs least: where it is too much, and where a peer's tile would come too late to count. That
+    /// is predicted; where nobody has answered any it shows in that even the first of them is missed.
+    pub(crate) fn fine(
+        &self,
+        frame: &FrameRequest,
+        is_too_much: bool,
+        units: f64,
+        candidates: &[Candidate],
+    ) -> Option<Fine> {
+        let most = self.config.tiles_per_peer.end();
+        let missed = candidates.iter().map(|candidate| self.peers[&candidate.peer].missed_in_a_row).min();
+        let by_misses = most << missed.unwrap_or(0).min(6);
+        let rate: f64 = candidates.iter().map(|candidate| 1.0 / candidate.ns_per_unit).sum();
+        // A tile that is begun is finished, whatever becomes of its frame: one that takes some frames leaves no time unused.
+        let interval_ns = self.now.since(self.group(frame.group).begun).min(LONGEST_INTERVAL).as_nanos() as f64;
+        let frame_ns = interval_ns.max(frame.deadline.ns_since(self.now) as f64).max(1.0);
+        let late = if self.is_calibrated { units / rate / frame_ns } else { 0.0 };
+        let by_time = (late / MOST_FRAMES).ceil().min(f64::from(MOST_TILES)) as u32;
+        // It does not flutter: begun where it is clear, and kept while it is about right.
+        let last = self.group(frame.group).last_plan.as_ref().filter(|last| last.extent == frame.extent);
+        let by_time = match last.and_then(|last| tiles_of(&last.slots).iter().map(|(_, tiles)| *tiles).max()) {
+            Some(last) if last > *most && by_time.abs_diff(last) <= last / 4 => last,
+            Some(last) if last > *most && by_time > *most => by_time,
+            _ if by_time > 2 * most => by_time,
+            _ => 0,
+        };
+        let tiles = by_time.max(by_misses).min(MOST_TILES);
+        let is_fine = is_too_much || tiles > *most;
+        is_fine.then_some(Fine { tiles })
+    }
+
     /// Whether a peer's link, jitter included, leaves it any time before a deadline.
     pub(crate) fn is_near(&self, peer: PeerId, deadline: Time) -> bool {
         self.peers[&peer].link.latest_ns() < deadline.ns_since(self.now) as f64
@@ -64,7 +110,7 @@ impl Coordinator {
     pub(crate) fn lay_out_in_time(
         &self,
         frame: &FrameRequest,
-        is_too_much: bool,
+        fine: Option<Fine>,
         ground: &Ground<'_>,
         candidates: &[Candidate],
     ) -> Layout {
@@ -74,34 +120,35 @@ impl Coordinator {
             let far: Vec<Candidate> = candidates.iter().filter(far).copied().collect();
             let in_time_ns = IN_TIME * frame.deadline.ns_since(self.now) as f64;
             if !far.is_empty() {
-                let layout = self.lay_out(frame.group, is_too_much, ground, &far);
+                let layout = self.lay_out(frame.group, fine, ground, &far);
                 if layout.finish_ns <= in_time_ns {
                     return layout;
                 }
             }
         }
-        let layout = self.lay_out(frame.group, is_too_much, ground, candidates);
+        let layout = self.lay_out(frame.group, fine, ground, candidates);
         // So can what is dear be told from what is cheap, while there is time for it, and little of that is lost.
         let is_early = layout.finish_ns < EARLY * frame.deadline.ns_since(self.now) as f64;
         if !is_early || !self.model.is_young() || tiles_of(&layout.slots).len() < 2 {
             return layout;
         }
-        let fine = self.lay_out(frame.group, true, ground, candidates);
+        let fine = self.lay_out(frame.group, Some(Fine::default()), ground, candidates);
         if fine.finish_ns <= layout.finish_ns * LOST { fine } else { layout }
     }
 
     /// The cut: last frame's if it is still within the dead band, else a new one near it.
-    fn lay_out(&self, group: u8, is_too_much: bool, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
+    fn lay_out(&self, group: u8, fine: Option<Fine>, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
         let units = ground.work.total();
         let min_side_px = self.config.min_tile_side_px;
         let demand = Demand { units, extent: ground.extent, ghost_px: ground.ghost_px, min_side_px };
         let dead_band = f64::from(self.config.dead_band);
         let last = self.group(group).last_plan.as_ref().filter(|last| last.extent == ground.extent);
         let previous = last.map(LastPlan::previous).unwrap_or_default();
-        // What comes first can only be told apart in tiles of its own.
-        let finely = is_too_much.then(|| {
-            let max_split_overhead = self.config.max_split_overhead.max(FINE_OVERHEAD);
-            Config { max_split_overhead, ..self.config.clone() }
+        let finely = fine.map(|fine| {
+            let (least, most) = self.config.tiles_per_peer.clone().into_inner();
+            let max_split_overhead =
+                if fine.tiles > most { AT_ANY_COST } else { self.config.max_split_overhead.max(FINE_OVERHEAD) };
+            Config { max_split_overhead, tiles_per_peer: least..=most.max(fine.tiles), ..self.config.clone() }
         });
         let config = finely.as_ref().unwrap_or(&self.config);
         let best = cut(ground, choose(candidates, &demand, config, &previous), last, dead_band);

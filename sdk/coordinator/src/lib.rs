@@ -47,6 +47,7 @@ mod least_squares;
 mod link;
 mod membership;
 mod model;
+mod passed;
 mod peer;
 mod planning;
 mod quality;

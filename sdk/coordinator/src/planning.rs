@@ -1,6 +1,6 @@
 //! Planning a frame: who may take part, how much is traced, and the tasks that follow from its cut.
 
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, Group};
 use crate::flight::{Cell, Frame, Task, TaskState};
 use crate::layout::{LastPlan, Layout, hand_out};
 use crate::peer::Peer;
@@ -96,7 +96,8 @@ impl Coordinator {
         let (layout, leaves) = match cut {
             Some(cut) => hand_out(&ground, &candidates, cut),
             None => {
-                let layout = self.lay_out_in_time(&frame, is_too_much, &ground, &candidates);
+                let fine = self.fine(&frame, is_too_much, work.total(), &candidates);
+                let layout = self.lay_out_in_time(&frame, fine, &ground, &candidates);
                 let leaves = layout.tree.leaves(frame.extent, ghost_px, limits::BLOCKS_PER_TILE);
                 (layout, leaves)
             }
@@ -128,7 +129,9 @@ impl Coordinator {
         let traced: usize = plan.tiles.iter().map(|tile| tile.ghost_rect.pixels()).sum();
         plan.ghost_share = traced as f32 / frame.extent.pixels() as f32 - 1.0;
         self.frames.push_back(flying);
+        let now = self.now;
         let group = self.group_mut(group);
+        group.begun = now;
         let last = group.last_plan.take();
         group.last_plan = cut.is_none().then(|| LastPlan::new(frame.extent, layout, last));
         plan
@@ -293,16 +296,9 @@ impl Coordinator {
         leaves: Vec<(Rect, usize)>,
         plan: &mut FramePlan,
     ) {
-        let lacking = std::mem::take(&mut self.group_mut(frame.group).lacking);
-        let lacked = |rect: &Rect| lacking.iter().map(|lack| lack.intersection(*rect).pixels()).sum::<usize>();
         let mut tiles: Vec<(PeerId, Rect)> =
             leaves.into_iter().map(|(rect, slot)| (layout.slots[slot].peer, rect)).collect();
-        if plan.is_too_much {
-            // What is left out is left to history, at the edges.
-            tiles.sort_by_key(|(peer, rect)| (*peer, from_centre(*rect, frame.extent)));
-        } else {
-            tiles.sort_by_key(|(peer, rect)| (*peer, std::cmp::Reverse(lacked(rect))));
-        }
+        self.put_in_order(frame, plan.is_too_much, &mut tiles);
         let mut queues = self.queues(frame.deadline);
         if frame.group == 0 {
             self.peers.values_mut().for_each(|peer| peer.share = 0.0);
@@ -319,7 +315,29 @@ impl Coordinator {
             }
             plan.tiles.push(tile);
         }
-        self.group_mut(frame.group).lacking = lacking;
+    }
+
+    /// The order in which each peer is to be at its tiles. What was passed over comes first, the longer the sooner: of what is never
+    /// done in time all has its turn. Then comes what the last frame lacked, or, where not all can be done, the view's middle: there
+    /// edges may be passed over once, and their turn comes half as often.
+    fn put_in_order(&mut self, frame: &Frame, is_too_much: bool, tiles: &mut [(PeerId, Rect)]) {
+        let Group { lacking, passed_over, .. } = self.group_mut(frame.group);
+        let lacked = |rect: Rect| lacking.iter().map(|lack| lack.intersection(rect).pixels()).sum::<usize>() as f64;
+        let farthest = f64::from(frame.extent.width).powi(2) + f64::from(frame.extent.height).powi(2);
+        // First by the one, then by the other, both from the largest down.
+        let mut urgency = |rect: Rect| {
+            let off = from_centre(rect, frame.extent) as f64;
+            let weight = if is_too_much { 2.0 - (off / farthest).sqrt().min(1.0) } else { 1.0 };
+            (
+                f64::from(passed_over.most(rect).saturating_sub(is_too_much.into())) * weight,
+                if is_too_much { -off } else { lacked(rect) },
+            )
+        };
+        let mut keyed: Vec<_> = tiles.iter().map(|(peer, rect)| (*peer, urgency(*rect), *rect)).collect();
+        keyed.sort_by(|(a, (passed, next), _), (b, (other_passed, other_next), _)| {
+            a.cmp(b).then(other_passed.total_cmp(passed)).then(other_next.total_cmp(next))
+        });
+        tiles.iter_mut().zip(keyed).for_each(|(tile, (peer, _, rect))| *tile = (peer, rect));
     }
 
     /// Gives peers that have nothing to do a small tile that another peer traces too: suspect ones to see whether they

@@ -65,13 +65,19 @@ fn what_is_still_too_much_is_traced_from_the_middle() {
     };
     let overdone: Vec<&FrameRecord> = run.frames.iter().filter(|frame| frame.plan.is_too_much).collect();
     assert!(overdone.len() > 30, "{}", overdone.len());
-    for frame in overdone {
+    let mut traced = [0.0; 2];
+    for frame in &overdone {
         assert!(frame.plan.layers.iter().all(|layer| (layer.samples, layer.scale) == (1, 2)), "{:?}", frame.plan);
+        // Of what each peer is at first.
         for peer in [PeerId(0), PeerId(1)] {
-            let own: Vec<u32> = frame.plan.tiles.iter().filter(|t| t.peer == peer).map(|t| off(t.rect)).collect();
-            assert!(own.is_sorted(), "{own:?}");
+            let Some(first) = frame.plan.tiles.iter().find(|tile| tile.peer == peer) else { continue };
+            let far = |rect: Rect| f64::from(off(rect)).sqrt() / f64::from(VIEW.width);
+            let mean = frame.plan.tiles.iter().map(|tile| far(tile.rect)).sum::<f64>() / frame.plan.tiles.len() as f64;
+            traced[usize::from(far(first.rect) > mean)] += 1.0;
         }
     }
+    assert!(traced[0] > 1.2 * traced[1], "the middle first, but not alone: {traced:?}");
+    assert!(traced[1] > 0.2 * traced[0], "the edges have their turn: {traced:?}");
     let most = run.frames.iter().map(|frame| frame.plan.tiles.len()).max();
     assert!(most > Some(2), "tiles are small enough for an order to matter");
 }
