@@ -18,6 +18,7 @@ mod late_frame;
 mod layer;
 mod merged_frame;
 mod missing;
+mod offsets;
 mod plain;
 mod ready;
 mod reproject;
@@ -39,6 +40,7 @@ use late_frame::{LateFrame, LatePixels, Optics};
 use layer::LayerBuffers;
 pub use merged_frame::{LayerAge, MergedFrame, TileResult};
 pub use missing::Prepared;
+use offsets::Offsets;
 use rayloom_scene::Camera;
 use reproject::{LastFrame, Reprojection};
 use resolve::History;
@@ -203,6 +205,7 @@ pub struct Merger {
     ghosts: GhostPixels,
     planes: Primary,
     last_planes: Primary,
+    offsets: Offsets,
     ages: Vec<u8>,
     last_ages: Vec<u8>,
     lengths: Vec<u8>,
@@ -248,6 +251,7 @@ impl Merger {
             planes: primary(plane()),
             // The last frame's motion is never read.
             last_planes: primary(Vec::new()),
+            offsets: Offsets::default(),
             ages: vec![resolve::NEVER; extent.pixels()],
             last_ages: vec![resolve::NEVER; extent.pixels()],
             lengths: vec![0; extent.pixels()],
@@ -293,7 +297,8 @@ impl Merger {
                 + l.coarse_from.capacity()
                 + l.times.held_bytes()
         });
-        let blocks = self.changes.held_bytes() + self.blocks.held_bytes() + self.ahead.held_bytes();
+        let blocks =
+            self.offsets.held_bytes() + self.changes.held_bytes() + self.blocks.held_bytes() + self.ahead.held_bytes();
         let blocks_and_late = blocks + self.late.held_bytes() + self.guess.held_bytes();
         planes(&self.planes) + planes(&self.last_planes) + bytes + layers.sum::<usize>() + blocks_and_late
     }
@@ -356,6 +361,7 @@ impl Merger {
             self.history = self.frame.filter(|_| self.is_history);
             std::mem::swap(&mut self.planes, &mut self.last_planes);
             std::mem::swap(&mut self.planes.motion, &mut self.last_planes.motion);
+            self.offsets.close();
             std::mem::swap(&mut self.ages, &mut self.last_ages);
             std::mem::swap(&mut self.lengths, &mut self.last_lengths);
         }
@@ -406,6 +412,7 @@ impl Merger {
         if !(is_unchanged && self.history.is_some_and(|last| last.camera == camera)) {
             self.unchanged_since = id;
         }
+        self.offsets.begin();
         self.frame = Some(frame);
         self.is_finished = false;
         Ok(())
@@ -476,10 +483,12 @@ impl Merger {
         frame: &OpenFrame,
         late: &'a [LateFrame],
     ) -> (resolve::Inputs<'a>, resolve::Outputs<'a>) {
+        let (offsets, last_offsets) = self.offsets.split();
         let history = self.history.filter(|_| frame.accumulates()).map(|last| History {
             last: LastFrame {
                 extent: self.extent,
                 planes: &self.last_planes,
+                offsets: last_offsets,
                 ages: &self.last_ages,
                 lengths: &self.last_lengths,
                 reprojection: Reprojection::new(&frame.camera, &last.camera, self.extent),
@@ -502,6 +511,7 @@ impl Merger {
         };
         let outputs = resolve::Outputs {
             planes: &mut self.planes,
+            offsets,
             ages: &mut self.ages,
             lengths: &mut self.lengths,
             layers: &mut self.layers,
@@ -547,6 +557,7 @@ impl Merger {
             // They may stand for planes that are missing.
             self.take_back_all();
         }
+        self.offsets.take_memory(self.tiles[..self.tile_count].iter().any(TileState::lacks_hits), self.extent);
         let (inputs, outputs) = self.parts(frame, &late);
         let rest = resolve::resolve(&inputs, outputs, &frame.camera, workers);
         self.fresh_pixels = self.ahead.merged_pixels + rest;

@@ -457,7 +457,6 @@ mod tests {
         Inline, LayerPlane, LayerRequest, TracedTile,
         merge::{
             FrameInputs, LaterLayers, Merger, PlannedTile,
-            late::LateTile,
             resolve::{self, Outputs},
             warp::{LateTarget, primary_bands},
         },
@@ -562,12 +561,10 @@ mod tests {
             warped.clone_from(outputs.planes);
             let target = LateTarget { extent: EXTENT, last: inputs.history.as_ref().map(|h| &h.last) };
             for late in &late {
-                for tile in late.tiles.iter().filter(|tile| tile.tile.has_primary()) {
-                    let width = EXTENT.width as usize;
-                    for (y, mut row) in primary_bands(&mut warped, width).enumerate() {
-                        let warp = WarpRow(row.part(0..width), late, &tile.tile, &target, y as u32);
-                        if is_portable { warp.run::<Portable>() } else { dispatch(warp) }
-                    }
+                let width = EXTENT.width as usize;
+                for (y, mut row) in primary_bands(&mut warped, &mut [], width).enumerate() {
+                    let warp = WarpRow(row.part(0..width), late, &target, y as u32);
+                    if is_portable { warp.run::<Portable>() } else { dispatch(warp) }
                 }
             }
         }
@@ -597,15 +594,15 @@ mod tests {
         (band.currents.iter().flat_map(|layer| layer.iter().copied()).collect(), bytes, warped)
     }
 
-    struct WarpRow<'a, 'b>(crate::merge::warp::PrimaryRow<'b>, &'a LateFrame, &'a LateTile, &'a LateTarget<'a>, u32);
+    struct WarpRow<'a, 'b>(crate::merge::warp::PrimaryRow<'b>, &'a LateFrame, &'a LateTarget<'a>, u32);
 
     impl Kernel for WarpRow<'_, '_> {
         type Output = ();
 
         #[inline(always)]
         fn run<H: Half4>(self) {
-            let WarpRow(mut row, late, tile, target, y) = self;
-            row.warp_late::<H::Lanes>(late, tile, target, (0, y));
+            let WarpRow(mut row, late, target, y) = self;
+            row.warp_late::<H::Lanes>(late, target, (0, y));
         }
     }
 

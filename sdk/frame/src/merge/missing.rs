@@ -10,6 +10,7 @@ use super::{
     change::inner_blocks,
     layer::LayerBuffers,
     resolve,
+    tile::TileState,
 };
 use crate::{Inline, LayerKind, Rect};
 
@@ -72,9 +73,10 @@ impl Merger {
 
     /// Makes a row of blocks.
     fn prepare(&mut self, frame: &OpenFrame, part: Rect) {
-        let (inputs, outputs) = self.parts(frame, &[]);
+        self.offsets.take_memory(self.tiles[..self.tile_count].iter().any(TileState::lacks_hits), self.extent);
+        let (inputs, mut outputs) = self.parts(frame, &[]);
         if !inputs.tiles.iter().any(|tile| tile.has_planes()) {
-            resolve::warp_blocks(&inputs, outputs.planes, part);
+            resolve::warp_blocks(&inputs, &mut outputs, part);
         }
         resolve::merge_blocks(&inputs, outputs, &[part], Only::Missing, &Inline);
         self.ahead.has_prepared = true;

@@ -13,7 +13,7 @@ use crate::{
 const MATERIAL_TOLERANCE: i16 = 40;
 
 /// Depth that stands for the sky in comparisons, where infinity would give NaN.
-const FAR: f32 = 1e30;
+pub(super) const FAR: f32 = 1e30;
 
 /// From (pixel, planar depth) of one camera to (pixel, planar depth) of another, sub-pixel jitter of both left out.
 #[derive(Clone, Copy, Debug)]
@@ -298,6 +298,8 @@ impl<L: Lanes> Nearest<'_, L> {
 pub(super) struct LastFrame<'a> {
     pub(super) extent: Extent,
     pub(super) planes: &'a Primary,
+    /// Where what pixels show stands beside their centres, two half floats each; none where all stands there.
+    pub(super) offsets: &'a [u32],
     pub(super) ages: &'a [u8],
     pub(super) lengths: &'a [u8],
     /// From this frame's camera to the last one's.

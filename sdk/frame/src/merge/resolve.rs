@@ -80,6 +80,8 @@ pub(super) struct Inputs<'a> {
 /// What arrived, and becomes the merged frame.
 pub(super) struct Outputs<'a> {
     pub(super) planes: &'a mut Primary,
+    /// Where what pixels show stands beside their centres; none where nothing is warped.
+    pub(super) offsets: &'a mut [u32],
     pub(super) ages: &'a mut [u8],
     pub(super) lengths: &'a mut [u8],
     pub(super) layers: &'a mut [LayerBuffers; LAYERS],
@@ -92,10 +94,10 @@ pub(super) struct Outputs<'a> {
 
 /// Makes what is left of the merged frame; gives back the number of its pixels that are fresh.
 pub(super) fn resolve(inputs: &Inputs<'_>, outputs: Outputs<'_>, camera: &Camera, workers: &dyn Workers) -> usize {
-    let Outputs { planes, ages, lengths, layers, changes, blocks, stages } = outputs;
+    let Outputs { planes, offsets, ages, lengths, layers, changes, blocks, stages } = outputs;
     // All planes first: they guide the upsampling across borders of tiles and bands.
-    if !inputs.tiles.iter().all(TileState::is_complete) {
-        let bands = primary_bands(planes, BAND_ROWS * inputs.extent.width as usize).enumerate();
+    if inputs.tiles.iter().any(TileState::lacks_hits) {
+        let bands = primary_bands(planes, offsets, BAND_ROWS * inputs.extent.width as usize).enumerate();
         let stages = &*stages;
         for_each(workers, bands, |(index, band)| {
             dispatch(FillPlanes { inputs, first_row: index * BAND_ROWS, stages, band })
@@ -151,9 +153,9 @@ pub(super) fn merge_blocks(
 }
 
 /// Takes the planes of pixels of which nothing came from the last frame; the engine gave none.
-pub(super) fn warp_blocks(inputs: &Inputs<'_>, planes: &mut Primary, rect: Rect) {
+pub(super) fn warp_blocks(inputs: &Inputs<'_>, outputs: &mut Outputs<'_>, rect: Rect) {
     let width = inputs.extent.width as usize;
-    let rows = primary_bands(planes, width).enumerate();
+    let rows = primary_bands(outputs.planes, outputs.offsets, width).enumerate();
     for (y, row) in rows.skip(rect.y as usize).take(rect.height as usize) {
         dispatch(WarpRow { inputs, row, start: (rect.x, y as u32), width: rect.width });
     }
@@ -174,7 +176,7 @@ impl Kernel for WarpRow<'_, '_> {
         let WarpRow { inputs, mut row, start, width } = self;
         let Some(history) = &inputs.history else { return };
         let mut part = row.part(start.0 as usize..(start.0 + width) as usize);
-        part.warp::<H::Lanes>(history.last.planes, &history.to_this, inputs.extent, start);
+        part.warp::<H::Lanes>(&history.last, &history.to_this, start);
     }
 }
 
@@ -209,24 +211,27 @@ impl Kernel for FillPlanes<'_, '_> {
         let width = inputs.extent.width as usize;
         for (row, y) in (first_row as u32..).take(band.depth.len() / width).enumerate() {
             let row_stages = &stages[y as usize / SIDE * width.div_ceil(SIDE)..];
-            for tile in inputs.tiles.iter().filter(|t| !t.is_complete()) {
+            for tile in inputs.tiles {
                 let rect = tile.plan().rect;
-                if !(rect.y..rect.bottom()).contains(&y) || tile.has_primary_row(y) {
+                if !(rect.y..rect.bottom()).contains(&y) {
+                    continue;
+                }
+                if tile.is_complete() || tile.has_primary_row(y) {
+                    let first = row * width + rect.x as usize;
+                    band.part(first..first + rect.width as usize).stands_at_centres();
                     continue;
                 }
                 for columns in waiting(row_stages, rect.x..rect.right()) {
                     let first = row * width + columns.start as usize;
                     let mut part = band.part(first..first + columns.len());
                     match &inputs.history {
-                        Some(h) => part.warp::<H::Lanes>(h.last.planes, &h.to_this, inputs.extent, (columns.start, y)),
+                        Some(h) => part.warp::<H::Lanes>(&h.last, &h.to_this, (columns.start, y)),
                         None => part.blank(),
                     }
+                    let last = inputs.history.as_ref().map(|h| &h.last);
+                    let target = LateTarget { extent: inputs.extent, last };
                     for late in inputs.late {
-                        for tile in late.tiles.iter().filter(|late| late.tile.has_primary()) {
-                            let last = inputs.history.as_ref().map(|h| &h.last);
-                            let target = LateTarget { extent: inputs.extent, last };
-                            part.warp_late::<H::Lanes>(late, &tile.tile, &target, (columns.start, y));
-                        }
+                        part.warp_late::<H::Lanes>(late, &target, (columns.start, y));
                     }
                 }
             }

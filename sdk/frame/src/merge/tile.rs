@@ -105,6 +105,11 @@ impl TileState {
         start..self.next_row
     }
 
+    /// Some of it has not come, and what its pixels show comes with it.
+    pub(super) fn lacks_hits(&self) -> bool {
+        !(self.is_complete() || self.has_planes)
+    }
+
     /// True when every pixel of every plane has come.
     pub(super) fn is_complete(&self) -> bool {
         self.rows_missing == 0
