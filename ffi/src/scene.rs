@@ -80,7 +80,8 @@ pub unsafe extern "C" fn rayloom_scene_create(
     })
 }
 
-/// Destroys the scene with all its revisions. NULL does nothing.
+/// Destroys the scene with all its revisions: no frame can be begun with one of them, and those in flight end at their deadlines.
+/// NULL does nothing.
 ///
 /// Threads: any, but no other call on the scene may be in progress.
 #[unsafe(no_mangle)]

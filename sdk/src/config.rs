@@ -64,7 +64,8 @@ pub enum Embedded {
 pub struct Verification {
     /// Share of the tiles of peers that are not trusted which are traced again, 0 to 1; that much more work.
     pub share: f32,
-    /// Folder in which what proves that a peer lied is written, made where it is not there; `None` = nowhere.
+    /// Folder in which what proves that a peer lied is written, made where it is not there; `None` = nowhere. A session is not made with one
+    /// that can't be written to.
     pub evidence: Option<PathBuf>,
 }
 
@@ -394,9 +395,9 @@ pub use rayloom_frame::compose::ToneMap;
 /// One frame of a view.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FrameDesc {
-    /// Grows from frame to frame; seeds the samples.
+    /// Grows from frame to frame, up to `u64::MAX - 1`; seeds the samples.
     pub frame_id: u64,
-    /// A committed scene revision.
+    /// A committed revision of a scene that is there.
     pub revision: u64,
     /// The engine's own time of the frame; comes back with its output.
     pub time_ns: u64,

@@ -12,6 +12,7 @@ mod access;
 mod blob_store;
 mod capture;
 mod clock;
+mod committed;
 mod config;
 mod denoise;
 mod director;

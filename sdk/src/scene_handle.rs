@@ -21,7 +21,8 @@ use std::sync::Arc;
 const DELTA_BYTES: usize = 500 * CHANGE_BYTES;
 const CHANGE_BYTES: usize = 53;
 
-/// A scene of a session. Revisions are atomic: peers trace a whole one or none of it.
+/// A scene of a session. Revisions are atomic: peers trace a whole one or none of it. Dropping it takes them away: no frame can be begun with
+/// one of them, and those in flight end at their deadlines.
 pub struct SceneHandle {
     lease: Arc<Lease>,
     shared: Arc<Shared>,
@@ -250,7 +251,7 @@ impl SceneHandle {
             _ => {
                 edit.bake();
                 edit.scene.validate()?;
-                let revision = self.shared.next_revision();
+                let revision = self.shared.committed().next(self.lease.id);
                 self.shared.progress().begin(self.lease.id, revision);
                 edit.base = Some(revision);
                 edit.structural = false;
@@ -268,7 +269,7 @@ impl SceneHandle {
             lights: edit.lights.iter().map(|(i, l)| (*i, *l)).collect(),
             poses: edit.poses.values().cloned().collect(),
         };
-        let revision = if delta == StateDelta::default() { base } else { self.shared.next_revision() };
+        let revision = if delta == StateDelta::default() { base } else { self.shared.committed().next(self.lease.id) };
         self.shared.send(Command::Revision { scene: self.lease.id, revision, base, delta: Arc::new(delta) })?;
         Ok(revision)
     }
@@ -281,6 +282,7 @@ impl SceneHandle {
 
 impl Drop for SceneHandle {
     fn drop(&mut self) {
+        self.shared.committed().end(self.lease.id);
         self.shared.packing().forget(self.lease.id);
     }
 }

@@ -304,7 +304,7 @@ static void gbuffer(const rayloom_frame_desc *usual) {
   IS(rayloom_scene_commit(scene, &frame_desc.revision), RAYLOOM_OK);
   SAYS(rayloom_frame_begin(view, &frame_desc, NULL), RAYLOOM_INVALID_ARGUMENT, "RAYLOOM_VIEW_GBUFFER");
   frame_desc.world_origin[1] = NAN;
-  SAYS(rayloom_frame_begin(view, &frame_desc, &frame), RAYLOOM_INVALID_ARGUMENT, "world_origin");
+  SAYS(rayloom_frame_begin(view, &frame_desc, &frame), RAYLOOM_INVALID_ARGUMENT, "world_origin is [0, NaN, 0]");
   frame_desc.world_origin[1] = 0;
   frame_desc.time_ns = 77;
   IS(rayloom_frame_begin(view, &frame_desc, &frame), RAYLOOM_OK);
@@ -464,6 +464,23 @@ static void frames(rayloom_session *session, rayloom_scene *scene) {
   IS(rayloom_view_stats_text(view, 0, NULL, NULL), RAYLOOM_OK);
 
   gbuffer(&frame_desc);
+
+  /* A scene takes its revisions with it; a frame in flight ends. */
+  rayloom_scene_desc scene_desc = RAYLOOM_SCENE_DESC_INIT;
+  rayloom_scene *other = NULL;
+  IS(rayloom_scene_create(session, &scene_desc, &other), RAYLOOM_OK);
+  rayloom_frame_desc gone = frame_desc;
+  IS(rayloom_scene_commit(other, &gone.revision), RAYLOOM_OK);
+  gone.frame_id = 20;
+  IS(rayloom_frame_begin(view, &gone, NULL), RAYLOOM_OK);
+  IS(rayloom_scene_destroy(other), RAYLOOM_OK);
+  gone.frame_id = 21;
+  SAYS(rayloom_frame_begin(view, &gone, NULL), RAYLOOM_INVALID_ARGUMENT, "went with its scene");
+  gone.revision = frame_desc.revision;
+  IS(rayloom_view_acquire(view, 20, UINT64_C(60000000000), &output), RAYLOOM_OK);
+  IS(rayloom_output_release(output), RAYLOOM_OK);
+  gone.frame_id = UINT64_MAX;
+  SAYS(rayloom_frame_begin(view, &gone, NULL), RAYLOOM_INVALID_ARGUMENT, "18446744073709551614");
 
   IS(rayloom_view_destroy(view), RAYLOOM_OK);
   SAYS(rayloom_view_destroy(view), RAYLOOM_INVALID_HANDLE, "no live view");
