@@ -60,7 +60,9 @@ impl Committed {
             last if revision == 0 || revision > last => {
                 format!("revision {revision} was never committed: the last was {last}")
             }
-            _ => format!("revision {revision} went with its scene, which was destroyed: name one of a scene that is there"),
+            _ => format!(
+                "revision {revision} went with its scene, which was destroyed: name one of a scene that is there"
+            ),
         };
         Err(Error::InvalidArgument(reason))
     }

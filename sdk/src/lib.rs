@@ -65,7 +65,7 @@ pub use rayloom_transport::CertificatePin;
 pub use rayloom_wire::SceneStage;
 pub use replay::{Replay, ReplayError, ReplayReport, ReplayedFrame, Verdict};
 pub use scene_handle::SceneHandle;
-pub use session::Session;
+pub use session::{ALLOW_CPU, Session};
 pub use stats::{FRESH_SHARE, PeerStats, PredictionStats, ViewStats};
 pub use verify::VerificationStats;
 pub use view_handle::ViewHandle;

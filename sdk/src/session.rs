@@ -39,6 +39,10 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long peers may take to answer the goodbye; one that has not heard it by then drops the session by its own silence.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(250);
 
+/// How an engine allows the embedded peer a CPU. Programs that have a flag for it say that one instead.
+#[doc(hidden)]
+pub const ALLOW_CPU: &str = "SessionDesc::embedded_allow_cpu, in C RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU";
+
 /// What a session's handles share.
 pub(crate) struct Shared {
     clock: Clock,
@@ -217,7 +221,8 @@ impl Session {
         }
         if let Some(folder) = &desc.verification.evidence {
             evidence::prepare(folder).map_err(|error| {
-                let text = format!("the evidence's folder {folder:?} can't be written to: {error}; name a folder that can");
+                let text =
+                    format!("the evidence's folder {folder:?} can't be written to: {error}; name a folder that can");
                 Error::InvalidArgument(text)
             })?;
         }
@@ -438,11 +443,7 @@ impl Drop for Session {
     }
 }
 
-fn create_timeline(
-    desc: &SessionDesc,
-    clock: Clock,
-    events: &Arc<EventQueue>,
-) -> Result<Option<Arc<Timeline>>, Error> {
+fn create_timeline(desc: &SessionDesc, clock: Clock, events: &Arc<EventQueue>) -> Result<Option<Arc<Timeline>>, Error> {
     if desc.timeline.is_none() && !desc.tracy {
         return Ok(None);
     }
@@ -517,8 +518,7 @@ fn embed(
                 // The error's own words are for operators of peers: this one is allowed where the session is made.
                 PeerError::Device(RendererError::CpuRefused { device }) => format!(
                     "the embedded peer: the Vulkan device {device:?} is a CPU, which traces hundreds of times slower than \
-                     a GPU: install the GPU's driver, or allow it (SessionDesc::embedded_allow_cpu, in C \
-                     RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU)"
+                     a GPU: install the GPU's driver, or allow it ({ALLOW_CPU})"
                 ),
                 error => format!("the embedded peer: {error}"),
             };

@@ -114,8 +114,9 @@ impl Timeline {
         }
         let (entries, waiting) = sync_channel(ENTRIES_AHEAD);
         let events = Arc::downgrade(events);
-        let thread =
-            std::thread::Builder::new().name("rayloom-timeline".into()).spawn(move || tell(sinks, &waiting, &events))?;
+        let thread = std::thread::Builder::new()
+            .name("rayloom-timeline".into())
+            .spawn(move || tell(sinks, &waiting, &events))?;
         let (entries, thread) = (Mutex::new(Some(entries)), Mutex::new(Some(thread)));
         Ok(Timeline { entries, left_out: AtomicU64::new(0), thread })
     }

@@ -1,8 +1,12 @@
 //! Descriptions that make no sense are refused with the value and what to do.
 
+#[cfg(feature = "embedded-peer")]
+use rayloom::Denoise;
 use rayloom::frame::Extent;
 use rayloom::scene::Camera;
-use rayloom::{Embedded, Error, Event, FrameDesc, PeerAddress, Session, SessionDesc, Verification, ViewDesc};
+use rayloom::{
+    Accumulation, Embedded, Error, Event, FrameDesc, PeerAddress, Session, SessionDesc, Verification, ViewDesc,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,6 +62,59 @@ fn bounds_are_named() {
     let mut twice = view(160, 90);
     twice.layers[1] = twice.layers[0];
     assert_eq!(text(session.create_view(twice)), "layer direct is named twice");
+}
+
+#[test]
+fn limits_are_told_as_they_are() {
+    let session = lonely();
+    let mut view = ViewDesc::new(Extent::new(64, 36));
+    view.layers.truncate(1);
+    for (deadline, shown) in
+        [(Duration::from_nanos(999_999), "999.999µs"), (Duration::from_nanos(60_000_000_001), "60.000000001s")]
+    {
+        view.layers[0].deadline = deadline;
+        let wanted = format!("deadline of layer direct is {shown}, allowed is 1ms to 60s");
+        assert_eq!(text(session.create_view(view.clone())), wanted);
+    }
+    view.layers[0].deadline = Duration::from_secs(60);
+    let ahead = ViewDesc { frames_ahead: 1, accumulation: Accumulation::Off, ..view.clone() };
+    let refused = text(session.create_view(ahead));
+    assert!(refused.contains("Accumulation::Frames, in C accumulation_frames above 0"), "{refused}");
+    let (scene, view) = (session.create_scene(), session.create_view(view).unwrap());
+    let frame = FrameDesc::new(u64::MAX, scene.commit().unwrap(), Camera::with_fov(1.0, 16.0 / 9.0));
+    let wanted = "frame id 18446744073709551615 is too large: ids end at 18446744073709551614";
+    assert_eq!(text(view.begin_frame(frame.clone())), wanted);
+    view.begin_frame(FrameDesc { frame_id: u64::MAX - 1, ..frame }).unwrap();
+}
+
+#[test]
+fn addresses_that_can_never_work_are_refused_at_once() {
+    for (url, words) in [
+        ("ftp://127.0.0.1:4700", "neither https nor http"),
+        ("127.0.0.1:4700", "no scheme"),
+        ("https://peer.example:4700?a=b", "a query"),
+        ("https://me@peer.example:4700", "a user name"),
+        ("http://127.0.0.1:4700#sha256:00", "a pin is given apart"),
+        ("https://127.0.0.1:0", "a port is 1 to 65535"),
+        ("http://10.0.0.1:4700", "plain http beyond loopback"),
+    ] {
+        let good = PeerAddress { url: "https://peer.example:4700".into(), ..PeerAddress::default() };
+        let peers = vec![good, PeerAddress { url: url.into(), ..PeerAddress::default() }];
+        let refused = text(Session::new(SessionDesc { peers, ..lonely_desc() }));
+        let says = refused.starts_with("peer 1: ") && refused.contains(url) && refused.contains(words);
+        assert!(says && refused.contains("write"), "{refused}");
+    }
+}
+
+/// In a library's words, not in those of a peer's operator.
+#[cfg(feature = "embedded-peer")]
+#[test]
+fn a_filter_on_a_cpu_names_the_field_that_allows_it() {
+    let session = Session::new(SessionDesc { embedded_device: Some("llvmpipe".into()), ..lonely_desc() }).unwrap();
+    let view = ViewDesc { denoise: Denoise::Gpu, ..ViewDesc::new(Extent::new(64, 36)) };
+    let refused = text(session.create_view(view));
+    assert!(refused.contains("embedded_allow_cpu") && refused.contains("Denoise::Cpu"), "{refused}");
+    assert!(!refused.contains("--allow-cpu"), "{refused}");
 }
 
 #[test]
