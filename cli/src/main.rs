@@ -25,7 +25,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("RAYLOOM_LOG").unwrap_or_else(|_| "error".into());
+    let filter = std::env::var("RAYLOOM_LOG").unwrap_or_else(|_| "error".into());
+    let filter = match filter.parse::<tracing_subscriber::EnvFilter>() {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            eprintln!(
+                "error: RAYLOOM_LOG is {filter:?}: {error}; write a level, modules with one each, or both: info,rayloom=debug"
+            );
+            return ExitCode::from(2);
+        }
+    };
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let done = match Arguments::parse().command {
         Command::Replay(options) => replay::run(&options),

@@ -1,7 +1,7 @@
 //! `rayloom replay`: says what is in a capture, makes its frames again, tells which came out otherwise.
 
 use clap::Args;
-use rayloom::{PeerAddress, Replay, ReplayReport, ReplayedFrame, SessionDesc, Verdict};
+use rayloom::{ALLOW_CPU, PeerAddress, Replay, ReplayError, ReplayReport, ReplayedFrame, SessionDesc, Verdict};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -93,6 +93,11 @@ pub(crate) fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>>
             return false;
         }
         options.frames.is_none_or(|frames| seen < frames)
+    });
+    let report = report.map_err(|error| match error {
+        // Here a flag allows it.
+        ReplayError::Peer(cause) => ReplayError::Peer(cause.replace(ALLOW_CPU, "--allow-cpu")),
+        error => error,
     })?;
     if let Some(error) = failed {
         return Err(error.into());

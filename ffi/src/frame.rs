@@ -46,9 +46,10 @@ pub struct rayloom_frame_desc {
     pub struct_size: u32,
     /// NULL.
     pub next: *const c_void,
-    /// Grows from frame to frame; seeds the samples.
+    /// Grows from frame to frame, UINT64_MAX - 1 at most; seeds the samples.
     pub frame_id: u64,
-    /// A revision from rayloom_scene_commit; another one is refused. Until a peer is ready for it the last ready one is shown.
+    /// A revision from rayloom_scene_commit, of a scene that was not destroyed; another one is refused. Until a peer is ready for
+    /// it the last ready one is shown.
     pub revision: u64,
     /// The engine's own time of the frame; comes back with its output.
     pub time_ns: u64,
@@ -157,6 +158,10 @@ unsafe fn description(
         }
     };
     let [x, y, z] = desc.world_origin;
+    // In the scene's axes it would be another one.
+    if ![x, y, z].into_iter().all(f64::is_finite) {
+        return Err(Failure::argument(format!("desc->world_origin is [{x}, {y}, {z}], it must be finite")));
+    }
     let axes = [Vec3::X, Vec3::Y, Vec3::Z].map(|axis| convention.point(axis).as_dvec3());
     Ok(FrameDesc {
         time_ns: desc.time_ns,

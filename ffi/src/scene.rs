@@ -80,7 +80,8 @@ pub unsafe extern "C" fn rayloom_scene_create(
     })
 }
 
-/// Destroys the scene with all its revisions. NULL does nothing.
+/// Destroys the scene with all its revisions: no frame can be begun with one of them, and those in flight end at their deadlines.
+/// NULL does nothing.
 ///
 /// Threads: any, but no other call on the scene may be in progress.
 #[unsafe(no_mangle)]
@@ -103,8 +104,8 @@ pub unsafe extern "C" fn rayloom_scene_load_gltf(scene: *mut rayloom_scene, path
     })
 }
 
-/// Replaces the scene by the generated city of about `triangles` triangles (at least some 10,000, at most 16,000,000); the
-/// same seed gives the same city. Its instances with user_id 1 to 8 (six cars, two drones) and lights with user_id 1 to 4
+/// Replaces the scene by the generated city of about `triangles` triangles: below some 10,000 it is the smallest city there is, of about as
+/// many; more than 16,000,000 are refused. The same seed gives the same city. Its instances with user_id 1 to 8 (six cars, two drones) and lights with user_id 1 to 4
 /// are meant to be moved.
 ///
 /// Threads: any; takes up to seconds, so not on a render thread.
@@ -117,7 +118,9 @@ pub unsafe extern "C" fn rayloom_scene_load_city(
     boundary::call("rayloom_scene_load_city", || {
         let scene = handles::find(scene)?;
         if triangles > 16_000_000 {
-            return Err(Failure::argument(format!("triangles is {triangles}, allowed is 0 to 16000000")));
+            let text =
+                format!("triangles is {triangles}, at most 16000000 are allowed (below some 10000: the smallest city)");
+            return Err(Failure::argument(text));
         }
         Ok(scene.replace(sdk::scene::city(triangles as usize, seed))?)
     })

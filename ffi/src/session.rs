@@ -28,6 +28,8 @@ pub const RAYLOOM_SESSION_TRACY: u32 = 8;
 
 /// Number of the embedded peer in events and tiles.
 pub const RAYLOOM_EMBEDDED_PEER: u32 = 0xFFFF_FFFF;
+/// In events: it is about no peer.
+pub const RAYLOOM_NO_PEER: u32 = 0xFFFF_FFFE;
 
 /// struct_type of rayloom_session_desc.
 pub const RAYLOOM_STRUCT_SESSION_DESC: u32 = 1;
@@ -89,7 +91,7 @@ pub struct rayloom_session_desc {
     /// Bit i: peers[i] is trusted. It may trace views with RAYLOOM_VIEW_TRUSTED_PEERS, and what it traces is not checked.
     pub trusted_peers: u64,
     /// Folder in which what proves that a peer lied is written (RAYLOOM_EVENT_PEER_CAUGHT), made where it is not there; NULL =
-    /// nowhere.
+    /// nowhere. One that can't be written to is refused.
     pub evidence_dir: *const c_char,
     /// Writes where each frame's time went to this file (replaced if it is there), as Perfetto and chrome://tracing read it; NULL = none.
     pub timeline_path: *const c_char,
@@ -255,6 +257,8 @@ pub const RAYLOOM_EVENT_UNTRACEABLE: u32 = 12;
 pub const RAYLOOM_EVENT_PEER_CAUGHT: u32 = 13;
 /// A peer will go: it finishes what it has and gets nothing more.
 pub const RAYLOOM_EVENT_PEER_LEAVING: u32 = 14;
+/// The session's timeline ends before the session: text says why. All before can be read.
+pub const RAYLOOM_EVENT_TIMELINE_FAILED: u32 = 15;
 /// Something that this header does not know; text says it.
 pub const RAYLOOM_EVENT_OTHER: u32 = 0xFFFF_FFFF;
 
@@ -273,7 +277,7 @@ pub struct rayloom_event {
     pub next: *const c_void,
     /// A RAYLOOM_EVENT_ value.
     pub kind: u32,
-    /// Place in the session's list of peers, or RAYLOOM_EMBEDDED_PEER.
+    /// Place in the session's list of peers, RAYLOOM_EMBEDDED_PEER, or RAYLOOM_NO_PEER where it is about none.
     pub peer: u32,
     /// Scene revision, 0 where it is about none.
     pub revision: u64,
@@ -330,14 +334,15 @@ fn describe(event: &Event) -> rayloom_event {
         Event::PeerRecovered { peer } => (RAYLOOM_EVENT_PEER_RECOVERED, *peer, 0),
         Event::SceneReady { revision, peer } => (RAYLOOM_EVENT_SCENE_READY, *peer, *revision),
         Event::SceneFailed { revision, peer, .. } => (RAYLOOM_EVENT_SCENE_FAILED, *peer, *revision),
-        Event::PlanesReleased { .. } => (RAYLOOM_EVENT_PLANES_RELEASED, RAYLOOM_EMBEDDED_PEER, 0),
-        Event::Convention { agrees: false, .. } => (RAYLOOM_EVENT_CONVENTION, RAYLOOM_EMBEDDED_PEER, 0),
-        Event::Convention { agrees: true, .. } => (RAYLOOM_EVENT_CONVENTION_AGREES, RAYLOOM_EMBEDDED_PEER, 0),
-        Event::Untraceable { .. } => (RAYLOOM_EVENT_UNTRACEABLE, RAYLOOM_EMBEDDED_PEER, 0),
+        Event::PlanesReleased { .. } => (RAYLOOM_EVENT_PLANES_RELEASED, RAYLOOM_NO_PEER, 0),
+        Event::Convention { agrees: false, .. } => (RAYLOOM_EVENT_CONVENTION, RAYLOOM_NO_PEER, 0),
+        Event::Convention { agrees: true, .. } => (RAYLOOM_EVENT_CONVENTION_AGREES, RAYLOOM_NO_PEER, 0),
+        Event::Untraceable { .. } => (RAYLOOM_EVENT_UNTRACEABLE, RAYLOOM_NO_PEER, 0),
         Event::PeerCaught { peer, .. } => (RAYLOOM_EVENT_PEER_CAUGHT, *peer, 0),
         Event::PeerLeaving { peer, .. } => (RAYLOOM_EVENT_PEER_LEAVING, *peer, 0),
-        Event::CaptureFailed { .. } => (RAYLOOM_EVENT_CAPTURE_FAILED, RAYLOOM_EMBEDDED_PEER, 0),
-        _ => (RAYLOOM_EVENT_OTHER, RAYLOOM_EMBEDDED_PEER, 0),
+        Event::CaptureFailed { .. } => (RAYLOOM_EVENT_CAPTURE_FAILED, RAYLOOM_NO_PEER, 0),
+        Event::TimelineFailed { .. } => (RAYLOOM_EVENT_TIMELINE_FAILED, RAYLOOM_NO_PEER, 0),
+        _ => (RAYLOOM_EVENT_OTHER, RAYLOOM_NO_PEER, 0),
     };
     let mut text = [0; RAYLOOM_EVENT_TEXT_SIZE];
     pointer::copy_text(&event.to_string(), &mut text);

@@ -216,8 +216,8 @@ pub unsafe extern "C" fn rayloom_view_create(
         if !layers.is_empty() {
             view.layers = layers;
         }
-        view.filter_radius = narrow("desc->filter_radius", desc.filter_radius)?;
-        view.accumulation = match narrow("desc->accumulation_frames", desc.accumulation_frames)? {
+        view.filter_radius = narrow("desc->filter_radius", desc.filter_radius, 8)?;
+        view.accumulation = match narrow("desc->accumulation_frames", desc.accumulation_frames, 255)? {
             0 => Accumulation::Off,
             frames => Accumulation::Frames(frames),
         };
@@ -235,7 +235,7 @@ pub unsafe extern "C" fn rayloom_view_create(
             }
         };
         view.picture = picture_format(desc.color_format)?;
-        view.frames_ahead = narrow("desc->frames_ahead", desc.frames_ahead)?;
+        view.frames_ahead = narrow("desc->frames_ahead", desc.frames_ahead, 3)?;
         view.fill_budget = Duration::from_micros(desc.fill_budget_us.into());
         view.gbuffer = desc.flags & RAYLOOM_VIEW_GBUFFER != 0;
         view.constraints = PeerConstraints {
@@ -525,22 +525,28 @@ fn layer_desc(what: &str, layer: &rayloom_layer) -> Result<LayerDesc, Failure> {
     };
     let request = LayerRequest {
         kind,
-        samples: narrow(&format!("{what}.samples"), layer.samples)?,
-        scale: narrow(&format!("{what}.scale"), layer.scale)?,
+        samples: narrow(&format!("{what}.samples"), layer.samples, 64)?,
+        scale: narrow(&format!("{what}.scale"), layer.scale, 2)?,
         bounces: match layer.bounces {
             0 => LayerRequest::BOUNCES,
-            bounces => narrow(&format!("{what}.bounces"), bounces)?,
+            bounces => narrow(&format!("{what}.bounces"), bounces, 64)?,
         },
     };
     let deadline = match layer.deadline_ns {
         0 => tier.default_deadline(),
-        deadline_ns => Duration::from_nanos(deadline_ns),
+        deadline_ns @ 1_000_000..=60_000_000_000 => Duration::from_nanos(deadline_ns),
+        other => {
+            let text =
+                format!("{what}.deadline_ns is {other}, allowed is 1000000 to 60000000000, or 0: the tier's own");
+            return Err(Failure::argument(text));
+        }
     };
     Ok(LayerDesc { request, tier, deadline })
 }
 
-fn narrow(what: &str, value: u32) -> Result<u8, Failure> {
-    u8::try_from(value).map_err(|_| Failure::argument(format!("{what} is {value}, it may be at most 255")))
+fn narrow(what: &str, value: u32, most: u8) -> Result<u8, Failure> {
+    let narrowed = u8::try_from(value).ok().filter(|value| *value <= most);
+    narrowed.ok_or_else(|| Failure::argument(format!("{what} is {value}, it may be at most {most}")))
 }
 
 /// Refuses a value in a field that has no meaning yet, so that it may get one.

@@ -62,7 +62,7 @@ pub(crate) struct Options {
     #[arg(long, env = "RAYLOOM_CACHE_SIZE", default_value = "20GiB", value_name = "SIZE", value_parser = parse_size)]
     cache_size: u64,
     /// Engines at a time.
-    #[arg(long, env = "RAYLOOM_MAX_SESSIONS", default_value_t = 8, value_name = "COUNT")]
+    #[arg(long, env = "RAYLOOM_MAX_SESSIONS", default_value_t = 8, value_name = "COUNT", value_parser = parse_count)]
     pub(crate) max_sessions: usize,
     /// Answer with stored captures instead of tracing, for benches: "stored:FILE". Ordinary engines refuse such a peer.
     #[cfg(unix)]
@@ -109,7 +109,7 @@ pub(crate) struct Options {
     #[arg(long, env = "RAYLOOM_TURN_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
     turn_password: Option<String>,
     /// What is logged to stderr: error, warn, info, debug or trace, also per module (tracing's filter syntax).
-    #[arg(long, env = "RAYLOOM_LOG", default_value = "info,webrtc=warn,rtc=warn", value_name = "FILTER")]
+    #[arg(long, env = "RAYLOOM_LOG", default_value = "info,webrtc=warn,rtc=warn", value_name = "FILTER", value_parser = parse_filter)]
     pub(crate) log: EnvFilter,
     /// How log lines look on stderr: text for people, json (an object a line) for machines.
     #[arg(long, env = "RAYLOOM_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
@@ -307,6 +307,8 @@ impl From<PeerError> for Failure {
     fn from(error: PeerError) -> Failure {
         let code = match &error {
             PeerError::Device(RendererError::DeviceLost { .. } | RendererError::Timeout { .. }) => 4,
+            // The device would do.
+            PeerError::Device(RendererError::MemoryLimit { .. }) => 2,
             PeerError::Device(_) => 3,
             PeerError::Cache { .. }
             | PeerError::Captures { .. }
@@ -351,6 +353,23 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         Some(seconds @ 1..=MOST_IDLE_SECONDS) => Ok(Duration::from_secs(seconds)),
         _ => Err(format!("{text} is not between 1s and {}h", MOST_IDLE_SECONDS / 3600)),
     }
+}
+
+/// At least one.
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("no engine could come; at least 1 is needed".into()),
+        Ok(count) => Ok(count),
+        Err(error) => Err(format!("{error}; a whole number of 1 or above is needed")),
+    }
+}
+
+/// A filter of which every part is understood; by itself the library leaves out what is not.
+fn parse_filter(text: &str) -> Result<EnvFilter, String> {
+    text.parse().map_err(|_| {
+        let wrong = text.split(',').find(|part| part.parse::<EnvFilter>().is_err()).unwrap_or(text);
+        format!("{wrong:?} is no filter; write a level, modules with one each, or both: info,rayloom_peer=debug")
+    })
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {

@@ -4,6 +4,7 @@
  * errors in turn, 1 2 3 show the peers' picture, the local one, both's difference. */
 #include "city.h"
 #include "png.h"
+#include <errno.h>
 #include <signal.h>
 
 enum { MAX_PEERS = 64, INPUTS = 32 };
@@ -25,19 +26,85 @@ typedef struct { /* What the command line says. */
   uint64_t deadline_ns, frames;
 } Options;
 
-static uint32_t pick(const char *value, const char *a, const char *b, const char *c) {
+static const char usage[] =
+  "engine [FLAG ...]: has peers trace a moving scene and streams the picture to a page\n"
+  "  --peer URL            a peer's address; several times for several peers\n"
+  "  --pin sha256:...      the certificate of the --peer before\n"
+  "  --token TOKEN         the peers' token (better in the variable RAYLOOM_TOKEN)\n"
+  "  --embedded WHEN       the peer inside: never, fallback (the rule) or always\n"
+  "  --listen ADDRESS:PORT where the page is, 127.0.0.1:8080\n"
+  "  --scene FILE          a .glb or .gltf instead of the generated city\n"
+  "  --city N              triangles of that city, 200000\n"
+  "  --animation N         which one of the file's plays, 0\n"
+  "  --at SECONDS          the scene stands still as it is then\n"
+  "  --size WxH            of the picture in pixels, 640x360\n"
+  "  --deadline-ms MS      of all layers\n"
+  "  --half                blurry layers at half resolution\n"
+  "  --denoise[=HOW]       what is shown is filtered: cpu, gpu or open-image\n"
+  "  --ahead N             frames that are traced before they are begun, 0 to 3\n"
+  "  --paced               outputs come as steadily as frames begin\n"
+  "  --view WHAT           remote, local or diff\n"
+  "  --tiles               draws tiles over the picture\n"
+  "  --frames N            ends after so many\n"
+  "  --png FOLDER          writes each frame there\n"
+  "  --capture FILE        for rayloom replay\n"
+  "  --trace-out FILE      where the time went, for Perfetto\n"
+  "  --tracy               and for Tracy\n"
+  "  --evidence FOLDER     what proves that a peer lied\n";
+
+static void refuse(const char *flag, const char *value, const char *why) {
+  fprintf(stderr, "%s %s: %s (--help shows all flags)\n", flag, value, why);
+  exit(2);
+}
+
+static uint32_t pick(const char *flag, const char *value, const char *a, const char *b, const char *c) {
   if (!strcmp(value, a)) return 0;
   if (!strcmp(value, b)) return 1;
   if (!strcmp(value, c)) return 2;
-  fprintf(stderr, "%s is none of %s, %s, %s\n", value, a, b, c);
+  fprintf(stderr, "%s %s: it may be %s, %s or %s\n", flag, value, a, b, c);
+  exit(2);
+}
+
+/* The whole number at `text`, which ends where `end` is; what is behind that. */
+static const char *read_number(const char *flag, const char *value, const char *text, char end, uint64_t most, uint64_t *number) {
+  char *rest, why[64];
+  errno = 0;
+  *number = strtoull(text, &rest, 10);
+  if (*text >= '0' && *text <= '9' && *rest == end && !errno && *number <= most) return rest + 1;
+  const char *what = strcmp(flag, "--size") ? "a whole number" : "WxH, both";
+  snprintf(why, sizeof why, "it must be %s up to %llu", what, (unsigned long long)most);
+  refuse(flag, value, why);
+  return NULL;
+}
+
+static uint64_t whole(const char *flag, const char *value, uint64_t most) {
+  uint64_t number;
+  read_number(flag, value, value, 0, most, &number);
+  return number;
+}
+
+static double seconds_of(const char *flag, const char *value) {
+  char *rest;
+  double seconds = strtod(value, &rest);
+  if (rest == value || *rest || !isfinite(seconds)) refuse(flag, value, "it must be a number of seconds");
+  return seconds;
+}
+
+/* The value behind a flag; the end of the line and the next flag are none. */
+static const char *value_of(int argc, char **argv, int i) {
+  if (i + 1 < argc && strncmp(argv[i + 1], "--", 2)) return argv[i + 1];
+  fprintf(stderr, "%s needs a value (--help shows all flags)\n", argv[i]);
   exit(2);
 }
 
 static Options parse(int argc, char **argv) {
   Options o = { .width = 640, .height = 360, .triangles = 200000, .embedded = 1, .listen = "127.0.0.1:8080" };
+  static const char *const valued[] = { "--peer", "--pin", "--token", "--listen", "--scene", "--city", "--animation", "--at", "--size",
+    "--deadline-ms", "--ahead", "--view", "--embedded", "--frames", "--png", "--capture", "--trace-out", "--evidence" };
   o.token = getenv("RAYLOOM_TOKEN"); /* A command line is visible to everyone on the machine. */
   for (int i = 1; i < argc; i++) {
-    const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
+    const char *name = argv[i], *value = NULL;
+    if (!strcmp(name, "--help") || !strcmp(name, "-h")) { fputs(usage, stdout); exit(0); }
     if (!strcmp(name, "--half")) { o.half = 1; continue; }
     if (!strcmp(name, "--denoise") || !strcmp(name, "--denoise=cpu")) { o.denoise = RAYLOOM_VIEW_DENOISE; continue; }
     if (!strcmp(name, "--denoise=gpu")) { o.denoise = RAYLOOM_VIEW_DENOISE_GPU; continue; }
@@ -46,26 +113,36 @@ static Options parse(int argc, char **argv) {
     if (!strcmp(name, "--paced")) { o.paced = RAYLOOM_VIEW_PACED; continue; }
     if (!strcmp(name, "--tracy")) { o.tracy = RAYLOOM_SESSION_TRACY; continue; }
     if (!strcmp(name, "--tiles")) { o.overlay = RAYLOOM_OVERLAY_TILES; continue; }
-    i++;
-    if (!strcmp(name, "--peer") && o.peer_count < MAX_PEERS) o.peers[o.peer_count++].url = value;
-    else if (!strcmp(name, "--pin") && o.peer_count) o.peers[o.peer_count - 1].tls_pin = value; /* Of the --peer before. */
+    for (size_t v = 0; v < sizeof valued / sizeof *valued && !value; v++)
+      if (!strcmp(name, valued[v])) value = value_of(argc, argv, i++);
+    if (!value) { fprintf(stderr, "%s is not understood (--help shows all flags)\n", name); exit(2); }
+    if (!strcmp(name, "--peer")) {
+      if (o.peer_count == MAX_PEERS) refuse(name, value, "64 peers are the most");
+      o.peers[o.peer_count++].url = value;
+    } else if (!strcmp(name, "--pin")) {
+      if (!o.peer_count) refuse(name, value, "it belongs behind its --peer");
+      o.peers[o.peer_count - 1].tls_pin = value;
+    } else if (!strcmp(name, "--size")) {
+      uint64_t width, height;
+      const char *behind = read_number(name, value, value, 'x', 16384, &width);
+      read_number(name, value, behind, 0, 16384, &height);
+      o.width = (uint32_t)width; o.height = (uint32_t)height;
+    }
     else if (!strcmp(name, "--token")) o.token = value;
     else if (!strcmp(name, "--listen")) o.listen = value;
     else if (!strcmp(name, "--scene")) o.scene = value;
-    else if (!strcmp(name, "--city")) o.triangles = (uint32_t)strtoul(value, NULL, 10);
-    else if (!strcmp(name, "--animation")) o.animation = (uint32_t)strtoul(value, NULL, 10);
-    else if (!strcmp(name, "--at")) { o.second = strtod(value, NULL); o.paused = 1; }
-    else if (!strcmp(name, "--size") && sscanf(value, "%ux%u", &o.width, &o.height) == 2) continue;
-    else if (!strcmp(name, "--deadline-ms")) o.deadline_ns = strtoull(value, NULL, 10) * 1000000;
-    else if (!strcmp(name, "--ahead")) o.ahead = (uint32_t)strtoul(value, NULL, 10);
-    else if (!strcmp(name, "--view")) o.mode = pick(value, "remote", "local", "diff");
-    else if (!strcmp(name, "--embedded")) o.embedded = pick(value, "never", "fallback", "always");
-    else if (!strcmp(name, "--frames")) o.frames = strtoull(value, NULL, 10);
+    else if (!strcmp(name, "--city")) o.triangles = (uint32_t)whole(name, value, UINT32_MAX);
+    else if (!strcmp(name, "--animation")) o.animation = (uint32_t)whole(name, value, UINT32_MAX);
+    else if (!strcmp(name, "--at")) { o.second = seconds_of(name, value); o.paused = 1; }
+    else if (!strcmp(name, "--deadline-ms")) o.deadline_ns = whole(name, value, 60000) * 1000000;
+    else if (!strcmp(name, "--ahead")) o.ahead = (uint32_t)whole(name, value, UINT32_MAX);
+    else if (!strcmp(name, "--view")) o.mode = pick(name, value, "remote", "local", "diff");
+    else if (!strcmp(name, "--embedded")) o.embedded = pick(name, value, "never", "fallback", "always");
+    else if (!strcmp(name, "--frames")) o.frames = whole(name, value, UINT64_MAX);
     else if (!strcmp(name, "--png")) o.png = value;
     else if (!strcmp(name, "--capture")) o.capture = value; /* For `rayloom replay`. */
     else if (!strcmp(name, "--trace-out")) o.timeline = value; /* For Perfetto. */
-    else if (!strcmp(name, "--evidence")) o.evidence = value; /* Of peers that lie. */
-    else { fprintf(stderr, "%s %s is not understood\n", name, value); exit(2); }
+    else o.evidence = value; /* Of peers that lie. */
   }
   for (uint32_t i = 0; i < o.peer_count; i++) o.peers[i].token = o.token;
   return o;
@@ -103,6 +180,7 @@ static void walk(Walker *walker, double seconds, rayloom_camera *camera) {
 
 int main(int argc, char **argv) {
   Options o = parse(argc, argv);
+  if (o.png) make_folder(o.png);
   signal(SIGINT, stop); signal(SIGTERM, stop);
   setvbuf(stdout, NULL, _IOLBF, 0);
 

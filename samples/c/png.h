@@ -2,9 +2,31 @@
 #ifndef SAMPLES_PNG_H
 #define SAMPLES_PNG_H
 #include <rayloom.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _WIN32
+#include <direct.h>
+#define PNG_MKDIR(path) _mkdir(path)
+#else
+#include <sys/stat.h>
+#define PNG_MKDIR(path) mkdir(path, 0777)
+#endif
+
+/* Makes a folder where it is not there, with those above it. */
+static inline void make_folder(const char *folder) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s", folder);
+  for (char *at = path + 1; path[0]; at++) {
+    if (*at && *at != '/') continue;
+    const char end = *at;
+    *at = 0;
+    if (PNG_MKDIR(path) && errno != EEXIST && !end) { perror(path); exit(2); }
+    *at = end;
+    if (!end) break;
+  }
+}
 
 static inline void png_chunk(FILE *file, const char *type, const uint8_t *data, size_t size) {
   uint8_t head[8] = { (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size };

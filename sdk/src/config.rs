@@ -64,7 +64,8 @@ pub enum Embedded {
 pub struct Verification {
     /// Share of the tiles of peers that are not trusted which are traced again, 0 to 1; that much more work.
     pub share: f32,
-    /// Folder in which what proves that a peer lied is written, made where it is not there; `None` = nowhere.
+    /// Folder in which what proves that a peer lied is written, made where it is not there; `None` = nowhere. A session is not made with one
+    /// that can't be written to.
     pub evidence: Option<PathBuf>,
 }
 
@@ -147,6 +148,11 @@ impl SessionDesc {
         if !(0.0..=1.0).contains(&self.verification.share) {
             let share = self.verification.share;
             return Err(Error::InvalidArgument(format!("verification share is {share}, it must be 0 to 1")));
+        }
+        for (place, peer) in self.peers.iter().enumerate() {
+            // What can never be reached would be tried for ever.
+            rayloom_transport::webrtc::check_url(&peer.url)
+                .map_err(|error| Error::InvalidArgument(format!("peer {place}: {error}")))?;
         }
         if self.peers.is_empty() && self.embedded == Embedded::Never {
             let reason = "no peers and embedded is NEVER: nothing could trace; name a peer or allow the embedded one";
@@ -342,7 +348,8 @@ impl ViewDesc {
             let why = if self.gbuffer {
                 "planes exist for the true camera alone: use 0 in G-buffer mode, or state mode"
             } else if self.accumulation == Accumulation::Off {
-                "what was traced ahead is warped into history, and accumulation is off: use 0, or Accumulation::Frames"
+                "what was traced ahead is warped into history, and none is kept: use 0, or keep some (Accumulation::Frames, in C \
+                 accumulation_frames above 0)"
             } else {
                 ""
             };
@@ -354,6 +361,10 @@ impl ViewDesc {
         check_layers(&self.layers)
     }
 }
+
+/// Of layers.
+const SHORTEST_DEADLINE: Duration = Duration::from_millis(1);
+const LONGEST_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Layers must be there, each once, with legal samples and factors.
 pub(crate) fn check_layers(layers: &[LayerDesc]) -> Result<(), Error> {
@@ -374,8 +385,13 @@ pub(crate) fn check_layers(layers: &[LayerDesc]) -> Result<(), Error> {
         in_range(&format!("scale of layer {name}"), u32::from(layer.request.scale), 1, 2)?;
         let bounces = u32::from(rayloom_wire::limits::BOUNCES);
         in_range(&format!("bounces of layer {name}"), u32::from(layer.request.bounces), 0, bounces)?;
-        let deadline = u32::try_from(layer.deadline.as_millis()).unwrap_or(u32::MAX);
-        in_range(&format!("deadline of layer {name} in milliseconds"), deadline, 1, 60_000)?;
+        if !(SHORTEST_DEADLINE..=LONGEST_DEADLINE).contains(&layer.deadline) {
+            let deadline = layer.deadline;
+            let text = format!(
+                "deadline of layer {name} is {deadline:?}, allowed is {SHORTEST_DEADLINE:?} to {LONGEST_DEADLINE:?}"
+            );
+            return Err(Error::InvalidArgument(text));
+        }
     }
     Ok(())
 }
@@ -394,9 +410,9 @@ pub use rayloom_frame::compose::ToneMap;
 /// One frame of a view.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FrameDesc {
-    /// Grows from frame to frame; seeds the samples.
+    /// Grows from frame to frame, up to `u64::MAX - 1`; seeds the samples.
     pub frame_id: u64,
-    /// A committed scene revision.
+    /// A committed revision of a scene that is there.
     pub revision: u64,
     /// The engine's own time of the frame; comes back with its output.
     pub time_ns: u64,

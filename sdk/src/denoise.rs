@@ -10,7 +10,8 @@ use rayloom_frame::merge::MergedFrame;
 use rayloom_oidn::{OidnDenoiser, OpenImageDenoise};
 #[cfg(feature = "embedded-peer")]
 use {
-    rayloom_peer::{Denoiser, Renderer, RendererOptions},
+    crate::session::ALLOW_CPU,
+    rayloom_peer::{Denoiser, Renderer, RendererError, RendererOptions},
     std::sync::Arc,
 };
 
@@ -133,8 +134,15 @@ impl Denoising {
             return Ok(Filters::Gpu(Arc::clone(device)));
         }
         let opened = Renderer::new(&self.options).map_err(|error| {
+            let cause = match error {
+                // The error's own words are for operators of peers.
+                RendererError::CpuRefused { device } => {
+                    format!("the Vulkan device {device:?} is a CPU, and none is allowed ({ALLOW_CPU})")
+                }
+                error => error.to_string(),
+            };
             Error::Unsupported(format!(
-                "filtering on the GPU: {error}; filter on the CPU (Denoise::Cpu, in C RAYLOOM_VIEW_DENOISE)"
+                "filtering on the GPU: {cause}; filter on the CPU (Denoise::Cpu, in C RAYLOOM_VIEW_DENOISE)"
             ))
         })?;
         Ok(Filters::Gpu(Arc::clone(device.insert(Arc::new(opened)))))

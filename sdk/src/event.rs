@@ -89,6 +89,11 @@ pub enum Event {
         /// Which file, and why.
         cause: String,
     },
+    /// The session's timeline ends before the session does; all before can be read.
+    TimelineFailed {
+        /// Which file, and why.
+        cause: String,
+    },
     /// The planes of a frame were read: the engine may write to their memory again.
     PlanesReleased {
         /// The frame; ids of views in G-buffer mode differ where the engine wants to tell them apart here.
@@ -130,9 +135,10 @@ impl EventQueue {
         match event {
             // Every frame has one.
             Event::PlanesReleased { .. } => tracing::trace!(target: "rayloom::event", "{event}"),
-            Event::Convention { agrees: false, .. } | Event::PeerCaught { .. } => {
-                tracing::warn!(target: "rayloom::event", "{event}")
-            }
+            Event::Convention { agrees: false, .. }
+            | Event::PeerCaught { .. }
+            | Event::CaptureFailed { .. }
+            | Event::TimelineFailed { .. } => tracing::warn!(target: "rayloom::event", "{event}"),
             _ => tracing::info!(target: "rayloom::event", "{event}"),
         }
         let mut queue = self.queue.lock();
@@ -172,7 +178,7 @@ impl std::fmt::Display for Event {
                 write!(f, "peer {} can't trace scene revision {revision}: {cause}", name(*peer))
             }
             Event::Untraceable { view, cause } => write!(f, "view {view} can't be traced: {cause}"),
-            Event::CaptureFailed { cause } => f.write_str(cause),
+            Event::CaptureFailed { cause } | Event::TimelineFailed { cause } => f.write_str(cause),
             Event::PlanesReleased { frame_id } => write!(f, "the planes of frame {frame_id} are released"),
             Event::Convention { view, frame_id, text, .. } => write!(f, "view {view}, frame {frame_id}: {text}"),
         }

@@ -21,7 +21,8 @@ use std::sync::Arc;
 const DELTA_BYTES: usize = 500 * CHANGE_BYTES;
 const CHANGE_BYTES: usize = 53;
 
-/// A scene of a session. Revisions are atomic: peers trace a whole one or none of it.
+/// A scene of a session. Revisions are atomic: peers trace a whole one or none of it. Dropping it takes them away: no frame can be begun with
+/// one of them, and those in flight end at their deadlines.
 pub struct SceneHandle {
     lease: Arc<Lease>,
     shared: Arc<Shared>,
@@ -100,6 +101,9 @@ impl SceneHandle {
     /// [`Error::Scene`] names file, position and reason; the scene stays as it was.
     pub fn load_gltf(&self, path: &Path) -> Result<(), Error> {
         let (mut scene, rig) = rayloom_scene::gltf::load_animated(path, &mut |_| {})?;
+        if let Some(warning) = nothing_to_be_seen(path, &scene) {
+            tracing::warn!("{warning}");
+        }
         scene.add_default_lighting();
         self.put(scene, rig)
     }
@@ -250,7 +254,7 @@ impl SceneHandle {
             _ => {
                 edit.bake();
                 edit.scene.validate()?;
-                let revision = self.shared.next_revision();
+                let revision = self.shared.committed().next(self.lease.id);
                 self.shared.progress().begin(self.lease.id, revision);
                 edit.base = Some(revision);
                 edit.structural = false;
@@ -268,7 +272,7 @@ impl SceneHandle {
             lights: edit.lights.iter().map(|(i, l)| (*i, *l)).collect(),
             poses: edit.poses.values().cloned().collect(),
         };
-        let revision = if delta == StateDelta::default() { base } else { self.shared.next_revision() };
+        let revision = if delta == StateDelta::default() { base } else { self.shared.committed().next(self.lease.id) };
         self.shared.send(Command::Revision { scene: self.lease.id, revision, base, delta: Arc::new(delta) })?;
         Ok(revision)
     }
@@ -279,8 +283,17 @@ impl SceneHandle {
     }
 }
 
+/// Says so of a file that places nothing: that is rarely what its author meant.
+fn nothing_to_be_seen(path: &Path, scene: &Scene) -> Option<String> {
+    (scene.triangle_count() == 0).then(|| {
+        let path = path.display();
+        format!("{path}: nothing of it is to be seen: its scene has no node with a mesh that has triangles")
+    })
+}
+
 impl Drop for SceneHandle {
     fn drop(&mut self) {
+        self.shared.committed().end(self.lease.id);
         self.shared.packing().forget(self.lease.id);
     }
 }
@@ -344,5 +357,29 @@ impl Edit {
                 None => self.scene.poses.push(pose),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with a triangle whose node is or is not in its scene.
+    fn load(nodes: &str) -> Scene {
+        let json = format!(
+            r#"{{"asset":{{"version":"2.0"}},"scene":0,"scenes":[{{"nodes":{nodes}}}],"nodes":[{{"mesh":0}}],
+            "meshes":[{{"primitives":[{{"attributes":{{"POSITION":0}}}}]}}],
+            "accessors":[{{"bufferView":0,"componentType":5126,"count":3,"type":"VEC3","min":[0,0,0],"max":[1,1,0]}}],
+            "bufferViews":[{{"buffer":0,"byteLength":36}}],"buffers":[{{"byteLength":36,"uri":
+            "data:application/octet-stream;base64,AAAAAAAAAAAAAAAAAACAPwAAAAAAAAAAAAAAAAAAgD8AAAAA"}}]}}"#
+        );
+        rayloom_scene::gltf::load_slice(Path::new("a.gltf"), json.into(), &mut |_| {}).unwrap()
+    }
+
+    #[test]
+    fn a_file_of_which_nothing_is_to_be_seen_is_told() {
+        assert_eq!(nothing_to_be_seen(Path::new("a.gltf"), &load("[0]")), None);
+        let text = nothing_to_be_seen(Path::new("a.gltf"), &load("[]")).unwrap();
+        assert!(text.starts_with("a.gltf: nothing of it is to be seen"), "{text}");
     }
 }

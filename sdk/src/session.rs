@@ -4,6 +4,7 @@ use crate::Error;
 use crate::blob_store::BlobStore;
 use crate::capture::{CaptureFile, MadeRecord, Record, Recorder, SessionRecord};
 use crate::clock::Clock;
+use crate::committed::Committed;
 use crate::config::{EMBEDDED_PEER, Embedded, PeerAddress, PeerConstraints, SessionDesc, ViewDesc};
 use crate::denoise::{Denoising, Filters};
 use crate::director::{COMMAND_LIMIT, Command, Director, DirectorDesc};
@@ -18,14 +19,14 @@ use crate::progress::ProgressBoard;
 use crate::scene_handle::SceneHandle;
 use crate::timeline::Timeline;
 use crate::validation::Validation;
-use crate::verify::VerificationStats;
+use crate::verify::{VerificationStats, evidence};
 use crate::view_handle::ViewHandle;
 use crate::workers::MergeThreads;
 use parking_lot::Mutex;
 use rayloom_coordinator::PeerId;
 use rayloom_stream::{PictureTimes, Stream, StreamDesc, StreamServer};
 use std::path::Path;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -38,12 +39,16 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long peers may take to answer the goodbye; one that has not heard it by then drops the session by its own silence.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(250);
 
+/// How an engine allows the embedded peer a CPU. Programs that have a flag for it say that one instead.
+#[doc(hidden)]
+pub const ALLOW_CPU: &str = "SessionDesc::embedded_allow_cpu, in C RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU";
+
 /// What a session's handles share.
 pub(crate) struct Shared {
     clock: Clock,
     commands: mpsc::Sender<Command>,
     handle: Handle,
-    next_revision: AtomicU64,
+    committed: Committed,
     next_view: AtomicU16,
     /// Numbers of scenes that are gone, and the next that was never given.
     scenes: Mutex<(Vec<u32>, u32)>,
@@ -90,20 +95,9 @@ impl Shared {
         })
     }
 
-    pub(crate) fn next_revision(&self) -> u64 {
-        self.next_revision.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Refuses what no commit has answered.
-    pub(crate) fn check_revision(&self, revision: u64) -> Result<(), Error> {
-        match self.next_revision.load(Ordering::Relaxed) {
-            next if (1..next).contains(&revision) => Ok(()),
-            1 => Err(Error::InvalidArgument(format!("revision {revision} was never committed: commit a scene first"))),
-            next => {
-                let last = next - 1;
-                Err(Error::InvalidArgument(format!("revision {revision} was never committed: the last was {last}")))
-            }
-        }
+    /// Numbers of revisions.
+    pub(crate) fn committed(&self) -> &Committed {
+        &self.committed
     }
 
     /// A number for a scene, one that served before if there is.
@@ -222,8 +216,14 @@ impl Session {
             .map_err(|source| Error::System { what: "starting the network's threads", source })?;
         if let Some(folder) = &desc.cache_dir {
             std::fs::create_dir_all(folder).map_err(|error| {
-                let reason = format!("cache_dir {} can't be made: {error}; name a folder that can", folder.display());
-                Error::InvalidArgument(reason)
+                Error::InvalidArgument(format!("cache_dir {folder:?} can't be made: {error}; name a folder that can"))
+            })?;
+        }
+        if let Some(folder) = &desc.verification.evidence {
+            evidence::prepare(folder).map_err(|error| {
+                let text =
+                    format!("the evidence's folder {folder:?} can't be written to: {error}; name a folder that can");
+                Error::InvalidArgument(text)
             })?;
         }
         let clock = Clock::new();
@@ -234,7 +234,7 @@ impl Session {
         let progress = Arc::new(ProgressBoard::default());
         let capture = desc.capture.as_ref().map(|path| create_capture(path, &desc, clock, &events)).transpose()?;
         let recorder = capture.clone().map(Recorder::File).or(recorder);
-        let timeline = create_timeline(&desc, clock)?;
+        let timeline = create_timeline(&desc, clock, &events)?;
         let seen_by = timeline.as_ref().map_or_else(Weak::new, Arc::downgrade);
         let made = Arc::new(Notify::new());
         let verified = Arc::<Mutex<VerificationStats>>::default();
@@ -310,7 +310,7 @@ impl Session {
             clock,
             commands,
             handle: runtime.handle().clone(),
-            next_revision: AtomicU64::new(1),
+            committed: Committed::default(),
             next_view: AtomicU16::new(0),
             scenes: Mutex::new((Vec::new(), 1)),
             max_frames_in_flight: desc.max_frames_in_flight,
@@ -443,19 +443,18 @@ impl Drop for Session {
     }
 }
 
-fn create_timeline(desc: &SessionDesc, clock: Clock) -> Result<Option<Arc<Timeline>>, Error> {
+fn create_timeline(desc: &SessionDesc, clock: Clock, events: &Arc<EventQueue>) -> Result<Option<Arc<Timeline>>, Error> {
     if desc.timeline.is_none() && !desc.tracy {
         return Ok(None);
     }
-    let timeline =
-        Timeline::create(desc.timeline.as_deref(), desc.tracy, clock).map_err(|error| match &desc.timeline {
-            Some(path) if error.kind() != std::io::ErrorKind::Unsupported => {
-                let path = path.display();
-                Error::InvalidArgument(format!("the timeline {path} can't be made: {error}; name a file that can"))
-            }
-            _ if error.kind() == std::io::ErrorKind::Unsupported => Error::Unsupported(error.to_string()),
-            _ => Error::System { what: "starting the timeline's thread", source: error },
-        })?;
+    let timeline = Timeline::create(desc.timeline.as_deref(), desc.tracy, clock, events);
+    let timeline = timeline.map_err(|error| match &desc.timeline {
+        Some(path) if error.kind() != std::io::ErrorKind::Unsupported => {
+            Error::InvalidArgument(format!("the timeline {path:?} can't be made: {error}; name a file that can"))
+        }
+        _ if error.kind() == std::io::ErrorKind::Unsupported => Error::Unsupported(error.to_string()),
+        _ => Error::System { what: "starting the timeline's thread", source: error },
+    })?;
     Ok(Some(Arc::new(timeline)))
 }
 
@@ -471,8 +470,7 @@ fn create_capture(
     };
     let secrets = desc.peers.iter().flat_map(told).collect();
     let file = CaptureFile::create(path, clock, events, secrets).map_err(|source| {
-        let reason = format!("the capture can't be written to {}: {source}", path.display());
-        Error::InvalidArgument(reason)
+        Error::InvalidArgument(format!("the capture {path:?} can't be written: {source}; name a file that can"))
     })?;
     let began = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     file.put(Record::Session(SessionRecord {
@@ -520,8 +518,7 @@ fn embed(
                 // The error's own words are for operators of peers: this one is allowed where the session is made.
                 PeerError::Device(RendererError::CpuRefused { device }) => format!(
                     "the embedded peer: the Vulkan device {device:?} is a CPU, which traces hundreds of times slower than \
-                     a GPU: install the GPU's driver, or allow it (SessionDesc::embedded_allow_cpu, in C \
-                     RAYLOOM_SESSION_EMBEDDED_ALLOW_CPU)"
+                     a GPU: install the GPU's driver, or allow it ({ALLOW_CPU})"
                 ),
                 error => format!("the embedded peer: {error}"),
             };

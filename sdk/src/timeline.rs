@@ -6,6 +6,7 @@ mod perfetto;
 mod tracy;
 
 use crate::clock::Clock;
+use crate::event::{Event, EventQueue};
 use crate::flight::Flight;
 use crate::output::{Output, STAGES};
 use lanes::{Lane, Lanes};
@@ -16,6 +17,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 /// Frames and pictures that may wait to be told; more are left out, and counted.
@@ -97,17 +99,24 @@ impl Timeline {
     ///
     /// # Errors
     /// The file can't be made, there is no thread, or no Tracy in this build.
-    pub(crate) fn create(file: Option<&Path>, tracy: bool, clock: Clock) -> io::Result<Timeline> {
+    pub(crate) fn create(
+        file: Option<&Path>,
+        tracy: bool,
+        clock: Clock,
+        events: &Arc<EventQueue>,
+    ) -> io::Result<Timeline> {
         let mut sinks: Vec<(String, Box<dyn Sink>)> = Vec::new();
         if tracy {
             sinks.push(("timeline in Tracy".into(), to_tracy(clock)?));
         }
         if let Some(path) = file {
-            sinks.push((format!("timeline {}", path.display()), Box::new(Perfetto::create(path)?)));
+            sinks.push((format!("timeline in {}", path.display()), Box::new(Perfetto::create(path)?)));
         }
         let (entries, waiting) = sync_channel(ENTRIES_AHEAD);
-        let thread =
-            std::thread::Builder::new().name("rayloom-timeline".into()).spawn(move || tell(sinks, &waiting))?;
+        let events = Arc::downgrade(events);
+        let thread = std::thread::Builder::new()
+            .name("rayloom-timeline".into())
+            .spawn(move || tell(sinks, &waiting, &events))?;
         let (entries, thread) = (Mutex::new(Some(entries)), Mutex::new(Some(thread)));
         Ok(Timeline { entries, left_out: AtomicU64::new(0), thread })
     }
@@ -187,8 +196,12 @@ fn to_tracy(_: Clock) -> io::Result<Box<dyn Sink>> {
     Err(io::Error::new(io::ErrorKind::Unsupported, reason))
 }
 
-/// Tells what comes until nothing more does. A sink that fails is told nothing more.
-fn tell(mut sinks: Vec<(String, Box<dyn Sink>)>, waiting: &Receiver<Entry>) {
+/// Tells what comes until nothing more does. A sink that fails is told nothing more, and the engine is told of it.
+fn tell(mut sinks: Vec<(String, Box<dyn Sink>)>, waiting: &Receiver<Entry>, events: &Weak<EventQueue>) {
+    let failed = |cause: String| match events.upgrade() {
+        Some(events) => events.push(Event::TimelineFailed { cause }),
+        None => tracing::warn!("{cause}"),
+    };
     let mut lanes = Lanes::default();
     while let Ok(Entry { subject, runs }) = waiting.recv() {
         let runs: Vec<(Lane, Run)> = runs.into_iter().map(|run| (lanes.place(&run), run)).collect();
@@ -198,14 +211,14 @@ fn tell(mut sinks: Vec<(String, Box<dyn Sink>)>, waiting: &Receiver<Entry>) {
             // Whatever becomes of the process, its frames so far are there.
             let told = told.and_then(|()| sink.flush());
             if let Err(error) = &told {
-                tracing::error!("the {name} ends here: {error}");
+                failed(format!("the {name} ends here: {error}"));
             }
             told.is_ok()
         });
     }
     for (name, mut sink) in sinks {
         if let Err(error) = sink.finish() {
-            tracing::error!("the {name} has no end: {error}");
+            failed(format!("the {name} has no end: {error}"));
         }
     }
 }

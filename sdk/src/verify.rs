@@ -6,7 +6,7 @@
 //! whether it will be traced again.
 
 mod case;
-mod evidence;
+pub(crate) mod evidence;
 
 use crate::config::Verification;
 use crate::director::{ArrivedSlice, TASK_VIEW_SHIFT};
@@ -22,7 +22,6 @@ use rayloom_frame::{LayerRequest, Rect, Tolerance, TracedTile};
 use rayloom_wire::{CancelTasks, FrameTasks, Message, TileDone, limits};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -147,7 +146,7 @@ struct Judgement {
     subject: Box<Subject>,
     case: Case,
     finding: Finding,
-    written: Option<PathBuf>,
+    written: Option<String>,
 }
 
 /// Tells the director that a case is closed, however its thread ends.
@@ -437,9 +436,15 @@ impl Verifier {
                 Finding::Disputed(cause) if writes_disputes => (Some(cause), None),
                 Finding::Agrees | Finding::Ask(_) | Finding::Disputed(_) => (None, None),
             };
-            let written = cause.zip(folder).and_then(|(cause, folder)| {
-                let written = evidence::write(&folder, &subject.message, &case, caught, cause);
-                written.map_err(|e| tracing::error!("evidence can't be written to {}: {e}", folder.display())).ok()
+            let written = cause.zip(folder).map(|(cause, folder)| {
+                match evidence::write(&folder, &subject.message, &case, caught, cause) {
+                    Ok(written) => format!("; see {}", written.display()),
+                    Err(error) => {
+                        let text = format!("what proves it can't be written to {}: {error}", folder.display());
+                        tracing::error!("{text}");
+                        format!("; {text}")
+                    }
+                }
             });
             reply.judgement = Some(Judgement { subject, case, finding, written });
         });
@@ -453,7 +458,7 @@ impl Verifier {
         now: Time,
     ) -> Option<Caught> {
         let Judgement { subject, case, finding, written } = judgement;
-        let where_to = written.map(|folder| format!("; see {}", folder.display())).unwrap_or_default();
+        let where_to = written.unwrap_or_default();
         match finding {
             Finding::Agrees => self.stats.lock().agreed += 1,
             Finding::Ask(role) => {

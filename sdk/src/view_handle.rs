@@ -60,10 +60,13 @@ impl ViewCore {
 }
 
 fn check_growth(frame_id: u64, next: u64) -> Result<(), Error> {
-    if frame_id >= next && frame_id != u64::MAX {
-        return Ok(());
-    }
-    Err(Error::InvalidArgument(format!("frame id {frame_id} does not grow: the next may be {next} or above")))
+    let reason = match frame_id {
+        // There is always a next one.
+        u64::MAX => format!("frame id {frame_id} is too large: ids end at {}", u64::MAX - 1),
+        _ if frame_id >= next => return Ok(()),
+        _ => format!("frame id {frame_id} does not grow: the next may be {next} or above"),
+    };
+    Err(Error::InvalidArgument(reason))
 }
 
 impl ViewHandle {
@@ -108,7 +111,7 @@ impl ViewHandle {
             return Err(Error::InvalidState(text.into()));
         }
         desc.check()?;
-        self.core.shared.check_revision(desc.revision)?;
+        self.core.shared.committed().check(desc.revision)?;
         self.core.take_place()?;
         let (id, desc) = (desc.frame_id, desc.in_scene());
         let (core, view) = (&self.core, self.core.id);
@@ -137,7 +140,7 @@ impl ViewHandle {
             return Err(Error::InvalidState(text.into()));
         }
         desc.check()?;
-        self.core.shared.check_revision(desc.revision)?;
+        self.core.shared.committed().check(desc.revision)?;
         let mut desc = desc.in_scene();
         let mut last = self.core.last_opened.lock();
         check_growth(desc.frame_id, last.0)?;

@@ -14,6 +14,12 @@ fn flags_that_can_not_be_used_are_named() {
         (&["--frobnicate"][..], &["--frobnicate"][..]),
         (&["--listen", "localhost"], &["--listen", "localhost"]),
         (&["--cache-size", "3 parsecs"], &["--cache-size", "parsecs", "GiB"]),
+        (&["--max-sessions", "0"], &["--max-sessions", "at least 1"]),
+        (&["--log", "info,foo=bar=baz"], &["--log", "\"foo=bar=baz\" is no filter", "info,rayloom_peer=debug"]),
+        (
+            &["--allow-cpu", "--cache-dir", "none", "--listen", "127.0.0.1:0", "--memory-limit", "1"],
+            &["limit of 1 bytes"],
+        ),
         (&["--token", "with space", "--allow-cpu"], &["--token", "spaces"]),
         (
             &["--allow-cpu", "--listen", "127.0.0.1:0", "--cache-dir", "/dev/null/cache"],

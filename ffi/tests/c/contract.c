@@ -90,7 +90,12 @@ static void sessions(void) {
   rayloom_peer_address peer = { "\xff", NULL, NULL };
   desc.peers = &peer;
   SAYS(rayloom_session_create(&desc, &session), RAYLOOM_INVALID_ARGUMENT, "peers[0].url is not UTF-8");
+  peer.url = "ftp://127.0.0.1";
+  SAYS(rayloom_session_create(&desc, &session), RAYLOOM_INVALID_ARGUMENT, "write it as https://host:port");
   peer.url = "https://127.0.0.1:9";
+  desc.evidence_dir = "";
+  SAYS(rayloom_session_create(&desc, &session), RAYLOOM_INVALID_ARGUMENT, "evidence's folder \"\"");
+  desc.evidence_dir = NULL;
   peer.tls_pin = "sha256:1234";
   SAYS(rayloom_session_create(&desc, &session), RAYLOOM_INVALID_ARGUMENT, "peers[0].tls_pin: \"sha256:1234\"");
   desc.peer_count = 0;
@@ -304,7 +309,7 @@ static void gbuffer(const rayloom_frame_desc *usual) {
   IS(rayloom_scene_commit(scene, &frame_desc.revision), RAYLOOM_OK);
   SAYS(rayloom_frame_begin(view, &frame_desc, NULL), RAYLOOM_INVALID_ARGUMENT, "RAYLOOM_VIEW_GBUFFER");
   frame_desc.world_origin[1] = NAN;
-  SAYS(rayloom_frame_begin(view, &frame_desc, &frame), RAYLOOM_INVALID_ARGUMENT, "world_origin");
+  SAYS(rayloom_frame_begin(view, &frame_desc, &frame), RAYLOOM_INVALID_ARGUMENT, "world_origin is [0, NaN, 0]");
   frame_desc.world_origin[1] = 0;
   frame_desc.time_ns = 77;
   IS(rayloom_frame_begin(view, &frame_desc, &frame), RAYLOOM_OK);
@@ -388,8 +393,16 @@ static void frames(rayloom_session *session, rayloom_scene *scene) {
   SAYS(rayloom_view_create(session, &desc, &view), RAYLOOM_INVALID_ARGUMENT, "never leaves the machine");
   layers[1].tier = RAYLOOM_TIER_T2;
   layers[1].samples = 256;
-  SAYS(rayloom_view_create(session, &desc, &view), RAYLOOM_INVALID_ARGUMENT, "layers[1].samples is 256");
+  SAYS(rayloom_view_create(session, &desc, &view), RAYLOOM_INVALID_ARGUMENT, "layers[1].samples is 256, it may be at most 64");
   layers[1].samples = 1;
+  layers[1].deadline_ns = 999999;
+  SAYS(rayloom_view_create(session, &desc, &view), RAYLOOM_INVALID_ARGUMENT, "layers[1].deadline_ns is 999999, allowed is 1000000 to");
+  layers[1].deadline_ns = UINT64_C(60000000001);
+  SAYS(rayloom_view_create(session, &desc, &view), RAYLOOM_INVALID_ARGUMENT, "60000000001");
+  layers[1].deadline_ns = 0;
+  desc.frames_ahead = UINT32_MAX;
+  SAYS(rayloom_view_create(session, &desc, &view), RAYLOOM_INVALID_ARGUMENT, "frames_ahead is 4294967295, it may be at most 3");
+  desc.frames_ahead = 0;
   TRUE(!view);
   desc.flags = RAYLOOM_VIEW_OUTPUT_PLANES;
   IS(rayloom_view_create(session, &desc, &view), RAYLOOM_OK);
@@ -464,6 +477,23 @@ static void frames(rayloom_session *session, rayloom_scene *scene) {
   IS(rayloom_view_stats_text(view, 0, NULL, NULL), RAYLOOM_OK);
 
   gbuffer(&frame_desc);
+
+  /* A scene takes its revisions with it; a frame in flight ends. */
+  rayloom_scene_desc scene_desc = RAYLOOM_SCENE_DESC_INIT;
+  rayloom_scene *other = NULL;
+  IS(rayloom_scene_create(session, &scene_desc, &other), RAYLOOM_OK);
+  rayloom_frame_desc gone = frame_desc;
+  IS(rayloom_scene_commit(other, &gone.revision), RAYLOOM_OK);
+  gone.frame_id = 20;
+  IS(rayloom_frame_begin(view, &gone, NULL), RAYLOOM_OK);
+  IS(rayloom_scene_destroy(other), RAYLOOM_OK);
+  gone.frame_id = 21;
+  SAYS(rayloom_frame_begin(view, &gone, NULL), RAYLOOM_INVALID_ARGUMENT, "went with its scene");
+  gone.revision = frame_desc.revision;
+  IS(rayloom_view_acquire(view, 20, UINT64_C(60000000000), &output), RAYLOOM_OK);
+  IS(rayloom_output_release(output), RAYLOOM_OK);
+  gone.frame_id = UINT64_MAX;
+  SAYS(rayloom_frame_begin(view, &gone, NULL), RAYLOOM_INVALID_ARGUMENT, "18446744073709551614");
 
   IS(rayloom_view_destroy(view), RAYLOOM_OK);
   SAYS(rayloom_view_destroy(view), RAYLOOM_INVALID_HANDLE, "no live view");

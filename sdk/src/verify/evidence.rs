@@ -9,6 +9,30 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tried files of this process.
+static TRIED: AtomicU64 = AtomicU64::new(0);
+
+/// Makes the folder where it is not there, and sees that files can be written in it: it is needed when that can no longer be told to
+/// whoever named it.
+///
+/// # Errors
+/// Those of the file system; it is no folder.
+pub(crate) fn prepare(folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() {
+        return Err(io::Error::other("it has no name"));
+    }
+    if fs::metadata(folder).is_ok_and(|there| !there.is_dir()) {
+        return Err(io::Error::other("it is no folder"));
+    }
+    fs::create_dir_all(folder)?;
+    let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+    let file = folder.join(format!(".rayloom-{}-{tried}", std::process::id()));
+    let written = fs::write(&file, b"tried");
+    let removed = fs::remove_file(&file);
+    written.and(removed)
+}
 
 /// Writes a folder of its own into `folder`, and says which: `case.json`, `task.bin` (the [`Message::FrameTasks`] that was sent)
 /// and for each version of the tile a `.slices` file ([`Message::TileSlice`]s, lossless, each behind its length in four bytes,

@@ -255,7 +255,8 @@ fn what_can_t_be_predicted_is_refused() {
     assert!(text.starts_with("frames_ahead is 2: planes exist for the true camera alone"), "{text}");
     let text = refused(ViewDesc { accumulation: Accumulation::Off, ..view_desc(1) });
     assert!(text.starts_with("frames_ahead is 1") && text.contains("Accumulation::Frames"), "{text}");
-    session.create_scene().commit().unwrap();
+    let scene = session.create_scene();
+    scene.commit().unwrap();
     let view = session.create_view(view_desc(1)).unwrap();
     let nowhere = Camera { position: Vec3::splat(f32::NAN), ..course(0) };
     let desc = FrameDesc { predicted_camera: Some(nowhere), ..FrameDesc::new(5, 1, course(0)) };

@@ -118,7 +118,8 @@ fn a_frame_without_planes_is_traced_and_the_next_has_them() {
 #[test]
 fn open_frames_count_as_in_flight_until_they_are_submitted_or_dropped() {
     let session = session();
-    session.create_scene().commit().unwrap();
+    let scene = session.create_scene();
+    scene.commit().unwrap();
     let view = gbuffer_view(&session);
     let frames = [view.open_frame(desc(1, 1)).unwrap(), view.open_frame(desc(2, 1)).unwrap()];
     assert!(matches!(view.open_frame(desc(3, 1)), Err(Error::Busy { in_flight: 2, limit: 2 })));
@@ -131,7 +132,8 @@ fn open_frames_count_as_in_flight_until_they_are_submitted_or_dropped() {
 #[test]
 fn what_is_no_plane_of_the_view_is_refused_and_the_frame_stays_open() {
     let session = session();
-    session.create_scene().commit().unwrap();
+    let scene = session.create_scene();
+    scene.commit().unwrap();
     let view = gbuffer_view(&session);
     let pixels = || std::iter::repeat_n(vec![0; 4], SIZE.pixels());
     let depth = || plane(EnginePlaneKind::Depth, PlaneFormat::R32Float, pixels());
@@ -155,7 +157,8 @@ fn what_is_no_plane_of_the_view_is_refused_and_the_frame_stays_open() {
 #[test]
 fn frames_that_come_after_later_ones_are_refused() {
     let session = session();
-    session.create_scene().commit().unwrap();
+    let scene = session.create_scene();
+    scene.commit().unwrap();
     let view = gbuffer_view(&session);
     let (first, second) = (view.open_frame(desc(1, 1)).unwrap(), view.open_frame(desc(2, 1)).unwrap());
     second.submit(Vec::new()).unwrap();

@@ -75,6 +75,14 @@ pub enum TransportError {
         /// As given.
         url: String,
     },
+    /// Whoever listens there speaks neither HTTP nor TLS.
+    #[error("{url} is no rayloom-peer: it answers {first:?}; check host and port")]
+    NoPeerThere {
+        /// As given.
+        url: String,
+        /// How its answer begins, without what would draw on a terminal.
+        first: String,
+    },
     /// A server's certificate or key is not usable.
     #[error("the TLS certificate or its key cannot be used: {reason}")]
     BadCertificate {
@@ -151,7 +159,7 @@ pub enum TransportError {
         reason: String,
     },
     /// A step took too long.
-    #[error("{what} took longer than {after:?}; check load and network, or raise the timeout")]
+    #[error("{what} took longer than {after:?}; check the load of both sides and the network between them")]
     Timeout {
         /// The step, with the URL.
         what: String,

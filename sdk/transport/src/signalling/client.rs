@@ -2,14 +2,18 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::http::{Request, StatusCode, Uri, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use rayloom_wire::VersionRange;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::message::{BODY_BYTES, Refusal, SESSIONS_PATH, SdpType, SessionCreated, SessionRequest, TLS_ONLY};
@@ -32,6 +36,13 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     pub(crate) fn parse(url: &str, allow_plain_http: bool) -> Result<Self, TransportError> {
         let bad = |reason| TransportError::BadUrl { url: url.to_owned(), reason };
+        if !url.contains("://") {
+            return Err(bad("there is no scheme"));
+        }
+        // The parser would drop it.
+        if url.contains('#') {
+            return Err(bad("nothing may follow #, and a pin is given apart"));
+        }
         let uri: Uri = url.parse().map_err(|_| bad("it does not parse"))?;
         let is_tls = match uri.scheme_str() {
             Some("http") => false,
@@ -44,6 +55,10 @@ impl Endpoint {
         }
         if uri.query().is_some() {
             return Err(bad("a query does not belong there"));
+        }
+        let has_port = uri.authority().is_some_and(|authority| authority.as_str().len() > host.len());
+        if has_port && !uri.port_u16().is_some_and(|port| port > 0) {
+            return Err(bad("a port is 1 to 65535"));
         }
         let is_loopback = is_loopback(host);
         if !is_tls && !allow_plain_http && !is_loopback {
@@ -116,13 +131,13 @@ async fn post(
         reason: "the token holds characters that no HTTP header may hold".to_owned(),
     })?;
     let stream = TcpStream::connect(&endpoint.authority).await.map_err(unreachable)?;
+    let beginning = Beginning::default();
     let stream: Box<dyn ByteStream> = match &endpoint.tls_name {
-        None => Box::new(stream),
+        None => Box::new(Noted { stream, beginning: beginning.clone() }),
         Some(name) => Box::new(connect(stream, &endpoint.url, name.clone(), Trust::new(pin)).await?),
     };
     let other = |error: hyper::Error| match &endpoint.tls_name {
-        // A server of TLS answers a plain request with an alert, which does not parse.
-        None if error.is_parse() => TransportError::TlsThere { url: endpoint.url.clone() },
+        None if error.is_parse() || !beginning.may_be_http() => beginning.explain(&endpoint.url),
         _ => unreachable(io::Error::other(error)),
     };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(other)?;
@@ -143,6 +158,71 @@ async fn post(
             Ok(()) => talk.await,
             Err(error) => Err(other(error)),
         },
+    }
+}
+
+/// How an answer begins, for telling who it is that gave it.
+#[derive(Clone, Default)]
+struct Beginning(Arc<Mutex<Vec<u8>>>);
+
+impl Beginning {
+    const BYTES: usize = 32;
+
+    fn note(&self, bytes: &[u8]) {
+        let mut noted = self.0.lock();
+        let room = Self::BYTES - noted.len();
+        noted.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Some services speak before they are asked, which is no answer to HTTP.
+    fn may_be_http(&self) -> bool {
+        let noted = self.0.lock();
+        let begins = b"HTTP/";
+        noted.iter().zip(begins).all(|(byte, begins)| byte == begins)
+    }
+
+    /// Of an answer that is no HTTP.
+    fn explain(&self, url: &str) -> TransportError {
+        let noted = self.0.lock();
+        let url = url.to_owned();
+        // A server of TLS answers a plain request with an alert (RFC 8446, 5.1: type 21, version 3.x).
+        if matches!(**noted, [21 | 22, 3, ..]) {
+            return TransportError::TlsThere { url };
+        }
+        let shown = |byte: &u8| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '.' };
+        TransportError::NoPeerThere {
+            url,
+            first: noted.iter().map(shown).collect::<String>().trim_end_matches('.').into(),
+        }
+    }
+}
+
+/// A stream of which the beginning of what comes is noted.
+struct Noted {
+    stream: TcpStream,
+    beginning: Beginning,
+}
+
+impl AsyncRead for Noted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.beginning.note(&buf.filled()[before..]);
+        read
+    }
+}
+
+impl AsyncWrite for Noted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -183,8 +263,22 @@ mod tests {
         for url in ["https://10.0.0.1:4711", "https://peer.example", "https://[2001:db8::1]:4711"] {
             assert!(Endpoint::parse(url, false).is_ok_and(|endpoint| !endpoint.is_loopback), "{url}");
         }
-        for url in ["", "4711", "127.0.0.1:4711", "ftp://127.0.0.1", "http://me:pw@127.0.0.1", "http://[::1]/?a=b"] {
-            assert!(matches!(Endpoint::parse(url, true), Err(TransportError::BadUrl { .. })), "{url}");
+        for (url, words) in [
+            ("", "there is no scheme"),
+            ("4711", "there is no scheme"),
+            ("127.0.0.1:4711", "there is no scheme"),
+            ("ftp://127.0.0.1", "neither https nor http"),
+            ("http://me:pw@127.0.0.1", "a user name"),
+            ("http://[::1]/?a=b", "a query"),
+            ("http://127.0.0.1:4711#sha256:00", "a pin is given apart"),
+            ("http://127.0.0.1:0", "a port is 1 to 65535"),
+            ("https://[::1]:65536", "a port is 1 to 65535"),
+            ("https://peer.example:", "a port is 1 to 65535"),
+            ("https://", "it does not parse"),
+        ] {
+            let Err(error @ TransportError::BadUrl { .. }) = Endpoint::parse(url, true) else { panic!("{url}") };
+            let text = error.to_string();
+            assert!(text.contains(words) && text.ends_with("write it as https://host:port"), "{text}");
         }
     }
 

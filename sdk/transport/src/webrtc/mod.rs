@@ -119,6 +119,14 @@ impl Default for DialOptions {
     }
 }
 
+/// Refuses addresses that [`dial`] never reaches anybody at; plain HTTP beyond loopback is one of them.
+///
+/// # Errors
+/// [`TransportError::BadUrl`] or [`TransportError::PlainHttpRefused`] say what is wrong, and how to write it.
+pub fn check_url(url: &str) -> Result<(), TransportError> {
+    client::Endpoint::parse(url, false).map(drop)
+}
+
 /// Opens a connection to whoever answers at `url` (`https://host:port`, on loopback also
 /// `http`), by an offer to `{url}/v1/sessions`. Ready when
 /// all three channels are open. Boxed, so that the WebRTC stack is compiled once, here.
@@ -144,7 +152,10 @@ pub fn dial<'a>(
             Ok(link::start(peer, channels, options.keep_alive, &endpoint.authority, Box::new(())).await)
         };
         tokio::time::timeout(options.timeout, attempt).await.unwrap_or_else(|_| {
-            Err(TransportError::Timeout { what: format!("opening a session with {url}"), after: options.timeout })
+            Err(TransportError::Timeout {
+                what: format!("opening a session with {url} (is it a rayloom-peer?)"),
+                after: options.timeout,
+            })
         })
     })
 }

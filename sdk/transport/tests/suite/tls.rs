@@ -58,6 +58,23 @@ async fn plain_http_on_a_port_of_tls_is_told() {
 }
 
 #[tokio::test]
+async fn another_service_is_told_by_what_it_says() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"SSH-2.0-Open\x1b[31mSSH_9.6\r\n").await.unwrap();
+        // Until the dialler has read it and goes.
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut Vec::new()).await;
+    });
+    let error = refused(&url, &DialOptions::default()).await;
+    assert!(matches!(error, TransportError::NoPeerThere { .. }), "{error}");
+    let says = format!("{url} is no rayloom-peer: it answers \"SSH-2.0-Open.[31mSSH_9.6\"; check host and port");
+    assert_eq!(error.to_string(), says);
+    serving.abort();
+}
+
+#[tokio::test]
 async fn tls_on_a_port_of_plain_http_is_told() {
     let server = Server::start(config()).await;
     let url = server.url.replace("http", "https");
