@@ -417,6 +417,11 @@
 #define RAYLOOM_EMBEDDED_PEER 4294967295
 
 /**
+ * In events: it is about no peer.
+ */
+#define RAYLOOM_NO_PEER 4294967294
+
+/**
  * struct_type of rayloom_session_desc.
  */
 #define RAYLOOM_STRUCT_SESSION_DESC 1
@@ -498,6 +503,11 @@
  * A peer will go: it finishes what it has and gets nothing more.
  */
 #define RAYLOOM_EVENT_PEER_LEAVING 14
+
+/**
+ * The session's timeline ends before the session: text says why. All before can be read.
+ */
+#define RAYLOOM_EVENT_TIMELINE_FAILED 15
 
 /**
  * Something that this header does not know; text says it.
@@ -1407,7 +1417,7 @@ typedef struct rayloom_session_desc {
   uint64_t trusted_peers;
   /**
    * Folder in which what proves that a peer lied is written (RAYLOOM_EVENT_PEER_CAUGHT), made where it is not there; NULL =
-   * nowhere.
+   * nowhere. One that can't be written to is refused.
    */
   const char *evidence_dir;
   /**
@@ -1445,7 +1455,7 @@ typedef struct rayloom_event {
    */
   uint32_t kind;
   /**
-   * Place in the session's list of peers, or RAYLOOM_EMBEDDED_PEER.
+   * Place in the session's list of peers, RAYLOOM_EMBEDDED_PEER, or RAYLOOM_NO_PEER where it is about none.
    */
   uint32_t peer;
   /**
@@ -1794,11 +1804,12 @@ typedef struct rayloom_frame_desc {
    */
   const void *next;
   /**
-   * Grows from frame to frame; seeds the samples.
+   * Grows from frame to frame, UINT64_MAX - 1 at most; seeds the samples.
    */
   uint64_t frame_id;
   /**
-   * A revision from rayloom_scene_commit; another one is refused. Until a peer is ready for it the last ready one is shown.
+   * A revision from rayloom_scene_commit, of a scene that was not destroyed; another one is refused. Until a peer is ready for
+   * it the last ready one is shown.
    */
   uint64_t revision;
   /**
@@ -3055,7 +3066,8 @@ rayloom_result rayloom_scene_create(struct rayloom_session *session,
                                     struct rayloom_scene **scene);
 
 /**
- * Destroys the scene with all its revisions. NULL does nothing.
+ * Destroys the scene with all its revisions: no frame can be begun with one of them, and those in flight end at their deadlines.
+ * NULL does nothing.
  *
  * Threads: any, but no other call on the scene may be in progress.
  */
@@ -3072,8 +3084,8 @@ rayloom_result rayloom_scene_load_gltf(struct rayloom_scene *scene,
                                        const char *path);
 
 /**
- * Replaces the scene by the generated city of about `triangles` triangles (at least some 10,000, at most 16,000,000); the
- * same seed gives the same city. Its instances with user_id 1 to 8 (six cars, two drones) and lights with user_id 1 to 4
+ * Replaces the scene by the generated city of about `triangles` triangles: below some 10,000 it is the smallest city there is, of about as
+ * many; more than 16,000,000 are refused. The same seed gives the same city. Its instances with user_id 1 to 8 (six cars, two drones) and lights with user_id 1 to 4
  * are meant to be moved.
  *
  * Threads: any; takes up to seconds, so not on a render thread.

@@ -294,6 +294,10 @@ namespace Rayloom
         /// </summary>
         public const uint RAYLOOM_EMBEDDED_PEER = 4294967295;
         /// <summary>
+        ///  In events: it is about no peer.
+        /// </summary>
+        public const uint RAYLOOM_NO_PEER = 4294967294;
+        /// <summary>
         ///  struct_type of rayloom_session_desc.
         /// </summary>
         public const uint RAYLOOM_STRUCT_SESSION_DESC = 1;
@@ -360,6 +364,10 @@ namespace Rayloom
         ///  A peer will go: it finishes what it has and gets nothing more.
         /// </summary>
         public const uint RAYLOOM_EVENT_PEER_LEAVING = 14;
+        /// <summary>
+        ///  The session's timeline ends before the session: text says why. All before can be read.
+        /// </summary>
+        public const uint RAYLOOM_EVENT_TIMELINE_FAILED = 15;
         /// <summary>
         ///  Something that this header does not know; text says it.
         /// </summary>
@@ -1081,7 +1089,8 @@ namespace Rayloom
         public static extern int rayloom_scene_create(rayloom_session* session, rayloom_scene_desc* desc, rayloom_scene** scene);
 
         /// <summary>
-        ///  Destroys the scene with all its revisions. NULL does nothing.
+        ///  Destroys the scene with all its revisions: no frame can be begun with one of them, and those in flight end at their deadlines.
+        ///  NULL does nothing.
         ///
         ///  Threads: any, but no other call on the scene may be in progress.
         /// </summary>
@@ -1099,8 +1108,8 @@ namespace Rayloom
         public static extern int rayloom_scene_load_gltf(rayloom_scene* scene, byte* path);
 
         /// <summary>
-        ///  Replaces the scene by the generated city of about `triangles` triangles (at least some 10,000, at most 16,000,000); the
-        ///  same seed gives the same city. Its instances with user_id 1 to 8 (six cars, two drones) and lights with user_id 1 to 4
+        ///  Replaces the scene by the generated city of about `triangles` triangles: below some 10,000 it is the smallest city there is, of about as
+        ///  many; more than 16,000,000 are refused. The same seed gives the same city. Its instances with user_id 1 to 8 (six cars, two drones) and lights with user_id 1 to 4
         ///  are meant to be moved.
         ///
         ///  Threads: any; takes up to seconds, so not on a render thread.
@@ -1601,7 +1610,7 @@ namespace Rayloom
         public ulong trusted_peers;
         /// <summary>
         ///  Folder in which what proves that a peer lied is written (RAYLOOM_EVENT_PEER_CAUGHT), made where it is not there; NULL =
-        ///  nowhere.
+        ///  nowhere. One that can't be written to is refused.
         /// </summary>
         public byte* evidence_dir;
         /// <summary>
@@ -1641,7 +1650,7 @@ namespace Rayloom
         /// </summary>
         public uint kind;
         /// <summary>
-        ///  Place in the session's list of peers, or RAYLOOM_EMBEDDED_PEER.
+        ///  Place in the session's list of peers, RAYLOOM_EMBEDDED_PEER, or RAYLOOM_NO_PEER where it is about none.
         /// </summary>
         public uint peer;
         /// <summary>
@@ -1927,11 +1936,12 @@ namespace Rayloom
         /// </summary>
         public void* next;
         /// <summary>
-        ///  Grows from frame to frame; seeds the samples.
+        ///  Grows from frame to frame, UINT64_MAX - 1 at most; seeds the samples.
         /// </summary>
         public ulong frame_id;
         /// <summary>
-        ///  A revision from rayloom_scene_commit; another one is refused. Until a peer is ready for it the last ready one is shown.
+        ///  A revision from rayloom_scene_commit, of a scene that was not destroyed; another one is refused. Until a peer is ready for
+        ///  it the last ready one is shown.
         /// </summary>
         public ulong revision;
         /// <summary>

@@ -490,8 +490,9 @@ static void frames(rayloom_session *session, rayloom_scene *scene) {
   gone.frame_id = 21;
   SAYS(rayloom_frame_begin(view, &gone, NULL), RAYLOOM_INVALID_ARGUMENT, "went with its scene");
   gone.revision = frame_desc.revision;
-  IS(rayloom_view_acquire(view, 20, UINT64_C(60000000000), &output), RAYLOOM_OK);
-  IS(rayloom_output_release(output), RAYLOOM_OK);
+  rayloom_output *last = NULL;
+  IS(rayloom_view_acquire(view, 20, UINT64_C(60000000000), &last), RAYLOOM_OK);
+  IS(rayloom_output_release(last), RAYLOOM_OK);
   gone.frame_id = UINT64_MAX;
   SAYS(rayloom_frame_begin(view, &gone, NULL), RAYLOOM_INVALID_ARGUMENT, "18446744073709551614");
 

@@ -57,7 +57,7 @@ impl Endpoint {
             return Err(bad("a query does not belong there"));
         }
         let has_port = uri.authority().is_some_and(|authority| authority.as_str().len() > host.len());
-        if has_port && !uri.port_u16().is_some_and(|port| port > 0) {
+        if has_port && matches!(uri.port_u16(), None | Some(0)) {
             return Err(bad("a port is 1 to 65535"));
         }
         let is_loopback = is_loopback(host);
