@@ -79,7 +79,9 @@ impl Coordinator {
         candidates: &[Candidate],
     ) -> Option<Fine> {
         let most = self.config.tiles_per_peer.end();
-        let missed = candidates.iter().map(|candidate| self.peers[&candidate.peer].missed_in_a_row).min();
+        // Of who has answered more is known.
+        let missed = candidates.iter().map(|candidate| &self.peers[&candidate.peer]);
+        let missed = missed.map(|peer| if peer.speed.is_measured() { 0 } else { peer.missed_in_a_row }).min();
         let by_misses = most << missed.unwrap_or(0).min(6);
         let rate: f64 = candidates.iter().map(|candidate| 1.0 / candidate.ns_per_unit).sum();
         // A tile that is begun is finished, whatever becomes of its frame: one that takes some frames leaves no time unused.
