@@ -272,5 +272,5 @@ fn the_inside_peer_keeps_its_pipelines_and_to_its_memory() {
 
     let desc = SessionDesc { cache_dir: Some("/proc/nowhere".into()), ..SessionDesc::default() };
     let error = Session::new(desc).err().unwrap().to_string();
-    assert!(error.contains("cache_dir /proc/nowhere"), "{error}");
+    assert!(error.contains("cache_dir \"/proc/nowhere\""), "{error}");
 }
