@@ -131,7 +131,7 @@ static rayloom_event told(rayloom_session *session, uint64_t revision, const ray
   memset(normal, 0x3f, sizeof normal);
   rayloom_event event = wait_for(session, RAYLOOM_EVENT_CONVENTION, RAYLOOM_EVENT_CONVENTION_AGREES);
   puts(event.text);
-  TRUE(event.frame_id == desc.frame_id && event.peer == RAYLOOM_EMBEDDED_PEER, event.text);
+  TRUE(event.frame_id == desc.frame_id && event.peer == RAYLOOM_NO_PEER, event.text);
   IS(rayloom_view_destroy(view), RAYLOOM_OK);
   return event;
 }
