@@ -169,7 +169,7 @@ impl PrimaryRow<'_> {
             let is_covered = front.le(far);
             let most = L::splat(COVERED).select(is_covered, L::splat(BESIDE));
             let farthest = (front * L::splat(1.0 + HISTORY_DEPTH_TOLERANCE)).select(is_covered, far + far);
-            let nearest = back * L::splat(1.0 - HISTORY_DEPTH_TOLERANCE) & is_covered.not();
+            let nearest = (back * L::splat(1.0 - HISTORY_DEPTH_TOLERANCE)) & is_covered.not();
             let mut best = around[0];
             best.error = L::splat(f32::INFINITY);
             for landed in &around {
