@@ -53,7 +53,7 @@ impl Default for ServiceConfig {
         ServiceConfig {
             cache: CacheConfig::default(),
             max_sessions: 8,
-            tasks_per_session: 64,
+            tasks_per_session: 256,
             pixels_per_session: 4 * 3840 * 2160,
             idle_scenes: 2,
             inserted: InsertedTime::default(),
