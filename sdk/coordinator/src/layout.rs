@@ -63,7 +63,7 @@ pub(crate) struct Layout {
 
 /// A cut finer than what costs least: what comes first can only be told apart in tiles of its own.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Fine {
+pub(crate) struct FineCut {
     /// Tiles that a peer is to get at any cost, if more than the configuration says.
     tiles: u32,
 }
@@ -71,13 +71,13 @@ pub(crate) struct Fine {
 impl Coordinator {
     /// How fine a frame is cut, if not as costs least: where it is too much, and where a peer's tile would come too late to count. That
     /// is predicted; where nobody has answered any it shows in that even the first of them is missed.
-    pub(crate) fn fine(
+    pub(crate) fn fine_cut(
         &self,
         frame: &FrameRequest,
         is_too_much: bool,
         units: f64,
         candidates: &[Candidate],
-    ) -> Option<Fine> {
+    ) -> Option<FineCut> {
         let most = self.config.tiles_per_peer.end();
         // Of who has answered more is known.
         let missed = candidates.iter().map(|candidate| &self.peers[&candidate.peer]);
@@ -99,7 +99,7 @@ impl Coordinator {
         };
         let tiles = by_time.max(by_misses).min(MOST_TILES);
         let is_fine = is_too_much || tiles > *most;
-        is_fine.then_some(Fine { tiles })
+        is_fine.then_some(FineCut { tiles })
     }
 
     /// Whether a peer's link, jitter included, leaves it any time before a deadline.
@@ -112,7 +112,7 @@ impl Coordinator {
     pub(crate) fn lay_out_in_time(
         &self,
         frame: &FrameRequest,
-        fine: Option<Fine>,
+        fine_cut: Option<FineCut>,
         ground: &Ground<'_>,
         candidates: &[Candidate],
     ) -> Layout {
@@ -122,31 +122,31 @@ impl Coordinator {
             let far: Vec<Candidate> = candidates.iter().filter(far).copied().collect();
             let in_time_ns = IN_TIME * frame.deadline.ns_since(self.now) as f64;
             if !far.is_empty() {
-                let layout = self.lay_out(frame.group, fine, ground, &far);
+                let layout = self.lay_out(frame.group, fine_cut, ground, &far);
                 if layout.finish_ns <= in_time_ns {
                     return layout;
                 }
             }
         }
-        let layout = self.lay_out(frame.group, fine, ground, candidates);
+        let layout = self.lay_out(frame.group, fine_cut, ground, candidates);
         // So can what is dear be told from what is cheap, while there is time for it, and little of that is lost.
         let is_early = layout.finish_ns < EARLY * frame.deadline.ns_since(self.now) as f64;
         if !is_early || !self.model.is_young() || tiles_of(&layout.slots).len() < 2 {
             return layout;
         }
-        let fine = self.lay_out(frame.group, Some(Fine::default()), ground, candidates);
+        let fine = self.lay_out(frame.group, Some(FineCut::default()), ground, candidates);
         if fine.finish_ns <= layout.finish_ns * LOST { fine } else { layout }
     }
 
     /// The cut: last frame's if it is still within the dead band, else a new one near it.
-    fn lay_out(&self, group: u8, fine: Option<Fine>, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
+    fn lay_out(&self, group: u8, fine_cut: Option<FineCut>, ground: &Ground<'_>, candidates: &[Candidate]) -> Layout {
         let units = ground.work.total();
         let min_side_px = self.config.min_tile_side_px;
         let demand = Demand { units, extent: ground.extent, ghost_px: ground.ghost_px, min_side_px };
         let dead_band = f64::from(self.config.dead_band);
         let last = self.group(group).last_plan.as_ref().filter(|last| last.extent == ground.extent);
         let previous = last.map(LastPlan::previous).unwrap_or_default();
-        let finely = fine.map(|fine| {
+        let finely = fine_cut.map(|fine| {
             let (least, most) = self.config.tiles_per_peer.clone().into_inner();
             let max_split_overhead =
                 if fine.tiles > most { AT_ANY_COST } else { self.config.max_split_overhead.max(FINE_OVERHEAD) };

@@ -96,8 +96,8 @@ impl Coordinator {
         let (layout, leaves) = match cut {
             Some(cut) => hand_out(&ground, &candidates, cut),
             None => {
-                let fine = self.fine(&frame, is_too_much, work.total(), &candidates);
-                let layout = self.lay_out_in_time(&frame, fine, &ground, &candidates);
+                let fine_cut = self.fine_cut(&frame, is_too_much, work.total(), &candidates);
+                let layout = self.lay_out_in_time(&frame, fine_cut, &ground, &candidates);
                 let leaves = layout.tree.leaves(frame.extent, ghost_px, limits::BLOCKS_PER_TILE);
                 (layout, leaves)
             }
