@@ -3,6 +3,7 @@
 use glam::{Mat3, Vec2, Vec3};
 use rayloom_scene::Camera;
 
+use super::offsets::Offset;
 use crate::{
     Extent, Primary,
     normal::{decode_directions, dot, nearly_equal_normals, similar_directions, similar_normals},
@@ -298,8 +299,8 @@ impl<L: Lanes> Nearest<'_, L> {
 pub(super) struct LastFrame<'a> {
     pub(super) extent: Extent,
     pub(super) planes: &'a Primary,
-    /// Where what pixels show stands beside their centres, two half floats each; none where all stands there.
-    pub(super) offsets: &'a [u32],
+    /// Where what pixels show stands beside their centres; none where all stands there.
+    pub(super) offsets: &'a [Offset],
     pub(super) ages: &'a [u8],
     pub(super) lengths: &'a [u8],
     /// From this frame's camera to the last one's.

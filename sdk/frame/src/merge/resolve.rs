@@ -21,6 +21,7 @@ use super::{
     ghost::GhostPixels,
     late_frame::{LateFrame, Optics},
     layer::{LayerBuffers, LayerSource, Own},
+    offsets::Offset,
     plain::Plain,
     reproject::{Guides, HistoryTaps, LastFrame, Reprojection},
     tile::TileState,
@@ -81,7 +82,7 @@ pub(super) struct Inputs<'a> {
 pub(super) struct Outputs<'a> {
     pub(super) planes: &'a mut Primary,
     /// Where what pixels show stands beside their centres; none where nothing is warped.
-    pub(super) offsets: &'a mut [u32],
+    pub(super) offsets: &'a mut [Offset],
     pub(super) ages: &'a mut [u8],
     pub(super) lengths: &'a mut [u8],
     pub(super) layers: &'a mut [LayerBuffers; LAYERS],

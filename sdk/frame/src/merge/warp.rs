@@ -10,6 +10,7 @@ use super::{
     fold::is_inside,
     late::LateTile,
     late_frame::{LateFrame, own_motion},
+    offsets::{self, Offset},
     reproject::{Corners, FAR, HISTORY_DEPTH_TOLERANCE, LastFrame, Reprojection, steps},
     resolve::NEVER,
 };
@@ -54,13 +55,13 @@ pub(super) struct PrimaryRow<'a> {
     motion: &'a mut [u32],
     instance_id: &'a mut [u32],
     /// Where what they show stands beside their centres; empty where that is not kept.
-    offset: &'a mut [u32],
+    offset: &'a mut [Offset],
 }
 
 /// The planes in pieces of `pixels`, and offsets, where there are any.
 pub(super) fn primary_bands<'a>(
     planes: &'a mut Primary,
-    mut offsets: &'a mut [u32],
+    mut offsets: &'a mut [Offset],
     pixels: usize,
 ) -> impl ExactSizeIterator<Item = PrimaryRow<'a>> + Send {
     let Primary { depth, normal, base_color, material, motion, instance_id } = planes;
@@ -104,7 +105,7 @@ impl PrimaryRow<'_> {
     /// the last frame did not see are stretched from what is beside and behind; their motion leads out of the view, since their light is unknown.
     #[inline(always)]
     pub(super) fn warp<L: Lanes>(&mut self, last: &LastFrame<'_>, to_this: &Reprojection, (x, y): (u32, u32)) {
-        let LastFrame { extent, planes, offsets, .. } = *last;
+        let LastFrame { extent, planes, offsets: last_offsets, .. } = *last;
         let (width, down) = (L::splat_bits(extent.width), L::splat(y as f32 + 0.5));
         let (right, bottom) = (L::splat(extent.width as f32 - 0.5), L::splat(extent.height as f32 - 0.5));
         let depths: &[u32] = bytemuck::cast_slice(&planes.depth);
@@ -151,8 +152,8 @@ impl PrimaryRow<'_> {
                 let index = y.float_to_integer().mul_bits(width).add_bits(x.float_to_integer());
                 let places = Places::at(index);
                 let mut stands = (x, y);
-                if !offsets.is_empty() {
-                    let (right, down) = halves(places.read::<L>(offsets));
+                if !last_offsets.is_empty() {
+                    let (right, down) = offsets::from_words(places.read_offsets::<L>(last_offsets));
                     stands = (x + right, y + down);
                 }
                 let (landing, depth) = to_this.land(stands.0, stands.1, places.read(depths));
@@ -199,7 +200,7 @@ impl PrimaryRow<'_> {
             put(&mut self.base_color[at..], colors);
             put(&mut self.material[at..], places.read::<L>(&planes.material));
             if !self.offset.is_empty() {
-                put(&mut self.offset[at..], motion_word(best.beside.0, best.beside.1) & is_shown & found);
+                put_offsets(&mut self.offset[at..], offsets::to_words(best.beside.0, best.beside.1) & is_shown & found);
             }
         }
     }
@@ -281,7 +282,8 @@ impl PrimaryRow<'_> {
             replace(&mut self.base_color[at..], taken, hit.base_color);
             replace(&mut self.material[at..], taken, hit.material);
             if !self.offset.is_empty() {
-                replace(&mut self.offset[at..], taken, hit.offset & looked_through.not());
+                let kept = read_offsets::<L>(&self.offset[at..]);
+                put_offsets(&mut self.offset[at..], (hit.offset & looked_through.not()).select(taken, kept));
             }
         }
     }
@@ -392,7 +394,7 @@ impl<L: Lanes> Hit<L> {
             instance_id: places.read::<L>(&from.instance_id),
             base_color: places.colors(from, extent, in_tile).0,
             material: places.read::<L>(&from.material),
-            offset: motion_word(beside_x, beside_y),
+            offset: offsets::to_words(beside_x, beside_y),
         };
         self.select(mask, &taken);
     }
@@ -519,6 +521,15 @@ impl Places {
         if self.contiguous { L::load_from(words, self.at[0] as usize) } else { L::gather(words, &self.at, 0) }
     }
 
+    /// Offsets there, in the lower halves of words.
+    #[inline(always)]
+    fn read_offsets<L: Lanes>(&self, offsets: &[Offset]) -> L {
+        if self.contiguous {
+            return read_offsets(&offsets[self.at[0] as usize..]);
+        }
+        L::load_bits(&self.at.map(|at| u32::from(offsets[at as usize])))
+    }
+
     /// Base colours at the positions that these pixels are nearest to, between the pixels around them that lie where the nearest
     /// one does on the same thing, whatever they are made of: an edge in a texture, or a window's in its wall, would be off by
     /// up to half a pixel, another one in each frame. And masks of positions around which there are such pixels.
@@ -589,6 +600,25 @@ fn put<L: Lanes>(words: &mut [u32], lanes: L) {
     match words.first_chunk_mut() {
         Some(words) => *words = lanes,
         None => words.copy_from_slice(&lanes[..words.len()]),
+    }
+}
+
+/// As many offsets as there are, at most eight, in the lower halves of words; zeroes beyond.
+#[inline(always)]
+fn read_offsets<L: Lanes>(offsets: &[Offset]) -> L {
+    let mut words = [0; 8];
+    match offsets.first_chunk::<8>() {
+        Some(offsets) => words = offsets.map(u32::from),
+        None => words.iter_mut().zip(offsets).for_each(|(word, offset)| *word = u32::from(*offset)),
+    }
+    L::load_bits(&words)
+}
+
+/// Writes as many offsets as there are, at most eight, from the lower halves of words.
+#[inline(always)]
+fn put_offsets<L: Lanes>(offsets: &mut [Offset], words: L) {
+    for (offset, word) in offsets.iter_mut().zip(words.to_bits()) {
+        *offset = word as Offset;
     }
 }
 
