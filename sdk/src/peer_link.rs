@@ -205,8 +205,12 @@ impl PeerLink {
         let name = self.name();
         let link = Arc::clone(&connection.link);
         let traits = access::traits(&info, self.reach.is_trusted());
-        let connected =
-            PeerEvent::Connected { link: Arc::clone(&link), description: format!("{} at {name}", info.device), info };
+        let description = match &self.reach {
+            Reach::Remote(_) => format!("{} at {name}", info.device),
+            #[cfg(feature = "embedded-peer")]
+            Reach::Embedded(_) => info.device.clone(),
+        };
+        let connected = PeerEvent::Connected { link: Arc::clone(&link), description, info };
         if self.tell(connected).await.is_err() {
             return ENDED.into();
         }

@@ -25,6 +25,7 @@ impl Built {
             .arg("-o")
             .arg(folder.join("engine"))
             .arg(&library)
+            .arg("-Wl,--disable-new-dtags")
             .arg(format!("-Wl,-rpath,{}", folder.display()))
             .arg("-lm")
             .output()
@@ -79,6 +80,41 @@ fn frames_become_pictures_and_the_engine_ends() {
         count += 1;
     }
     assert_eq!(count, 3);
+}
+
+#[test]
+fn flags_that_make_no_sense_are_refused_before_anything_starts() {
+    let built = Built::new();
+    let run = |flags: &[&str]| {
+        let output = Command::new(built.folder.join("engine")).args(flags).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, usage, _) = run(&["--help"]);
+    assert_eq!(code, Some(0));
+    // Each of them is told with what was given, and what may be given instead.
+    for (flags, told) in [
+        (&["--frames", "abc"][..], "--frames abc: it must be a whole number up to "),
+        (&["--frames", "-1"], "--frames -1: it must be a whole number up to "),
+        (&["--size", "640"], "--size 640: it must be WxH, both up to 16384"),
+        (&["--size", "640x"], "--size 640x: it must be WxH, both up to 16384"),
+        (&["--size", "640x99999"], "--size 640x99999: it must be WxH, both up to 16384"),
+        (&["--deadline-ms", "60001"], "--deadline-ms 60001: it must be a whole number up to 60000"),
+        (&["--city", "4294967296"], "--city 4294967296: it must be a whole number up to 4294967295"),
+        (&["--at", "soon"], "--at soon: it must be a number of seconds"),
+        (&["--view", "left"], "--view left: it may be remote, local or diff"),
+        (&["--denoise=much"], "--denoise=much: it may be cpu, gpu or open-image"),
+        (&["--pin", "sha256:00"], "--pin sha256:00: it belongs behind its --peer"),
+        (&["--token"], "--token needs a value"),
+        (&["--token", "--half"], "--token needs a value"),
+        (&["--hlaf"], "--hlaf is not understood"),
+    ] {
+        let (code, shown, errors) = run(flags);
+        assert_eq!((code, shown.as_str()), (Some(2), ""), "{flags:?}: {errors}");
+        assert!(errors.starts_with(told), "{flags:?} told {errors:?}");
+        let flag = flags[0].split('=').next().unwrap();
+        assert!(flag == "--hlaf" || usage.contains(flag), "{flag} is in no line of --help");
+    }
 }
 
 #[test]

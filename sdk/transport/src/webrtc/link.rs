@@ -214,12 +214,13 @@ async fn watch_over(
             changed = state.changed(), if state_known => {
                 state_known = changed.is_ok();
                 let now = *state.borrow_and_update();
-                if matches!(
-                    now,
-                    RTCPeerConnectionState::Failed | RTCPeerConnectionState::Disconnected | RTCPeerConnectionState::Closed
-                ) {
-                    shared.end(&format!("the path to the other side is {now}"), Ending::Lost);
-                }
+                let reason = match now {
+                    RTCPeerConnectionState::Failed => "no path to the other side was found, or none is left (ICE failed)",
+                    RTCPeerConnectionState::Disconnected => "the path to the other side was lost",
+                    RTCPeerConnectionState::Closed => "the connection to the other side was closed",
+                    _ => continue,
+                };
+                shared.end(reason, Ending::Lost);
             }
         }
     }
