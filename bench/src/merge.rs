@@ -69,6 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     report.number("half_resolution.merge_cpu_ns_per_pixel", half.cpu_ns_per_pixel);
     report.number("half_resolution.after_last_tile_ms_p50", half.after_last_ms);
     report.number("half_resolution.held_bytes_per_pixel", half.held_bytes_per_pixel);
+    report.number("missing.merge_cpu_ns_per_pixel", missing_ns_per_pixel(frames)?);
     Ok(report)
 }
 
@@ -188,6 +189,32 @@ fn measure(scales: [u8; 3], frames: u64, by_slices: bool) -> Result<Measured, St
         after_last_cpu_ms: median(&mut last_cpu) * 1e3,
         held_bytes_per_pixel: merger.held_bytes() as f64 / EXTENT.pixels() as f64,
     })
+}
+
+/// CPU time of a frame of which nothing comes: warped, followed and composed. The median over frames, the first of which are whole.
+fn missing_ns_per_pixel(frames: u64) -> Result<f64, String> {
+    let layers = [LayerKind::Direct, LayerKind::Specular, LayerKind::Indirect].map(LayerRequest::new);
+    let tiles = [PlannedTile { rect: EXTENT.rect(), ghost: 0 }];
+    let (mut merger, mut picture) = (Merger::new(EXTENT), vec![0; EXTENT.pixels() * 4]);
+    let mut seconds = Vec::new();
+    for frame_id in 0..frames + 3 {
+        let (camera, previous_camera) = (camera(frame_id as f32), camera(frame_id as f32 - 1.0));
+        let inputs = FrameInputs { previous_camera, ..FrameInputs::new(frame_id, camera, &layers, &tiles) };
+        let whole = (frame_id < 2).then(|| trace(EXTENT.rect(), frame_id, &layers));
+        let start = cpu_seconds();
+        merger.begin(inputs).map_err(|e| e.to_string())?;
+        merger.compose_ahead(DISPLAY, std::mem::take(&mut picture));
+        if let Some(tile) = &whole {
+            merger.add_tile(frame_id, 0, 0, tile).map_err(|e| e.to_string())?;
+        }
+        merger.finish().ok_or("no frame was begun")?;
+        picture = merger.take_picture_with(&Inline).ok_or("no picture was asked for")?;
+        // The first one that is missing takes memory.
+        if frame_id > 2 {
+            seconds.push(cpu_seconds() - start);
+        }
+    }
+    Ok(median(&mut seconds) * 1e9 / EXTENT.pixels() as f64)
 }
 
 /// CPU milliseconds of a frame's block features, on one core, all layers there: the median of 15.

@@ -2,7 +2,7 @@
 
 mod alike;
 mod ours;
-mod reference;
+pub(crate) mod reference;
 
 use crate::report::Report;
 use glam::Vec3;
@@ -29,8 +29,6 @@ pub(crate) struct Arguments {
 
 /// Pixels along a side of the squares whose means are compared.
 const SQUARE: usize = 4;
-/// What a reference's mean luminance is exposed to.
-const MEAN_EXPOSED: f32 = 0.35;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     let mut report = Report::new("picture");
@@ -83,7 +81,7 @@ fn measure(
     let [merged, filtered] = ours.real_time()?;
     let width = reference.extent.width as usize;
     let mean = |light: &[Vec3]| light.iter().map(|l| l.as_dvec3()).sum::<glam::DVec3>() / light.len() as f64;
-    let exposure = MEAN_EXPOSED / luminance(mean(&reference.radiance).as_vec3()).max(1e-9);
+    let exposure = reference.exposure();
     let psnr = |a: &[Vec3], b: &[Vec3]| psnr_db(&shown(a, width, exposure), &shown(b, width, exposure));
     let ratio = mean(&paths) / mean(&reference.radiance);
     report.number(format!("{name}.exposure"), f64::from(exposure));
@@ -109,10 +107,6 @@ fn measure(
         println!("{}", path.display());
     }
     Ok(())
-}
-
-fn luminance(light: Vec3) -> f32 {
-    light.dot(Vec3::new(0.2126, 0.7152, 0.0722))
 }
 
 fn difference(a: &[Vec3], b: &[Vec3], exposure: f32) -> Vec<Vec3> {

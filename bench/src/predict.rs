@@ -5,6 +5,7 @@
 //! traced with so many samples that what is lost is lost by the warp.
 
 mod ahead;
+mod scenes;
 mod truth;
 
 use crate::report::Report;
@@ -30,6 +31,12 @@ pub(crate) struct Arguments {
     /// differs from it.
     #[arg(long)]
     images: Option<PathBuf>,
+    /// Late pixels of the references' scenes too, as NAME.psnr_db.AGE.
+    #[arg(long)]
+    scenes: bool,
+    /// Folder of references: NAME.json beside NAME/reference.exr and NAME/meta.json.
+    #[arg(long, value_name = "DIR", default_value = "../shared/reference")]
+    reference: PathBuf,
 }
 
 /// The tile that is late, in the middle of eight.
@@ -47,8 +54,8 @@ const STEP: u64 = 7;
 
 /// How the camera moves, whose planes there are, and how many samples.
 #[derive(Clone, Copy)]
-struct Course {
-    name: &'static str,
+struct Course<'a> {
+    name: &'a str,
     degrees_per_second: f32,
     /// The engine's own planes are there at once; else those of late tiles are late too.
     has_planes: bool,
@@ -64,10 +71,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     let options = RendererOptions { allow_cpu: true, ..RendererOptions::default() };
     let tracer = VulkanTracer::new(&options, false).map_err(|error| error.to_string())?;
     let source = rayloom_scene::city::city(CITY_TRIANGLES, 1);
-    let scene = tracer.create_scene(&source, &mut |_| ()).map_err(|error| error.to_string())?;
     let (size, more) = if arguments.full { (Extent::new(640, 360), 2) } else { (Extent::new(320, 180), 1) };
     let images = arguments.images.clone();
-    let mut bench = Bench { tracer, scene, source, size, images, traces: Vec::new(), truths: HashMap::new() };
+    let start = source.default_camera(size.width as f32 / size.height as f32);
+    let mut bench = Bench::new(&tracer, &source, start, size, images)?;
     let mut report = Report::new("predict");
     let slow = Course {
         name: "late",
@@ -101,6 +108,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
         }
     }
     ahead::measure(&mut bench, &mut report)?;
+    if arguments.scenes {
+        scenes::measure(&tracer, arguments, slow, size, &mut report)?;
+    }
     report.number("samples", f64::from(slow.samples));
     report.number("noiseless.samples", f64::from(noiseless.samples));
     report.number("truth_samples", f64::from(TRUTH_SAMPLES));
@@ -110,10 +120,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report, String> {
     Ok(report)
 }
 
-struct Bench {
-    tracer: VulkanTracer,
+struct Bench<'a> {
+    tracer: &'a VulkanTracer,
     scene: <VulkanTracer as Tracer>::Scene,
-    source: Scene,
+    /// Where courses begin.
+    start: Camera,
+    exposure: f32,
     size: Extent,
     images: Option<PathBuf>,
     /// Frames that were traced, by the course's speed and the frame: courses share them.
@@ -143,9 +155,20 @@ struct Lane {
     held: Vec<u8>,
 }
 
-impl Bench {
+impl<'a> Bench<'a> {
+    fn new(
+        tracer: &'a VulkanTracer,
+        source: &Scene,
+        start: Camera,
+        size: Extent,
+        images: Option<PathBuf>,
+    ) -> Result<Bench<'a>, String> {
+        let scene = tracer.create_scene(source, &mut |_| ()).map_err(|error| error.to_string())?;
+        Ok(Bench { tracer, scene, start, exposure: 1.0, size, images, traces: Vec::new(), truths: HashMap::new() })
+    }
+
     /// Late pixels of all frames that count, together, by [`AGES`]; and what two independent halves of the truth differ by.
-    fn measure(&mut self, course: Course) -> Result<(Vec<Found>, f64), String> {
+    fn measure(&mut self, course: Course<'_>) -> Result<(Vec<Found>, f64), String> {
         let size = self.size;
         let tiles = tiles(size);
         let late = tiles[LATE].rect;
@@ -201,11 +224,11 @@ impl Bench {
                 }
                 let frame = lane.merger.finish().ok_or("no frame was begun")?;
                 if lane.age == 0 {
-                    in_time.push_back(picture(&filter.run(&frame), late));
+                    in_time.push_back(picture(&filter.run(&frame), late, self.exposure));
                 }
                 if is_shown {
-                    lane.merged.extend(picture(&frame, late));
-                    lane.filtered.extend(picture(&filter.run(&frame), late));
+                    lane.merged.extend(picture(&frame, late, self.exposure));
+                    lane.filtered.extend(picture(&filter.run(&frame), late, self.exposure));
                     // What was shown when the last result that came was new.
                     lane.held.extend_from_slice(&in_time[in_time.len() - 1 - lane.age.min(in_time.len() - 1)]);
                 }
@@ -228,15 +251,15 @@ impl Bench {
         Ok((found.collect(), psnr_rgba8(&halves[0], &halves[1])))
     }
 
-    fn camera(&self, course: Course, frame_id: u64) -> Camera {
+    fn camera(&self, course: Course<'_>, frame_id: u64) -> Camera {
         let seconds = frame_id as f32 / FPS;
-        let mut camera = self.source.default_camera(self.size.width as f32 / self.size.height as f32);
+        let mut camera = self.start;
         camera.position += camera.rotation * Vec3::new(METRES_PER_SECOND * seconds, 0.0, 0.0);
         camera.rotation = Quat::from_rotation_y((course.degrees_per_second * seconds).to_radians()) * camera.rotation;
         camera
     }
 
-    fn frame(&mut self, course: Course, frame_id: u64, layers: &[LayerRequest]) -> Result<Rc<TracedTile>, String> {
+    fn frame(&mut self, course: Course<'_>, frame_id: u64, layers: &[LayerRequest]) -> Result<Rc<TracedTile>, String> {
         let speed = course.degrees_per_second;
         if let Some((.., traced)) = self.traces.iter().find(|(s, id, _)| (*s, *id) == (speed, frame_id)) {
             return Ok(Rc::clone(traced));
@@ -272,8 +295,8 @@ fn tiles(size: Extent) -> Vec<PlannedTile> {
 }
 
 /// The composed picture of a part of a frame.
-fn picture(frame: &MergedFrame<'_>, part: Rect) -> Vec<u8> {
-    let whole = compose(frame, 1.0, ToneMap::Aces);
+fn picture(frame: &MergedFrame<'_>, part: Rect, exposure: f32) -> Vec<u8> {
+    let whole = compose(frame, exposure, ToneMap::Aces);
     let row = |y: u32| {
         let at = 4 * (y * frame.extent.width + part.x) as usize;
         &whole[at..at + 4 * part.width as usize]

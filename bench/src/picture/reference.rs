@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// Most pixels of a reference.
 const MAX_PIXELS: usize = 7680 * 4320;
+/// What a reference's mean luminance is exposed to.
+const MEAN_EXPOSED: f32 = 0.35;
 /// Depths from which on the reference shows the sky.
 const SKY: f32 = 1e9;
 
@@ -97,6 +99,13 @@ impl Reference {
             sun,
             sky: vector(&setup["sky"], "setup.sky")?,
         })
+    }
+
+    /// What its light is multiplied by for the eye.
+    pub(crate) fn exposure(&self) -> f32 {
+        let sum: glam::DVec3 = self.radiance.iter().map(|light| light.as_dvec3()).sum();
+        let mean = (sum / self.radiance.len().max(1) as f64).as_vec3();
+        MEAN_EXPOSED / mean.dot(Vec3::new(0.2126, 0.7152, 0.0722)).max(1e-9)
     }
 
     /// The scene as the other renderer had it: lit as the setup says, all glass as bodies that refract.

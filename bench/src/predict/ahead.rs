@@ -24,7 +24,7 @@ const DEPTH_M: f32 = 12.0;
 const TURNS: [(f32, f32); 3] = [(22.0, 1.5), (9.0, 0.7), (3.0, 0.31)];
 
 /// Adds what was found to the report.
-pub(super) fn measure(bench: &mut Bench, report: &mut Report) -> Result<(), String> {
+pub(super) fn measure(bench: &mut Bench<'_>, report: &mut Report) -> Result<(), String> {
     report.number("ahead.psnr_in_time_db", bench.psnr_ahead(0)?);
     for ahead in 1..=MAX_AHEAD {
         report.number(format!("ahead.psnr_db.{ahead}"), bench.psnr_ahead(ahead)?);
@@ -51,10 +51,10 @@ fn observation(camera: Camera) -> Observation {
     Observation { camera, time_ns: 0, cut: false, depth_m: DEPTH_M, told: None }
 }
 
-impl Bench {
+impl Bench<'_> {
     /// Walks through the city, looking around.
     fn walk(&self, frame_id: u64) -> Camera {
-        let mut camera = self.source.default_camera(self.size.width as f32 / self.size.height as f32);
+        let mut camera = self.start;
         let seconds = |frame: u64| frame as f32 / FPS;
         let yaw = |t: f32| {
             TURNS.iter().map(|(degrees, period)| degrees * (t * std::f32::consts::TAU / period).sin()).sum::<f32>()
@@ -110,7 +110,7 @@ impl Bench {
                 merger.add_tile(frame_id, index, 0, &tile).map_err(|error| error.to_string())?;
             }
             let frame = merger.finish().ok_or("no frame was begun")?;
-            let of_part = picture(&filter.run(&frame), part);
+            let of_part = picture(&filter.run(&frame), part, self.exposure);
             if frame_id >= WARM_UP && (frame_id - WARM_UP).is_multiple_of(STEP) {
                 shown.extend(of_part);
                 truth.extend_from_slice(&self.truth(camera, frame_id, part)?.picture);

@@ -28,7 +28,7 @@ pub(super) struct Truth {
 /// Light of one layer, a mean of half of the samples.
 type Plane = Vec<[f32; 4]>;
 
-impl Bench {
+impl Bench<'_> {
     /// The tile by many samples, from disk where it was traced before.
     pub(super) fn truth(&mut self, camera: Camera, frame_id: u64, rect: Rect) -> Result<Rc<Truth>, String> {
         let layers = LayerKind::REAL_TIME.map(|kind| request(kind, 1));
@@ -51,8 +51,8 @@ impl Bench {
         let both: Vec<Plane> = planes[0].iter().zip(&planes[1]).map(|(a, b)| mean(a, b)).collect();
         let [a, b] = &planes;
         let truth = Rc::new(Truth {
-            picture: composed(&first, &both, camera, self.size)?,
-            halves: [composed(&first, a, camera, self.size)?, composed(&first, b, camera, self.size)?],
+            picture: self.composed(&first, &both, camera)?,
+            halves: [self.composed(&first, a, camera)?, self.composed(&first, b, camera)?],
         });
         self.truths.insert(key, Rc::clone(&truth));
         Ok(truth)
@@ -73,6 +73,20 @@ impl Bench {
             }
         }
         Ok(sums)
+    }
+
+    /// The picture of a traced tile with other light.
+    fn composed(&self, first: &TracedTile, light: &[Plane], camera: Camera) -> Result<Vec<u8>, String> {
+        let mut tile = first.clone();
+        for (layer, plane) in tile.layers.iter_mut().zip(light) {
+            layer.pixels = plane.iter().map(|pixel| pixel.map(|value| f16::from_f32(value).to_bits())).collect();
+        }
+        let mut merger = Merger::new(self.size);
+        merger.set_mode(MergeMode::Passthrough);
+        let (requests, tiles) = (LayerKind::REAL_TIME.map(|kind| request(kind, 1)), tiles(self.size));
+        merger.begin(FrameInputs::new(0, camera, &requests, &tiles)).map_err(|error| error.to_string())?;
+        merger.add_tile(0, LATE as u32, 0, &tile).map_err(|error| error.to_string())?;
+        Ok(picture(&merger.finish().ok_or("no frame was begun")?, tile.rect, self.exposure))
     }
 }
 
@@ -116,18 +130,4 @@ fn write(path: &PathBuf, planes: &[Vec<Plane>; 2]) -> std::io::Result<()> {
     }
     let values = planes.iter().flatten().flatten().flatten();
     std::fs::write(path, values.flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
-}
-
-/// The picture of a traced tile with other light.
-fn composed(first: &TracedTile, light: &[Plane], camera: Camera, size: Extent) -> Result<Vec<u8>, String> {
-    let mut tile = first.clone();
-    for (layer, plane) in tile.layers.iter_mut().zip(light) {
-        layer.pixels = plane.iter().map(|pixel| pixel.map(|value| f16::from_f32(value).to_bits())).collect();
-    }
-    let mut merger = Merger::new(size);
-    merger.set_mode(MergeMode::Passthrough);
-    let (requests, tiles) = (LayerKind::REAL_TIME.map(|kind| request(kind, 1)), tiles(size));
-    merger.begin(FrameInputs::new(0, camera, &requests, &tiles)).map_err(|error| error.to_string())?;
-    merger.add_tile(0, LATE as u32, 0, &tile).map_err(|error| error.to_string())?;
-    Ok(picture(&merger.finish().ok_or("no frame was begun")?, tile.rect))
 }
