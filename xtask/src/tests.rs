@@ -45,22 +45,22 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     if is_long {
         steps.run("sanitized library", sanitizers::build)?;
     }
-    steps.run("tests", || suite(is_long))?;
-    steps.run("notices", tools::notices_are_current)?;
-    steps.run("package", package::check)?;
-    steps.run("doc examples", || shown(&cargo(), &["test", "--quiet", "--workspace", "--doc"]))?;
+    // None of these needs another one: what fails is told, and the others run.
+    steps.attempt("tests", || suite(is_long));
+    steps.attempt("notices", tools::notices_are_current);
+    steps.attempt("package", package::check);
+    steps.attempt("doc examples", || shown(&cargo(), &["test", "--quiet", "--workspace", "--doc"]));
     if is_long {
-        steps.run("no encoder", || shown(&cargo(), &NO_ENCODER))?;
-        steps
-            .run("runtime encoder", || shown(&cargo(), &[&NO_ENCODER[..], &["--features", "h264-runtime"]].concat()))?;
-        steps.run("schedules", || shown(&cargo(), &SCHEDULES))?;
-        steps.run("tracy", || shown(&cargo(), &TRACY))?;
-        steps.run("windows", windows::check)?;
-        steps.run("lints", check)?;
-        steps.run("dependencies", tools::deny)?;
+        steps.attempt("no encoder", || shown(&cargo(), &NO_ENCODER));
+        let runtime = || shown(&cargo(), &[&NO_ENCODER[..], &["--features", "h264-runtime"]].concat());
+        steps.attempt("runtime encoder", runtime);
+        steps.attempt("schedules", || shown(&cargo(), &SCHEDULES));
+        steps.attempt("tracy", || shown(&cargo(), &TRACY));
+        steps.attempt("windows", windows::check);
+        steps.attempt("lints", check);
+        steps.attempt("dependencies", tools::deny);
     }
-    println!("\n{}", steps.summary());
-    Ok(())
+    steps.end()
 }
 
 /// Formatting and lints.
@@ -117,10 +117,11 @@ fn suite(is_long: bool) -> Result<(), String> {
     shown(&cargo(), &[&["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"], long].concat())
 }
 
-/// What ran, and how long it took.
+/// What ran, and how long it took; and what failed.
 #[derive(Default)]
 struct Steps {
     done: Vec<(&'static str, f32)>,
+    failed: Vec<String>,
 }
 
 impl Steps {
@@ -132,8 +133,40 @@ impl Steps {
         Ok(())
     }
 
-    fn summary(&self) -> String {
+    /// A step that others go on without.
+    fn attempt(&mut self, name: &'static str, step: impl FnOnce() -> Result<(), String>) {
+        if let Err(error) = self.run(name, step) {
+            eprintln!("== {name} failed: {error}");
+            self.failed.push(format!("{name}: {error}"));
+        }
+    }
+
+    /// Tells of all steps.
+    fn end(self) -> Result<(), String> {
         let parts: Vec<String> = self.done.iter().map(|(name, seconds)| format!("{name} {seconds:.0} s")).collect();
-        format!("all passed: {}", parts.join(", "))
+        println!("\npassed: {}", parts.join(", "));
+        if self.failed.is_empty() {
+            println!("all passed");
+            return Ok(());
+        }
+        Err(format!("{} of the steps failed:\n  {}", self.failed.len(), self.failed.join("\n  ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Steps;
+
+    #[test]
+    fn a_step_that_fails_stops_no_other_and_is_told() {
+        let (mut steps, mut ran) = (Steps::default(), Vec::new());
+        for (name, result) in [("a", Ok(())), ("b", Err("no")), ("c", Ok(())), ("d", Err("never"))] {
+            steps.attempt(name, || {
+                ran.push(name);
+                result.map_err(str::to_owned)
+            });
+        }
+        assert_eq!(ran, ["a", "b", "c", "d"]);
+        assert_eq!(steps.end(), Err("2 of the steps failed:\n  b: no\n  d: never".into()));
     }
 }
