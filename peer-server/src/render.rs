@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// Tiles are traced in the order of the queue by this many threads: while one reads back, the device has the other's tile.
-const LANES: usize = 2;
+/// Tiles are traced in the order of the queue by this many threads.
+const LANES: usize = rayloom_wire::TILES_AT_ONCE;
 
 /// A scene on the device. It stays while anyone holds this.
 pub(crate) struct ResidentScene {

@@ -354,7 +354,8 @@ impl Session {
         };
         if message.planes.is_some() {
             // An engine that gives a frame up may do so without a word.
-            self.awaited.retain(|_, job| job.frame.frame_id + FRESH_FRAMES >= job.tag.newest.load(Relaxed));
+            self.awaited
+                .retain(|_, job| job.frame.frame_id.saturating_add(FRESH_FRAMES) >= job.tag.newest.load(Relaxed));
         }
         let left_ms = message.layers.iter().map(|layer| layer.deadline_ms).min().unwrap_or(NO_LAYERS_MS);
         let due = received + Duration::from_millis(left_ms.into());

@@ -37,6 +37,8 @@ impl FrameHandle {
         let Some(desc) = open.as_ref() else {
             return Err(Error::InvalidState("the frame was submitted before: open another".into()));
         };
+        // Its scene may have been destroyed since it was opened.
+        self.view.shared.committed().check(desc.revision)?;
         if !planes.is_empty() {
             check_planes(&planes, self.view.size)?;
         }

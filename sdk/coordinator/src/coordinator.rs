@@ -29,7 +29,7 @@ const CLOCK_SET: Duration = Duration::from_millis(20);
 const LATE_LOOK: Duration = Duration::from_millis(20);
 /// Most actions that wait to be polled; beyond, the oldest is dropped.
 const ACTIONS: usize = 8192;
-/// Most tasks that are remembered; beyond, the oldest is forgotten.
+/// Most tasks that are remembered; beyond, the oldest is forgotten, of those that were cancelled if there are any.
 const TASKS: usize = 16_384;
 
 /// Cuts frames, assigns tiles, watches peers. Give it every event in order, then poll actions until there is none and
@@ -69,6 +69,8 @@ pub(crate) struct Group {
     pub(crate) passed_over: PassedOver,
     /// When its last frame was begun.
     pub(crate) begun: Time,
+    /// The mean time from one frame to the next, of late; 0 before the second.
+    pub(crate) interval_ns: f64,
     /// How long answers are, by what arrived.
     pub(crate) answer_bytes: BytesPerPx,
     pub(crate) quality: Quality,
@@ -82,6 +84,7 @@ impl Group {
             lacking: Vec::new(),
             passed_over: PassedOver::default(),
             begun: Time::default(),
+            interval_ns: 0.0,
             answer_bytes: BytesPerPx::default(),
             quality: Quality::default(),
         }
@@ -231,6 +234,7 @@ impl Coordinator {
         if done.cell.is_some() {
             self.group_mut(done.group).passed_over.note_traced(done.ghost_rect);
         }
+        self.note_overtaken(task, done.peer);
         self.fill_cell(&done);
     }
 
@@ -311,7 +315,12 @@ impl Coordinator {
 
     pub(crate) fn add_task(&mut self, task: Task) -> TaskId {
         if self.tasks.len() >= TASKS {
-            self.tasks.pop_first();
+            // What was cancelled teaches least.
+            let cancelled = self.tasks.iter().find(|(_, task)| task.state == TaskState::Cancelled).map(|(id, _)| *id);
+            match cancelled {
+                Some(id) => _ = self.tasks.remove(&id),
+                None => _ = self.tasks.pop_first(),
+            }
         }
         let id = TaskId(self.next_task);
         self.next_task += 1;

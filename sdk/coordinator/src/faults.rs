@@ -4,7 +4,11 @@ use crate::coordinator::Coordinator;
 use crate::flight::{Frame, Task, TaskState};
 use crate::peer::Peer;
 use crate::{Action, ChangeCause, ExpiryCause, PeerId, PeerState, Refusal, TaskId, Time};
+use rayloom_wire::TILES_AT_ONCE;
 use std::collections::{BTreeMap, VecDeque};
+
+/// A tile that its peer was given before so many that it has answered is not traced any more: its answer is lost.
+const OVERTAKEN: u8 = 8;
 
 impl Coordinator {
     /// A task was answered: its cell is done, and with the last one the frame.
@@ -15,8 +19,8 @@ impl Coordinator {
         let others = self.tasks.iter().filter(|(_, other)| other.serial == task.serial && other.cell == task.cell);
         let others: Vec<(TaskId, PeerId)> = others.map(|(id, other)| (*id, other.peer)).collect();
         // Who has begun finishes, and is watched until it has: that another was faster is no excuse for being gone.
-        let is_begun = |id: TaskId, peer: PeerId| self.outstanding(peer).next().is_some_and(|(head, _)| head == id);
-        let waiting = others.into_iter().filter(|(id, peer)| !is_begun(*id, *peer)).map(|(id, _)| id).collect();
+        let waiting =
+            others.into_iter().filter(|(id, peer)| !self.may_be_begun(*id, *peer)).map(|(id, _)| id).collect();
         self.cancel(waiting);
         if self.frames[index].is_complete() {
             let frame = self.frames.remove(index).expect("its index was found above");
@@ -57,9 +61,9 @@ impl Coordinator {
         let is_waiting = |(id, task): &(&TaskId, &Task)| {
             let is_of_it = task.serial == frame.serial && task.cell.is_some();
             let is_behind = || match task.state {
-                TaskState::Outstanding => self.outstanding(task.peer).next().is_some_and(|(begun, _)| begun != **id),
-                // Of what nobody waits for any more its peer may be at the oldest.
-                TaskState::Released => self.released(task.peer).next().is_some_and(|begun| begun != **id),
+                TaskState::Outstanding => !self.may_be_begun(**id, task.peer),
+                // Its peer may be at it, as it was when it was released.
+                TaskState::Released => false,
                 TaskState::Cancelled => false,
             };
             is_of_it && is_behind()
@@ -69,10 +73,27 @@ impl Coordinator {
         self.finish_expired(&frame, &waiting, cause);
     }
 
-    /// A peer's tiles that are no longer waited for, oldest first.
-    fn released(&self, peer: PeerId) -> impl Iterator<Item = TaskId> {
-        let is_released = move |task: &Task| task.peer == peer && task.state == TaskState::Released;
-        self.tasks.iter().filter(move |(_, task)| is_released(task)).map(|(id, _)| *id)
+    /// Whether a peer may have begun a tile: it is among the first that it has, behind those that nobody waits for any more.
+    fn may_be_begun(&self, id: TaskId, peer: PeerId) -> bool {
+        let begun = TILES_AT_ONCE.saturating_sub(self.released(peer));
+        self.outstanding(peer).take(begun).any(|(begun, _)| begun == id)
+    }
+
+    /// How many tiles a peer may be at that nobody waits for any more.
+    fn released(&self, peer: PeerId) -> usize {
+        let is_released = |task: &&Task| task.peer == peer && task.state == TaskState::Released;
+        self.tasks.values().filter(is_released).count()
+    }
+
+    /// A peer has answered: what it was given before, and nobody waits for any more, may be lost.
+    pub(crate) fn note_overtaken(&mut self, answered: TaskId, peer: PeerId) {
+        let older = self.tasks.range_mut(..answered).map(|(_, task)| task);
+        for task in older.filter(|task| task.peer == peer && task.state == TaskState::Released) {
+            task.overtaken += 1;
+            if task.overtaken >= OVERTAKEN {
+                task.state = TaskState::Cancelled;
+            }
+        }
     }
 
     /// Ends frames whose missing tiles nobody is left to trace.
@@ -118,7 +139,8 @@ impl Coordinator {
             peer.missed_in_a_row = peer.missed_in_a_row.saturating_add(1);
             peer.held = 0;
             let is_fault = peer.state != PeerState::Ready || peer.missed_in_a_row >= self.config.suspect_after_missed;
-            match self.tasks.get_mut(&id).filter(|_| is_head) {
+            let is_at_it = is_head && self.released(task.peer) < TILES_AT_ONCE;
+            match self.tasks.get_mut(&id).filter(|_| is_at_it) {
                 // It may be at it for longer than anybody thought: then its answer tells how long.
                 Some(task) => task.state = TaskState::Released,
                 None => self.cancel(vec![id]),

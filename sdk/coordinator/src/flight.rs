@@ -95,6 +95,8 @@ pub(crate) struct Task {
     pub(crate) behind_ns: f64,
     /// It has been waited for longer than until it was due, since its peer has just answered another.
     pub(crate) is_extended: bool,
+    /// Tiles that its peer was given after it and has answered, since it is waited for no more.
+    pub(crate) overtaken: u8,
     /// How often it has been waited for longer since the caller stood still.
     pub(crate) late_looks: u8,
     /// Nothing was in the peer's queue before it.

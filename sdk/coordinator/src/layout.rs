@@ -5,6 +5,7 @@ use crate::coordinator::Coordinator;
 use crate::share::{Candidate, Demand, Previous, Share, choose, fill};
 use crate::split::{Ground, Slot, Tree};
 use crate::{FrameRequest, PeerId, Time};
+use rayloom_frame::merge::LATE_FRAMES;
 use rayloom_frame::{Extent, Rect};
 use std::time::Duration;
 
@@ -25,8 +26,12 @@ const IN_TIME: f64 = 0.8;
 
 /// Frames that a tile may take where a frame is more than its peers can do: what comes later counts for little.
 const MOST_FRAMES: f64 = 2.0;
+/// Share of the time in which results of a frame count at all, less that to its deadline, that a tile may take.
+const COUNTS: f64 = 0.75;
+/// Tiles of all open frames that a peer may have: its sessions take some hundred, and each view of one has a coordinator.
+const TILES_WAITING: usize = 128;
 /// Frames may be begun seldom, or one after a pause.
-const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
+pub(crate) const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
 /// Tiles that a peer may get of such a frame.
 const MOST_TILES: u32 = 32;
 
@@ -86,18 +91,25 @@ impl Coordinator {
         let rate: f64 = candidates.iter().map(|candidate| 1.0 / candidate.ns_per_unit).sum();
         // A tile that is begun is finished, whatever becomes of its frame: one that takes some frames leaves no time unused.
         let interval_ns = self.now.since(self.group(frame.group).begun).min(LONGEST_INTERVAL).as_nanos() as f64;
-        let frame_ns = interval_ns.max(frame.deadline.ns_since(self.now) as f64).max(1.0);
-        let late = if self.is_calibrated { units / rate / frame_ns } else { 0.0 };
-        let by_time = (late / MOST_FRAMES).ceil().min(f64::from(MOST_TILES)) as u32;
+        let due_ns = frame.deadline.ns_since(self.now) as f64;
+        let frame_ns = interval_ns.max(due_ns).max(1.0);
+        // Where frames overlap, a tile is begun of one that is nearly due. Some may be begun together.
+        let mean_ns = self.group(frame.group).interval_ns.max(interval_ns);
+        let counts_ns = COUNTS * (mean_ns * LATE_FRAMES as f64 - due_ns).max(MOST_FRAMES * mean_ns).max(1.0);
+        let total_ns = if self.is_calibrated { units / rate } else { 0.0 };
+        let tiles = |tile_ns: f64| (total_ns / tile_ns).ceil().min(f64::from(MOST_TILES)) as u32;
+        let by_late = tiles(counts_ns);
+        let by_time = tiles(MOST_FRAMES * frame_ns).max(by_late);
         // It does not flutter: begun where it is clear, and kept while it is about right.
         let last = self.group(frame.group).last_plan.as_ref().filter(|last| last.extent == frame.extent);
         let by_time = match last.and_then(|last| tiles_of(&last.slots).iter().map(|(_, tiles)| *tiles).max()) {
             Some(last) if last > *most && by_time.abs_diff(last) <= last / 4 => last,
             Some(last) if last > *most && by_time > *most => by_time,
-            _ if by_time > 2 * most => by_time,
+            _ if by_time > 2 * most || by_late > *most => by_time,
             _ => 0,
         };
-        let tiles = by_time.max(by_misses).min(MOST_TILES);
+        let waiting = (TILES_WAITING / (self.frames.len() + 1)) as u32;
+        let tiles = by_time.max(by_misses).min(MOST_TILES).min(waiting.max(*most));
         let is_fine = is_too_much || tiles > *most;
         is_fine.then_some(FineCut { tiles })
     }
@@ -160,7 +172,7 @@ impl Coordinator {
         let single = candidates.iter().min_by(|a, b| alone(a).total_cmp(&alone(b)));
         let Some(single) = single.filter(|_| !is_asked_for && tiles_of(&best.slots).len() > 1) else { return best };
         // In several tiles, if that is sooner: one is traced while another is on its way.
-        let shares = choose(std::slice::from_ref(single), &demand, &self.config, &Previous::default());
+        let shares = choose(std::slice::from_ref(single), &demand, config, &Previous::default());
         let single = cut(ground, shares, last, dead_band);
         if single.finish_ns < WORSE * best.finish_ns { single } else { best }
     }

@@ -4,6 +4,7 @@ use crate::coordinator::Coordinator;
 use crate::flight::{Task, TaskState};
 use crate::peer::Peer;
 use crate::{Action, ChangeCause, PeerChange, PeerId, PeerPrior, PeerState, TaskId, Time};
+use rayloom_wire::TILES_AT_ONCE;
 use std::time::Duration;
 
 /// Most peers that are remembered; more are ignored.
@@ -51,7 +52,7 @@ impl Coordinator {
         }
         self.change(peer, PeerState::Draining, ChangeCause::Draining);
         let waiting: Vec<(TaskId, Task)> =
-            self.outstanding(peer).skip(1).map(|(id, task)| (id, task.clone())).collect();
+            self.outstanding(peer).skip(TILES_AT_ONCE).map(|(id, task)| (id, task.clone())).collect();
         // What nobody else can trace in time it may as well.
         let unwanted = waiting.into_iter().filter(|(_, task)| self.reassign(task) || !self.is_awaited(task));
         let unwanted = unwanted.map(|(id, _)| id).collect();

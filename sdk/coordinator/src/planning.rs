@@ -2,7 +2,7 @@
 
 use crate::coordinator::{Coordinator, Group};
 use crate::flight::{Cell, Frame, Task, TaskState};
-use crate::layout::{LastPlan, Layout, hand_out};
+use crate::layout::{LONGEST_INTERVAL, LastPlan, Layout, hand_out};
 use crate::peer::Peer;
 use crate::quality::{Lowering, Prediction, steps, typical};
 use crate::share::{Candidate, Demand, Previous, choose};
@@ -131,6 +131,9 @@ impl Coordinator {
         self.frames.push_back(flying);
         let now = self.now;
         let group = self.group_mut(group);
+        let interval_ns = now.since(group.begun).min(LONGEST_INTERVAL).as_nanos() as f64;
+        // Of some eight frames.
+        group.interval_ns += (interval_ns - group.interval_ns) / 8.0;
         group.begun = now;
         let last = group.last_plan.take();
         group.last_plan = cut.is_none().then(|| LastPlan::new(frame.extent, layout, last));
@@ -196,6 +199,7 @@ impl Coordinator {
             turn: frame.deadline,
             behind_ns: 0.0,
             is_extended: false,
+            overtaken: 0,
             late_looks: 0,
             waited_for_none: queue_ns.is_none(),
             state: TaskState::Outstanding,

@@ -38,19 +38,20 @@ fn a_deadline_that_is_told_later_counts_from_then_on() {
 #[test]
 fn what_is_given_up_ends_and_leaves_the_queue() {
     let mut coordinator = coordinator();
-    for frame in 1..=3 {
+    for frame in 1..=4 {
         coordinator.begin_frame(request(frame, VIEW, Time(1_000 * MS)), Time(frame));
     }
     actions(&mut coordinator);
-    coordinator.give_up_frame(2, Time(MS));
+    // Its peer has begun two tiles.
+    coordinator.give_up_frame(3, Time(MS));
     let seen = actions(&mut coordinator);
     assert!(
-        matches!(&seen[..], [Action::Cancel { tasks, .. }, Action::FrameExpired { frame_id: 2, cause: ExpiryCause::GivenUp, .. }]
-            if tasks == &[TaskId(2)]),
+        matches!(&seen[..], [Action::Cancel { tasks, .. }, Action::FrameExpired { frame_id: 3, cause: ExpiryCause::GivenUp, .. }]
+            if tasks == &[TaskId(3)]),
         "{seen:?}"
     );
     // The others are as they were, and nobody is at fault.
-    for task in [1, 3] {
+    for task in [1, 2, 4] {
         coordinator.tile_done(TaskId(task), TileReport::new(MS, VIEW.rect()), Time(2 * MS));
     }
     let complete: Vec<u64> = actions(&mut coordinator)
@@ -60,7 +61,7 @@ fn what_is_given_up_ends_and_leaves_the_queue() {
             _ => None,
         })
         .collect();
-    assert_eq!(complete, [1, 3]);
-    coordinator.give_up_frame(2, Time(3 * MS));
+    assert_eq!(complete, [1, 2, 4]);
+    coordinator.give_up_frame(3, Time(3 * MS));
     assert!(actions(&mut coordinator).is_empty());
 }

@@ -548,6 +548,13 @@ impl Merger {
         frames
     }
 
+    /// Has room for offsets where pixels of the open frame will be warped.
+    fn take_offsets(&mut self, frame: &OpenFrame) {
+        let has_history = frame.accumulates() && self.history.is_some();
+        let is_warped = has_history && self.tiles[..self.tile_count].iter().any(TileState::lacks_hits);
+        self.offsets.take_memory(is_warped, self.extent);
+    }
+
     fn resolve(&mut self, frame: &OpenFrame, workers: &dyn Workers) {
         self.is_history = frame.accumulates();
         self.ghosts.sort();
@@ -557,7 +564,7 @@ impl Merger {
             // They may stand for planes that are missing.
             self.take_back_all();
         }
-        self.offsets.take_memory(self.tiles[..self.tile_count].iter().any(TileState::lacks_hits), self.extent);
+        self.take_offsets(frame);
         let (inputs, outputs) = self.parts(frame, &late);
         let rest = resolve::resolve(&inputs, outputs, &frame.camera, workers);
         self.fresh_pixels = self.ahead.merged_pixels + rest;

@@ -30,8 +30,11 @@ pub(crate) fn prepare(folder: &Path) -> io::Result<()> {
     let tried = TRIED.fetch_add(1, Ordering::Relaxed);
     let file = folder.join(format!(".rayloom-{}-{tried}", std::process::id()));
     let written = fs::write(&file, b"tried");
-    let removed = fs::remove_file(&file);
-    written.and(removed)
+    match fs::remove_file(&file) {
+        // Another engine, of another machine that has the same number for it, was faster.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => written,
+        removed => written.and(removed),
+    }
 }
 
 /// Writes a folder of its own into `folder`, and says which: `case.json`, `task.bin` (the [`Message::FrameTasks`] that was sent)

@@ -145,8 +145,11 @@ fn revisions_go_with_their_scene_and_frames_of_them_end() {
     let view = session.create_view(ViewDesc::new(Extent::new(64, 36))).unwrap();
     let frame = |frame_id, revision| FrameDesc::new(frame_id, revision, Camera::with_fov(1.0, 16.0 / 9.0));
     view.begin_frame(frame(1, revision)).unwrap();
+    let open = view.open_frame(frame(2, revision)).unwrap();
     drop(scene);
     let refused = "revision 1 went with its scene, which was destroyed: name one of a scene that is there";
+    assert_eq!(text(open.submit(Vec::new())), refused, "it was opened before");
+    drop(open);
     assert_eq!(text(view.begin_frame(frame(2, revision))), refused);
     assert_eq!(view.acquire(1, Duration::from_secs(20)).unwrap().frame_id, 1, "it was in flight");
     view.begin_frame(frame(3, 2)).unwrap();

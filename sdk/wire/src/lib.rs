@@ -23,4 +23,6 @@ pub use message::Message;
 pub use pose::pose_bytes;
 pub use result::{TaskRefusal, TaskRefused, TileDone, TileSlice, TileTimings};
 pub use scene_sync::{BlobNeed, BlobPart, SceneOffer, SceneStage, SceneStatus, StateDelta};
-pub use task::{CancelTasks, FrameTasks, GivenPlanes, LayerSpec, OVERTAKES_BY, PreviousFrame, Task, TaskKind};
+pub use task::{
+    CancelTasks, FrameTasks, GivenPlanes, LayerSpec, OVERTAKES_BY, PreviousFrame, TILES_AT_ONCE, Task, TaskKind,
+};

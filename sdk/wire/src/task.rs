@@ -19,6 +19,9 @@ pub struct LayerSpec {
 /// A tile is due with the first of its layers.
 pub const OVERTAKES_BY: Duration = Duration::from_millis(5);
 
+/// Tiles that a peer has begun at once: while one is read back, the device has the other.
+pub const TILES_AT_ONCE: usize = 2;
+
 /// What kind of work a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -125,8 +125,10 @@ impl FoldBand<'_, '_, '_> {
         let mut may_lie_there = false;
         for frame in late.iter() {
             let still = frame.to_there.positions(across, down, here.depth);
-            for pixels in &frame.tiles {
-                may_lie_there |= is_inside(pixels.tile.rect, still, frame.reach()).mask_bits() != 0;
+            let is_in = |pixels: &LatePixels| is_inside(pixels.tile.rect, still, frame.reach()).mask_bits() != 0;
+            may_lie_there = frame.tiles.iter().any(is_in);
+            if may_lie_there {
+                break;
             }
         }
         if !may_lie_there {

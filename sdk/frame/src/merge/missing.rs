@@ -10,7 +10,6 @@ use super::{
     change::inner_blocks,
     layer::LayerBuffers,
     resolve,
-    tile::TileState,
 };
 use crate::{Inline, LayerKind, Rect};
 
@@ -73,7 +72,7 @@ impl Merger {
 
     /// Makes a row of blocks.
     fn prepare(&mut self, frame: &OpenFrame, part: Rect) {
-        self.offsets.take_memory(self.tiles[..self.tile_count].iter().any(TileState::lacks_hits), self.extent);
+        self.take_offsets(frame);
         let (inputs, mut outputs) = self.parts(frame, &[]);
         if !inputs.tiles.iter().any(|tile| tile.has_planes()) {
             resolve::warp_blocks(&inputs, &mut outputs, part);

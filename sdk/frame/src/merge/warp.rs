@@ -178,9 +178,13 @@ impl PrimaryRow<'_> {
                 best.take(is_better & landed.error.lt(best.error), landed);
             }
             let found = best.error.le(most);
+            let landed_depth = depth.min(far);
             let infinite = L::splat(f32::INFINITY).select(far.le(best.depth), best.depth);
             depth = infinite.select(found, depth);
-            is_shown = best.error.le(near).select(found, is_shown);
+            // A surface that comes much nearer is stretched: what the search has found of it is light that is known.
+            let is_near = best.error.le(near);
+            let is_same = (landed_depth - best.depth).abs().le(best.depth * L::splat(HISTORY_DEPTH_TOLERANCE));
+            is_shown = (is_near | (is_shown & is_same)).select(found, is_shown);
             let places = Places::at(best.index.select(found, L::load_bits(&places.at)));
             let (was_x, was_y) = (best.stands.0 - best.beside.0, best.stands.1 - best.beside.1);
             source_x = was_x.max(half).min(right).select(found, source_x);
@@ -200,7 +204,7 @@ impl PrimaryRow<'_> {
             put(&mut self.base_color[at..], colors);
             put(&mut self.material[at..], places.read::<L>(&planes.material));
             if !self.offset.is_empty() {
-                put_offsets(&mut self.offset[at..], offsets::to_words(best.beside.0, best.beside.1) & is_shown & found);
+                put_offsets(&mut self.offset[at..], offsets::to_words(best.beside.0, best.beside.1) & is_near & found);
             }
         }
     }
@@ -222,8 +226,8 @@ impl PrimaryRow<'_> {
             let expected = late.to_there.depths(across, down, depth);
             let (mut landed, mut looked_through) = (L::zero(), L::zero());
             let (mut hit, mut behind) = (Hit::none(), Hit::none());
-            for tile in late.tiles.iter().map(|pixels| &pixels.tile).filter(|tile| tile.has_primary()) {
-                if is_inside(tile.rect, start, late.reach()).mask_bits() == 0 {
+            for tile in late.tiles.iter().map(|pixels| &pixels.tile) {
+                if is_inside(tile.rect, start, late.reach()).mask_bits() == 0 || !tile.has_primary() {
                     continue;
                 }
                 let (mut nearest, mut farthest) = (Probe::<L>::new(f32::INFINITY), Probe::<L>::new(0.0));
