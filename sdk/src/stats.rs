@@ -97,19 +97,30 @@ pub(crate) struct Rates {
 impl Rates {
     pub(crate) fn frame(&mut self, now_ns: u64, fresh: bool) {
         self.frames.push_back((now_ns, fresh));
-        while self.frames.len() > FRAME_LIMIT || self.frames.front().is_some_and(|(t, _)| t + WINDOW_NS < now_ns) {
-            self.frames.pop_front();
-        }
+        self.forget(now_ns);
     }
 
     pub(crate) fn traffic(&mut self, now_ns: u64, sent: u64, received: u64) {
         self.traffic.push_back((now_ns, sent, received));
-        while self.traffic.len() > FRAME_LIMIT || self.traffic.front().is_some_and(|(t, ..)| t + WINDOW_NS < now_ns) {
+        self.forget(now_ns);
+    }
+
+    /// What is older than a second, or too many.
+    fn forget(&mut self, now_ns: u64) {
+        let is_old = |time: u64| time + WINDOW_NS < now_ns;
+        while self.frames.len() > FRAME_LIMIT || self.frames.front().is_some_and(|(time, _)| is_old(*time)) {
+            self.frames.pop_front();
+        }
+        while self.traffic.len() > FRAME_LIMIT || self.traffic.front().is_some_and(|(time, ..)| is_old(*time)) {
             self.traffic.pop_front();
         }
     }
 
-    pub(crate) fn write(&self, stats: &mut ViewStats) {
+    /// Rates of the second before: 0 where nothing came in it.
+    pub(crate) fn write(&mut self, now_ns: u64, stats: &mut ViewStats) {
+        self.forget(now_ns);
+        (stats.shown_fps, stats.fresh_fps) = (0.0, 0.0);
+        (stats.sent_bytes_per_s, stats.received_bytes_per_s) = (0.0, 0.0);
         let seconds = |first: u64, last: u64| (last.saturating_sub(first) as f32 / 1e9).max(1e-3);
         if let (Some((first, _)), Some((last, _)), true) =
             (self.frames.front(), self.frames.back(), self.frames.len() > 1)
@@ -153,6 +164,32 @@ impl std::fmt::Display for ViewStats {
             }
         }
         let (sent, received) = (self.sent_bytes_per_s / 1e3, self.received_bytes_per_s / 1e6);
-        write!(f, " | out {sent:.1} KB/s, in {received:.2} MB/s")
+        write!(f, " | out {sent:.1} KB/s, in {received:.2} MB/s")?;
+        // Work that was for nothing, or for the next frame at best: deadlines are short for these peers.
+        if self.late_tiles > 0 {
+            write!(f, " | {} tiles late", self.late_tiles)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_of_the_last_second_also_where_nothing_comes_in_it() {
+        let (mut rates, mut stats) = (Rates::default(), ViewStats::default());
+        for frame in 0..=20 {
+            let now_ns = frame * WINDOW_NS / 20;
+            rates.frame(now_ns, frame % 2 == 0);
+            rates.traffic(now_ns, frame * 1000, frame * 2000);
+        }
+        rates.write(WINDOW_NS, &mut stats);
+        assert_eq!((stats.shown_fps, stats.fresh_fps), (20.0, 10.0));
+        assert_eq!((stats.sent_bytes_per_s, stats.received_bytes_per_s), (20_000.0, 40_000.0));
+        rates.write(3 * WINDOW_NS, &mut stats);
+        assert_eq!((stats.shown_fps, stats.fresh_fps), (0.0, 0.0));
+        assert_eq!((stats.sent_bytes_per_s, stats.received_bytes_per_s), (0.0, 0.0));
     }
 }

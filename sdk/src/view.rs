@@ -32,11 +32,15 @@ pub(crate) struct ViewShared {
     pub(crate) outputs: OutputSlot,
     pub(crate) in_flight: AtomicU32,
     stats: Mutex<ViewStats>,
+    rates: Mutex<Rates>,
 }
 
 impl ViewShared {
-    pub(crate) fn stats(&self) -> ViewStats {
-        self.stats.lock().clone()
+    /// Figures, with the rates of the second before.
+    pub(crate) fn stats(&self, now_ns: u64) -> ViewStats {
+        let mut stats = self.stats.lock().clone();
+        self.rates.lock().write(now_ns, &mut stats);
+        stats
     }
 
     /// A frame is no longer in flight.
@@ -60,7 +64,6 @@ pub(crate) struct View {
     local: Pipeline,
     /// Frames of which several pipelines make a picture: how many are still to come, and those that are there.
     open: BTreeMap<u64, OpenFrame>,
-    rates: Rates,
     /// Where frames are traced ahead.
     prediction: Option<Prediction>,
     /// Where outputs come as steadily as frames begin.
@@ -107,7 +110,6 @@ impl View {
             remote: pipeline(false),
             local: pipeline(true),
             open: BTreeMap::new(),
-            rates: Rates::default(),
             pacer: desc.paced.then(Pacer::default),
             prediction: (desc.frames_ahead > 0).then(|| Prediction::new(&desc)),
             _closing: Closing(Arc::clone(&shared)),
@@ -296,8 +298,11 @@ impl View {
         let held_ns = self.pacer.as_mut().map_or(0, |pacer| pacer.finished(begun_ns, now_ns));
         output.held_ms = held_ns as f32 / 1e6;
         let (sent, received) = fleet.traffic();
-        self.rates.frame(now_ns, output.fresh >= FRESH_SHARE);
-        self.rates.traffic(now_ns, sent, received);
+        {
+            let mut rates = self.shared.rates.lock();
+            rates.frame(now_ns, output.fresh >= FRESH_SHARE);
+            rates.traffic(now_ns, sent, received);
+        }
         {
             let mut stats = self.shared.stats.lock();
             stats.frames += 1;
@@ -310,7 +315,6 @@ impl View {
             stats.late_tiles = self.remote.misses.late_tiles + self.local.misses.late_tiles;
             stats.missing_tiles = self.remote.misses.missing_tiles + self.local.misses.missing_tiles;
             (stats.filled_parts, stats.filled_pixels) = (self.remote.filled.parts, self.remote.filled.pixels);
-            self.rates.write(&mut stats);
         }
         self.shared.publish_peers(fleet.describe(self));
         self.shared.leave_flight();

@@ -197,7 +197,7 @@ impl ViewHandle {
 
     /// Figures of the last second.
     pub fn stats(&self) -> ViewStats {
-        self.core.view.stats()
+        self.core.view.stats(self.core.shared.clock().now_ns())
     }
 }
 

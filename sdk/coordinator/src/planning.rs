@@ -21,6 +21,8 @@ use std::time::Duration;
 const TASK_BYTES: f64 = 1000.0;
 /// What any tile may be late, however short it is.
 const SLACK_NS: f64 = 5e6;
+/// How long a peer of which more is known may be silent, if that is thought to be more than it takes, however far away a frame's deadline is.
+const LONGEST_SILENCE: Duration = Duration::from_secs(1);
 /// What a task can say.
 pub(crate) const GHOST_PX: u32 = u8::MAX as u32;
 
@@ -177,7 +179,10 @@ impl Coordinator {
         let least = own(turnaround_ns - predicted_ns + own_ns);
         let patience = slack(predicted_ns.max(transfer.1)).max(own(own_ns));
         // Nor is the queue before it: who goes on answering is waited for anyway.
-        let due = frame.deadline.max(now + slack(turnaround_ns.min(predicted_ns + transfer.1 + most_ns)).max(least));
+        let thought = slack(turnaround_ns.min(predicted_ns + transfer.1 + most_ns)).max(least);
+        // Nobody has to wait for a deadline that is far away to see that a peer is silent.
+        let deadline = if is_known { frame.deadline.min(now + LONGEST_SILENCE) } else { frame.deadline };
+        let due = deadline.max(now + thought);
         let wants_backup = cell.is_some() && self.config.hedge_budget > 0.0 && is_known;
         let task = self.add_task(Task {
             peer: to,

@@ -95,7 +95,7 @@ async fn a_view_whose_filter_takes_long_holds_up_no_other() {
         assert!(director.publish_finished().is_ok());
     }
     assert_eq!(slow.outputs.acquire(0, Duration::ZERO).unwrap().frame_id, 4);
-    assert_eq!(slow.stats().frames, 2, "the first and the last");
+    assert_eq!(slow.stats(0).frames, 2, "the first and the last");
     assert_eq!(quick.in_flight.load(Ordering::Acquire), 0);
 }
 
@@ -230,7 +230,7 @@ async fn a_paced_view_s_output_is_held_and_its_frame_is_not_in_flight_meanwhile(
     assert_eq!(director.due(), Some(Time(hour_ns)), "it was begun when the clock began");
     director.views.get_mut(&0).unwrap().handle_timeout(Time(hour_ns));
     let output = view.outputs.acquire(1, Duration::ZERO).unwrap();
-    assert!(output.held_ms > 3.5e6 && view.stats().held_ms == output.held_ms, "{} ms", output.held_ms);
+    assert!(output.held_ms > 3.5e6 && view.stats(0).held_ms == output.held_ms, "{} ms", output.held_ms);
     assert_eq!(director.due(), None);
 }
 
@@ -326,7 +326,7 @@ async fn the_embedded_peer_traces_what_nothing_is_known_of_and_the_next_frame_sh
         let never = first.pixels_by_age.get(255);
         assert_eq!(never, Some(&(64 * 64)), "nothing is known yet: {:?}", first.pixels_by_age);
         if budget.is_zero() {
-            assert!(view.stats().filled_parts == 0 && !director.views[&0].is_asked(embedded));
+            assert!(view.stats(0).filled_parts == 0 && !director.views[&0].is_asked(embedded));
             continue;
         }
         let tasks = asked(&mut theirs).await;
@@ -338,7 +338,7 @@ async fn the_embedded_peer_traces_what_nothing_is_known_of_and_the_next_frame_sh
         finish_frames(&mut director, &view).await;
         let next = view.outputs.acquire(2, Duration::ZERO).unwrap();
         assert_eq!(next.pixels_by_age, [0, 64 * 64], "all of it is one frame old");
-        let stats = view.stats();
+        let stats = view.stats(0);
         assert_eq!((stats.filled_parts, stats.filled_pixels, stats.late_tiles), (1, 64 * 64, 0));
     }
 }
