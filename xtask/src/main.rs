@@ -13,6 +13,7 @@ mod package;
 mod run;
 mod sanitizers;
 mod sim;
+mod steps;
 mod tests;
 mod tools;
 mod windows;

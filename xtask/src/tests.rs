@@ -4,9 +4,9 @@ use crate::install::{self, Purpose};
 use crate::package;
 use crate::run::{self, captured, cargo, shown};
 use crate::sanitizers;
+use crate::steps::Steps;
 use crate::{tools, windows};
 use std::path::Path;
-use std::time::Instant;
 
 /// The Python package of other people's WebRTC, and the environment that the tests look for it in.
 const AIORTC: (&str, &str) = ("target/aiortc", "tests/clients/requirements.txt");
@@ -115,58 +115,4 @@ fn suite(is_long: bool) -> Result<(), String> {
     println!("cargo-nextest is not installed: tests run by `cargo test`, one program after the other");
     let long: &[&str] = if is_long { &["--", "--include-ignored"] } else { &[] };
     shown(&cargo(), &[&["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"], long].concat())
-}
-
-/// What ran, and how long it took; and what failed.
-#[derive(Default)]
-struct Steps {
-    done: Vec<(&'static str, f32)>,
-    failed: Vec<String>,
-}
-
-impl Steps {
-    fn run(&mut self, name: &'static str, step: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-        println!("== {name}");
-        let began = Instant::now();
-        step()?;
-        self.done.push((name, began.elapsed().as_secs_f32()));
-        Ok(())
-    }
-
-    /// A step that others go on without.
-    fn attempt(&mut self, name: &'static str, step: impl FnOnce() -> Result<(), String>) {
-        if let Err(error) = self.run(name, step) {
-            eprintln!("== {name} failed: {error}");
-            self.failed.push(format!("{name}: {error}"));
-        }
-    }
-
-    /// Tells of all steps.
-    fn end(self) -> Result<(), String> {
-        let parts: Vec<String> = self.done.iter().map(|(name, seconds)| format!("{name} {seconds:.0} s")).collect();
-        println!("\npassed: {}", parts.join(", "));
-        if self.failed.is_empty() {
-            println!("all passed");
-            return Ok(());
-        }
-        Err(format!("{} of the steps failed:\n  {}", self.failed.len(), self.failed.join("\n  ")))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Steps;
-
-    #[test]
-    fn a_step_that_fails_stops_no_other_and_is_told() {
-        let (mut steps, mut ran) = (Steps::default(), Vec::new());
-        for (name, result) in [("a", Ok(())), ("b", Err("no")), ("c", Ok(())), ("d", Err("never"))] {
-            steps.attempt(name, || {
-                ran.push(name);
-                result.map_err(str::to_owned)
-            });
-        }
-        assert_eq!(ran, ["a", "b", "c", "d"]);
-        assert_eq!(steps.end(), Err("2 of the steps failed:\n  b: no\n  d: never".into()));
-    }
 }
