@@ -145,7 +145,8 @@ fn revisions_go_with_their_scene_and_frames_of_them_end() {
     let view = session.create_view(ViewDesc::new(Extent::new(64, 36))).unwrap();
     let frame = |frame_id, revision| FrameDesc::new(frame_id, revision, Camera::with_fov(1.0, 16.0 / 9.0));
     view.begin_frame(frame(1, revision)).unwrap();
-    let open = view.open_frame(frame(2, revision)).unwrap();
+    let raster = session.create_view(ViewDesc { gbuffer: true, ..ViewDesc::new(Extent::new(64, 36)) }).unwrap();
+    let open = raster.open_frame(frame(1, revision)).unwrap();
     drop(scene);
     let refused = "revision 1 went with its scene, which was destroyed: name one of a scene that is there";
     assert_eq!(text(open.submit(Vec::new())), refused, "it was opened before");
