@@ -62,9 +62,8 @@ impl Coordinator {
             let is_of_it = task.serial == frame.serial && task.cell.is_some();
             let is_behind = || match task.state {
                 TaskState::Outstanding => !self.may_be_begun(**id, task.peer),
-                // Its peer may be at it, as it was when it was released.
-                TaskState::Released => false,
-                TaskState::Cancelled => false,
+                // Its peer may be at what was released, as it was then.
+                TaskState::Released | TaskState::Cancelled => false,
             };
             is_of_it && is_behind()
         };
