@@ -167,7 +167,7 @@ impl std::fmt::Display for ViewStats {
         write!(f, " | out {sent:.1} KB/s, in {received:.2} MB/s")?;
         // Work that was for nothing, or for the next frame at best: deadlines are short for these peers.
         if self.late_tiles > 0 {
-            write!(f, " | {} tiles late", self.late_tiles)?;
+            write!(f, " | {} tiles late so far", self.late_tiles)?;
         }
         Ok(())
     }
