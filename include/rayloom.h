@@ -1808,8 +1808,8 @@ typedef struct rayloom_frame_desc {
    */
   uint64_t frame_id;
   /**
-   * A revision from rayloom_scene_commit, of a scene that was not destroyed; another one is refused. Until a peer is ready for
-   * it the last ready one is shown.
+   * A revision from rayloom_scene_commit, of a scene that was not destroyed: the newest of its scene, or one of the session's last
+   * 512. Another one is refused. Until a peer is ready for it the last ready one is shown.
    */
   uint64_t revision;
   /**

@@ -48,8 +48,8 @@ pub struct rayloom_frame_desc {
     pub next: *const c_void,
     /// Grows from frame to frame, UINT64_MAX - 1 at most; seeds the samples.
     pub frame_id: u64,
-    /// A revision from rayloom_scene_commit, of a scene that was not destroyed; another one is refused. Until a peer is ready for
-    /// it the last ready one is shown.
+    /// A revision from rayloom_scene_commit, of a scene that was not destroyed: the newest of its scene, or one of the session's last
+    /// 512. Another one is refused. Until a peer is ready for it the last ready one is shown.
     pub revision: u64,
     /// The engine's own time of the frame; comes back with its output.
     pub time_ns: u64,

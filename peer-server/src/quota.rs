@@ -1,6 +1,7 @@
 //! What one session may have under way: bounds every queue between a task's message and its answer.
 
 use parking_lot::Mutex;
+use rayloom_wire::TaskRefusal;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -30,24 +31,29 @@ impl Quota {
         Quota { tasks_most, pixels_most, state: Arc::default() }
     }
 
-    /// Room for a task of this many pixels, or why there is none.
-    pub(crate) fn take(&self, task: u64, pixels: usize) -> Result<TaskGuard, String> {
+    /// Room for a task of this many pixels, or why there is none: what is lacking, and for people.
+    pub(crate) fn take(&self, task: u64, pixels: usize) -> Result<TaskGuard, (TaskRefusal, String)> {
         let mut state = self.state.lock();
         if state.tasks.contains_key(&task) {
-            return Err(format!("task {task} is under way already: ids are unique in a session"));
+            let reason = format!("task {task} is under way already: ids are unique in a session");
+            return Err((TaskRefusal::Other, reason));
+        }
+        if pixels > self.pixels_most {
+            let reason =
+                format!("a tile of {pixels} pixels is never taken, at most {} are: cut it smaller", self.pixels_most);
+            return Err((TaskRefusal::Other, reason));
         }
         if state.tasks.len() >= self.tasks_most {
-            return Err(format!(
-                "{} tasks are under way, which is the most per session: send fewer or cancel some",
-                state.tasks.len()
-            ));
+            let tasks = state.tasks.len();
+            let reason =
+                format!("{tasks} tasks are under way, which is the most per session: send fewer or cancel some");
+            return Err((TaskRefusal::Room, reason));
         }
         let total = state.pixels.saturating_add(pixels);
         if total > self.pixels_most {
-            return Err(format!(
-                "{total} pixels would be under way, at most {} may be: send fewer or cancel some",
-                self.pixels_most
-            ));
+            let most = self.pixels_most;
+            let reason = format!("{total} pixels would be under way, at most {most} may be: send fewer or cancel some");
+            return Err((TaskRefusal::Room, reason));
         }
         state.pixels = total;
         state.tasks.insert(task, false);
@@ -87,10 +93,12 @@ mod tests {
     fn a_finished_task_makes_room_and_frees_its_id() {
         let quota = Quota::new(2, 100);
         let first = quota.take(1, 60).unwrap();
-        assert!(quota.take(1, 1).is_err(), "the id is taken");
-        assert!(quota.take(2, 60).is_err(), "too many pixels");
+        let lacks = |task, pixels| quota.take(task, pixels).err().map(|(lacks, _)| lacks);
+        assert_eq!(lacks(1, 1), Some(TaskRefusal::Other), "the id is taken");
+        assert_eq!(lacks(2, 60), Some(TaskRefusal::Room), "too many pixels");
+        assert_eq!(lacks(2, 101), Some(TaskRefusal::Other), "it never fits");
         let second = quota.take(2, 40).unwrap();
-        assert!(quota.take(3, 0).is_err(), "too many tasks");
+        assert_eq!(lacks(3, 0), Some(TaskRefusal::Room), "too many tasks");
         quota.cancel(&[2, 9]);
         assert!(second.is_cancelled() && !first.is_cancelled());
         drop(first);

@@ -14,7 +14,7 @@ use rayloom_frame::GBuffer;
 use rayloom_transport::{Channel, Events, LinkEvent};
 use rayloom_wire::{
     BlobNeed, BlobPart, FrameTasks, Hello, Leaving, Message, Pong, RefusalCode, Refused, Role, SceneOffer, SceneStage,
-    Task, VERSION, limits,
+    Task, TaskRefusal, TaskRefused, VERSION, limits,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -362,8 +362,10 @@ impl Session {
         for task in &message.tasks {
             let (rect, guard) = match self.check_task(task, &message) {
                 Ok(accepted) => accepted,
-                Err(reason) => {
-                    self.out.control(refusal(task.id, frame_id, reason)).await?;
+                Err((lacks, reason)) => {
+                    self.out
+                        .control(Message::TaskRefused(TaskRefused { task: task.id, frame_id, lacks, reason }))
+                        .await?;
                     continue;
                 }
             };
@@ -430,21 +432,21 @@ impl Session {
         &self,
         task: &Task,
         message: &FrameTasks,
-    ) -> Result<(rayloom_frame::Rect, crate::quota::TaskGuard), String> {
+    ) -> Result<(rayloom_frame::Rect, crate::quota::TaskGuard), (TaskRefusal, String)> {
         let whole_view = task.rect == message.extent.rect();
         if message.filter_radius > task.ghost && !whole_view {
-            return Err(format!(
+            let reason = format!(
                 "the filter's radius of {} pixels is more than the ghost zone's {}: seams would show",
                 message.filter_radius, task.ghost
-            ));
+            );
+            return Err((TaskRefusal::Other, reason));
         }
         let rect = task.rect.grown(u32::from(task.ghost), message.extent);
         let blocks = rect.scaled(16).pixels();
         if blocks > limits::BLOCKS_PER_TILE {
-            return Err(format!(
-                "the tile has {blocks} blocks of 16x16 pixels, at most {} fit: cut it smaller",
-                limits::BLOCKS_PER_TILE
-            ));
+            let most = limits::BLOCKS_PER_TILE;
+            let reason = format!("the tile has {blocks} blocks of 16x16 pixels, at most {most} fit: cut it smaller");
+            return Err((TaskRefusal::Other, reason));
         }
         Ok((rect, self.quota.take(task.id, rect.pixels())?))
     }

@@ -1,12 +1,10 @@
 //! Numbers of revisions: which were given, and whether the scene of one is still there.
 
 use crate::Error;
+use crate::revisions::REVISIONS_NAMED;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
-
-/// Runs of numbers that are kept apart for each scene; the oldest grow together beyond that, and take in what other scenes had between.
-const RUNS_PER_SCENE: usize = 512;
 
 /// The revisions of a session's scenes; their numbers are unique in it, and grow from 1.
 #[derive(Default)]
@@ -17,7 +15,7 @@ pub(crate) struct Committed {
 #[derive(Default)]
 struct Given {
     last: u64,
-    /// Numbers of each scene that is there, in runs that follow each other.
+    /// Numbers of each scene that is there, in runs that follow each other; of those that can't be named any more only some are there.
     scenes: BTreeMap<u32, VecDeque<Range<u64>>>,
 }
 
@@ -32,10 +30,9 @@ impl Committed {
             Some(run) if run.end == number => run.end += 1,
             _ => runs.push_back(number..number + 1),
         }
-        if runs.len() > RUNS_PER_SCENE
-            && let Some(oldest) = runs.pop_front()
-        {
-            runs[0].start = oldest.start;
+        // The newest of all stays, however old.
+        while runs.len() > 1 && runs[0].end <= number.saturating_sub(REVISIONS_NAMED - 1) {
+            runs.pop_front();
         }
         number
     }
@@ -45,14 +42,16 @@ impl Committed {
         self.given.lock().scenes.remove(&scene);
     }
 
-    /// Refuses what no commit has answered, and what went with its scene.
+    /// Refuses what no commit has answered, what went with its scene, and what is forgotten.
     pub(crate) fn check(&self, revision: u64) -> Result<(), Error> {
         let given = self.given.lock();
-        let has = |runs: &VecDeque<Range<u64>>| {
+        let oldest = given.last.saturating_sub(REVISIONS_NAMED - 1);
+        let may_be_named = |runs: &VecDeque<Range<u64>>| {
             let at = runs.partition_point(|run| run.end <= revision);
-            runs.get(at).is_some_and(|run| run.contains(&revision))
+            let is_newest = runs.back().is_some_and(|run| run.end == revision + 1);
+            is_newest || revision >= oldest && runs.get(at).is_some_and(|run| run.contains(&revision))
         };
-        if given.scenes.values().any(has) {
+        if revision <= given.last && given.scenes.values().any(may_be_named) {
             return Ok(());
         }
         let reason = match given.last {
@@ -60,6 +59,10 @@ impl Committed {
             last if revision == 0 || revision > last => {
                 format!("revision {revision} was never committed: the last was {last}")
             }
+            last if revision < oldest => format!(
+                "revision {revision} is forgotten: the last is {last}, and of each scene that is there the newest can be named, and what \
+                 is among the session's last {REVISIONS_NAMED}"
+            ),
             _ => format!(
                 "revision {revision} went with its scene, which was destroyed: name one of a scene that is there"
             ),
@@ -94,17 +97,25 @@ mod tests {
     }
 
     #[test]
-    fn scenes_that_take_turns_cost_no_more_and_more() {
+    fn what_is_long_past_is_refused_in_words_of_its_own() {
         let committed = Committed::default();
-        let rounds = 4 * RUNS_PER_SCENE as u64;
+        let rounds = 4 * REVISIONS_NAMED;
+        assert_eq!([3, 3].map(|scene| committed.next(scene)), [1, 2]);
         for _ in 0..rounds {
             let two = [1, 2].map(|scene| committed.next(scene));
             assert_eq!(two[0] + 1, two[1]);
         }
-        assert_eq!(committed.given.lock().scenes[&1].len(), RUNS_PER_SCENE);
-        assert_eq!([1, 2, rounds, 2 * rounds].map(|revision| refused(&committed, revision)), [""; 4]);
+        let last = 2 + 2 * rounds;
+        let oldest = last - REVISIONS_NAMED + 1;
+        assert!(committed.given.lock().scenes.values().all(|runs| runs.len() as u64 <= REVISIONS_NAMED / 2 + 1));
+        assert_eq!([2, oldest, last - 1, last].map(|revision| refused(&committed, revision)), [""; 4]);
+        let forgotten = |revision| refused(&committed, revision).contains("is forgotten: the last is");
+        assert_eq!([1, 3, oldest - 1].map(forgotten), [true; 3]);
         committed.end(2);
-        assert!(refused(&committed, 2 * rounds).contains("destroyed"));
-        assert_eq!(refused(&committed, 2 * rounds - 1), "");
+        assert!(refused(&committed, last).contains("destroyed"));
+        assert_eq!(refused(&committed, last - 1), "");
+        committed.end(3);
+        assert!(forgotten(2));
+        assert!(refused(&committed, u64::MAX).contains("never committed"));
     }
 }

@@ -412,7 +412,7 @@ pub use rayloom_frame::compose::ToneMap;
 pub struct FrameDesc {
     /// Grows from frame to frame, up to `u64::MAX - 1`; seeds the samples.
     pub frame_id: u64,
-    /// A committed revision of a scene that is there.
+    /// A committed revision of a scene that is there: the newest of it, or one of the session's last 512.
     pub revision: u64,
     /// The engine's own time of the frame; comes back with its output.
     pub time_ns: u64,

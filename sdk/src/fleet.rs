@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 /// Frames whose state a peer remembers for motion vectors, with some to spare.
 const FRAMES_REMEMBERED: usize = 8;
 /// Clock measurements kept; the one with the shortest round trip counts.
-const CLOCK_WINDOW: usize = 16;
+const CLOCK_WINDOW: usize = 32;
 
 /// Pixels of planes sent over which the bytes of one are averaged: some frames.
 const PIXELS_REMEMBERED: u64 = 16 << 20;

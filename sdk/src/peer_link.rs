@@ -30,7 +30,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 /// How long a peer may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often clocks are compared.
-const PING_INTERVAL: Duration = Duration::from_millis(500);
+const PING_INTERVAL: Duration = Duration::from_millis(250);
 /// Offers that a peer may leave without an answer.
 const OFFERS_UNANSWERED: usize = 256;
 

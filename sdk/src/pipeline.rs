@@ -378,6 +378,7 @@ impl Pipeline {
             return;
         }
         tile.touched(now_ns);
+        self.coordinator.peer_heard(peer, now);
         // The oldest frame is open, and what comes of those before it counts too; what comes of later ones waits for its turn.
         match (turn, tile.place) {
             (Turn::Waits, _) => tile.wait(slice.decoded),
@@ -431,6 +432,7 @@ impl Pipeline {
                 TaskRefusal::Other => Refusal::Other,
                 TaskRefusal::Memory => Refusal::OutOfMemory,
                 TaskRefusal::Device => Refusal::DeviceLost,
+                TaskRefusal::Room => Refusal::NoRoom,
             };
             self.coordinator.tile_refused(task, refusal, now);
             self.give_up(|tile| tile.task == task);

@@ -7,8 +7,8 @@ use rayloom_wire::{SceneOffer, StateDelta};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Revisions that a late frame may still name.
-const REVISION_LIMIT: usize = 512;
+/// Commits after which a revision can't be named any more, unless it is the newest of its scene.
+pub(crate) const REVISIONS_NAMED: u64 = 512;
 /// Base revisions of a scene that are kept and offered: the newest, and the one that peers hold until they have it.
 const BASES_PER_SCENE: usize = 2;
 
@@ -49,20 +49,20 @@ struct Base {
 impl Revisions {
     pub(crate) fn add(&mut self, scene: u32, revision: u64, base: u64, delta: Arc<StateDelta>) {
         self.revisions.insert(revision, Resolved { scene, base, delta });
-        while self.revisions.len() > REVISION_LIMIT {
-            let Some(victim) = self.oldest_unneeded() else { return };
-            self.revisions.remove(&victim);
-        }
+        self.forget_before(revision.saturating_sub(REVISIONS_NAMED - 1));
     }
 
-    /// The oldest revision, but for the newest of each base that is kept: that is what is shown while a newer base is on its
-    /// way, or of a scene that rests while others move.
-    fn oldest_unneeded(&self) -> Option<u64> {
-        let is_needed = |(revision, this): (&u64, &Resolved)| {
-            let mut later = self.revisions.range(revision + 1..);
-            self.bases.contains_key(&this.base) && !later.any(|(_, other)| other.base == this.base)
-        };
-        self.revisions.iter().find(|entry| !is_needed(*entry)).map(|(revision, _)| *revision)
+    /// Forgets what is older, but for the newest of each base that is kept or waits: that is what is shown while a newer base is on
+    /// its way, or of a scene that rests while others move.
+    fn forget_before(&mut self, oldest: u64) {
+        let waiting: BTreeSet<u64> = self.waiting.values().map(|base| base.revision).collect();
+        let is_kept = |base: &u64| self.bases.contains_key(base) || waiting.contains(base);
+        let mut later = BTreeSet::new();
+        let mut is_needed = |this: &Resolved| later.insert(this.base) && is_kept(&this.base);
+        // From the newest on.
+        let unneeded = self.revisions.iter().rev().filter(|(_, this)| !is_needed(this)).map(|(revision, _)| *revision);
+        let forgotten: Vec<u64> = unneeded.filter(|revision| *revision < oldest).collect();
+        forgotten.iter().for_each(|revision| _ = self.revisions.remove(revision));
     }
 
     /// Gives a base back where it may be offered now. Where peers are still at the one before it, it waits, the newest of its
@@ -279,11 +279,27 @@ mod tests {
         add(&mut revisions, 2);
         revisions.peer_ready(PeerId(0), 1, 2);
         add(&mut revisions, 3);
-        let last = 4 + 2 * REVISION_LIMIT as u64;
+        let last = 4 + 2 * REVISIONS_NAMED;
         (4..=last).for_each(|revision| revisions.add(1, revision, 3, Arc::default()));
         assert_eq!(revisions.resolve(last, |_| true).unwrap().base, 2, "the newer base is not there yet");
         assert_eq!(revisions.resolve(1, |_| true).unwrap().base, 1, "the other scene rests");
-        assert_eq!(revisions.revisions.len(), REVISION_LIMIT);
+        let oldest_named = last - REVISIONS_NAMED + 1;
+        assert!(revisions.get(oldest_named).is_some() && revisions.get(oldest_named - 1).is_none());
+        assert_eq!(revisions.revisions.len() as u64, REVISIONS_NAMED + 2);
+    }
+
+    #[test]
+    fn the_newest_revision_of_a_scene_is_kept_while_its_base_waits() {
+        let mut revisions = Revisions::default();
+        add(&mut revisions, 1);
+        let packed = rayloom_scene::assets::pack(&Scene::default());
+        let base = BaseRevision { scene: 1, revision: 2, packed, needs: Constraints::default() };
+        revisions.add(1, 2, 2, Arc::default());
+        assert!(revisions.wait_for_peers(base, |_| true).is_none());
+        let last = 3 + REVISIONS_NAMED;
+        (3..=last).for_each(|revision| revisions.add(2, revision, 3, Arc::default()));
+        revisions.peer_ready(PeerId(0), 1, 1);
+        assert_eq!(revisions.resolve(2, |_| true).unwrap().base, 1, "what is shown meanwhile");
     }
 
     #[test]

@@ -201,11 +201,22 @@ impl Coordinator {
         self.actions_dropped
     }
 
-    /// The round trip to a peer was measured.
+    /// The round trip to a peer was measured. Whoever does so does it again and again: a peer that misses tiles and was not heard of
+    /// for a second either is given up, and no frame waits for it until it is.
     pub fn link_measured(&mut self, peer: PeerId, rtt: Duration, now: Time) {
         self.advance(now);
+        let now = self.now;
         if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.link.set_rtt(rtt);
+            peer.note_round_trip(rtt, now);
+        }
+    }
+
+    /// Something of a peer has arrived: a part of a tile, say.
+    pub fn peer_heard(&mut self, peer: PeerId, now: Time) {
+        self.advance(now);
+        let now = self.now;
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.note_sign(now);
         }
     }
 
@@ -219,6 +230,7 @@ impl Coordinator {
             peer.refused_in_a_row = 0;
             peer.last_tile_ns = report.service_ns;
             peer.last_done = self.now;
+            peer.note_sign(self.now);
             if self.now <= done.due && done.is_outstanding() {
                 peer.missed_in_a_row = 0;
                 peer.note_hit();
@@ -274,7 +286,10 @@ impl Coordinator {
         let frames = self.frames.iter().map(|frame| frame.deadline);
         let outstanding = self.tasks.values().filter(|task| task.is_outstanding());
         let tasks = outstanding.map(|task| task.hedge_at.map_or(task.due, |at| at.min(task.due)));
-        frames.chain(tasks).min()
+        // What its frames wait for once it is given up.
+        let given_up = self.peers.values().filter_map(Peer::is_given_up_at).filter(|at| *at > self.now);
+        let given_up = given_up.filter(|_| !self.frames.is_empty());
+        frames.chain(tasks).chain(given_up).min()
     }
 
     /// The next thing to do.

@@ -5,10 +5,13 @@ use crate::flight::{Frame, Task, TaskState};
 use crate::peer::Peer;
 use crate::{Action, ChangeCause, ExpiryCause, PeerId, PeerState, Refusal, TaskId, Time};
 use rayloom_wire::TILES_AT_ONCE;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// A tile that its peer was given before so many that it has answered is not traced any more: its answer is lost.
 const OVERTAKEN: u8 = 8;
+
+/// How many times more tiles in a row a peer may have no room for than it may refuse otherwise: it may be full of another view's.
+const MORE_WITHOUT_ROOM: u32 = 8;
 
 impl Coordinator {
     /// A task was answered: its cell is done, and with the last one the frame.
@@ -97,16 +100,22 @@ impl Coordinator {
 
     /// Ends frames whose missing tiles nobody is left to trace.
     pub(crate) fn end_hopeless_frames(&mut self) {
+        let given_up = |peer: &&Peer| peer.is_given_up_at().is_some_and(|at| at <= self.now);
+        let given_up: Vec<PeerId> = self.peers.values().filter(given_up).map(|peer| peer.id).collect();
         let is_hopeless = |frame: &Frame| {
             let is_awaited = |task: &Task| {
-                let cell = task.cell.and_then(|cell| frame.cells.get(cell));
-                task.serial == frame.serial && task.state != TaskState::Cancelled && cell.is_some_and(|c| !c.is_done)
+                let cell = task.cell.and_then(|cell| frame.cells.get(cell)).is_some_and(|cell| !cell.is_done);
+                let is_going = task.state != TaskState::Cancelled && !given_up.contains(&task.peer);
+                task.serial == frame.serial && is_going && cell
             };
             !self.tasks.values().any(is_awaited)
         };
-        let (ended, going): (VecDeque<Frame>, VecDeque<Frame>) = self.frames.iter().cloned().partition(is_hopeless);
-        self.frames = going;
-        ended.iter().for_each(|frame| self.finish_expired(frame, &[], ExpiryCause::NobodyLeft));
+        let hopeless: Vec<u64> = self.frames.iter().filter(|f| is_hopeless(f)).map(|frame| frame.serial).collect();
+        for serial in hopeless {
+            if let Some(index) = self.frames.iter().position(|frame| frame.serial == serial) {
+                self.expire(index, ExpiryCause::NobodyLeft);
+            }
+        }
     }
 
     /// Notes tiles that were due, and who is suspect for them.
@@ -160,21 +169,34 @@ impl Coordinator {
     }
 
     pub(crate) fn count_refusal(&mut self, peer: PeerId, refusal: Refusal) {
+        let config = &self.config;
         let Some(known) = self.peers.get_mut(&peer) else { return };
         known.refused += 1;
+        known.note_sign(self.now);
         known.refused_in_a_row = known.refused_in_a_row.saturating_add(1);
-        known.last_done = self.now;
-        known.held = 0;
         let in_a_row = known.refused_in_a_row;
-        let is_enough = in_a_row >= self.config.suspect_after_refused || refusal == Refusal::DeviceLost;
-        if is_enough || known.state != PeerState::Ready {
-            self.fault(peer, ChangeCause::Refused { in_a_row, refusal }, self.config.probe_interval_max);
+        let enough = match refusal {
+            Refusal::Other | Refusal::OutOfMemory => config.suspect_after_refused,
+            Refusal::DeviceLost => 1,
+            Refusal::NoRoom => config.suspect_after_refused.saturating_mul(MORE_WITHOUT_ROOM),
+        };
+        let cause = ChangeCause::Refused { in_a_row, refusal };
+        if refusal != Refusal::NoRoom {
+            known.last_done = self.now;
+            known.held = 0;
+        } else if known.state != PeerState::Ready {
+            // It is as it was.
+            return known.probe_later(config.probe_interval_max, config.probe_interval_max, self.now);
+        }
+        if in_a_row >= enough || known.state != PeerState::Ready {
+            self.fault(peer, cause, self.config.probe_interval_max);
         }
     }
 
     pub(crate) fn count_corrupt(&mut self, peer: PeerId, cause: ChangeCause) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         known.corrupt += 1;
+        known.note_sign(self.now);
         known.last_done = self.now;
         known.held = 0;
         self.fault(peer, cause, self.config.probe_interval_max);

@@ -15,6 +15,9 @@ const REVISIONS: usize = 64;
 const CLAIM_SLACK_NS: f64 = 10e6;
 /// So many claims in a row that are too low are not believed.
 const LOW_CLAIMS: u32 = 3;
+/// How long a peer of which more is known may be silent, if that is thought to be more than it takes, however far away a frame's
+/// deadline is.
+pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(1);
 /// A peer that misses more than one in so many tiles has its tiles doubled from the start.
 const UNRELIABLE: f32 = 0.05;
 
@@ -37,6 +40,8 @@ pub(crate) struct Peer {
     pub(crate) ns_per_px: f64,
     /// Its last answer.
     pub(crate) last_done: Time,
+    /// Its last sign of life of any kind; none while nobody measures its round trip, since then only tiles would tell.
+    heard: Option<Time>,
     pub(crate) last_tile_ns: u64,
     pub(crate) tiles: u64,
     pub(crate) missed: u64,
@@ -69,6 +74,7 @@ impl Peer {
             risk: 0.0,
             ns_per_px: 0.0,
             last_done: now,
+            heard: None,
             last_tile_ns: 0,
             tiles: 0,
             missed: 0,
@@ -116,6 +122,24 @@ impl Peer {
         }
         self.low_claims = self.low_claims.saturating_add(1);
         if self.low_claims >= LOW_CLAIMS { seen_ns } else { claimed_ns }
+    }
+
+    /// Its round trip was measured: that it is there can be known without its tiles from now on.
+    pub(crate) fn note_round_trip(&mut self, rtt: Duration, now: Time) {
+        self.link.set_rtt(rtt);
+        self.heard = Some(now);
+    }
+
+    /// Something of it has arrived.
+    pub(crate) fn note_sign(&mut self, now: Time) {
+        self.heard = self.heard.map(|_| now);
+    }
+
+    /// When nothing is to be hoped for from it any more, if it stays as silent as it is: it has missed tiles and answers nothing
+    /// else either. A peer that is only slow does.
+    pub(crate) fn is_given_up_at(&self) -> Option<Time> {
+        let is_doubted = matches!(self.state, PeerState::Suspect | PeerState::Blocked);
+        self.heard.filter(|_| is_doubted).map(|heard| heard + LONGEST_SILENCE)
     }
 
     /// A pixel of a tile has cost it this much.

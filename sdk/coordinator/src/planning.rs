@@ -3,7 +3,7 @@
 use crate::coordinator::{Coordinator, Group};
 use crate::flight::{Cell, Frame, Task, TaskState};
 use crate::layout::{LONGEST_INTERVAL, LastPlan, Layout, hand_out};
-use crate::peer::Peer;
+use crate::peer::{LONGEST_SILENCE, Peer};
 use crate::quality::{Lowering, Prediction, steps, typical};
 use crate::share::{Candidate, Demand, Previous, choose};
 use crate::split::Ground;
@@ -21,14 +21,12 @@ use std::time::Duration;
 const TASK_BYTES: f64 = 1000.0;
 /// What any tile may be late, however short it is.
 const SLACK_NS: f64 = 5e6;
-/// How long a peer of which more is known may be silent, if that is thought to be more than it takes, however far away a frame's deadline is.
-const LONGEST_SILENCE: Duration = Duration::from_secs(1);
 /// What a task can say.
 pub(crate) const GHOST_PX: u32 = u8::MAX as u32;
 
 impl Coordinator {
     /// Cuts a frame and assigns its tiles. Without a peer that holds the revision the plan is empty and the frame
-    /// expires at once; a frame id that is in flight already gives an empty plan and changes nothing.
+    /// expires at once; so it does where all of these are given up as silent, but they are asked. A frame id that is in flight already gives an empty plan and changes nothing.
     pub fn begin_frame(&mut self, frame: FrameRequest, now: Time) -> FramePlan {
         self.begin(frame, None, now)
     }
@@ -139,6 +137,7 @@ impl Coordinator {
         group.begun = now;
         let last = group.last_plan.take();
         group.last_plan = cut.is_none().then(|| LastPlan::new(frame.extent, layout, last));
+        self.end_hopeless_frames();
         plan
     }
 

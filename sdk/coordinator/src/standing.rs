@@ -93,6 +93,9 @@ pub enum Refusal {
     OutOfMemory,
     /// Its device is gone: it will trace nothing until it has another. One such refusal is enough to be suspect.
     DeviceLost,
+    /// It has as many tiles as it takes at once, also of other views. That is no fault of it; where it goes on for so long that nothing
+    /// comes of it, others get its share.
+    NoRoom,
 }
 
 /// What is wrong with an answer.
@@ -119,6 +122,9 @@ impl fmt::Display for ChangeCause {
             }
             ChangeCause::Refused { in_a_row, refusal: Refusal::OutOfMemory } => {
                 write!(f, "it refused {in_a_row} tiles in a row, the last one for want of memory")
+            }
+            ChangeCause::Refused { in_a_row, refusal: Refusal::NoRoom } => {
+                write!(f, "it refused {in_a_row} tiles in a row, the last one since it has as many as it takes at once")
             }
             ChangeCause::Refused { refusal: Refusal::DeviceLost, .. } => f.write_str("it has lost its device"),
             ChangeCause::Corrupt { flaw, .. } => write!(f, "it answered a tile with {flaw}"),

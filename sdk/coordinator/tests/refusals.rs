@@ -34,10 +34,14 @@ fn actions(coordinator: &mut Coordinator) -> Vec<Action> {
 
 /// Peer 1 refuses all its tiles, peer 0 answers all of its own.
 fn refuse(coordinator: &mut Coordinator, plan: &FramePlan, now: Time) -> Vec<Action> {
+    refuse_for(coordinator, plan, Refusal::Other, now)
+}
+
+fn refuse_for(coordinator: &mut Coordinator, plan: &FramePlan, refusal: Refusal, now: Time) -> Vec<Action> {
     actions(coordinator);
     for tile in &plan.tiles {
         if tile.peer == PeerId(1) {
-            coordinator.tile_refused(tile.task, Refusal::Other, now);
+            coordinator.tile_refused(tile.task, refusal, now);
         } else {
             let report = TileReport::new(2_000_000, tile.ghost_rect);
             coordinator.tile_done(tile.task, report, now);
@@ -84,6 +88,62 @@ fn who_keeps_refusing_is_suspect_and_gets_redundant_tiles() {
     assert!(plan.tiles.iter().all(|tile| tile.peer == PeerId(0)));
     let view = coordinator.peers().nth(1).expect("both joined");
     assert_eq!((view.state, view.queue), (PeerState::Suspect, 1));
+}
+
+/// Peer 1 as it stands.
+fn second(coordinator: &Coordinator) -> PeerState {
+    coordinator.peers().nth(1).expect("both joined").state
+}
+
+#[test]
+fn who_has_no_room_for_a_while_is_not_at_fault() {
+    let mut coordinator = two_peers();
+    for frame in 1..40 {
+        let plan = begin(&mut coordinator, frame, ms(frame * 100));
+        let tiles: Vec<_> = plan.tiles.iter().filter(|tile| tile.peer == PeerId(1)).collect();
+        assert!(!tiles.is_empty(), "it has its share");
+        actions(&mut coordinator);
+        // Of each third frame it answers a tile.
+        if frame % 3 == 0 {
+            coordinator.tile_done(tiles[0].task, TileReport::new(2_000_000, tiles[0].ghost_rect), ms(frame * 100 + 5));
+        }
+        let mut seen = actions(&mut coordinator);
+        seen.extend(refuse_for(&mut coordinator, &plan, Refusal::NoRoom, ms(frame * 100 + 10)));
+        // The other one does its part.
+        for action in &seen {
+            let Action::Assign { peer: PeerId(0), tiles, .. } = action else { continue };
+            for tile in tiles {
+                coordinator.tile_done(tile.task, TileReport::new(2_000_000, tile.rect), ms(frame * 100 + 20));
+            }
+        }
+        seen.extend(actions(&mut coordinator));
+        assert!(seen.contains(&Action::FrameComplete { frame_id: frame, group: 0 }), "{seen:?}");
+        assert_eq!(second(&coordinator), PeerState::Ready);
+    }
+}
+
+#[test]
+fn who_never_has_room_is_left_alone_and_never_blocked() {
+    let mut coordinator = two_peers();
+    let (mut seen, mut probes) = (Vec::new(), 0);
+    for frame in 1..400 {
+        let plan = begin(&mut coordinator, frame, ms(frame * 100));
+        for probe in &plan.probes {
+            coordinator.tile_refused(probe.task, Refusal::NoRoom, ms(frame * 100 + 1));
+            probes += 1;
+        }
+        seen.extend(refuse_for(&mut coordinator, &plan, Refusal::NoRoom, ms(frame * 100 + 10)));
+    }
+    let changes = seen.iter().filter_map(|action| match action {
+        Action::PeerChanged(change) if change.peer == PeerId(1) => Some((change.to, change.cause)),
+        _ => None,
+    });
+    let changes: Vec<(PeerState, ChangeCause)> = changes.collect();
+    let [(PeerState::Suspect, cause @ ChangeCause::Refused { refusal: Refusal::NoRoom, .. })] = changes[..] else {
+        panic!("{changes:?}")
+    };
+    assert!(cause.to_string().contains("it has as many as it takes at once"), "{cause}");
+    assert!((20..60).contains(&probes), "{probes} probes in 40 seconds");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::WireError;
 use crate::cursor::{Reader, Writer, out_of_range, unknown};
 
 /// Versions of the protocol that this build speaks.
-pub const VERSION: VersionRange = VersionRange { min: 5, max: 5 };
+pub const VERSION: VersionRange = VersionRange { min: 6, max: 6 };
 
 /// An inclusive range of protocol versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

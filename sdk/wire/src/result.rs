@@ -73,6 +73,8 @@ pub enum TaskRefusal {
     Memory = 1,
     /// Its device, for good.
     Device = 2,
+    /// Room: it has as many tasks of this session as it takes at once.
+    Room = 3,
 }
 
 /// Peer to engine: a task will not be done.
@@ -165,6 +167,7 @@ impl TaskRefused {
                 0 => TaskRefusal::Other,
                 1 => TaskRefusal::Memory,
                 2 => TaskRefusal::Device,
+                3 => TaskRefusal::Room,
                 value => return Err(unknown("task refusal", value)),
             },
             reason: r.text("task_refused.reason")?,

@@ -150,6 +150,13 @@ impl SimPeer {
         self.faults.iter().any(ends)
     }
 
+    /// Whether it would answer at a time what costs no work.
+    pub(crate) fn answers_at(&self, now: Time) -> bool {
+        let is_still = |fault: &Fault| matches!(fault, Fault::Stall { from, until } if (*from..*until).contains(&now));
+        let is_cut_off = self.is(Trouble::Deaf, now) || self.is(Trouble::Mute, now);
+        !self.faults.iter().any(is_still) && !is_cut_off && !self.is_gone(now, now)
+    }
+
     /// What is wrong with it at a time.
     pub(crate) fn troubles(&self, now: Time) -> impl Iterator<Item = Trouble> {
         self.faults.iter().filter_map(move |fault| match fault {

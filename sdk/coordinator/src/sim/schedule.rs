@@ -12,6 +12,8 @@ const GHOST_PX: u32 = 2;
 /// Faults begin from then on and until then.
 const FAULTS_FROM: Duration = Duration::from_millis(150);
 const FAULTS_UNTIL: Duration = Duration::from_millis(800);
+/// What may be said of a refusal.
+const REFUSALS: [Refusal; 4] = [Refusal::Other, Refusal::OutOfMemory, Refusal::DeviceLost, Refusal::NoRoom];
 /// Most frames of a run that begins them as fast as they go.
 const MOST_FRAMES: usize = 1000;
 
@@ -243,7 +245,7 @@ fn trouble(random: &mut SplitMix) -> Trouble {
         1 => Trouble::Deaf,
         2 => Trouble::Mute,
         3 => Trouble::Corrupt([Flaw::NotFinite, Flaw::WrongSize, Flaw::DigestMismatch][random.below(3)]),
-        4 => Trouble::Refuses([Refusal::Other, Refusal::OutOfMemory, Refusal::DeviceLost][random.below(3)]),
+        4 => Trouble::Refuses(REFUSALS[random.below(REFUSALS.len())]),
         5 => Trouble::Twice,
         6 => Trouble::Unasked,
         7 => Trouble::Stubborn,

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Frames whose truth is kept: late tiles ask for it too.
 const TRUTHS: usize = 32;
+/// How often round trips are measured, as a session does it.
+const PING_INTERVAL: Duration = Duration::from_millis(250);
 /// Where a clock starts that is set, in nanoseconds.
 const CLOCK_START: i64 = 3_600_000_000_000;
 
@@ -114,6 +116,8 @@ pub(super) enum Event {
     Drain(usize),
     Caught(usize),
     Leave(usize),
+    /// A peer's round trip is measured again, in which of its lives, if it answers.
+    Ping(usize, u32),
     /// The engine's clock is set: whoever waits for it looks again.
     ClockSet,
     /// A message on its way to a peer or from it, in which of its lives.
@@ -349,6 +353,17 @@ impl Simulation {
                 let (id, peer) = (PeerId(index as u32), &self.peers[index].peer);
                 self.coordinator.peer_joined(id, peer.prior, now);
                 self.coordinator.link_measured(id, 2 * peer.one_way, now);
+                self.after(self.now + PING_INTERVAL, Event::Ping(index, self.peers[index].life));
+            }
+            Event::Ping(index, life) => {
+                let Station { peer, life: this, .. } = &self.peers[index];
+                if *this != life {
+                    return;
+                }
+                if peer.answers_at(self.now) {
+                    self.coordinator.link_measured(PeerId(index as u32), 2 * peer.one_way, now);
+                }
+                self.after(self.now + PING_INTERVAL, Event::Ping(index, life));
             }
             Event::HoldScene(index) => self.coordinator.peer_ready(PeerId(index as u32), 1, 1, now),
             Event::Drain(index) => self.coordinator.peer_draining(PeerId(index as u32), now),
