@@ -2,53 +2,61 @@
 
 mod card;
 
-use card::{CARD, EXTENT, Shot, ghosts, tiles};
+use card::{EXTENT, Shot, ghosts, tiles};
+use glam::Vec2;
 use rayloom_frame::{
     compose::{ToneMap, compose},
     merge::Merger,
     metrics::psnr_rgba8,
 };
 
-/// Frames that are traced, and then of which nothing comes.
+/// Frames that are traced before nothing comes any more.
 const TRACED: u64 = 4;
-const LOST: u64 = 60;
+/// By how many of the card's pixels the camera moves in a frame, to the right and up, and frames of which nothing comes; the card stays
+/// within the view. The wall behind it moves by half as much.
+const COURSES: [((f32, f32), u64); 14] = [
+    ((0.1, 0.0), 60),
+    ((0.37, 0.0), 60),
+    ((0.9, 0.0), 60),
+    ((-0.9, 0.0), 60),
+    ((1.7, 0.0), 36),
+    ((3.1, 0.0), 24),
+    ((-3.1, 0.0), 24),
+    ((4.3, 0.0), 20),
+    ((7.7, 0.0), 12),
+    ((12.3, 0.0), 6),
+    ((0.0, 3.1), 16),
+    ((0.0, -5.3), 8),
+    ((2.9, 2.3), 16),
+    ((-6.1, 4.7), 6),
+];
 
-/// Frame `frame_id` of a camera that moves by so many of the card's pixels a frame, and passes it half-way.
-fn shot(frame_id: u64, step: f32) -> Shot {
-    let at = |frame: f32| (frame - LOST as f32 / 2.0) * step;
+/// Pixels of the card, beyond one of its edge, that may be lost: a corner's, where the camera moves across both edges.
+const CORNER: usize = 4;
+
+/// Frame `frame_id` of a camera that passes the card half-way.
+fn shot(frame_id: u64, (step, lost): ((f32, f32), u64)) -> Shot {
+    let at = |frame: f32| (frame - TRACED as f32 - lost as f32 / 2.0) * Vec2::from(step);
     Shot::new(frame_id, at(frame_id as f32), at(frame_id as f32 - 1.0))
-}
-
-/// The columns in which a row shows the card: first, and one beyond the last.
-fn columns(instances: &[u32], y: u32) -> Option<(usize, usize)> {
-    let row = &instances[(y * EXTENT.width) as usize..((y + 1) * EXTENT.width) as usize];
-    let first = row.iter().position(|id| *id == CARD)?;
-    Some((first, row.iter().rposition(|id| *id == CARD)? + 1))
 }
 
 #[test]
 fn a_camera_is_followed_for_as_long_as_nothing_comes() {
-    for step in [0.1, 0.37, 0.9, -0.9] {
+    for course in COURSES {
+        let (step, lost) = course;
         let (tiles, mut merger) = (tiles(), Merger::new(EXTENT));
-        for frame_id in 0..TRACED + LOST {
-            let shot = shot(frame_id, step);
+        for frame_id in 0..TRACED + lost {
+            let shot = shot(frame_id, course);
             merger.begin(shot.inputs(&tiles)).unwrap();
             for (i, tile) in (0..).zip(&tiles).filter(|_| frame_id < TRACED) {
                 merger.add_tile(frame_id, i, 0, &shot.trace(tile.rect)).unwrap();
             }
             merger.finish().unwrap();
         }
-        let shot = shot(TRACED + LOST - 1, step);
+        let shot = shot(TRACED + lost - 1, course);
         let truth = shot.truth();
         let frame = merger.finish().unwrap();
         let seen = frame.planes;
-        let mut worst = 0;
-        for y in 0..EXTENT.height {
-            match (columns(&seen.instance_id, y), columns(&truth.instance_id, y)) {
-                (Some(seen), Some(truth)) => worst = worst.max(seen.0.abs_diff(truth.0)).max(seen.1.abs_diff(truth.1)),
-                (seen, truth) => assert_eq!(seen, truth, "step {step}, row {y}"),
-            }
-        }
         let agree = (0..EXTENT.pixels()).filter(|i| {
             let near = (seen.depth[*i] - truth.depth[*i]).abs() < 0.01 * truth.depth[*i];
             near && seen.instance_id[*i] == truth.instance_id[*i]
@@ -65,9 +73,10 @@ fn a_camera_is_followed_for_as_long_as_nothing_comes() {
             &of(compose(&frame, 1.0, ToneMap::Linear)),
             &of(compose(&now.finish().unwrap(), 1.0, ToneMap::Linear)),
         );
-        assert!(worst <= 1, "step {step}: an edge is {worst} pixels off");
-        assert_eq!(ghosts(seen, &truth, 1), 0, "step {step}");
-        assert!(share > 0.98, "step {step}: {share:.4} agree");
-        assert!(quality > 16.0, "step {step}: {quality:.1} dB of {} pixels", known.len());
+        assert_eq!(ghosts(seen, &truth, 1), 0, "{step:?}: the card is where it is not");
+        let lost = ghosts(&truth, seen, 1);
+        assert!(lost <= CORNER, "{step:?}: {lost} pixels of the card are lost");
+        assert!(share > 0.98, "{step:?}: {share:.4} agree");
+        assert!(quality > 16.0, "{step:?}: {quality:.1} dB of {} pixels", known.len());
     }
 }

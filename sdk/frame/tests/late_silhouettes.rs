@@ -3,6 +3,7 @@
 mod card;
 
 use card::{EXTENT, Shot, ghosts, tiles};
+use glam::Vec2;
 use rayloom_frame::merge::{Added, Merger};
 
 const FRAMES: u64 = 60;
@@ -11,7 +12,7 @@ const FRAMES: u64 = 60;
 fn shot(frame_id: u64) -> Shot {
     let at = |frame: u64| {
         let along = (frame % 30) as f32;
-        (if along < 15.0 { along } else { 30.0 - along } - 7.0) * 3.0
+        Vec2::new((if along < 15.0 { along } else { 30.0 - along } - 7.0) * 3.0, 0.0)
     };
     Shot::new(frame_id, at(frame_id), at((frame_id + 29) % 30))
 }

@@ -5,11 +5,13 @@
 
 use crate::{Extent, simd::Lanes};
 
-/// Signed bytes to the right (the lower one) and down, in steps of 1/127 of a pixel: at most a pixel. What rounding loses in sixty frames
-/// is some hundredths of a pixel.
+/// Signed bytes to the right (the lower one) and down, in steps of 1/84 of a pixel: at most one and a half, from which pixels are stretched.
+/// What rounding loses in sixty frames is some hundredths of a pixel.
 pub(super) type Offset = u16;
 
-const STEPS: f32 = 127.0;
+const STEPS: f32 = 84.0;
+/// Largest offset, in steps.
+const MOST: f32 = 127.0;
 /// What makes signed bytes positive, and back.
 const BIAS: u32 = 128;
 
@@ -70,7 +72,7 @@ pub(super) fn from_words<L: Lanes>(words: L) -> (L, L) {
 #[inline(always)]
 pub(super) fn to_words<L: Lanes>(right: L, down: L) -> L {
     let byte = |pixels: L| {
-        let steps = (pixels * L::splat(STEPS)).max(L::splat(-STEPS)).min(L::splat(STEPS));
+        let steps = (pixels * L::splat(STEPS)).max(L::splat(-MOST)).min(L::splat(MOST));
         let biased = (steps + L::splat(BIAS as f32 + 0.5)).float_to_integer();
         biased.add_bits(L::splat_bits(BIAS)) & L::splat_bits(0xff)
     };
@@ -98,12 +100,15 @@ mod tests {
 
     #[test]
     fn offsets_come_back_within_half_a_step_and_zero_is_zero() {
-        let right = [0.0, 0.5, -0.5, 1.0, -1.0, 1.0 / 127.0, -0.3, 7.0];
-        let down = [0.0, -0.25, 0.75, -1.0, 1.0, 0.001, 0.9, -7.0];
+        let right = [0.0, 0.5, -0.5, 1.0, -1.0, 1.0 / 84.0, -0.3, 7.0];
+        let down = [0.0, -0.25, 0.75, -1.5, 1.5, 0.001, 0.9, -7.0];
         let (x, y, words) = dispatch(RoundTrip(right, down));
         assert_eq!((x[0], y[0], words[0]), (0.0, 0.0, 0), "what stands at its centre is a word of zeroes");
         for (sent, came) in right.into_iter().zip(x).chain(down.into_iter().zip(y)) {
-            assert!((sent.clamp(-1.0, 1.0) - came).abs() <= 0.5 / STEPS + 1e-6, "{sent} came back as {came}");
+            assert!(
+                (sent.clamp(-MOST / STEPS, MOST / STEPS) - came).abs() <= 0.5 / STEPS + 1e-6,
+                "{sent} came back as {came}"
+            );
         }
         assert!(words.iter().all(|word| *word <= u32::from(Offset::MAX)), "{words:x?}");
         assert_eq!(dispatch(RoundTrip(right, down)), RoundTrip(right, down).run::<crate::simd::Portable>());

@@ -72,6 +72,26 @@ impl Reprojection {
         ((a * inverse, b * inverse), L::splat(f32::INFINITY).select(sky, c))
     }
 
+    /// In which direction pixels are in the other camera's picture the nearer they are: a step of one pixel across or down, whichever
+    /// is more; none where depth makes no difference.
+    #[inline(always)]
+    pub(super) fn towards_nearer<L: Lanes>(&self, x: L, y: L) -> (L, L) {
+        let [right, down, origin] =
+            [self.matrix.x_axis.to_array(), self.matrix.y_axis.to_array(), self.matrix.z_axis.to_array()];
+        let offset = self.offset.to_array();
+        // A pixel at depth 1/w is at (a + w b) / (c + w d), whose derivative by w has this direction everywhere.
+        let mut all = [L::zero(); 3];
+        for i in 0..3 {
+            all[i] = x * L::splat(right[i]) + y * L::splat(down[i]) + L::splat(origin[i]);
+        }
+        let [a, b, c] = all;
+        let across = c * L::splat(offset[0]) - a * L::splat(offset[2]);
+        let down = c * L::splat(offset[1]) - b * L::splat(offset[2]);
+        let most = across.abs().max(down.abs());
+        let scale = (L::splat(1.0) / most) & L::splat(f32::MIN_POSITIVE).lt(most);
+        (across * scale, down * scale)
+    }
+
     /// Pixels of a row in the other camera.
     #[inline(always)]
     pub(super) fn positions<L: Lanes>(&self, x: L, y: f32, depth: L) -> (L, L) {

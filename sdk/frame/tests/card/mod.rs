@@ -28,12 +28,12 @@ pub(crate) struct Shot {
 }
 
 impl Shot {
-    /// From a camera that has moved so many of the card's pixels to the right, and had in the frame before.
-    pub(crate) fn new(frame_id: u64, pixels: f32, previous_pixels: f32) -> Shot {
-        let camera = |pixels: f32| {
+    /// From a camera that has moved so many of the card's pixels to the right and up, and had in the frame before.
+    pub(crate) fn new(frame_id: u64, pixels: Vec2, previous_pixels: Vec2) -> Shot {
+        let camera = |pixels: Vec2| {
             let camera = Camera::with_fov(1.0, EXTENT.width as f32 / EXTENT.height as f32);
             let pixel = 2.0 * camera.tan_half_fov.x * CARD_DEPTH / EXTENT.width as f32;
-            Camera { position: Vec3::new(pixels * pixel, 0.0, 0.0), ..camera }
+            Camera { position: (pixels * pixel).extend(0.0), ..camera }
         };
         Shot { frame_id, camera: camera(pixels), previous_camera: camera(previous_pixels) }
     }
