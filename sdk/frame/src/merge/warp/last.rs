@@ -330,3 +330,100 @@ impl<'a, L: Lanes> Sought<'a, L> {
 fn to_centre<L: Lanes>(position: L) -> L {
     position.float_to_integer().integer_to_float() + L::splat(0.5)
 }
+
+#[cfg(test)]
+mod tests {
+    use glam::Vec3;
+    use proptest::prelude::*;
+    use rayloom_scene::Camera;
+
+    use super::*;
+    use crate::{
+        Extent, Primary,
+        merge::{offsets::Offset, warp::primary_bands},
+        normal::encode_normal,
+        simd::{Half4, Kernel, Portable, dispatch},
+    };
+
+    const EXTENT: Extent = Extent::new(53, 31);
+
+    struct Row<'a, 'b>(PrimaryRow<'b>, &'a LastFrame<'a>, &'a Reprojection, u32);
+
+    impl Kernel for Row<'_, '_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<H: Half4>(self) {
+            let Row(mut row, last, to_this, y) = self;
+            row.warp::<H::Lanes>(last, to_this, (0, y));
+        }
+    }
+
+    /// A wall with things before it and holes to the sky, as it was seen and partly warped before.
+    fn seen(seed: u64) -> (Primary, Vec<Offset>) {
+        let mut state = seed;
+        let mut random = || {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            (state >> 40) as f32 / (1 << 24) as f32
+        };
+        let (mut planes, mut offsets) = (Primary::default(), Vec::new());
+        for i in 0..EXTENT.pixels() as u32 {
+            let (x, y) = (i % EXTENT.width, i / EXTENT.width);
+            let thing = u32::from((x / 7 + y / 5) % 4 == 0);
+            let depth = if x % 17 == y % 13 { f32::INFINITY } else { 7.0 - 4.0 * thing as f32 + 0.1 * random() };
+            planes.depth.push(depth);
+            planes.normal.push(encode_normal(Vec3::new(random() - 0.5, 0.2, 1.0).normalize()));
+            planes.base_color.push((random() * 1e9) as u32);
+            planes.material.push((random() * 255.0) as u32);
+            planes.motion.push(0);
+            planes.instance_id.push(1 + thing);
+            offsets.push(if x % 3 == 0 { 0 } else { (random() * 65536.0) as Offset });
+        }
+        (planes, offsets)
+    }
+
+    fn warped(seed: u64, is_portable: bool) -> (Primary, Vec<Offset>) {
+        let (planes, offsets) = seen(seed);
+        let camera = |frame: f32| {
+            let position = Vec3::new(frame * 0.4, frame * 0.1 * (seed % 5) as f32, frame * 0.1 * (seed % 3) as f32);
+            let towards = Vec3::new(0.02 * frame, 0.0, -1.0);
+            Camera::look_at(position, position + towards, 1.0, EXTENT.width as f32 / EXTENT.height as f32)
+        };
+        let (before, now) = (camera(0.0), camera(1.0));
+        let (ages, lengths) = (vec![0; EXTENT.pixels()], vec![1; EXTENT.pixels()]);
+        let last = LastFrame {
+            extent: EXTENT,
+            planes: &planes,
+            offsets: if seed & 8 == 0 { &offsets } else { &[] },
+            ages: &ages,
+            lengths: &lengths,
+            reprojection: Reprojection::new(&now, &before, EXTENT),
+        };
+        let to_this = Reprojection::new(&before, &now, EXTENT);
+        let (mut made, mut stands) = (planes.clone(), vec![0; EXTENT.pixels()]);
+        for (y, row) in (0..).zip(primary_bands(&mut made, &mut stands, EXTENT.width as usize)) {
+            let row = Row(row, &last, &to_this, y);
+            if is_portable { row.run::<Portable>() } else { dispatch(row) }
+        }
+        (made, stands)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn missing_tiles_have_the_same_planes_on_any_processor(seed: u64) {
+            let (here, anywhere) = (warped(seed, false), warped(seed, true));
+            prop_assert!(here.0 == anywhere.0, "planes");
+            prop_assert!(here.1 == anywhere.1, "offsets");
+        }
+    }
+
+    #[test]
+    fn some_pixels_come_from_afar() {
+        let ((before, _), (now, stands)) = (seen(8), warped(8, false));
+        let moved = (0..EXTENT.pixels()).filter(|i| before.instance_id[*i] != now.instance_id[*i]).count();
+        assert!(moved > 50, "{moved} pixels show another thing");
+        assert!(stands.iter().any(|offset| *offset != 0));
+    }
+}
