@@ -543,7 +543,9 @@ impl Pipeline {
             }
             if output.is_some() {
                 let took = Duration::from_nanos(self.desc.clock.now_ns().saturating_sub(flight.ended_ns));
-                self.finishing.note(took);
+                if self.finishing.note(took) {
+                    self.leave_more_time();
+                }
             }
             self.work.clear();
             for tile in flight.outcomes().iter().filter(|tile| tile.arrived) {
@@ -565,6 +567,16 @@ impl Pipeline {
             self.fill(&flight, &parts, self.desc.clock.now());
         }
         frames
+    }
+
+    /// Finishing takes longer than when the frames in flight were begun: their tiles are waited for that much less.
+    fn leave_more_time(&mut self) {
+        let now = self.desc.clock.now();
+        for flight in self.flights.iter().filter(|flight| !flight.ended) {
+            let deadline = flight.request.groups.first().map_or(Duration::ZERO, |group| group.deadline);
+            let due = Time(flight.begun_ns) + self.finishing.time_for_tiles(deadline);
+            self.coordinator.set_deadline(flight.number, 0, due, now);
+        }
     }
 
     /// Tiles and milliseconds of a peer in the last finished frame.

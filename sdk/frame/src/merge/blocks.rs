@@ -31,8 +31,13 @@ pub(super) struct Blocks {
     unknown: u8,
     /// Of each block [`KNOWN`], [`UNKNOWN`] or both.
     has: Vec<u8>,
-    is_fillable: Vec<bool>,
+    /// Of each block how many blocks away the nearest known pixel is that is in reach of its own; [`NONE`] where there is none, or
+    /// nothing to fill.
+    away: Vec<u8>,
 }
+
+/// No known pixel is in reach.
+const NONE: u8 = u8::MAX;
 
 impl Blocks {
     /// Looks at all pixels, but for those of blocks that were merged ahead, of which all is known: of each block's stage, or none.
@@ -53,7 +58,7 @@ impl Blocks {
         self.has.clear();
         self.has.extend(stages.iter().map(|stage| if stage.may_have_holes() { 0 } else { KNOWN }));
         self.has.resize(rows * columns, 0);
-        self.is_fillable.resize(rows * columns, false);
+        self.away.resize(rows * columns, NONE);
         // Of each band's rows of blocks.
         let part = BAND_ROWS / SIDE * columns;
         let bands = self.has.chunks_mut(part).zip(pixels.chunks(BAND_ROWS * width)).enumerate();
@@ -72,26 +77,38 @@ impl Blocks {
         });
         let all = &self.has;
         let is_known = |y: usize, x: usize| all[y * columns + x] & KNOWN != 0;
-        for_each(workers, self.is_fillable.chunks_mut(part).enumerate(), |(index, is_fillable)| {
-            for (at, is_fillable) in (index * part..).zip(is_fillable) {
+        for_each(workers, self.away.chunks_mut(part).enumerate(), |(index, away)| {
+            for (at, away) in (index * part..).zip(away) {
                 let (x, y) = (at % columns, at / columns);
                 let around = |at: usize, reach: usize, count: usize| {
                     let blocks = reach.div_ceil(SIDE);
                     at.saturating_sub(blocks)..(at + blocks + 1).min(count)
                 };
-                *is_fillable = all[at] & UNKNOWN != 0
-                    && match reach {
-                        Reach::Square(reach) => {
-                            around(y, reach, rows).any(|y| around(x, reach, columns).any(|x| is_known(y, x)))
-                        }
-                        Reach::Cross(reach) => {
-                            around(x, reach, columns).any(|x| is_known(y, x))
-                                || around(y, reach, rows).any(|y| is_known(y, x))
-                        }
-                    };
+                let nearest = match reach {
+                    _ if all[at] & UNKNOWN == 0 => None,
+                    Reach::Square(reach) => {
+                        let known = around(y, reach, rows).flat_map(|there| {
+                            let known = around(x, reach, columns).filter(move |x| is_known(there, *x));
+                            known.map(move |known| known.abs_diff(x).max(there.abs_diff(y)))
+                        });
+                        known.min()
+                    }
+                    Reach::Cross(reach) => {
+                        let across =
+                            around(x, reach, columns).filter(|x| is_known(y, *x)).map(|known| known.abs_diff(x));
+                        let down = around(y, reach, rows).filter(|y| is_known(*y, x)).map(|known| known.abs_diff(y));
+                        across.chain(down).min()
+                    }
+                };
+                *away = nearest.map_or(NONE, |blocks| u8::try_from(blocks).unwrap_or(NONE));
             }
         });
-        self.is_fillable.contains(&true)
+        self.away.iter().any(|away| *away != NONE)
+    }
+
+    /// How far a pixel that may be filled is at least from the nearest known one, in pixels across or down, whichever is more.
+    pub(super) fn least_away(&self, x: usize, y: usize) -> usize {
+        usize::from(self.away[y / SIDE * self.columns + x / SIDE]).saturating_sub(1) * SIDE + 1
     }
 
     /// Columns of a row's pixels that something may fill; `pixels` are those that were looked at.
@@ -103,13 +120,13 @@ impl Blocks {
     ) -> impl Iterator<Item = usize> + 'a {
         let Range { start, end } = columns;
         (start / SIDE..end.div_ceil(SIDE))
-            .filter(move |block| self.is_fillable[y / SIDE * self.columns + block])
+            .filter(move |block| self.away[y / SIDE * self.columns + block] != NONE)
             .flat_map(move |block| (block * SIDE).max(start)..((block + 1) * SIDE).min(end))
             .filter(move |x| pixels[y * self.width + x] == self.unknown)
     }
 
     pub(super) fn held_bytes(&self) -> usize {
-        self.has.capacity() + self.is_fillable.capacity()
+        self.has.capacity() + self.away.capacity()
     }
 }
 
@@ -139,6 +156,8 @@ mod tests {
                             Reach::Cross(reach) => across.min(down) == 0 && across.max(down) <= reach,
                         };
                         assert!(!is_near || found.contains(&x), "{x}, {y} beside {known:?}");
+                        let least = found.contains(&x).then(|| blocks.least_away(x, y));
+                        assert!(least.is_none_or(|least| least <= across.max(down)), "{x}, {y} beside {known:?}");
                     }
                     assert!((y, known.0) != (known.1, 40) || !found.contains(&40), "it is known itself");
                 }

@@ -30,6 +30,8 @@ const WAYS: [[(i32, i32); 8]; 2] = [
     [(16, 0), (11, 11), (0, 16), (-11, 11), (-16, 0), (-11, -11), (0, -16), (11, -11)],
     [(15, 6), (6, 15), (-6, 15), (-15, 6), (-15, -6), (-6, -15), (6, -15), (15, -6)],
 ];
+/// Pixels to the right and down of each ring's neighbours.
+const STEPS: [[(i32, i32); WAYS[0].len()]; RINGS.len()] = steps();
 /// Once so many neighbours are found, those farther away are left alone.
 const ENOUGH: usize = 6;
 /// The most that are found: one fewer than that, and all of the last ring.
@@ -38,6 +40,25 @@ const MOST: usize = ENOUGH - 1 + WAYS[0].len();
 const OFF_PLANE: f32 = 0.02;
 /// The cosine between their normals is more than this.
 const ALIKE: f32 = 0.9;
+
+const fn steps() -> [[(i32, i32); WAYS[0].len()]; RINGS.len()] {
+    // Half away from zero, so that rings are symmetrical.
+    const fn pixels(share: i32, radius: i32) -> i32 {
+        (share * radius + 8 * share.signum()) / 16
+    }
+    let mut steps = [[(0, 0); WAYS[0].len()]; RINGS.len()];
+    let mut ring = 0;
+    while ring < RINGS.len() {
+        let mut way = 0;
+        while way < WAYS[0].len() {
+            let (right, down) = WAYS[ring % 2][way];
+            steps[ring][way] = (pixels(right, RINGS[ring]), pixels(down, RINGS[ring]));
+            way += 1;
+        }
+        ring += 1;
+    }
+    steps
+}
 
 /// What tells surfaces apart.
 struct Surfaces<'a> {
@@ -172,7 +193,7 @@ impl Fill<'_> {
                 if self.inputs.history.is_none() && !is_near_border(rect, x as u32, y) {
                     continue;
                 }
-                let around = self.surfaces.around(x as u32, y, self.lengths);
+                let around = self.surfaces.around(x as u32, y, self.lengths, blocks.least_away(x, y as usize));
                 for kind in (0..LAYERS).filter(|kind| is_filled(*kind)) {
                     if let Some(light) = around.light(currents[kind]) {
                         found[kind][x] = light;
@@ -227,24 +248,24 @@ impl<'a> Surfaces<'a> {
         }
     }
 
-    /// Known neighbours that show the pixel's surface.
-    fn around(&self, x: u32, y: u32, lengths: &[u8]) -> Around {
-        let here = self.surface(x, y);
+    /// Known neighbours that show the pixel's surface; nothing is known of pixels nearer than `least_away`.
+    fn around(&self, x: u32, y: u32, lengths: &[u8], least_away: usize) -> Around {
+        let (here, centre) = (self.surface(x, y), self.index(x, y));
         let mut around = Around { pixels: [(0, 0.0); MOST], found: 0 };
-        for (ring, radius) in RINGS.into_iter().enumerate() {
-            for (right, down) in WAYS[ring % 2] {
-                // Half away from zero, so that rings are symmetrical.
-                let step = |share: i32| (share * radius + 8 * share.signum()) / 16;
-                let (Some(x), Some(y)) = (x.checked_add_signed(step(right)), y.checked_add_signed(step(down))) else {
-                    continue;
-                };
-                if x >= self.width || y >= self.height {
+        let (width, height) = (self.width as i32, self.height as i32);
+        let (x, y) = (x as i32, y as i32);
+        // All of a ring's pixels are at most its radius away.
+        for (radius, steps) in RINGS.iter().zip(&STEPS).filter(|(radius, _)| **radius >= least_away as i32) {
+            let is_inside = x >= *radius && y >= *radius && x + radius < width && y + radius < height;
+            for (right, down) in steps {
+                let (there_x, there_y) = (x + right, y + down);
+                if !is_inside && !((0..width).contains(&there_x) && (0..height).contains(&there_y)) {
                     continue;
                 }
-                let at = self.index(x, y);
+                let at = (centre as i32 + down * width + right) as usize;
                 if lengths[at] == 0
                     || self.planes.instance_id[at] != here.instance_id
-                    || !here.is_also(&self.surface(x, y))
+                    || !here.is_also(&self.surface(there_x as u32, there_y as u32))
                 {
                     continue;
                 }
@@ -327,7 +348,7 @@ mod tests {
         let lengths: Vec<u8> = (0..WIDTH * WIDTH).map(|i| u8::from(!(10..30).contains(&(i % WIDTH)))).collect();
         for y in 0..WIDTH {
             for x in 10..30 {
-                let light = surfaces(&planes).around(x, y, &lengths).light(&layer);
+                let light = surfaces(&planes).around(x, y, &lengths, 1).light(&layer);
                 let expected = if x < 20 { 1.0 } else { 5.0 };
                 assert_eq!(light, Some([f16::from_f32(expected).to_bits(); 4]), "{x}, {y}");
             }
@@ -340,18 +361,18 @@ mod tests {
         let mut lengths = vec![1; layer.len()];
         lengths[0] = 0;
         planes.normal[0] = encode_normal(Vec3::X);
-        assert_eq!(surfaces(&planes).around(0, 0, &lengths).light(&layer), None);
+        assert_eq!(surfaces(&planes).around(0, 0, &lengths, 1).light(&layer), None);
         planes.normal[0] = encode_normal(Vec3::Z);
         planes.depth[0] = 5.0;
-        assert_eq!(surfaces(&planes).around(0, 0, &lengths).light(&layer), None);
+        assert_eq!(surfaces(&planes).around(0, 0, &lengths, 1).light(&layer), None);
         planes.depth[0] = f32::NAN;
-        assert_eq!(surfaces(&planes).around(0, 0, &lengths).light(&layer), None);
+        assert_eq!(surfaces(&planes).around(0, 0, &lengths, 1).light(&layer), None);
         planes.depth[0] = 4.0;
         planes.material[0] = 0x0100_00d0;
-        assert_eq!(surfaces(&planes).around(0, 0, &lengths).light(&layer), None);
+        assert_eq!(surfaces(&planes).around(0, 0, &lengths, 1).light(&layer), None);
         planes.material[0] = 0x0100_0018;
-        assert!(surfaces(&planes).around(0, 0, &lengths).light(&layer).is_some());
+        assert!(surfaces(&planes).around(0, 0, &lengths, 1).light(&layer).is_some());
         lengths.fill(0);
-        assert_eq!(surfaces(&planes).around(0, 0, &lengths).light(&layer), None);
+        assert_eq!(surfaces(&planes).around(0, 0, &lengths, 1).light(&layer), None);
     }
 }

@@ -61,22 +61,27 @@ impl Offsets {
 /// Pixels to the right and down of the offsets in the lower halves of words.
 #[inline(always)]
 pub(super) fn from_words<L: Lanes>(words: L) -> (L, L) {
-    let pixels = |byte: L| {
-        let biased = byte.add_bits(L::splat_bits(BIAS)) & L::splat_bits(0xff);
-        (biased.integer_to_float() - L::splat(BIAS as f32)) * L::splat(1.0 / STEPS)
-    };
-    (pixels(words), pixels(words.shift_right::<8>()))
+    (to_pixels(words), to_pixels(words.shift_right::<8>()))
+}
+
+/// Of the lowest byte of each word.
+#[inline(always)]
+fn to_pixels<L: Lanes>(byte: L) -> L {
+    let biased = byte.add_bits(L::splat_bits(BIAS)) & L::splat_bits(0xff);
+    (biased.integer_to_float() - L::splat(BIAS as f32)) * L::splat(1.0 / STEPS)
 }
 
 /// The nearest offsets, in the lower halves of words; of what is no number, any.
 #[inline(always)]
 pub(super) fn to_words<L: Lanes>(right: L, down: L) -> L {
-    let byte = |pixels: L| {
-        let steps = (pixels * L::splat(STEPS)).max(L::splat(-MOST)).min(L::splat(MOST));
-        let biased = (steps + L::splat(BIAS as f32 + 0.5)).float_to_integer();
-        biased.add_bits(L::splat_bits(BIAS)) & L::splat_bits(0xff)
-    };
-    byte(right) | byte(down).shift_left::<8>()
+    to_byte(right) | to_byte(down).shift_left::<8>()
+}
+
+#[inline(always)]
+fn to_byte<L: Lanes>(pixels: L) -> L {
+    let steps = (pixels * L::splat(STEPS)).max(L::splat(-MOST)).min(L::splat(MOST));
+    let biased = (steps + L::splat(BIAS as f32 + 0.5)).float_to_integer();
+    biased.add_bits(L::splat_bits(BIAS)) & L::splat_bits(0xff)
 }
 
 #[cfg(test)]
