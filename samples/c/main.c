@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 
-enum { MAX_PEERS = 64, INPUTS = 32 };
+enum { MAX_PEERS = 64, INPUTS = 32, PERIOD_NS = 1000000000 / 60 }; /* As a screen of 60 Hz paces an engine. */
 
 static volatile sig_atomic_t stopped;
 static void stop(int signal_number) { (void)signal_number; stopped = 1; }
@@ -223,7 +223,7 @@ int main(int argc, char **argv) {
   check(rayloom_scene_default_camera(scene, (float)o.width / (float)o.height, &frame.camera));
   const float *m = frame.camera.camera_to_world;
   Walker walker = { { m[12], m[13], m[14] }, atan2f(m[8], m[10]), asinf(-m[9]), { 0 } };
-  uint64_t now = 0, before = 0, told = 0, shown = 0, count = 0;
+  uint64_t now = 0, next = 0, before = 0, told = 0, shown = 0, count = 0;
   int ready = 0, posed = 0; /* A peer has the scene; the next frame's state is committed. */
   float way = -1;           /* How far to the peers the scene was when that was told last. */
   static const char *const stages[] = { "waiting for a peer", "uploading", "building", "ready", "failed" };
@@ -248,9 +248,10 @@ int main(int argc, char **argv) {
       told = now; way = gone;
       printf("%s\n", text); check(rayloom_stream_send_message(stream, text));
     }
-    if (!posed) { /* The next frame's state, once, however often it has to wait for its turn. */
+    if (!posed && now >= next) { /* The next frame's state, once, however often it has to wait for its turn. */
       double seconds = before ? (double)(now - before) * 1e-9 : 0, length = (double)playing.duration_s;
       before = now;
+      next = next + PERIOD_NS > now ? next + PERIOD_NS : now;
       walk(&walker, seconds, &frame.camera);
       if (!o.paused) o.second += seconds;
       if (!o.scene) animate(scene, &city, o.second);
@@ -258,11 +259,14 @@ int main(int argc, char **argv) {
       check(rayloom_scene_commit(scene, &frame.revision));
       frame.frame_id++; posed = 1;
     }
-    rayloom_result begun = ready ? rayloom_frame_begin(view, &frame, NULL) : RAYLOOM_BUSY;
-    check(begun);
-    posed = begun == RAYLOOM_BUSY;
+    if (posed && ready) {
+      rayloom_result begun = rayloom_frame_begin(view, &frame, NULL);
+      check(begun);
+      posed = begun == RAYLOOM_BUSY;
+    }
+    uint64_t wait = posed ? 100000000 : next > now ? next - now : 0;
     rayloom_output *output;
-    if (rayloom_view_acquire(view, shown + 1, posed ? 100000000 : 0, &output) != RAYLOOM_OK) continue;
+    if (rayloom_view_acquire(view, shown + 1, wait, &output) != RAYLOOM_OK) continue;
     rayloom_output_info info = RAYLOOM_OUTPUT_INFO_INIT;
     check(rayloom_output_describe(output, &info));
     shown = info.frame_id;
