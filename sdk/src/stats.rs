@@ -24,6 +24,8 @@ pub struct ViewStats {
     pub shown_fps: f32,
     /// Results that came after their frame was finished.
     pub late_tiles: u64,
+    /// In the last second results came, and all of them late: layers' deadlines are too short for these peers.
+    pub is_all_late: bool,
     /// Tiles that were missing when their frame was finished.
     pub missing_tiles: u64,
     /// Frames of which less was traced than was asked for, since otherwise they would have been late.
@@ -85,19 +87,27 @@ pub struct PeerStats {
     pub scene: Option<SceneStage>,
 }
 
+/// A finished frame.
+struct Shown {
+    at_ns: u64,
+    /// Share of its pixels that was traced for it.
+    fresh: f32,
+    /// Tiles that had come late by then.
+    late_tiles: u64,
+}
+
 /// Rates over the last second.
 #[derive(Default)]
 pub(crate) struct Rates {
-    /// Time finished, fresh or not.
-    frames: VecDeque<(u64, bool)>,
+    frames: VecDeque<Shown>,
     /// Time, bytes sent, bytes received so far.
     traffic: VecDeque<(u64, u64, u64)>,
 }
 
 impl Rates {
-    pub(crate) fn frame(&mut self, now_ns: u64, fresh: bool) {
-        self.frames.push_back((now_ns, fresh));
-        self.forget(now_ns);
+    pub(crate) fn frame(&mut self, at_ns: u64, fresh: f32, late_tiles: u64) {
+        self.frames.push_back(Shown { at_ns, fresh, late_tiles });
+        self.forget(at_ns);
     }
 
     pub(crate) fn traffic(&mut self, now_ns: u64, sent: u64, received: u64) {
@@ -108,7 +118,7 @@ impl Rates {
     /// What is older than a second, or too many.
     fn forget(&mut self, now_ns: u64) {
         let is_old = |time: u64| time + WINDOW_NS < now_ns;
-        while self.frames.len() > FRAME_LIMIT || self.frames.front().is_some_and(|(time, _)| is_old(*time)) {
+        while self.frames.len() > FRAME_LIMIT || self.frames.front().is_some_and(|frame| is_old(frame.at_ns)) {
             self.frames.pop_front();
         }
         while self.traffic.len() > FRAME_LIMIT || self.traffic.front().is_some_and(|(time, ..)| is_old(*time)) {
@@ -122,13 +132,14 @@ impl Rates {
         (stats.shown_fps, stats.fresh_fps) = (0.0, 0.0);
         (stats.sent_bytes_per_s, stats.received_bytes_per_s) = (0.0, 0.0);
         let seconds = |first: u64, last: u64| (last.saturating_sub(first) as f32 / 1e9).max(1e-3);
-        if let (Some((first, _)), Some((last, _)), true) =
-            (self.frames.front(), self.frames.back(), self.frames.len() > 1)
-        {
+        stats.is_all_late = false;
+        if let (Some(first), Some(last), true) = (self.frames.front(), self.frames.back(), self.frames.len() > 1) {
             // The first frame only marks where the counted time begins.
-            let fresh = self.frames.iter().skip(1).filter(|(_, fresh)| *fresh).count();
-            stats.shown_fps = (self.frames.len() - 1) as f32 / seconds(*first, *last);
-            stats.fresh_fps = fresh as f32 / seconds(*first, *last);
+            let fresh = self.frames.iter().skip(1).filter(|frame| frame.fresh >= FRESH_SHARE).count();
+            stats.shown_fps = (self.frames.len() - 1) as f32 / seconds(first.at_ns, last.at_ns);
+            stats.fresh_fps = fresh as f32 / seconds(first.at_ns, last.at_ns);
+            stats.is_all_late =
+                last.late_tiles > first.late_tiles && self.frames.iter().all(|frame| frame.fresh == 0.0);
         }
         if let (Some(first), Some(last)) = (self.traffic.front(), self.traffic.back()) {
             stats.sent_bytes_per_s = last.1.saturating_sub(first.1) as f32 / seconds(first.0, last.0);
@@ -169,6 +180,9 @@ impl std::fmt::Display for ViewStats {
         if self.late_tiles > 0 {
             write!(f, " | {} tiles late so far", self.late_tiles)?;
         }
+        if self.is_all_late {
+            write!(f, ", all of the last second: give layers a later deadline")?;
+        }
         Ok(())
     }
 }
@@ -182,7 +196,7 @@ mod tests {
         let (mut rates, mut stats) = (Rates::default(), ViewStats::default());
         for frame in 0..=20 {
             let now_ns = frame * WINDOW_NS / 20;
-            rates.frame(now_ns, frame % 2 == 0);
+            rates.frame(now_ns, (frame % 2) as f32, 0);
             rates.traffic(now_ns, frame * 1000, frame * 2000);
         }
         rates.write(WINDOW_NS, &mut stats);
@@ -191,5 +205,23 @@ mod tests {
         rates.write(3 * WINDOW_NS, &mut stats);
         assert_eq!((stats.shown_fps, stats.fresh_fps), (0.0, 0.0));
         assert_eq!((stats.sent_bytes_per_s, stats.received_bytes_per_s), (0.0, 0.0));
+    }
+
+    #[test]
+    fn that_all_comes_late_is_told_for_as_long_as_it_does() {
+        let (mut rates, mut stats) = (Rates::default(), ViewStats::default());
+        let mut line = |from: u64, frame: fn(u64) -> (f32, u64)| {
+            for i in 0..=20 {
+                let (fresh, late_tiles) = frame(i);
+                rates.frame(from * WINDOW_NS + i * WINDOW_NS / 20, fresh, late_tiles);
+            }
+            rates.write((from + 1) * WINDOW_NS, &mut stats);
+            stats.to_string()
+        };
+        let advice = "give layers a later deadline";
+        assert!(!line(0, |_| (0.0, 0)).contains(advice), "nobody is there");
+        assert!(line(2, |i| (0.0, i)).contains(advice));
+        assert!(!line(4, |i| (0.1 * (i % 2) as f32, 20 + i)).contains(advice), "some comes in time");
+        assert!(!line(6, |_| (0.0, 40)).contains(advice), "it was long ago");
     }
 }

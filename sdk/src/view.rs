@@ -12,7 +12,7 @@ use crate::pacing::Pacer;
 use crate::pipeline::{Begun, Pipeline, PipelineDesc, Start, is_local_task};
 use crate::prediction::Prediction;
 use crate::revisions::Revisions;
-use crate::stats::{FRESH_SHARE, PeerStats, Rates, ViewStats};
+use crate::stats::{PeerStats, Rates, ViewStats};
 use crate::verify::Verifier;
 use parking_lot::Mutex;
 use rayloom_coordinator::{Constraints, Flaw, PeerId, PeerPrior, Time};
@@ -300,7 +300,7 @@ impl View {
         let (sent, received) = fleet.traffic();
         {
             let mut rates = self.shared.rates.lock();
-            rates.frame(now_ns, output.fresh >= FRESH_SHARE);
+            rates.frame(now_ns, output.fresh, self.remote.misses.late_tiles + self.local.misses.late_tiles);
             rates.traffic(now_ns, sent, received);
         }
         {

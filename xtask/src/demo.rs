@@ -6,7 +6,7 @@ use crate::install::{self, Purpose};
 use crate::owned::{self, Owned};
 use crate::{compile, package, run};
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 const USAGE: &str = "\
@@ -204,10 +204,12 @@ fn compile_engine() -> Result<PathBuf, String> {
     command.arg(&engine).arg(format!("-L{}", libraries.display())).arg("-lrayloom").arg("-lm");
     command.arg(format!("-Wl,-rpath,{}", libraries.display()));
     run::status(&mut command)?;
-    // The library is found by its SONAME.
-    let (soname, library) = (libraries.join(package::soname()), libraries.join("librayloom.so"));
-    if !soname.exists() {
-        std::os::unix::fs::symlink(&library, &soname).map_err(|error| format!("{}: {error}", soname.display()))?;
+    // The library is found by its SONAME, here and wherever the folder is moved to.
+    let soname = libraries.join(package::soname());
+    if std::fs::read_link(&soname).ok().as_deref() != Some(Path::new("librayloom.so")) {
+        _ = std::fs::remove_file(&soname);
+        std::os::unix::fs::symlink("librayloom.so", &soname)
+            .map_err(|error| format!("{}: {error}", soname.display()))?;
     }
     Ok(engine)
 }
