@@ -259,7 +259,7 @@ impl<'a> Surfaces<'a> {
             let is_inside = x >= *radius && y >= *radius && x + radius < width && y + radius < height;
             for (right, down) in steps {
                 let (there_x, there_y) = (x + right, y + down);
-                if !is_inside && !((0..width).contains(&there_x) && (0..height).contains(&there_y)) {
+                if !(is_inside || (0..width).contains(&there_x) && (0..height).contains(&there_y)) {
                     continue;
                 }
                 let at = (centre as i32 + down * width + right) as usize;
