@@ -5,6 +5,7 @@ use crate::engine::{Engine, city, is_fault_of, peers_of, session_desc, view_desc
 use crate::fleet::Fleet;
 use rayloom::frame::Extent;
 use rayloom::{EMBEDDED_PEER, Embedded, Event, SessionDesc};
+use std::time::Duration;
 
 #[test]
 fn a_hanging_peer_is_covered_and_comes_back() {
@@ -34,6 +35,25 @@ fn the_embedded_peer_steps_in_while_all_others_hang() {
     engine.whole_frame_by(&[0, 1]);
     fleet.peers.iter().for_each(|peer| peer.stop());
     engine.whole_frame_by(&[EMBEDDED_PEER]);
+    assert!((0..2).all(|peer| engine.told(|event| is_fault_of(event, peer))), "{:?}", engine.events);
+    fleet.peers.iter().for_each(|peer| peer.go_on());
+    engine.whole_frame_by(&[0, 1]);
+}
+
+/// Frames that may take a minute don't wait for it: silence is noticed long before the links are given up.
+#[test]
+fn frames_go_on_from_history_while_all_hang_however_far_their_deadlines() {
+    let fleet = Fleet::start(2);
+    let mut desc = view_desc(Extent::new(160, 90));
+    desc.layers.iter_mut().for_each(|layer| layer.deadline = Duration::from_secs(60));
+    let mut engine = Engine::with(fleet.addresses(), desc, city());
+    engine.whole_frame_by(&[0, 1]);
+    // So that how long tiles take is known.
+    (0..8).for_each(|_| _ = engine.frame());
+    fleet.peers.iter().for_each(|peer| peer.stop());
+    let is_lost = |event: &Event| matches!(event, Event::PeerLost { .. });
+    engine.frames_until("a frame of which nothing came", |_, output| output.fresh == 0.0);
+    assert!(!engine.told(is_lost), "{:?}", engine.events);
     assert!((0..2).all(|peer| engine.told(|event| is_fault_of(event, peer))), "{:?}", engine.events);
     fleet.peers.iter().for_each(|peer| peer.go_on());
     engine.whole_frame_by(&[0, 1]);
