@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 /// Commits after which a revision can't be named any more, unless it is the newest of its scene.
 pub(crate) const REVISIONS_NAMED: u64 = 512;
+/// Revisions that are kept beyond: other threads may commit between a frame's check and its begin.
+const KEPT_BEYOND: u64 = 64;
 /// Base revisions of a scene that are kept and offered: the newest, and the one that peers hold until they have it.
 const BASES_PER_SCENE: usize = 2;
 
@@ -49,7 +51,7 @@ struct Base {
 impl Revisions {
     pub(crate) fn add(&mut self, scene: u32, revision: u64, base: u64, delta: Arc<StateDelta>) {
         self.revisions.insert(revision, Resolved { scene, base, delta });
-        self.forget_before(revision.saturating_sub(REVISIONS_NAMED - 1));
+        self.forget_before(revision.saturating_sub(REVISIONS_NAMED + KEPT_BEYOND - 1));
     }
 
     /// Forgets what is older, but for the newest of each base that is kept or waits: that is what is shown while a newer base is on
@@ -283,9 +285,9 @@ mod tests {
         (4..=last).for_each(|revision| revisions.add(1, revision, 3, Arc::default()));
         assert_eq!(revisions.resolve(last, |_| true).unwrap().base, 2, "the newer base is not there yet");
         assert_eq!(revisions.resolve(1, |_| true).unwrap().base, 1, "the other scene rests");
-        let oldest_named = last - REVISIONS_NAMED + 1;
-        assert!(revisions.get(oldest_named).is_some() && revisions.get(oldest_named - 1).is_none());
-        assert_eq!(revisions.revisions.len() as u64, REVISIONS_NAMED + 2);
+        let kept = REVISIONS_NAMED + KEPT_BEYOND;
+        assert!(revisions.get(last - kept + 1).is_some() && revisions.get(last - kept).is_none());
+        assert_eq!(revisions.revisions.len() as u64, kept + 2);
     }
 
     #[test]
@@ -296,7 +298,7 @@ mod tests {
         let base = BaseRevision { scene: 1, revision: 2, packed, needs: Constraints::default() };
         revisions.add(1, 2, 2, Arc::default());
         assert!(revisions.wait_for_peers(base, |_| true).is_none());
-        let last = 3 + REVISIONS_NAMED;
+        let last = 3 + REVISIONS_NAMED + KEPT_BEYOND;
         (3..=last).for_each(|revision| revisions.add(2, revision, 3, Arc::default()));
         revisions.peer_ready(PeerId(0), 1, 1);
         assert_eq!(revisions.resolve(2, |_| true).unwrap().base, 1, "what is shown meanwhile");
